@@ -1,0 +1,57 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kp_core::{KeyPackageStore, OpenError};
+
+/// Opens the stores that the suite checks: what the author of a backend writes, in some 25 lines.
+///
+/// The suite makes a new [`Space`] for every check. A space opened twice is a second handle on the same packages; opened
+/// again after its handles were dropped, a reopening; opened in a child process (the suite starts the test binary
+/// again, whose `main` makes the factory anew), another process.
+#[async_trait]
+pub trait Factory: Send + Sync + 'static {
+    /// The backend's name, as the report shows it.
+    fn name(&self) -> &str;
+
+    /// What the backend can do; what it cannot is shown as ignored, with the reason.
+    fn facets(&self) -> Facets;
+
+    /// Opens the store of this space, which is empty when it is opened for the first time.
+    async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError>;
+
+    /// Removes what the space left behind. Its handles are dropped by then.
+    async fn destroy(&self, space: &Space);
+}
+
+/// What a backend can do beyond one handle in one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Facets {
+    /// Several handles on one space, at the same time.
+    pub handles: bool,
+    /// What was answered is there when the space is opened again, all handles dropped in between.
+    pub reopens: bool,
+    /// Several processes on one space, at the same time.
+    pub processes: bool,
+}
+
+/// A place of its own for one check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Space {
+    name: String,
+    dir: PathBuf,
+}
+
+impl Space {
+    /// Unique among all spaces of all runs: 1 to 40 of `a-z`, `0-9` and `-`. Good for a key prefix or a table name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A directory for this space, which the suite made and removes. Good for a file.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}

@@ -1,0 +1,168 @@
+use std::fmt;
+use std::sync::Arc;
+
+/// Bytes that cannot be an id: empty, or longer than the id's kind allows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be 1 to {max} bytes long, not {found}")]
+pub struct InvalidId {
+    /// The kind of id that was asked for.
+    pub what: &'static str,
+    /// How many bytes were given.
+    pub found: usize,
+    /// How many it may have at most.
+    pub max: usize,
+}
+
+/// An opaque id: some bytes, within bounds, compared bytewise.
+macro_rules! opaque_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, 1..=$max:literal, $debug:item) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<[u8]>);
+
+        impl $name {
+            /// The longest that it may be, in bytes.
+            pub const MAX_LEN: usize = $max;
+
+            /// The bytes.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8] {
+                &self.0
+            }
+        }
+
+        impl TryFrom<&[u8]> for $name {
+            type Error = InvalidId;
+
+            fn try_from(bytes: &[u8]) -> Result<Self, InvalidId> {
+                if bytes.is_empty() || bytes.len() > $max {
+                    return Err(InvalidId { what: $what, found: bytes.len(), max: $max });
+                }
+                Ok(Self(bytes.into()))
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: &str) -> Result<Self, InvalidId> {
+                text.as_bytes().try_into()
+            }
+        }
+
+        impl TryFrom<Vec<u8>> for $name {
+            type Error = InvalidId;
+
+            fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidId> {
+                bytes.as_slice().try_into()
+            }
+        }
+
+        impl AsRef<[u8]> for $name {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+
+        $debug
+
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                crate::hex::serialize(&self.0, serializer)
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let bytes = crate::hex::deserialize(deserializer)?;
+                Self::try_from(bytes).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+opaque_id! {
+    /// Names the pool of one MLS client (RFC 9420: a device is a client, so a user has several).
+    ///
+    /// 1 to 255 opaque bytes, compared bytewise. A pool id is never given to another registration, also not after
+    /// [`delete_pool`](crate::KeyPackageStore::delete_pool) (`DEL-1`).
+    ///
+    /// ```
+    /// use kp_core::PoolId;
+    ///
+    /// let phone = PoolId::try_from("bob/phone")?;
+    /// assert_eq!(phone.as_bytes(), b"bob/phone");
+    /// assert!(PoolId::try_from("").is_err());
+    /// # Ok::<(), kp_core::InvalidId>(())
+    /// ```
+    PoolId, "a pool id", 1..=255,
+    impl fmt::Debug for PoolId {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "PoolId({})", self.0.escape_ascii())
+        }
+    }
+}
+
+opaque_id! {
+    /// The KeyPackage ref of RFC 9420 §5.2, as the [`Admission`](crate::Admission) computed it: 1 to 64 bytes.
+    ///
+    /// A ref names a package within its pool; the same ref in another pool is another package (`SAVE-5`).
+    KeyPackageRef, "a KeyPackage ref", 1..=64,
+    impl fmt::Debug for KeyPackageRef {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "KeyPackageRef({})", crate::hex::encode(&self.0))
+        }
+    }
+}
+
+opaque_id! {
+    /// The MLS group that a package was used for, or a hash of its id: 1 to 255 opaque bytes, only ever compared
+    /// (`PRIV-1`).
+    GroupId, "a group id", 1..=255,
+    impl fmt::Debug for GroupId {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("GroupId(..)")
+        }
+    }
+}
+
+opaque_id! {
+    /// Who reserves or spends: 1 to 64 opaque bytes, only ever compared.
+    ///
+    /// Pass a keyed hash, and no identity is kept (`PRIV-1`).
+    Party, "a party", 1..=64,
+    impl fmt::Debug for Party {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Party(..)")
+        }
+    }
+}
+
+/// The retry key of one request: 16 bytes that the caller chooses, so that asking again is the same request (`RES-5`).
+///
+/// Unique within its pool, so that one id can serve all pools of one request. Never printed (`ERR-4`): whoever knows
+/// the id of a reservation can spend it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReservationId([u8; 16]);
+
+impl ReservationId {
+    /// An id of these bytes, which the caller made at random or derived from its own request.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ReservationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReservationId(..)")
+    }
+}

@@ -1,0 +1,71 @@
+//! The contract of an MLS KeyPackage pool.
+//!
+//! To add an offline client to an MLS group (RFC 9420), one of its pre-published, single-use KeyPackages is needed. A
+//! delivery service keeps a pool of them for each client, and must hand each one out *exactly once*: under concurrency,
+//! crashes, retries, expiry and exhaustion. This crate says what that means, in types, and does nothing else: no I/O, no
+//! runtime, no clock, no randomness, no MLS library.
+//!
+//! - [`KeyPackageStore`] is the contract that every backend obeys, rule by rule; [`KeyPackageStoreExt`] adds the calls
+//!   for one package.
+//! - [`Admission`] turns uploaded bytes into a [`Package`]: the MLS library's part.
+//! - [`rules`] is the state machine itself, for those who write a backend.
+//!
+//! ```
+//! use kp_core::rules::Model;
+//! use kp_core::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = PoolId::try_from("bob/phone")?;
+//! let now = Timestamp::try_from(1_700_000_000)?;
+//! let package = Package {
+//!     info: PackageInfo {
+//!         key_package_ref: KeyPackageRef::try_from("the hash of it")?,
+//!         ciphersuite: Ciphersuite(1),
+//!         lifetime: Lifetime::new(now, now.plus(86_400))?,
+//!         last_resort: false,
+//!         credential: CredentialHash([0; 32]),
+//!     },
+//!     bytes: PackageBytes::try_from(b"a KeyPackage".as_slice())?,
+//! };
+//!
+//! // The model is the reference store: the same calls, without a backend.
+//! let mut store = Model::default();
+//! assert_eq!(store.save(&Save::new(pool.clone(), vec![package])?, now), [SaveOutcome::Saved]);
+//!
+//! let minute = Ttl::try_from(60)?;
+//! let first = Take::new(pool.clone(), ReservationId::from_bytes([1; 16]), minute);
+//! let second = Take::new(pool.clone(), ReservationId::from_bytes([2; 16]), minute);
+//! let token = store.reserve(&first, OnLapse::Return, now)?.lease.ok_or("a one-time package")?.token;
+//! assert_eq!(store.claim(&second, None, now), Err(Rejection::PoolExhausted));
+//! store.spend(&token, &Usage::default(), now)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! `serde`: `Serialize` and `Deserialize` for ids, tokens, statuses and times; opaque bytes as lowercase hexadecimal.
+
+mod admission;
+mod error;
+mod hex;
+mod ids;
+mod package;
+pub mod rules;
+mod save;
+mod status;
+mod store;
+mod take;
+mod time;
+mod token;
+
+pub use admission::{Admission, Admitted, Refusal, Uploader};
+pub use error::{BackendError, BoxError, Error, OpenError, Outcome, Rejection, Result};
+pub use ids::{GroupId, InvalidId, KeyPackageRef, Party, PoolId, ReservationId};
+pub use package::{Ciphersuite, CredentialHash, InvalidPackageBytes, Package, PackageBytes, PackageInfo};
+pub use save::{Save, SaveMode, SaveOutcome, TooManyPackages};
+pub use status::{Cause, Counts, Cursor, Page, Removal, Removed, Status, Stored};
+pub use store::{KeyPackageStore, KeyPackageStoreExt};
+pub use take::{LastResort, Lease, OnLapse, Reserved, Take};
+pub use time::{InvalidLifetime, InvalidTimestamp, InvalidTtl, Lifetime, Timestamp, Ttl};
+pub use token::{InvalidToken, Receipt, ReservationToken, Usage};

@@ -1,0 +1,302 @@
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use super::{
+    Answer, Limits, PoolRecords, Record, State, claim, fits, release, remove, reserve, retire, save, settle, spend,
+};
+use crate::{
+    Ciphersuite, Counts, GroupId, KeyPackageRef, OnLapse, Package, PackageBytes, PackageInfo, Party, PoolId, Receipt,
+    Removal, Removed, ReservationId, ReservationToken, Reserved, Save, SaveOutcome, Status, Stored, Take, Timestamp,
+    Usage,
+};
+
+/// A pool as a plain list: no index, nothing clever, every look-up a loop over the records.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct ModelPool {
+    /// The records by sequence, each with its bytes while it keeps them.
+    pub records: Vec<(Record, Option<PackageBytes>)>,
+    next_sequence: u64,
+}
+
+impl ModelPool {
+    fn all(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter().map(|(record, _)| record)
+    }
+
+    fn settled(&self, now: Timestamp) -> impl Iterator<Item = Record> {
+        self.all().map(move |record| record.clone().settled(now))
+    }
+
+    fn count(&self, which: impl Fn(&Record) -> bool) -> Result<u32, Infallible> {
+        Ok(u32::try_from(self.all().filter(|record| which(record)).count()).unwrap_or(u32::MAX))
+    }
+
+    fn position(&self, record: &Record) -> Option<usize> {
+        self.all().position(|other| other.sequence == record.sequence)
+    }
+}
+
+impl PoolRecords for ModelPool {
+    type Error = Infallible;
+
+    fn by_ref(&mut self, key_package_ref: &KeyPackageRef) -> Result<Option<Record>, Infallible> {
+        Ok(self
+            .all()
+            .find(|record| record.info.key_package_ref == *key_package_ref)
+            .cloned())
+    }
+
+    fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, Infallible> {
+        Ok(self.all().find(|record| record.bound_id() == Some(id)).cloned())
+    }
+
+    fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
+        Ok(self
+            .all()
+            .filter(|record| record.ended(now).is_some())
+            .cloned()
+            .collect())
+    }
+
+    fn oldest_that_fits(&mut self, take: &Take, now: Timestamp) -> Result<Option<(Record, PackageBytes)>, Infallible> {
+        Ok(self.records.iter().find_map(|(record, bytes)| {
+            let chosen = record.state == State::Free && fits(&record.info, take, now);
+            bytes.clone().filter(|_| chosen).map(|bytes| (record.clone(), bytes))
+        }))
+    }
+
+    fn has_available(&mut self, now: Timestamp) -> Result<bool, Infallible> {
+        Ok(self.all().any(|record| record.is_available(now)))
+    }
+
+    fn slots(&mut self) -> Result<Vec<Record>, Infallible> {
+        Ok(self
+            .all()
+            .filter(|record| matches!(record.state, State::Slot { .. }))
+            .cloned()
+            .collect())
+    }
+
+    fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
+        Ok(self
+            .all()
+            .filter(|record| record.is_unspent_one_time() && !record.is_over(now))
+            .cloned()
+            .collect())
+    }
+
+    fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, Infallible> {
+        self.count(|record| record.info.ciphersuite == suite && record.is_held() && !record.is_over(now))
+    }
+
+    fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Infallible> {
+        self.count(|record| !record.is_over(now))
+    }
+
+    fn count_taken_by(&mut self, party: &Party) -> Result<u32, Infallible> {
+        self.count(|record| record.reserver() == Some(party))
+    }
+
+    /// # Panics
+    ///
+    /// Where a record has none: the rules never ask for those.
+    fn bytes(&mut self, record: &Record) -> Result<PackageBytes, Infallible> {
+        let bytes = self.position(record).and_then(|at| self.records[at].1.clone());
+        Ok(bytes.expect("the rules ask only for bytes that a record keeps"))
+    }
+
+    fn next_sequence(&mut self) -> Result<u64, Infallible> {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        Ok(sequence)
+    }
+
+    fn insert(&mut self, record: &Record, bytes: &PackageBytes) -> Result<(), Infallible> {
+        self.records.push((record.clone(), Some(bytes.clone())));
+        Ok(())
+    }
+
+    fn update(&mut self, before: &Record, after: &Record) -> Result<(), Infallible> {
+        if let Some(at) = self.position(before) {
+            let bytes = self.records[at].1.take().filter(|_| after.keeps_bytes());
+            self.records[at] = (after.clone(), bytes);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, record: &Record) -> Result<(), Infallible> {
+        self.records.retain(|(other, _)| other.sequence != record.sequence);
+        Ok(())
+    }
+}
+
+/// A whole store over [`ModelPool`]s: the reference that backends and histories are compared with.
+///
+/// Its calls are those of [`KeyPackageStore`](crate::KeyPackageStore), one item at a time and synchronous. Not for
+/// production: everything is a loop.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Model {
+    pools: BTreeMap<PoolId, ModelPool>,
+    limits: Limits,
+}
+
+/// The rules cannot fail on a list.
+fn sure<T>(result: Result<T, Infallible>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+impl Model {
+    /// An empty store whose pools remember this many records at most.
+    #[must_use]
+    pub fn with_limits(limits: Limits) -> Self {
+        Self {
+            pools: BTreeMap::new(),
+            limits,
+        }
+    }
+
+    /// One pool, as it stands; `None` when it holds nothing.
+    #[must_use]
+    pub fn pool(&self, pool: &PoolId) -> Option<&ModelPool> {
+        self.pools.get(pool)
+    }
+
+    /// One step on one pool; a pool that holds nothing is none.
+    fn step<T>(&mut self, pool: &PoolId, step: impl FnOnce(&mut ModelPool) -> Result<T, Infallible>) -> T {
+        let records = self.pools.entry(pool.clone()).or_default();
+        let answer = sure(step(records));
+        if records.records.is_empty() {
+            self.pools.remove(pool);
+        }
+        answer
+    }
+
+    /// `save_key_packages`
+    pub fn save(&mut self, request: &Save, now: Timestamp) -> Vec<SaveOutcome> {
+        let limits = self.limits;
+        self.step(&request.pool, |pool| save(pool, request, limits, now))
+    }
+
+    /// One item of `reserve_key_packages`
+    ///
+    /// # Errors
+    ///
+    /// The rules' [`Rejection`].
+    pub fn reserve(&mut self, take: &Take, on_lapse: OnLapse, now: Timestamp) -> Answer<Reserved> {
+        self.step(&take.pool, |pool| reserve(pool, take, on_lapse, now))
+    }
+
+    /// One item of `claim_key_packages`
+    ///
+    /// # Errors
+    ///
+    /// The rules' [`Rejection`].
+    pub fn claim(&mut self, take: &Take, group: Option<&GroupId>, now: Timestamp) -> Answer<Package> {
+        self.step(&take.pool, |pool| claim(pool, take, group, now))
+    }
+
+    /// One item of `spend_key_packages`
+    ///
+    /// # Errors
+    ///
+    /// The rules' [`Rejection`].
+    pub fn spend(&mut self, token: &ReservationToken, usage: &Usage, now: Timestamp) -> Answer<Receipt> {
+        self.step(&token.pool, |pool| spend(pool, token, usage, now))
+    }
+
+    /// One item of `release_key_packages`
+    ///
+    /// # Errors
+    ///
+    /// The rules' [`Rejection`].
+    pub fn release(&mut self, token: &ReservationToken, now: Timestamp) -> Answer<()> {
+        self.step(&token.pool, |pool| release(pool, token, now))
+    }
+
+    /// `get_key_package`
+    #[must_use]
+    pub fn get(&self, pool: &PoolId, key_package_ref: &KeyPackageRef, now: Timestamp) -> Option<Stored> {
+        let named = |(record, _): &&(Record, _)| record.info.key_package_ref == *key_package_ref;
+        let (record, bytes) = self.pools.get(pool)?.records.iter().find(named)?;
+        Some(record.clone().into_stored(bytes.clone(), now))
+    }
+
+    /// One ref of `get_statuses`
+    #[must_use]
+    pub fn status(&self, pool: &PoolId, key_package_ref: &KeyPackageRef, now: Timestamp) -> Option<Status> {
+        self.get(pool, key_package_ref, now).map(|stored| stored.status)
+    }
+
+    /// `list_available`, all of it.
+    #[must_use]
+    pub fn list_available(&self, pool: &PoolId, now: Timestamp) -> Vec<PackageInfo> {
+        let Some(pool) = self.pools.get(pool) else {
+            return Vec::new();
+        };
+        pool.settled(now)
+            .filter(|record| record.is_available(now))
+            .map(|record| record.info)
+            .collect()
+    }
+
+    /// `count_by_status`
+    #[must_use]
+    pub fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> BTreeMap<Ciphersuite, Counts> {
+        let mut counts = BTreeMap::<_, Counts>::new();
+        for record in self.pools.get(pool).into_iter().flat_map(|pool| pool.settled(now)) {
+            counts
+                .entry(record.info.ciphersuite)
+                .or_default()
+                .add(record.status(now));
+        }
+        counts
+    }
+
+    /// `list_pools`, all of it.
+    pub fn list_pools(&self) -> impl Iterator<Item = &PoolId> {
+        self.pools.keys()
+    }
+
+    /// `remove_key_packages`; an empty list of refs is no call.
+    pub fn remove(&mut self, pool: &PoolId, removal: &Removal, now: Timestamp) -> Vec<(KeyPackageRef, Removed)> {
+        if *removal == Removal::Refs(Vec::new()) {
+            return Vec::new();
+        }
+        self.step(pool, |pool| remove(pool, removal, now))
+    }
+
+    /// `delete_pool`
+    pub fn delete_pool(&mut self, pool: &PoolId) {
+        self.pools.remove(pool);
+    }
+
+    /// `retire_unspent`, to its end.
+    pub fn retire_unspent(&mut self, saved_before: Timestamp, now: Timestamp) -> u64 {
+        self.pools
+            .values_mut()
+            .map(|pool| sure(retire(pool, saved_before, now)))
+            .sum()
+    }
+
+    /// `cleanup_expired`, to its end.
+    pub fn cleanup_expired(&mut self, now: Timestamp) -> u64 {
+        let mut count = 0;
+        self.pools.retain(|_, pool| {
+            pool.records.retain(|(record, _)| {
+                let swept = record.is_over(now);
+                count += u64::from(swept);
+                !swept
+            });
+            !pool.records.is_empty()
+        });
+        count
+    }
+
+    /// `release_expired_reservations`, to its end.
+    pub fn release_expired_reservations(&mut self, now: Timestamp) -> u64 {
+        self.pools.values_mut().map(|pool| sure(settle(pool, now))).sum()
+    }
+}

@@ -1,0 +1,256 @@
+use crate::{Cause, GroupId, OnLapse, PackageInfo, Party, ReservationId, Status, Stored, Timestamp};
+
+/// What a store remembers of one package, but for its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// The facts about the package.
+    pub info: PackageInfo,
+    /// Its place in the pool's queue, which it never loses (`RES-2`).
+    pub sequence: u64,
+    /// When it was first saved (`DEL-2`).
+    pub saved_at: Timestamp,
+    /// Where it stands.
+    pub state: State,
+}
+
+/// Where a package stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum State {
+    /// One-time: can be taken once it is valid.
+    Free,
+    /// One-time: leased.
+    Reserved(Hold),
+    /// One-time: spent by its reservation, or claimed.
+    Used(Use),
+    /// Spent without being used: its lease lapsed under [`OnLapse::Retire`], or a backup was restored.
+    Retired {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Spent without being used: the owner took it back.
+    Withdrawn {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// A last-resort package whose slot another took (`LAST-1`).
+    Replaced {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// A last-resort package in its slot.
+    Slot {
+        /// Whether it was handed out, or may have been (`LAST-4`, `DEL-2`).
+        used: bool,
+    },
+}
+
+/// A lease.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Hold {
+    /// Whose lease: the retry key.
+    pub id: ReservationId,
+    /// Who reserved.
+    pub by: Option<Party>,
+    /// The first second at which it no longer holds (`RES-4`).
+    pub expires_at: Timestamp,
+    /// What becomes of the package then (`RES-9`).
+    pub on_lapse: OnLapse,
+    /// Whether the package was taken back meanwhile: the lease holds, but the package never returns (`DEL-3`).
+    pub recalled: Option<Recall>,
+}
+
+/// Why a reserved package will not return. The later is the stronger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Recall {
+    /// A backup was restored (`DEL-2`).
+    Retired,
+    /// Its owner took it back (`DEL-3`).
+    Withdrawn,
+}
+
+/// How a package was used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Use {
+    /// When.
+    pub at: Timestamp,
+    /// By which reservation or claim.
+    pub id: ReservationId,
+    /// Whether the id is still bound to this package: false once it was bound to another (`RES-5`).
+    pub bound: bool,
+    /// For which group.
+    pub group: Option<GroupId>,
+    /// By whom.
+    pub by: Option<Party>,
+    /// What ends at the `expires_at` of the reservation or claim; `None` when it has ended, or there was nothing to end.
+    pub window: Option<Window>,
+}
+
+/// What is remembered of a use only until its `expires_at` (`SPEND-4`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// The first second after it.
+    pub expires_at: Timestamp,
+    /// Who took the package: it counts against this party's limit (`RES-7`).
+    pub reserver: Option<Party>,
+    /// Whether the bytes are kept, to answer the same claim again (`CLAIM-1`).
+    pub replayable: bool,
+}
+
+impl Record {
+    /// Whether it is past its `not_after` (`TIME-1`).
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.info.lifetime.is_over(now)
+    }
+
+    /// When its lease or window ends: what [`settle`](crate::rules::settle) looks for.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Reserved(hold) => Some(hold.expires_at),
+            State::Used(usage) => usage.window.as_ref().map(|window| window.expires_at),
+            _ => None,
+        }
+    }
+
+    /// What it becomes when its pool is settled at `now`; `None` when nothing of it has ended (`TIME-2`, `RES-9`,
+    /// `REL-1`). A lapse takes effect at the lease's `expires_at`, so that it does not matter when it is noticed.
+    #[must_use]
+    pub fn ended(&self, now: Timestamp) -> Option<Self> {
+        let at = self.ends_at().filter(|ends_at| *ends_at <= now)?;
+        let state = match &self.state {
+            State::Reserved(Hold {
+                recalled: Some(Recall::Withdrawn),
+                ..
+            }) => State::Withdrawn { at },
+            State::Reserved(
+                Hold {
+                    recalled: Some(Recall::Retired),
+                    ..
+                }
+                | Hold {
+                    on_lapse: OnLapse::Retire,
+                    ..
+                },
+            ) => State::Retired { at },
+            State::Reserved(_) => State::Free,
+            State::Used(usage) => State::Used(Use {
+                window: None,
+                ..usage.clone()
+            }),
+            other => other.clone(),
+        };
+        Some(self.with(state))
+    }
+
+    /// As a read sees it at `now` (`TIME-2`).
+    #[must_use]
+    pub fn settled(self, now: Timestamp) -> Self {
+        self.ended(now).unwrap_or(self)
+    }
+
+    /// The id that is bound to it, which is then bound to no other package of the pool (`RES-5`).
+    ///
+    /// Whether the binding still holds depends on `now` when the package is used, so a look-up by id finds it whatever
+    /// the time.
+    #[must_use]
+    pub fn bound_id(&self) -> Option<&ReservationId> {
+        match &self.state {
+            State::Reserved(hold) => Some(&hold.id),
+            State::Used(usage) if usage.bound => Some(&usage.id),
+            _ => None,
+        }
+    }
+
+    /// Whose limit it counts against (`RES-7`).
+    #[must_use]
+    pub fn reserver(&self) -> Option<&Party> {
+        match &self.state {
+            State::Reserved(hold) => hold.by.as_ref(),
+            State::Used(usage) => usage.window.as_ref()?.reserver.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether its bytes are kept (`SPEND-4`, `LAST-1`).
+    #[must_use]
+    pub fn keeps_bytes(&self) -> bool {
+        match &self.state {
+            State::Used(usage) => usage.window.as_ref().is_some_and(|window| window.replayable),
+            _ => self.shows_bytes(),
+        }
+    }
+
+    /// Whether a read shows its bytes: while it is unspent (`READ-4`).
+    #[must_use]
+    pub fn shows_bytes(&self) -> bool {
+        matches!(self.state, State::Free | State::Reserved(_) | State::Slot { .. })
+    }
+
+    /// Whether it is a one-time package that is free or reserved, recalled or not.
+    #[must_use]
+    pub fn is_unspent_one_time(&self) -> bool {
+        matches!(self.state, State::Free | State::Reserved(_))
+    }
+
+    /// Whether it counts towards the cap of its ciphersuite, unless it is past its `not_after` (`SAVE-6`).
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self.state, State::Free | State::Reserved(Hold { recalled: None, .. }))
+    }
+
+    /// Whether it is a one-time package that can be taken at `now`, by its state and lifetime (`RES-3`).
+    #[must_use]
+    pub fn is_available(&self, now: Timestamp) -> bool {
+        self.state == State::Free && self.info.lifetime.contains(now)
+    }
+
+    /// Where it stands at `now`, once settled: the first of expired, spent, last resort, reserved, not yet valid,
+    /// available (`READ-3`).
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> Status {
+        if self.is_over(now) {
+            return Status::Expired;
+        }
+        match &self.state {
+            State::Used(usage) => Status::Spent {
+                at: usage.at,
+                cause: Cause::Used,
+            },
+            State::Retired { at } => Status::Spent {
+                at: *at,
+                cause: Cause::Retired,
+            },
+            State::Withdrawn { at } => Status::Spent {
+                at: *at,
+                cause: Cause::Withdrawn,
+            },
+            State::Replaced { at } => Status::Spent {
+                at: *at,
+                cause: Cause::Replaced,
+            },
+            State::Slot { used } => Status::LastResort { used: *used },
+            State::Reserved(hold) => Status::Reserved { until: hold.expires_at },
+            State::Free if self.info.lifetime.is_ahead(now) => Status::NotYetValid,
+            State::Free => Status::Available,
+        }
+    }
+
+    /// The answer of `get_key_package`, with the bytes that were found (`READ-4`).
+    #[must_use]
+    pub fn into_stored(self, bytes: Option<crate::PackageBytes>, now: Timestamp) -> Stored {
+        let settled = self.settled(now);
+        let bytes = bytes.filter(|_| settled.shows_bytes());
+        Stored {
+            status: settled.status(now),
+            info: settled.info,
+            bytes,
+        }
+    }
+
+    /// The same package in another state.
+    #[must_use]
+    pub fn with(&self, state: State) -> Self {
+        Self { state, ..self.clone() }
+    }
+}

@@ -1,0 +1,217 @@
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::withdraw::take_back;
+use super::{Hold, PoolRecords, Recall, Record, State, settle};
+use crate::{Ciphersuite, KeyPackageRef, Package, PackageInfo, Save, SaveMode, SaveOutcome, Timestamp};
+
+/// The most last-resort slots of one pool (`SAVE-6`).
+pub const MAX_LAST_RESORT_SLOTS: usize = 16;
+
+/// How much a store lets one pool hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// The most records of any kind, spent ones included, that a pool may remember (`SAVE-6`).
+    pub max_records: u32,
+}
+
+impl Default for Limits {
+    /// 10,000 records.
+    fn default() -> Self {
+        Self { max_records: 10_000 }
+    }
+}
+
+/// `save_key_packages` (`SAVE-1` to `SAVE-8`): one outcome for each package, in order.
+///
+/// An empty batch is no call, and settles nothing (`TIME-2`).
+pub fn save<P: PoolRecords>(
+    pool: &mut P,
+    save: &Save,
+    limits: Limits,
+    now: Timestamp,
+) -> Result<Vec<SaveOutcome>, P::Error> {
+    if save.packages().is_empty() {
+        return Ok(Vec::new());
+    }
+    settle(pool, now)?;
+    let mut batch = Batch::new(save, limits, now);
+    let mut outcomes = Vec::with_capacity(save.packages().len());
+    for package in save.packages() {
+        outcomes.push(batch.judge(pool, package)?);
+    }
+    batch.withdraw_others(pool)?;
+    Ok(outcomes)
+}
+
+/// A save under way: what the items before have changed.
+struct Batch<'a> {
+    save: &'a Save,
+    limits: Limits,
+    now: Timestamp,
+    /// Under `Replace`, the refs that are spared, and all unspent packages of the pool as they were.
+    replace: Option<Replace<'a>>,
+    /// How many a ciphersuite holds, once asked for.
+    held: BTreeMap<Ciphersuite, u32>,
+    /// How many records the pool has, once asked for.
+    remembered: Option<u32>,
+    /// The ciphersuites of the one-time items accepted.
+    accepted: BTreeSet<Ciphersuite>,
+}
+
+struct Replace<'a> {
+    spared: HashSet<&'a KeyPackageRef>,
+    before: Option<Vec<Record>>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(save: &'a Save, limits: Limits, now: Timestamp) -> Self {
+        let replace = (save.mode == SaveMode::Replace).then(|| Replace {
+            spared: save
+                .packages()
+                .iter()
+                .map(|package| &package.info.key_package_ref)
+                .collect(),
+            before: None,
+        });
+        Self {
+            save,
+            limits,
+            now,
+            replace,
+            held: BTreeMap::new(),
+            remembered: None,
+            accepted: BTreeSet::new(),
+        }
+    }
+
+    /// SAVE-7: the first outcome that applies.
+    fn judge<P: PoolRecords>(&mut self, pool: &mut P, package: &Package) -> Result<SaveOutcome, P::Error> {
+        let info = &package.info;
+        if info.lifetime.is_over(self.now) {
+            return Ok(SaveOutcome::Expired);
+        }
+        let known = pool.by_ref(&info.key_package_ref)?;
+        if let Some(record) = known.as_ref().filter(|record| !record.is_over(self.now)) {
+            let outcome = again(pool, record, package)?;
+            if outcome == SaveOutcome::AlreadyStored && !info.last_resort {
+                self.accepted.insert(info.ciphersuite);
+            }
+            return Ok(outcome);
+        }
+        if info.last_resort && info.lifetime.is_ahead(self.now) {
+            return Ok(SaveOutcome::NotYetValid);
+        }
+        if self.is_full(pool, info)? {
+            return Ok(SaveOutcome::PoolFull);
+        }
+        // SAVE-7: a record past its own not_after counts as absent; the same ref starts anew.
+        if let Some(forgotten) = known {
+            pool.remove(&forgotten)?;
+        }
+        self.insert(pool, package)?;
+        Ok(SaveOutcome::Saved)
+    }
+
+    /// SAVE-6.
+    fn is_full<P: PoolRecords>(&mut self, pool: &mut P, info: &PackageInfo) -> Result<bool, P::Error> {
+        let remembered = match self.remembered {
+            Some(remembered) => remembered,
+            None => *self.remembered.insert(pool.count_remembered(self.now)?),
+        };
+        if remembered >= self.limits.max_records {
+            return Ok(true);
+        }
+        if info.last_resort {
+            let mut others = pool.slots()?;
+            others.retain(|slot| !slot.is_over(self.now) && slot.info.ciphersuite != info.ciphersuite);
+            return Ok(others.len() >= MAX_LAST_RESORT_SLOTS);
+        }
+        Ok(self.count_held(pool, info.ciphersuite)? >= self.save.cap_per_suite)
+    }
+
+    /// SAVE-6, SAVE-8: under `Replace`, the others count as if they were gone.
+    fn count_held<P: PoolRecords>(&mut self, pool: &mut P, suite: Ciphersuite) -> Result<u32, P::Error> {
+        if let Some(held) = self.held.get(&suite) {
+            return Ok(*held);
+        }
+        let held = match &mut self.replace {
+            None => pool.count_held(suite, self.now)?,
+            Some(replace) => {
+                let before = match &mut replace.before {
+                    Some(before) => before,
+                    none => none.insert(pool.unspent(self.now)?),
+                };
+                let spared = |record: &&Record| {
+                    record.info.ciphersuite == suite
+                        && record.is_held()
+                        && replace.spared.contains(&record.info.key_package_ref)
+                };
+                u32::try_from(before.iter().filter(spared).count()).unwrap_or(u32::MAX)
+            }
+        };
+        self.held.insert(suite, held);
+        Ok(held)
+    }
+
+    fn insert<P: PoolRecords>(&mut self, pool: &mut P, package: &Package) -> Result<(), P::Error> {
+        let info = package.info.clone();
+        let state = if info.last_resort {
+            // LAST-1: the old one is remembered, also when it is past its not_after.
+            for slot in pool.slots()? {
+                if slot.info.ciphersuite == info.ciphersuite {
+                    pool.update(&slot, &slot.with(State::Replaced { at: self.now }))?;
+                }
+            }
+            State::Slot { used: false }
+        } else {
+            self.accepted.insert(info.ciphersuite);
+            *self.held.entry(info.ciphersuite).or_default() += 1;
+            State::Free
+        };
+        let record = Record {
+            info,
+            sequence: pool.next_sequence()?,
+            saved_at: self.now,
+            state,
+        };
+        pool.insert(&record, &package.bytes)?;
+        if let Some(remembered) = &mut self.remembered {
+            *remembered += 1;
+        }
+        Ok(())
+    }
+
+    /// SAVE-8: what was not in the batch goes, where anything of its ciphersuite was accepted.
+    fn withdraw_others<P: PoolRecords>(self, pool: &mut P) -> Result<(), P::Error> {
+        let Some(replace) = self.replace else { return Ok(()) };
+        if self.accepted.is_empty() {
+            return Ok(());
+        }
+        for record in pool.unspent(self.now)? {
+            if self.accepted.contains(&record.info.ciphersuite)
+                && !replace.spared.contains(&record.info.key_package_ref)
+            {
+                take_back(pool, &record, Recall::Withdrawn, self.now)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the same ref again gets: SAVE-3, SAVE-5, SAVE-2, in this order.
+fn again<P: PoolRecords>(pool: &mut P, record: &Record, package: &Package) -> Result<SaveOutcome, P::Error> {
+    Ok(match &record.state {
+        State::Reserved(Hold { recalled: Some(_), .. })
+        | State::Used(_)
+        | State::Retired { .. }
+        | State::Withdrawn { .. }
+        | State::Replaced { .. } => SaveOutcome::AlreadySpent,
+        State::Free | State::Reserved(_) | State::Slot { .. } => {
+            if record.info == package.info && pool.bytes(record)? == package.bytes {
+                SaveOutcome::AlreadyStored
+            } else {
+                SaveOutcome::RefConflict
+            }
+        }
+    })
+}

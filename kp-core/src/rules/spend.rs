@@ -1,0 +1,76 @@
+use super::{Answer, PoolRecords, Recall, State, Use, Window, settle};
+use crate::{Receipt, Rejection, ReservationToken, Timestamp, Usage};
+
+/// One item of `spend_key_packages`, on the pool of its token (`SPEND-1` to `SPEND-4`).
+pub fn spend<P: PoolRecords>(
+    pool: &mut P,
+    token: &ReservationToken,
+    usage: &Usage,
+    now: Timestamp,
+) -> Result<Answer<Receipt>, P::Error> {
+    settle(pool, now)?;
+    let Some(record) = pool.by_ref(&token.key_package_ref)? else {
+        return Ok(Err(Rejection::NotFound));
+    };
+    let receipt = |spent_at| Receipt {
+        key_package_ref: token.key_package_ref.clone(),
+        spent_at,
+    };
+    if let State::Used(used) = &record.state
+        && used.id == token.id()
+        && used.group == usage.group
+        && used.by == usage.by
+    {
+        return Ok(Ok(receipt(used.at)));
+    }
+    if record.is_over(now) {
+        return Ok(Err(Rejection::Expired));
+    }
+    match &record.state {
+        State::Used(_) => Ok(Err(Rejection::AlreadySpent)),
+        State::Reserved(hold) if hold.id == token.id() => {
+            // SPEND-4: the bytes go; the reserver stays until the lease would have ended.
+            let window = hold.by.is_some().then(|| Window {
+                expires_at: hold.expires_at,
+                reserver: hold.by.clone(),
+                replayable: false,
+            });
+            let (group, by) = (usage.group.clone(), usage.by.clone());
+            let used = Use {
+                at: now,
+                id: hold.id,
+                bound: true,
+                group,
+                by,
+                window,
+            };
+            pool.update(&record, &record.with(State::Used(used)))?;
+            Ok(Ok(receipt(now)))
+        }
+        _ => Ok(Err(Rejection::NoLiveReservation)),
+    }
+}
+
+/// One item of `release_key_packages`, on the pool of its token (`REL-1` to `REL-3`).
+pub fn release<P: PoolRecords>(pool: &mut P, token: &ReservationToken, now: Timestamp) -> Result<Answer<()>, P::Error> {
+    settle(pool, now)?;
+    let Some(record) = pool.by_ref(&token.key_package_ref)? else {
+        return Ok(Err(Rejection::NotFound));
+    };
+    if record.is_over(now) {
+        return Ok(Err(Rejection::Expired));
+    }
+    match &record.state {
+        State::Used(_) => Ok(Err(Rejection::AlreadySpent)),
+        State::Reserved(hold) if hold.id == token.id() => {
+            let state = match hold.recalled {
+                None => State::Free,
+                Some(Recall::Retired) => State::Retired { at: now },
+                Some(Recall::Withdrawn) => State::Withdrawn { at: now },
+            };
+            pool.update(&record, &record.with(state))?;
+            Ok(Ok(()))
+        }
+        _ => Ok(Err(Rejection::NoLiveReservation)),
+    }
+}

@@ -1,0 +1,243 @@
+use super::{Answer, Hold, PoolRecords, Record, State, Use, Window, settle};
+use crate::{
+    GroupId, LastResort, Lease, OnLapse, Package, PackageBytes, PackageInfo, Rejection, ReservationToken, Reserved,
+    Take, Timestamp,
+};
+
+/// Whether a package is as asked, by its facts: valid now, of an accepted ciphersuite, with enough lifetime left
+/// (`RES-3`).
+#[must_use]
+pub fn fits(info: &PackageInfo, take: &Take, now: Timestamp) -> bool {
+    info.lifetime.contains(now)
+        && (take.suites.is_empty() || take.suites.contains(&info.ciphersuite))
+        && info.lifetime.not_after().get() - now.get() >= i64::from(take.remaining)
+}
+
+/// One item of `reserve_key_packages`, on the pool that it names (`RES-1` to `RES-10`).
+pub fn reserve<P: PoolRecords>(
+    pool: &mut P,
+    take: &Take,
+    on_lapse: OnLapse,
+    now: Timestamp,
+) -> Result<Answer<Reserved>, P::Error> {
+    settle(pool, now)?;
+    let stale = match binding(pool, take, now)? {
+        Binding::Live(record, hold) => {
+            let bytes = pool.bytes(&record)?;
+            return Ok(Ok(lent(record, &hold, bytes, take)));
+        }
+        Binding::Used(..) => return Ok(Err(Rejection::AlreadySpent)),
+        Binding::Refused(rejection) => return Ok(Err(rejection)),
+        Binding::None { stale } => stale,
+    };
+    match choose(pool, take, now)? {
+        Err(rejection) => Ok(Err(rejection)),
+        Ok(Choice::LastResort(package)) => Ok(Ok(Reserved { package, lease: None })),
+        Ok(Choice::OneTime(record, bytes)) => {
+            let expires_at = expires_at(&record, take, now);
+            let hold = Hold {
+                id: take.id,
+                by: take.by.clone(),
+                expires_at,
+                on_lapse,
+                recalled: None,
+            };
+            unbind(pool, stale)?;
+            pool.update(&record, &record.with(State::Reserved(hold.clone())))?;
+            Ok(Ok(lent(record, &hold, bytes, take)))
+        }
+    }
+}
+
+/// One item of `claim_key_packages`: reserve and spend in one step (`CLAIM-1`).
+pub fn claim<P: PoolRecords>(
+    pool: &mut P,
+    take: &Take,
+    group: Option<&GroupId>,
+    now: Timestamp,
+) -> Result<Answer<Package>, P::Error> {
+    settle(pool, now)?;
+    let (record, bytes, stale) = match binding(pool, take, now)? {
+        Binding::Live(record, _) => {
+            let bytes = pool.bytes(&record)?;
+            (record, bytes, None)
+        }
+        Binding::Used(record, usage) => {
+            let in_window = usage.window.as_ref().is_some_and(|window| window.replayable);
+            if !in_window || usage.by != take.by || usage.group.as_ref() != group {
+                return Ok(Err(Rejection::AlreadySpent));
+            }
+            let bytes = pool.bytes(&record)?;
+            return Ok(Ok(Package {
+                info: record.info,
+                bytes,
+            }));
+        }
+        Binding::Refused(rejection) => return Ok(Err(rejection)),
+        Binding::None { stale } => match choose(pool, take, now)? {
+            Err(rejection) => return Ok(Err(rejection)),
+            Ok(Choice::LastResort(package)) => return Ok(Ok(package)),
+            Ok(Choice::OneTime(record, bytes)) => (record, bytes, stale),
+        },
+    };
+    let window = Window {
+        expires_at: expires_at(&record, take, now),
+        reserver: take.by.clone(),
+        replayable: true,
+    };
+    let usage = Use {
+        at: now,
+        id: take.id,
+        bound: true,
+        group: group.cloned(),
+        by: take.by.clone(),
+        window: Some(window),
+    };
+    unbind(pool, stale)?;
+    pool.update(&record, &record.with(State::Used(usage)))?;
+    Ok(Ok(Package {
+        info: record.info,
+        bytes,
+    }))
+}
+
+/// What the id of a request is bound to (`RES-5`).
+enum Binding {
+    /// A live reservation of the same request.
+    Live(Record, Hold),
+    /// A package that it used.
+    Used(Record, Use),
+    /// Another request.
+    Refused(Rejection),
+    /// Nothing; `stale` still carries the id, but is past its `not_after`, and loses it to the next binding.
+    None { stale: Option<Record> },
+}
+
+fn binding<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<Binding, P::Error> {
+    let Some(record) = pool.by_id(&take.id)? else {
+        return Ok(Binding::None { stale: None });
+    };
+    if record.is_over(now) {
+        return Ok(Binding::None { stale: Some(record) });
+    }
+    if take
+        .only
+        .as_ref()
+        .is_some_and(|named| *named != record.info.key_package_ref)
+    {
+        return Ok(Binding::Refused(Rejection::ReservationConflict));
+    }
+    Ok(match record.state.clone() {
+        State::Used(usage) => Binding::Used(record, usage),
+        State::Reserved(hold) if hold.by == take.by => Binding::Live(record, hold),
+        State::Reserved(_) => Binding::Refused(Rejection::ReservationConflict),
+        _ => Binding::None { stale: None },
+    })
+}
+
+/// A new binding ends the old one for good (`RES-5`, `TIME-3`).
+fn unbind<P: PoolRecords>(pool: &mut P, stale: Option<Record>) -> Result<(), P::Error> {
+    if let Some(before) = stale
+        && let State::Used(usage) = &before.state
+    {
+        let after = before.with(State::Used(Use {
+            bound: false,
+            ..usage.clone()
+        }));
+        pool.update(&before, &after)?;
+    }
+    Ok(())
+}
+
+/// What a new request gets.
+enum Choice {
+    OneTime(Record, PackageBytes),
+    LastResort(Package),
+}
+
+/// `RES-10`, for an id that is not bound: `RES-7`, the package named or the oldest that fits, last resort, exhausted.
+fn choose<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<Answer<Choice>, P::Error> {
+    if let (Some(party), Some(limit)) = (&take.by, take.limit)
+        && pool.count_taken_by(party)? >= limit
+    {
+        return Ok(Err(Rejection::TooManyReservations));
+    }
+    if take.only.is_some() {
+        return named(pool, take, now);
+    }
+    if take.last_resort != LastResort::Only
+        && let Some((record, bytes)) = pool.oldest_that_fits(take, now)?
+    {
+        return Ok(Ok(Choice::OneTime(record, bytes)));
+    }
+    if take.last_resort != LastResort::Never
+        && let Some(package) = last_resort(pool, take, now)?
+    {
+        return Ok(Ok(Choice::LastResort(package)));
+    }
+    Ok(Err(if pool.has_available(now)? {
+        Rejection::NothingFits
+    } else {
+        Rejection::PoolExhausted
+    }))
+}
+
+/// The package named, in the order of `RES-3`.
+fn named<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<Answer<Choice>, P::Error> {
+    let record = match &take.only {
+        Some(key_package_ref) => pool.by_ref(key_package_ref)?,
+        None => None,
+    };
+    let Some(record) = record else {
+        return Ok(Err(Rejection::NotFound));
+    };
+    if record.is_over(now) {
+        return Ok(Err(Rejection::Expired));
+    }
+    Ok(match record.state {
+        State::Used(_) | State::Retired { .. } | State::Withdrawn { .. } | State::Replaced { .. } => {
+            Err(Rejection::AlreadySpent)
+        }
+        State::Reserved(_) => Err(Rejection::AlreadyReserved),
+        State::Free if take.last_resort != LastResort::Only && fits(&record.info, take, now) => {
+            let bytes = pool.bytes(&record)?;
+            Ok(Choice::OneTime(record, bytes))
+        }
+        State::Free | State::Slot { .. } => Err(Rejection::Unsuitable),
+    })
+}
+
+/// The oldest saved of the slots that fit, marked as used (`RES-6`, `LAST-2`, `LAST-4`).
+fn last_resort<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<Option<Package>, P::Error> {
+    let Some(record) = pool.slots()?.into_iter().find(|slot| fits(&slot.info, take, now)) else {
+        return Ok(None);
+    };
+    let bytes = pool.bytes(&record)?;
+    if record.state == (State::Slot { used: false }) {
+        pool.update(&record, &record.with(State::Slot { used: true }))?;
+    }
+    Ok(Some(Package {
+        info: record.info,
+        bytes,
+    }))
+}
+
+/// `RES-4`.
+fn expires_at(record: &Record, take: &Take, now: Timestamp) -> Timestamp {
+    now.after(take.ttl).min(record.info.lifetime.not_after())
+}
+
+fn lent(record: Record, hold: &Hold, bytes: PackageBytes, take: &Take) -> Reserved {
+    let token = ReservationToken::new(take.pool.clone(), record.info.key_package_ref.clone(), hold.id);
+    let lease = Lease {
+        token,
+        expires_at: hold.expires_at,
+    };
+    Reserved {
+        package: Package {
+            info: record.info,
+            bytes,
+        },
+        lease: Some(lease),
+    }
+}

@@ -1,0 +1,90 @@
+use super::{Hold, PoolRecords, Recall, Record, State, settle};
+use crate::{KeyPackageRef, Removal, Removed, Timestamp};
+
+/// `remove_key_packages`: the owner takes packages back (`DEL-3`).
+pub fn remove<P: PoolRecords>(
+    pool: &mut P,
+    removal: &Removal,
+    now: Timestamp,
+) -> Result<Vec<(KeyPackageRef, Removed)>, P::Error> {
+    settle(pool, now)?;
+    match removal {
+        Removal::Refs(refs) => refs
+            .iter()
+            .map(|key_package_ref| Ok((key_package_ref.clone(), remove_one(pool, key_package_ref, now)?)))
+            .collect(),
+        Removal::All => {
+            let mut slots = pool.slots()?;
+            slots.retain(|slot| !slot.is_over(now));
+            slots.sort_by_key(|slot| slot.info.ciphersuite);
+            let one_time = pool.unspent(now)?;
+            let mut removed = Vec::with_capacity(one_time.len() + slots.len());
+            for record in one_time.into_iter().chain(slots) {
+                take_back(pool, &record, Recall::Withdrawn, now)?;
+                removed.push((record.info.key_package_ref, Removed::Withdrawn));
+            }
+            Ok(removed)
+        }
+    }
+}
+
+fn remove_one<P: PoolRecords>(
+    pool: &mut P,
+    key_package_ref: &KeyPackageRef,
+    now: Timestamp,
+) -> Result<Removed, P::Error> {
+    let Some(record) = pool.by_ref(key_package_ref)?.filter(|record| !record.is_over(now)) else {
+        return Ok(Removed::NotFound);
+    };
+    Ok(match record.state {
+        State::Withdrawn { .. } => Removed::Withdrawn,
+        State::Used(_) | State::Retired { .. } | State::Replaced { .. } => Removed::AlreadySpent,
+        State::Free | State::Reserved(_) | State::Slot { .. } => {
+            take_back(pool, &record, Recall::Withdrawn, now)?;
+            Removed::Withdrawn
+        }
+    })
+}
+
+/// `retire_unspent`, on one pool: what was first saved before `saved_before` and is unspent may be spent in truth
+/// (`DEL-2`). Says how many were retired, newly recalled or newly marked.
+pub fn retire<P: PoolRecords>(pool: &mut P, saved_before: Timestamp, now: Timestamp) -> Result<u64, P::Error> {
+    settle(pool, now)?;
+    let mut count = 0;
+    for record in pool.unspent(now)? {
+        let recalled = matches!(record.state, State::Reserved(Hold { recalled: Some(_), .. }));
+        if record.saved_at < saved_before && !recalled {
+            take_back(pool, &record, Recall::Retired, now)?;
+            count += 1;
+        }
+    }
+    for slot in pool.slots()? {
+        if slot.saved_at < saved_before && !slot.is_over(now) && slot.state == (State::Slot { used: false }) {
+            pool.update(&slot, &slot.with(State::Slot { used: true }))?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// Takes back an unspent package: a free one, or a last resort, is spent; a reserved one is recalled, and its id may
+/// still spend it (`DEL-2`, `DEL-3`, `SAVE-8`). A withdrawal outranks a retirement.
+pub(super) fn take_back<P: PoolRecords>(
+    pool: &mut P,
+    record: &Record,
+    recall: Recall,
+    now: Timestamp,
+) -> Result<(), P::Error> {
+    let state = match (&record.state, recall) {
+        (State::Reserved(hold), _) => State::Reserved(Hold {
+            recalled: hold.recalled.max(Some(recall)),
+            ..hold.clone()
+        }),
+        (_, Recall::Retired) => State::Retired { at: now },
+        (_, Recall::Withdrawn) => State::Withdrawn { at: now },
+    };
+    if state != record.state {
+        pool.update(record, &record.with(state))?;
+    }
+    Ok(())
+}

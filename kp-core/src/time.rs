@@ -1,0 +1,217 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// A number of seconds that is no [`Timestamp`] (`TIME-1`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a timestamp is 0 to 2^53 - 1 Unix seconds, not {0}")]
+pub struct InvalidTimestamp(pub i128);
+
+/// A number of seconds that is no [`Ttl`] (`TIME-1`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a ttl is 1 to 2^31 - 1 seconds, not {0}")]
+pub struct InvalidTtl(pub u64);
+
+/// A [`Lifetime`] that would end before it begins (`TIME-1`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a lifetime must begin before it ends: not_before {not_before}, not_after {not_after}")]
+pub struct InvalidLifetime {
+    /// The first second asked for.
+    pub not_before: i64,
+    /// The end asked for.
+    pub not_after: i64,
+}
+
+/// A moment, in Unix seconds: 0 to 2^53 - 1, so that a Lua number holds it exactly (`TIME-1`).
+///
+/// Time is an argument: every call that depends on it carries a `now`, and no store reads a clock.
+///
+/// ```
+/// use kp_core::{Timestamp, Ttl};
+///
+/// let now = Timestamp::try_from(1_700_000_000)?;
+/// let minute = Ttl::seconds(60).ok_or("a ttl is at least one second")?;
+/// assert_eq!(now.after(minute).get(), 1_700_000_060);
+/// assert!(Timestamp::try_from(-1).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "i64", into = "i64")
+)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const MIN: Self = Self(0);
+    /// 2^53 - 1 seconds later.
+    pub const MAX: Self = Self((1 << 53) - 1);
+
+    /// This many Unix seconds, where they are within bounds.
+    #[must_use]
+    pub const fn new(seconds: i64) -> Option<Self> {
+        if seconds >= Self::MIN.0 && seconds <= Self::MAX.0 {
+            Some(Self(seconds))
+        } else {
+            None
+        }
+    }
+
+    /// The Unix seconds.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The moment `ttl` later, [`Timestamp::MAX`] at most.
+    #[must_use]
+    pub fn after(self, ttl: Ttl) -> Self {
+        self.plus(u64::from(ttl.get()))
+    }
+
+    /// The moment this many seconds later, [`Timestamp::MAX`] at most.
+    #[must_use]
+    pub fn plus(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add_unsigned(seconds).min(Self::MAX.0))
+    }
+
+    /// The moment this many seconds earlier, [`Timestamp::MIN`] at least.
+    #[must_use]
+    pub fn minus(self, seconds: u64) -> Self {
+        Self(self.0.saturating_sub_unsigned(seconds).max(Self::MIN.0))
+    }
+}
+
+impl TryFrom<i64> for Timestamp {
+    type Error = InvalidTimestamp;
+
+    fn try_from(seconds: i64) -> Result<Self, InvalidTimestamp> {
+        Self::new(seconds).ok_or(InvalidTimestamp(seconds.into()))
+    }
+}
+
+impl TryFrom<u64> for Timestamp {
+    type Error = InvalidTimestamp;
+
+    fn try_from(seconds: u64) -> Result<Self, InvalidTimestamp> {
+        i64::try_from(seconds)
+            .ok()
+            .and_then(Self::new)
+            .ok_or(InvalidTimestamp(seconds.into()))
+    }
+}
+
+impl From<Timestamp> for i64 {
+    fn from(timestamp: Timestamp) -> i64 {
+        timestamp.0
+    }
+}
+
+/// How long a lease or a claim's replay window lasts: 1 to 2^31 - 1 seconds (`TIME-1`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "u32", into = "u32")
+)]
+pub struct Ttl(NonZeroU32);
+
+impl Ttl {
+    /// This many seconds, where they are within bounds.
+    #[must_use]
+    pub const fn seconds(seconds: u32) -> Option<Self> {
+        match NonZeroU32::new(seconds) {
+            Some(nonzero) if seconds <= i32::MAX as u32 => Some(Self(nonzero)),
+            _ => None,
+        }
+    }
+
+    /// The seconds.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl TryFrom<u32> for Ttl {
+    type Error = InvalidTtl;
+
+    fn try_from(seconds: u32) -> Result<Self, InvalidTtl> {
+        Self::seconds(seconds).ok_or(InvalidTtl(seconds.into()))
+    }
+}
+
+impl TryFrom<Duration> for Ttl {
+    type Error = InvalidTtl;
+
+    /// Whole seconds; a fraction is cut off.
+    fn try_from(duration: Duration) -> Result<Self, InvalidTtl> {
+        let seconds = duration.as_secs();
+        u32::try_from(seconds)
+            .ok()
+            .and_then(Self::seconds)
+            .ok_or(InvalidTtl(seconds))
+    }
+}
+
+impl From<Ttl> for u32 {
+    fn from(ttl: Ttl) -> u32 {
+        ttl.get()
+    }
+}
+
+/// When a KeyPackage may be used (RFC 9420 §7.2): valid while `not_before <= now < not_after` (`TIME-1`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lifetime {
+    not_before: Timestamp,
+    not_after: Timestamp,
+}
+
+impl Lifetime {
+    /// From `not_before`, up to and without `not_after`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidLifetime`] unless `not_before < not_after`.
+    pub const fn new(not_before: Timestamp, not_after: Timestamp) -> Result<Self, InvalidLifetime> {
+        if not_before.0 < not_after.0 {
+            Ok(Self { not_before, not_after })
+        } else {
+            Err(InvalidLifetime {
+                not_before: not_before.0,
+                not_after: not_after.0,
+            })
+        }
+    }
+
+    /// The first second of it.
+    #[must_use]
+    pub const fn not_before(self) -> Timestamp {
+        self.not_before
+    }
+
+    /// The first second after it.
+    #[must_use]
+    pub const fn not_after(self) -> Timestamp {
+        self.not_after
+    }
+
+    /// Whether `now` has reached `not_after`.
+    #[must_use]
+    pub fn is_over(self, now: Timestamp) -> bool {
+        self.not_after <= now
+    }
+
+    /// Whether `now` has not reached `not_before`.
+    #[must_use]
+    pub fn is_ahead(self, now: Timestamp) -> bool {
+        now < self.not_before
+    }
+
+    /// Whether `now` lies within it.
+    #[must_use]
+    pub fn contains(self, now: Timestamp) -> bool {
+        !self.is_ahead(now) && !self.is_over(now)
+    }
+}

@@ -1,0 +1,122 @@
+use std::fmt;
+
+use crate::{GroupId, KeyPackageRef, Party, PoolId, ReservationId, Timestamp, hex};
+
+/// Text that is no [`ReservationToken`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a reservation token: three hexadecimal parts with dots between, (pool, ref, id)")]
+pub struct InvalidToken;
+
+/// What spends or releases a reservation: (pool, ref, id).
+///
+/// A bearer secret: who has it can spend the package. `Debug` hides the id (`ERR-4`); [`expose`](Self::expose) and
+/// [`parse`](Self::parse) are its form on the wire.
+///
+/// ```
+/// use kp_core::{KeyPackageRef, PoolId, ReservationId, ReservationToken};
+///
+/// let id = ReservationId::from_bytes([7; 16]);
+/// let token = ReservationToken::new(PoolId::try_from("bob")?, KeyPackageRef::try_from("ref")?, id);
+/// assert_eq!(ReservationToken::parse(&token.expose())?, token);
+/// assert!(!format!("{token:?}").contains("07"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ReservationToken {
+    /// The pool.
+    pub pool: PoolId,
+    /// The package.
+    pub key_package_ref: KeyPackageRef,
+    id: ReservationId,
+}
+
+impl ReservationToken {
+    /// The token of the reservation `id` of this package.
+    #[must_use]
+    pub const fn new(pool: PoolId, key_package_ref: KeyPackageRef, id: ReservationId) -> Self {
+        Self {
+            pool,
+            key_package_ref,
+            id,
+        }
+    }
+
+    /// The reservation's id: the secret part.
+    #[must_use]
+    pub const fn id(&self) -> ReservationId {
+        self.id
+    }
+
+    /// Its form on the wire. Not for logs.
+    #[must_use]
+    pub fn expose(&self) -> String {
+        let parts = [
+            self.pool.as_bytes(),
+            self.key_package_ref.as_bytes(),
+            self.id.as_bytes(),
+        ];
+        parts.map(hex::encode).join(".")
+    }
+
+    /// Reads the form on the wire.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidToken`] for any other text.
+    pub fn parse(text: &str) -> Result<Self, InvalidToken> {
+        let mut parts = text.split('.').map(hex::decode);
+        let (Some(Some(pool)), Some(Some(key_package_ref)), Some(Some(id)), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(InvalidToken);
+        };
+        Ok(Self {
+            pool: pool.try_into().map_err(|_| InvalidToken)?,
+            key_package_ref: key_package_ref.try_into().map_err(|_| InvalidToken)?,
+            id: ReservationId::from_bytes(id.try_into().map_err(|_| InvalidToken)?),
+        })
+    }
+}
+
+impl fmt::Debug for ReservationToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReservationToken")
+            .field("pool", &self.pool)
+            .field("key_package_ref", &self.key_package_ref)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for ReservationToken {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.expose())
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for ReservationToken {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text: std::borrow::Cow<'de, str> = serde::Deserialize::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// What a spent record may remember of the use; nothing by default (`PRIV-1`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Usage {
+    /// The group that the package was used for.
+    pub group: Option<GroupId>,
+    /// Who spent it.
+    pub by: Option<Party>,
+}
+
+/// Proof that a package is spent; the same spend again gets the same receipt (`SPEND-3`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Receipt {
+    /// The package.
+    pub key_package_ref: KeyPackageRef,
+    /// When it was spent.
+    pub spent_at: Timestamp,
+}
