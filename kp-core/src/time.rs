@@ -4,7 +4,7 @@ use std::time::Duration;
 /// A number of seconds that is no [`Timestamp`] (`TIME-1`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a timestamp is 0 to 2^53 - 1 Unix seconds, not {0}")]
-pub struct InvalidTimestamp(pub i128);
+pub struct InvalidTimestamp(pub i64);
 
 /// A number of seconds that is no [`Ttl`] (`TIME-1`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -87,18 +87,7 @@ impl TryFrom<i64> for Timestamp {
     type Error = InvalidTimestamp;
 
     fn try_from(seconds: i64) -> Result<Self, InvalidTimestamp> {
-        Self::new(seconds).ok_or(InvalidTimestamp(seconds.into()))
-    }
-}
-
-impl TryFrom<u64> for Timestamp {
-    type Error = InvalidTimestamp;
-
-    fn try_from(seconds: u64) -> Result<Self, InvalidTimestamp> {
-        i64::try_from(seconds)
-            .ok()
-            .and_then(Self::new)
-            .ok_or(InvalidTimestamp(seconds.into()))
+        Self::new(seconds).ok_or(InvalidTimestamp(seconds))
     }
 }
 
