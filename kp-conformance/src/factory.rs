@@ -1,16 +1,21 @@
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_core::{KeyPackageStore, OpenError};
+use tempfile::TempDir;
 
 /// Opens the stores that the suite checks: what the author of a backend writes, in some 25 lines.
 ///
 /// The suite makes a new [`Space`] for every check. A space opened twice is a second handle on the same packages; opened
 /// again after its handles were dropped, a reopening; opened in a child process (the suite starts the test binary
 /// again, whose `main` makes the factory anew), another process.
+///
+/// `S` is the trait under test: [`KeyPackageStore`] unless said otherwise, and
+/// [`PoolMetadataStore`](kp_core::PoolMetadataStore) for [`metadata_main`](crate::metadata_main).
 #[async_trait]
-pub trait Factory: Send + Sync + 'static {
+pub trait Factory<S: ?Sized + 'static = dyn KeyPackageStore>: Send + Sync + 'static {
     /// The backend's name, as the report shows it.
     fn name(&self) -> &str;
 
@@ -18,10 +23,16 @@ pub trait Factory: Send + Sync + 'static {
     fn facets(&self) -> Facets;
 
     /// Opens the store of this space, which is empty when it is opened for the first time.
-    async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError>;
+    async fn open(&self, space: &Space) -> Result<Arc<S>, OpenError>;
 
     /// Removes what the space left behind. Its handles are dropped by then.
     async fn destroy(&self, space: &Space);
+
+    /// How many bytes the space takes, on disk or in the backend's server: for what the suite reports (`META-4`). `None`
+    /// when that cannot be told.
+    async fn bytes(&self, _space: &Space) -> Option<u64> {
+        None
+    }
 }
 
 /// What a backend can do beyond one handle in one process.
@@ -43,6 +54,19 @@ pub struct Space {
 }
 
 impl Space {
+    /// A new one; its directory goes with the guard.
+    pub(crate) fn create() -> io::Result<(Self, TempDir)> {
+        let name = format!("kp-{:016x}", getrandom::u64()?);
+        let guard = tempfile::Builder::new().prefix(&name).tempdir()?;
+        let space = Self::at(name, guard.path().to_owned());
+        Ok((space, guard))
+    }
+
+    /// One that another process made.
+    pub(crate) fn at(name: String, dir: PathBuf) -> Self {
+        Self { name, dir }
+    }
+
     /// Unique among all spaces of all runs: 1 to 40 of `a-z`, `0-9` and `-`. Good for a key prefix or a table name.
     #[must_use]
     pub fn name(&self) -> &str {

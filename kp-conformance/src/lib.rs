@@ -1,1 +1,73 @@
-//! kp-conformance
+//! The conformance suites: every rule of [`KeyPackageStore`](kp_core::KeyPackageStore), and of
+//! [`PoolMetadataStore`](kp_core::PoolMetadataStore), as checks that run against anybody's backend.
+//!
+//! The author of a backend writes a [`Factory`] and a test without libtest's harness:
+//!
+//! ```toml
+//! [[test]]
+//! name = "conformance"
+//! harness = false
+//! ```
+//!
+//! ```
+//! use std::process::ExitCode;
+//! use std::sync::Arc;
+//!
+//! use async_trait::async_trait;
+//! use kp_conformance::{Facets, Factory, ReferenceStore, Space};
+//! use kp_core::{KeyPackageStore, OpenError};
+//!
+//! struct Backend;
+//!
+//! #[async_trait]
+//! impl Factory for Backend {
+//!     fn name(&self) -> &str {
+//!         "reference"
+//!     }
+//!
+//!     fn facets(&self) -> Facets {
+//!         Facets { handles: true, ..Facets::default() }
+//!     }
+//!
+//!     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
+//!         Ok(Arc::new(ReferenceStore::of_space(space.name())))
+//!     }
+//!
+//!     async fn destroy(&self, space: &Space) {
+//!         ReferenceStore::forget_space(space.name());
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//! # // A documentation test is no test of a backend, and has other arguments.
+//! # if true { return ExitCode::SUCCESS }
+//!     kp_conformance::main(Backend)
+//! }
+//! ```
+//!
+//! A backend of a client's metadata is a `Factory<dyn PoolMetadataStore>`, and its `main` calls [`metadata_main`].
+//!
+//! Each check is a line of the output, named by the rules it is about and by a sentence:
+//! `RES-2 the_oldest_saved_is_handed_out_first`. What a backend does not claim to do ([`Facets`]) is shown as ignored.
+//!
+//! No check sleeps: time is an argument. Every check has a [`Space`] of its own.
+
+mod at_once;
+mod check;
+mod checks;
+mod context;
+pub mod decisions;
+mod factory;
+mod metadata;
+mod packages;
+mod pool;
+mod reference;
+mod suite;
+mod worker;
+
+pub use check::{Check, Facet};
+pub use context::Context;
+pub use factory::{Facets, Factory, Space};
+pub use metadata::{metadata_checks, metadata_main};
+pub use reference::ReferenceStore;
+pub use suite::{checks, main};

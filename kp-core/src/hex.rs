@@ -9,8 +9,13 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// Lowercase alone, so that the same bytes have one spelling.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
     let digits = text.as_bytes();
     if !digits.len().is_multiple_of(2) {
         return None;

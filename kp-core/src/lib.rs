@@ -8,6 +8,8 @@
 //! - [`KeyPackageStore`] is the contract that every backend obeys, rule by rule; [`KeyPackageStoreExt`] adds the calls
 //!   for one package.
 //! - [`Admission`] turns uploaded bytes into a [`Package`]: the MLS library's part.
+//! - [`PoolMetadataStore`] and [`KeyVault`] are the client's side: the lifecycle of its own packages, and the keys of
+//!   them, which stay in the MLS library's storage.
 //! - [`rules`] is the state machine itself, for those who write a backend.
 //!
 //! ```
@@ -50,6 +52,8 @@ mod admission;
 mod error;
 mod hex;
 mod ids;
+mod lifecycle;
+mod metadata;
 mod package;
 pub mod rules;
 mod save;
@@ -58,10 +62,13 @@ mod store;
 mod take;
 mod time;
 mod token;
+mod vault;
 
 pub use admission::{Admission, Admitted, Refusal, Uploader};
 pub use error::{BackendError, BoxError, Error, OpenError, Outcome, Rejection, Result};
 pub use ids::{GroupId, InvalidId, KeyPackageRef, Party, PoolId, ReservationId};
+pub use lifecycle::Lifecycle;
+pub use metadata::{Metadata, MetadataRejection, MetadataResult, PoolMetadataStore, PoolMetadataStoreExt};
 pub use package::{Ciphersuite, CredentialHash, InvalidPackageBytes, Package, PackageBytes, PackageInfo};
 pub use save::{Save, SaveMode, SaveOutcome, TooManyPackages};
 pub use status::{Cause, Counts, Cursor, Page, Removal, Removed, Status, Stored};
@@ -69,3 +76,4 @@ pub use store::{KeyPackageStore, KeyPackageStoreExt};
 pub use take::{LastResort, Lease, OnLapse, Reserved, Take};
 pub use time::{InvalidLifetime, InvalidTimestamp, InvalidTtl, Lifetime, Timestamp, Ttl};
 pub use token::{InvalidToken, Receipt, ReservationToken, Usage};
+pub use vault::KeyVault;

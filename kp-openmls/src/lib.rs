@@ -1,1 +1,23 @@
-//! kp-openmls
+//! OpenMLS plugged into the KeyPackage pool.
+//!
+//! [`OpenMlsAdmission`] is the [`Admission`](kp_core::Admission) of a delivery service whose clients speak RFC 9420: it
+//! reads an uploaded KeyPackage, verifies it with OpenMLS, and says what a store needs to know of it. It needs the
+//! cryptography only, no storage and no keys. [`credential_hash`] is how both sides name a credential.
+//!
+//! ```
+//! use kp_core::{Admission, Refusal, Timestamp, Uploader};
+//! use kp_openmls::OpenMlsAdmission;
+//!
+//! let admission = OpenMlsAdmission::new();
+//! let now = Timestamp::try_from(1_700_000_000)?;
+//! let answer = admission.admit(b"no KeyPackage", &Uploader::identity("bob"), now);
+//! assert_eq!(answer, Err(Refusal::Malformed));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod admission;
+mod credential;
+mod unverified;
+
+pub use admission::OpenMlsAdmission;
+pub use credential::credential_hash;

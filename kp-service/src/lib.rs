@@ -1,1 +1,77 @@
-//! kp-service
+//! The KeyPackage directory of a delivery service.
+//!
+//! [`KeyPackageDirectory`] is what the server's handlers call, over any [`KeyPackageStore`](kp_core::KeyPackageStore) and
+//! any [`Admission`](kp_core::Admission). It adds what a store leaves open: a clock, leases and windows, caps and limits,
+//! judging uploads, telling owners how their pools are doing, sweeping, and instruments.
+//!
+//! ```
+//! use kp_core::{Party, PoolId, Uploader, Usage};
+//! use kp_service::{Ask, KeyPackageDirectory, Upload};
+//!
+//! async fn serve(directory: KeyPackageDirectory, from_bob: Vec<Vec<u8>>) -> Result<(), Box<dyn std::error::Error>> {
+//!     // Bob publishes: bytes in, one verdict each.
+//!     let bob = PoolId::try_from("bob/phone")?;
+//!     for verdict in directory.upload(Upload::new(bob.clone(), Uploader::identity("bob"), from_bob)).await? {
+//!         println!("{}", verdict.code());
+//!     }
+//!     // A delivery service hands a package out for good ...
+//!     let package = directory.claim(&bob, &Ask::new()).await?;
+//!     println!("{:?}, last resort: {}", package.bytes, package.info.last_resort);
+//!     // ... or lends it until the Commit is accepted. A last-resort package carries no lease.
+//!     let reserved = directory.reserve(&bob, &Ask::new().by(Party::try_from("alice")?)).await?;
+//!     let tokens: Vec<_> = reserved.lease.into_iter().map(|lease| lease.token).collect();
+//!     for receipt in directory.spend(&tokens, &Usage::default()).await {
+//!         println!("spent at {:?}", receipt?.spent_at);
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Time
+//!
+//! A directory reads its [`Clock`] once a call and passes the moment on. [`SystemClock`] is the only place that reads the
+//! system's; with a [`ManualClock`], what lapses and expires is tested without sleeping.
+//!
+//! # Instruments
+//!
+//! Every operation runs in a [`tracing`] span `keypackage_directory` with the fields `operation`, `answers` (how many)
+//! and `outcome` (`mixed` where a batch has several); failures are logged as warnings within it. And it is counted by
+//! [`metrics`]:
+//!
+//! | metric | labels | |
+//! |---|---|---|
+//! | `keypackage_directory_answers_total` | `operation`, `outcome`, `source` | a counter: one for each item answered |
+//! | `keypackage_directory_seconds` | `operation` | a histogram: how long each call took |
+//! | `keypackage_directory_swept_total` | `what`: `expired`, `lapsed` | a counter: what sweeps removed |
+//!
+//! `operation` is the method's name. `outcome` is `ok`, the code of a [`Rejection`](kp_core::Rejection::code) or, of an
+//! upload, of a [`Verdict`](Verdict::code); `too_many_packages`, `admission_failed`; or, of a failure, `not_applied` or
+//! `outcome_unknown`. `source` is `one_time` or `last_resort` where a package was handed out, else `none`. No pool,
+//! party, package, reservation id or token is in any of them (`DIR-3`, `ERR-4`).
+//!
+//! # Features
+//!
+//! `serde`: `Serialize` and `Deserialize` for [`Health`], [`PoolStatus`] and [`SyncReport`].
+
+mod admit;
+mod ask;
+mod builder;
+mod clock;
+mod directory;
+mod observe;
+mod status;
+mod sweeper;
+mod upload;
+
+pub use ask::Ask;
+pub use builder::{ConfigError, DirectoryBuilder};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use directory::KeyPackageDirectory;
+pub use status::{Health, PoolStatus, SuiteStatus, SyncReport};
+pub use sweeper::{Sweeper, Swept};
+pub use upload::{Upload, UploadError, Verdict};
+
+/// The example on the repository's front page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct FrontPage;

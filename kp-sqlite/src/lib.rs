@@ -1,1 +1,68 @@
-//! kp-sqlite
+//! KeyPackage pools in an SQLite file: durable, for several processes, without a server.
+//!
+//! [`SqliteStore`] is a [`KeyPackageStore`](kp_core::KeyPackageStore). It obeys every rule of that contract, and keeps
+//! what it answered through the end of the process and, by default, a power cut.
+//!
+//! ```
+//! use kp_core::*;
+//! use kp_sqlite::SqliteStore;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("pools.db");
+//! let store = SqliteStore::open(path).await?;
+//! let pool = PoolId::try_from("bob/phone")?;
+//! let now = Timestamp::try_from(1_700_000_000)?;
+//! let package = Package {
+//!     info: PackageInfo {
+//!         key_package_ref: KeyPackageRef::try_from("the hash of it")?,
+//!         ciphersuite: Ciphersuite(1),
+//!         lifetime: Lifetime::new(now, now.plus(86_400))?,
+//!         last_resort: false,
+//!         credential: CredentialHash([0; 32]),
+//!     },
+//!     bytes: PackageBytes::try_from(b"a KeyPackage".as_slice())?,
+//! };
+//! assert_eq!(store.save_key_package(&pool, package, now).await?, SaveOutcome::Saved);
+//!
+//! let minute = Ttl::try_from(60)?;
+//! let take = Take::new(pool, ReservationId::from_bytes([7; 16]), minute);
+//! let handed_out = store.claim_key_package(&take, None, now).await?;
+//! assert_eq!(handed_out.bytes.as_ref(), b"a KeyPackage");
+//! store.close().await?;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! One thread writes. It takes all calls that wait into one transaction, runs the [rules](kp_core::rules) over its rows,
+//! commits once, and only then answers: a sync of the disk serves as many calls as came meanwhile. When one of them
+//! fails, each is run again in a transaction of its own. Other threads read, each in a snapshot, beside the writer.
+//! Other stores and processes on the file wait for each other at the beginning of a transaction, never within.
+//!
+//! The tables are `STRICT`, begin with `keypackage_pool`, and have a table of migrations of their own, so the file may
+//! hold anything else besides.
+
+mod builder;
+mod call;
+mod connection;
+mod cursor;
+mod error;
+#[cfg(test)]
+mod faults;
+mod migrations;
+mod patience;
+mod pool_row;
+mod readers;
+mod records;
+mod rows;
+mod statements;
+mod store;
+mod walks;
+mod writer;
+
+pub use builder::{SqliteBuilder, Survives};
+pub use store::SqliteStore;

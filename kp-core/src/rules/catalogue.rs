@@ -69,3 +69,12 @@ pub const CATALOGUE: &[Rule] = &[
     rule("ERR-5", "no answer before it is durable"),
     rule("PRIV-1", "reserver, spender and group are optional and opaque"),
 ];
+
+/// Every rule of a client's [`PoolMetadataStore`](crate::PoolMetadataStore): held to its docs and its conformance suite
+/// like those above.
+pub const CLIENT_CATALOGUE: &[Rule] = &[
+    rule("META-1", "a row is stored as given, once"),
+    rule("META-2", "steps follow the table, a batch is one step"),
+    rule("META-3", "reads see what was answered, deletion is idempotent"),
+    rule("META-4", "no key material, and 100 to 150 bytes a package"),
+];

@@ -19,7 +19,7 @@
 //! pool may have been settled).
 //!
 //! [`Model`] is a whole store over the plainest [`PoolRecords`] there is, a list: what the others are compared with.
-//! [`CATALOGUE`] names every rule.
+//! [`CATALOGUE`] names every rule, [`CLIENT_CATALOGUE`] those of a client's metadata.
 
 mod catalogue;
 mod model;
@@ -31,7 +31,7 @@ mod spend;
 mod take;
 mod withdraw;
 
-pub use catalogue::{CATALOGUE, Rule};
+pub use catalogue::{CATALOGUE, CLIENT_CATALOGUE, Rule};
 pub use model::{Model, ModelPool};
 pub use pool_records::PoolRecords;
 pub use record::{Hold, Recall, Record, State, Use, Window};

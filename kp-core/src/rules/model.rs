@@ -164,8 +164,8 @@ impl Model {
         self.pools.get(pool)
     }
 
-    /// One step on one pool; a pool that holds nothing is none.
-    fn step<T>(&mut self, pool: &PoolId, step: impl FnOnce(&mut ModelPool) -> Result<T, Infallible>) -> T {
+    /// One step on one pool, by the rules or around them; a pool that holds nothing is none.
+    pub fn step<T>(&mut self, pool: &PoolId, step: impl FnOnce(&mut ModelPool) -> Result<T, Infallible>) -> T {
         let records = self.pools.entry(pool.clone()).or_default();
         let answer = sure(step(records));
         if records.records.is_empty() {
@@ -184,7 +184,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// The rules' [`Rejection`].
+    /// The rules' [`Rejection`](crate::Rejection).
     pub fn reserve(&mut self, take: &Take, on_lapse: OnLapse, now: Timestamp) -> Answer<Reserved> {
         self.step(&take.pool, |pool| reserve(pool, take, on_lapse, now))
     }
@@ -193,7 +193,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// The rules' [`Rejection`].
+    /// The rules' [`Rejection`](crate::Rejection).
     pub fn claim(&mut self, take: &Take, group: Option<&GroupId>, now: Timestamp) -> Answer<Package> {
         self.step(&take.pool, |pool| claim(pool, take, group, now))
     }
@@ -202,7 +202,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// The rules' [`Rejection`].
+    /// The rules' [`Rejection`](crate::Rejection).
     pub fn spend(&mut self, token: &ReservationToken, usage: &Usage, now: Timestamp) -> Answer<Receipt> {
         self.step(&token.pool, |pool| spend(pool, token, usage, now))
     }
@@ -211,7 +211,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// The rules' [`Rejection`].
+    /// The rules' [`Rejection`](crate::Rejection).
     pub fn release(&mut self, token: &ReservationToken, now: Timestamp) -> Answer<()> {
         self.step(&token.pool, |pool| release(pool, token, now))
     }
@@ -260,11 +260,8 @@ impl Model {
         self.pools.keys()
     }
 
-    /// `remove_key_packages`; an empty list of refs is no call.
+    /// `remove_key_packages`
     pub fn remove(&mut self, pool: &PoolId, removal: &Removal, now: Timestamp) -> Vec<(KeyPackageRef, Removed)> {
-        if *removal == Removal::Refs(Vec::new()) {
-            return Vec::new();
-        }
         self.step(pool, |pool| remove(pool, removal, now))
     }
 

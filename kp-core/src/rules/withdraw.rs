@@ -2,11 +2,16 @@ use super::{Hold, PoolRecords, Recall, Record, State, settle};
 use crate::{KeyPackageRef, Removal, Removed, Timestamp};
 
 /// `remove_key_packages`: the owner takes packages back (`DEL-3`).
+///
+/// An empty list of refs is no call, and settles nothing (`TIME-2`).
 pub fn remove<P: PoolRecords>(
     pool: &mut P,
     removal: &Removal,
     now: Timestamp,
 ) -> Result<Vec<(KeyPackageRef, Removed)>, P::Error> {
+    if matches!(removal, Removal::Refs(refs) if refs.is_empty()) {
+        return Ok(Vec::new());
+    }
     settle(pool, now)?;
     match removal {
         Removal::Refs(refs) => refs

@@ -1,0 +1,167 @@
+use kp_core::Ciphersuite;
+use kp_core::SaveOutcome::{AlreadyStored, Expired, PoolFull, Saved};
+
+use crate::Context;
+use crate::check::checks;
+use crate::packages::{Altered, DAY, END, OTHER_SUITE, SUITE, at, last_resort, one_time, one_times};
+
+/// The most last-resort slots of a pool (SAVE-6).
+const SLOTS: u16 = 16;
+
+/// The n-th last resort, of a ciphersuite of its own.
+fn slot(n: u16) -> kp_core::Package {
+    last_resort(1_000 + u64::from(n)).of(Ciphersuite(0xF000 + n))
+}
+
+checks! {
+    /// At most `cap_per_suite` packages of one ciphersuite are free or reserved.
+    #[rules("SAVE-6")]
+    async fn a_ciphersuite_holds_no_more_than_its_cap(context: &Context) {
+        let pool = context.pool().await;
+        let batch = pool.request(one_times(1..=5)).cap_per_suite(3);
+        assert_eq!(
+            pool.save_as(&batch, at(0)).await,
+            [Saved, Saved, Saved, PoolFull, PoolFull]
+        );
+        let none = pool.request(one_times([6])).cap_per_suite(0);
+        assert_eq!(pool.save_as(&none, at(0)).await, [PoolFull]);
+        assert_eq!(pool.count(SUITE, at(0)).await.total(), 3);
+    }
+
+    /// The cap is of each ciphersuite apart, and of one-time packages only.
+    #[rules("SAVE-6", "LAST-2")]
+    async fn the_cap_counts_each_ciphersuite_apart_and_no_last_resort(context: &Context) {
+        let pool = context.pool().await;
+        let batch = vec![
+            one_time(1),
+            last_resort(2),
+            one_time(3).of(OTHER_SUITE),
+            one_time(4),
+            one_time(5).of(OTHER_SUITE),
+            last_resort(6).of(OTHER_SUITE),
+        ];
+        let capped = pool.request(batch).cap_per_suite(1);
+        let expected = [Saved, Saved, Saved, PoolFull, PoolFull, Saved];
+        assert_eq!(pool.save_as(&capped, at(0)).await, expected);
+        let none = pool.request(vec![last_resort(7)]).cap_per_suite(0);
+        assert_eq!(pool.save_as(&none, at(0)).await, [Saved]);
+    }
+
+    /// Reserved packages and those not yet valid count towards the cap; used, withdrawn, recalled and expired ones do
+    /// not.
+    #[rules("SAVE-6", "DEL-3", "SAVE-7")]
+    async fn the_cap_counts_what_is_free_or_reserved(context: &Context) {
+        let pool = context.pool().await;
+        let full = async |now, refused: &str| {
+            let outcome = pool
+                .save_as(&pool.request(one_times([9])).cap_per_suite(4), at(now))
+                .await;
+            assert_eq!(outcome, [PoolFull], "{refused}");
+        };
+        let mut batch = one_times(1..=2);
+        batch.push(one_time(3).valid(-DAY, 100));
+        batch.push(one_time(4).valid(50, END));
+        pool.stock(batch, at(0)).await;
+        full(0, "free ones count, also one that is not yet valid").await;
+        pool.lease(&pool.take(1), at(0)).await;
+        full(1, "a reserved one counts").await;
+        full(60, "a lapsed one counts").await;
+
+        let one_more = async |n, now, counted: &str| {
+            let pair = pool.request(one_times([n, n + 1])).cap_per_suite(4);
+            assert_eq!(pool.save_as(&pair, at(now)).await, [Saved, PoolFull], "{counted}");
+        };
+        pool.claim(&pool.take(2), None, at(60))
+            .await
+            .expect("a package is there");
+        one_more(10, 60, "a used one does not count").await;
+        pool.withdraw([2], at(60)).await;
+        one_more(20, 60, "a withdrawn one does not count").await;
+        pool.lease(&pool.take(3).only(one_time(10).info.key_package_ref), at(60))
+            .await;
+        pool.withdraw([10], at(60)).await;
+        one_more(30, 60, "a recalled one does not count").await;
+        one_more(40, 100, "an expired one does not count").await;
+    }
+
+    /// A lower cap removes nothing, and what is stored is still answered as stored.
+    #[rules("SAVE-6", "SAVE-7")]
+    async fn a_lower_cap_removes_nothing(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=5), at(0)).await;
+        let before = pool.picture(1..=6, at(0)).await;
+        let lower = pool.request(one_times([6, 1])).cap_per_suite(2);
+        assert_eq!(pool.save_as(&lower, at(0)).await, [PoolFull, AlreadyStored]);
+        assert_eq!(pool.picture(1..=6, at(0)).await, before);
+    }
+
+    /// A pool has 16 last-resort slots at most: a 17th ciphersuite is refused, another package for one of the 16 is not.
+    #[rules("SAVE-6", "LAST-1")]
+    async fn a_pool_has_sixteen_last_resort_slots(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock((1..=SLOTS).map(slot).collect(), at(0)).await;
+        assert_eq!(pool.save_one(slot(17), at(0)).await, PoolFull);
+        assert_eq!(pool.save_one(slot(1), at(0)).await, AlreadyStored);
+        assert_eq!(
+            pool.save_one(last_resort(1).of(Ciphersuite(0xF001)), at(0)).await,
+            Saved
+        );
+        assert_eq!(pool.save_one(one_time(2).of(Ciphersuite(0xF011)), at(0)).await, Saved);
+        pool.withdraw([1], at(1)).await;
+        assert_eq!(pool.save(vec![slot(17), slot(18)], at(1)).await, [Saved, PoolFull]);
+    }
+
+    /// A slot whose package is past its `not_after` is no slot: it makes room, swept or not.
+    #[rules("SAVE-6", "SAVE-7")]
+    async fn an_expired_last_resort_makes_room_for_another_slot(context: &Context) {
+        let pool = context.pool().await;
+        let mut slots: Vec<_> = (2..=SLOTS).map(slot).collect();
+        slots.push(slot(1).valid(-DAY, 100));
+        pool.stock(slots, at(0)).await;
+        assert_eq!(pool.save_one(slot(17), at(99)).await, PoolFull);
+        assert_eq!(pool.save_one(slot(17), at(100)).await, Saved);
+    }
+
+    /// A pool remembers 10,000 records of any kind, and then takes nothing new, also under `Replace`; what is past its
+    /// `not_after` does not count.
+    #[rules("SAVE-6", "SAVE-8", "SAVE-7")]
+    async fn a_pool_remembers_ten_thousand_records(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock((0..10).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0))
+            .await;
+        pool.stock(one_times(10..1_000), at(0)).await;
+        for batch in 1..10 {
+            pool.stock(one_times(batch * 1_000..(batch + 1) * 1_000), at(0)).await;
+        }
+        pool.claim(&pool.take(1), None, at(0))
+            .await
+            .expect("a package is there");
+        pool.withdraw([5_000], at(0)).await;
+        let new = vec![
+            one_time(10_000),
+            last_resort(10_001),
+            one_time(10_002).of(OTHER_SUITE),
+            one_time(9_999),
+        ];
+        assert_eq!(
+            pool.save(new, at(99)).await,
+            [PoolFull, PoolFull, PoolFull, AlreadyStored]
+        );
+        assert_eq!(pool.replace(one_times([10_000]), at(99)).await, [PoolFull]);
+        assert_eq!(
+            pool.count(SUITE, at(99)).await.available,
+            9_998,
+            "nothing accepted, nothing withdrawn"
+        );
+        let late = pool.save(one_times(10_000..=10_010), at(100)).await;
+        assert_eq!(late[..10], [Saved; 10], "the ten that ended make room");
+        assert_eq!(late[10], PoolFull);
+        let other = pool.beside("carol/laptop");
+        assert_eq!(
+            other.save_one(one_time(1), at(100)).await,
+            Saved,
+            "each pool has its own bound"
+        );
+        assert_eq!(other.save_one(one_time(2).valid(-DAY, 100), at(100)).await, Expired);
+    }
+}

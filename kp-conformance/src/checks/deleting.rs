@@ -1,0 +1,318 @@
+use kp_core::Rejection::{NoLiveReservation, NotFound, PoolExhausted};
+use kp_core::Removed::{self, Withdrawn};
+use kp_core::SaveOutcome::{AlreadySpent, AlreadyStored, Saved};
+use kp_core::{Cause, OnLapse, Removal, Status, Timestamp};
+
+use crate::Context;
+use crate::check::checks;
+use crate::packages::{
+    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party,
+};
+
+const FRESH: Option<Status> = Some(Status::LastResort { used: false });
+const USED: Option<Status> = Some(Status::LastResort { used: true });
+
+fn spent(seconds: i64, cause: Cause) -> Option<Status> {
+    Some(Status::Spent { at: at(seconds), cause })
+}
+
+checks! {
+    /// `delete_pool` removes everything at once, memory of spent refs included, and nothing of other pools.
+    #[rules("DEL-1")]
+    async fn a_deleted_pool_is_gone_with_its_memory(context: &Context) {
+        let bob = context.pool().await;
+        let carol = bob.beside("carol/laptop");
+        bob.stock(vec![one_time(1), one_time(2), one_time(3), last_resort(4)], at(0))
+            .await;
+        carol.stock(one_times(1..=3), at(0)).await;
+        let alices = bob.take(1).by(party("alice")).limit(1);
+        let token = bob.lease(&alices, at(0)).await;
+        bob.claim(&bob.take(2), None, at(0)).await.expect("a package is there");
+        bob.withdraw([3], at(0)).await;
+        let carols = carol.picture(1..=3, at(1)).await;
+        bob.delete().await;
+        assert_eq!(bob.statuses(1..=4, at(1)).await, [None; 4]);
+        assert!(bob.counts(at(1)).await.is_empty());
+        assert_eq!(bob.available(at(1)).await, []);
+        assert_eq!(bob.get(1, at(1)).await, None);
+        assert_eq!(bob.spend(&token, &no_usage(), at(1)).await, Err(NotFound));
+        assert_eq!(bob.release(&token, at(1)).await, Err(NotFound));
+        assert_eq!(
+            bob.claim(&bob.take(2), None, at(1)).await,
+            Err(PoolExhausted),
+            "no replay, no last resort"
+        );
+        assert_eq!(bob.settle(at(60), 10).await, 0);
+        assert_eq!(bob.cleanup(at(DAY), 10).await, 0);
+        assert_eq!(carol.picture(1..=3, at(1)).await, carols);
+        assert_eq!(bob.save(one_times(1..=3), at(1)).await, [Saved; 3]);
+        assert!(bob.reserve(&alices, at(1)).await.is_ok(), "no reserver is remembered");
+    }
+
+    /// To delete what is not there is no error, and makes no pool.
+    #[rules("DEL-1", "READ-5")]
+    async fn a_pool_that_is_not_there_can_be_deleted(context: &Context) {
+        let pool = context.pool().await;
+        pool.delete().await;
+        pool.stock(one_times([1]), at(0)).await;
+        pool.delete().await;
+        pool.delete().await;
+        assert_eq!(crate::pool::works(pool.store.list_pools(None, 10).await).items, []);
+    }
+
+    /// What was first saved before `saved_before` is retired, and what was saved then or later stays.
+    #[rules("DEL-2")]
+    async fn what_was_saved_before_the_backup_is_retired(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(
+            vec![one_time(1), one_time(2).valid(DAY, END), one_time(3).valid(-DAY, 50)],
+            at(9),
+        )
+        .await;
+        pool.stock(one_times([4]), at(10)).await;
+        pool.stock(one_times([5]), at(11)).await;
+        assert_eq!(
+            pool.save_one(one_time(1), at(20)).await,
+            AlreadyStored,
+            "first saved at 9 still"
+        );
+        pool.claim(&pool.take(5).only(key_package_ref(5)), None, at(30))
+            .await
+            .expect("it is there");
+        assert_eq!(pool.retire(at(10), at(50)).await, 2);
+        assert_eq!(pool.statuses([1, 2], at(50)).await, [spent(50, Cause::Retired); 2]);
+        assert_eq!(pool.get(1, at(50)).await.expect("it is remembered").bytes, None);
+        assert_eq!(pool.status(3, at(50)).await, Some(Status::Expired));
+        assert_eq!(pool.available(at(50)).await, [key_package_ref(4)]);
+        assert_eq!(pool.status(5, at(50)).await, spent(30, Cause::Used));
+        assert_eq!(pool.save_one(one_time(1), at(50)).await, AlreadySpent);
+        assert_eq!(pool.retire(at(10), at(51)).await, 0);
+        assert_eq!(pool.statuses([1, 2], at(51)).await, [spent(50, Cause::Retired); 2]);
+    }
+
+    /// Reserved ones are recalled, once; their ids may still spend them.
+    #[rules("DEL-2", "RES-9")]
+    async fn reserved_packages_are_recalled_by_a_retirement(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=4), at(0)).await;
+        let spends = pool.lease(&pool.take(1), at(0)).await;
+        let releases = pool.lease(&pool.take(2), at(0)).await;
+        pool.lease(&pool.take(3), at(0)).await;
+        pool.lease(&pool.take(4), at(0)).await;
+        pool.withdraw([4], at(1)).await;
+        assert_eq!(pool.retire(at(1), at(1)).await, 3, "the fourth is recalled already");
+        assert_eq!(pool.retire(at(1), at(1)).await, 0, "they all are");
+        assert_eq!(
+            pool.statuses(1..=4, at(1)).await,
+            [Some(Status::Reserved { until: at(60) }); 4]
+        );
+        assert!(pool.spend(&spends, &no_usage(), at(2)).await.is_ok());
+        assert_eq!(pool.release(&releases, at(2)).await, Ok(()));
+        let expected = [
+            spent(2, Cause::Used),
+            spent(2, Cause::Retired),
+            spent(60, Cause::Retired),
+            spent(60, Cause::Withdrawn),
+        ];
+        assert_eq!(pool.statuses(1..=4, at(60)).await, expected);
+    }
+
+    /// A last resort of that age stays, and is marked used; a younger one, or one that expired, is left alone.
+    #[rules("DEL-2", "LAST-4")]
+    async fn an_old_last_resort_stays_and_is_marked_used(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(
+            vec![
+                last_resort(1),
+                last_resort(2).of(kp_core::Ciphersuite(2)).valid(-DAY, 50),
+            ],
+            at(0),
+        )
+        .await;
+        pool.stock(vec![last_resort(3).of(OTHER_SUITE)], at(10)).await;
+        assert_eq!(pool.retire(at(10), at(50)).await, 1);
+        assert_eq!(pool.statuses(1..=3, at(50)).await, [USED, Some(Status::Expired), FRESH]);
+        assert_eq!(pool.retire(at(10), at(50)).await, 0, "it is marked already");
+        let given = pool.claim_ref(&pool.take(1).suites([SUITE]), at(50)).await;
+        assert_eq!(given, Ok(key_package_ref(1)));
+    }
+
+    /// Every pool is walked, each once, and settled, whether anything in it is that old or not.
+    #[rules("DEL-2", "TIME-2")]
+    async fn every_pool_is_walked_and_settled(context: &Context) {
+        let first = context.pool().await;
+        let pools: Vec<_> = (0..5).map(|n| first.beside(&format!("user-{n}"))).collect();
+        for pool in &pools {
+            pool.stock(one_times([1, 2]), at(0)).await;
+            pool.lease(&pool.take(1), at(0)).await;
+        }
+        assert_eq!(first.retire_by(2, Timestamp::MIN, at(60)).await, 0);
+        for pool in &pools {
+            let late = pool.spend(&pool.token(1, 1), &no_usage(), at(59)).await;
+            assert_eq!(late, Err(NoLiveReservation));
+        }
+        for limit in [0, 2] {
+            let expected = if limit == 0 { 10 } else { 0 };
+            assert_eq!(
+                first.retire_by(limit, at(1), at(60)).await,
+                expected,
+                "in steps of {limit}"
+            );
+        }
+    }
+
+    /// The owner withdraws: each ref is answered, in order, and what is withdrawn is remembered, without its bytes.
+    #[rules("DEL-3", "READ-4")]
+    async fn an_owner_withdraws_packages(context: &Context) {
+        let pool = context.pool().await;
+        let batch = vec![
+            one_time(1),
+            one_time(2).valid(DAY, END),
+            one_time(3),
+            one_time(4),
+            one_time(5).valid(-DAY, 10),
+            last_resort(6).of(OTHER_SUITE),
+        ];
+        pool.stock(batch, at(0)).await;
+        pool.stock(vec![last_resort(7).of(OTHER_SUITE)], at(1)).await;
+        pool.stock(one_times([8]), at(2)).await;
+        pool.claim(&pool.take(3).only(key_package_ref(3)), None, at(3))
+            .await
+            .expect("it is there");
+        let retires = pool.take(4).only(key_package_ref(4));
+        pool.lend(&retires, OnLapse::Retire, at(-57))
+            .await
+            .expect("it is there");
+        let asked = [9, 1, 2, 3, 4, 5, 6, 7, 1];
+        let expected = [
+            Removed::NotFound,
+            Withdrawn,
+            Withdrawn,
+            Removed::AlreadySpent,
+            Removed::AlreadySpent,
+            Removed::NotFound,
+            Removed::AlreadySpent,
+            Withdrawn,
+            Withdrawn,
+        ];
+        assert_eq!(pool.withdraw(asked, at(10)).await, expected);
+        assert_eq!(
+            pool.withdraw(asked, at(11)).await,
+            expected,
+            "the same again is answered the same"
+        );
+        for n in [1, 2, 7] {
+            let stored = pool.get(n, at(11)).await.expect("it is remembered");
+            assert_eq!((Some(stored.status), stored.bytes), (spent(10, Cause::Withdrawn), None));
+        }
+        assert_eq!(pool.available(at(11)).await, [key_package_ref(8)]);
+        assert_eq!(pool.count(OTHER_SUITE, at(11)).await.last_resort, None);
+        let late = pool
+            .save(vec![one_time(1), last_resort(7).of(OTHER_SUITE)], at(11))
+            .await;
+        assert_eq!(late, [AlreadySpent; 2]);
+    }
+
+    /// A live reservation is recalled: it holds for its id, and when it ends the package is spent.
+    #[rules("DEL-3", "REL-1")]
+    async fn a_withdrawal_recalls_a_live_reservation(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=3), at(0)).await;
+        let spends = pool.lease(&pool.take(1), at(0)).await;
+        let releases = pool.lease(&pool.take(2), at(0)).await;
+        pool.lease(&pool.take(3), at(0)).await;
+        assert_eq!(pool.withdraw([1, 2, 3], at(1)).await, [Withdrawn; 3]);
+        assert_eq!(
+            pool.statuses(1..=3, at(1)).await,
+            [Some(Status::Reserved { until: at(60) }); 3]
+        );
+        assert_eq!(pool.withdraw([1], at(2)).await, [Withdrawn], "again");
+        assert!(pool.get(1, at(2)).await.expect("it is reserved").bytes.is_some());
+        assert!(pool.spend(&spends, &no_usage(), at(3)).await.is_ok());
+        assert_eq!(pool.withdraw([1], at(3)).await, [Removed::AlreadySpent], "too late");
+        assert_eq!(pool.release(&releases, at(3)).await, Ok(()));
+        let expected = [
+            spent(3, Cause::Used),
+            spent(3, Cause::Withdrawn),
+            spent(60, Cause::Withdrawn),
+        ];
+        assert_eq!(pool.statuses(1..=3, at(60)).await, expected);
+        assert_eq!(pool.reserve(&pool.take(4), at(60)).await, Err(PoolExhausted));
+    }
+
+    /// A withdrawal outranks a retirement, whichever comes first and however the lease ends.
+    #[rules("DEL-3", "DEL-2", "RES-9")]
+    async fn a_withdrawal_outranks_a_retirement(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=4), at(0)).await;
+        for n in 1..=2 {
+            pool.lease(&pool.take(n), at(0)).await;
+        }
+        pool.lend(&pool.take(3), OnLapse::Retire, at(0))
+            .await
+            .expect("a package is there");
+        pool.withdraw([1, 3], at(1)).await;
+        assert_eq!(pool.retire(at(1), at(2)).await, 2, "the second, and the free one");
+        assert_eq!(pool.withdraw([2], at(3)).await, [Withdrawn]);
+        assert_eq!(pool.statuses(1..=3, at(60)).await, [spent(60, Cause::Withdrawn); 3]);
+        assert_eq!(
+            pool.withdraw([4], at(60)).await,
+            [Removed::AlreadySpent],
+            "retired for good"
+        );
+    }
+
+    /// With `All`: the unspent ones in the pool's order, recalled ones too, then last resorts by ciphersuite.
+    #[rules("DEL-3", "RES-2")]
+    async fn all_are_withdrawn_in_the_pools_order(context: &Context) {
+        let pool = context.pool().await;
+        let batch = vec![
+            last_resort(1).of(OTHER_SUITE),
+            one_time(2),
+            one_time(3).of(OTHER_SUITE),
+            last_resort(4),
+            one_time(5),
+            one_time(6).valid(DAY, END),
+            one_time(7),
+            one_time(8).valid(-DAY, 50),
+        ];
+        pool.stock(batch, at(0)).await;
+        pool.lease(&pool.take(2).suites([OTHER_SUITE]), at(10)).await;
+        pool.lease(&pool.take(1).only(key_package_ref(5)), at(10)).await;
+        pool.withdraw([5], at(10)).await;
+        pool.claim(&pool.take(3).only(key_package_ref(7)), None, at(10))
+            .await
+            .expect("it is there");
+        let removed = pool.remove(&Removal::All, at(50)).await;
+        let expected = [2, 3, 5, 6, 4, 1].map(|n| (key_package_ref(n), Withdrawn));
+        assert_eq!(removed, expected);
+        let recalled = [3, 5].map(|n| (key_package_ref(n), Withdrawn));
+        assert_eq!(
+            pool.remove(&Removal::All, at(51)).await,
+            recalled,
+            "what is leased is unspent still"
+        );
+        assert_eq!(pool.remove(&Removal::All, at(70)).await, []);
+        assert_eq!(pool.reserve(&pool.take(9), at(70)).await, Err(PoolExhausted));
+        assert_eq!(pool.beside("nobody").remove(&Removal::All, at(70)).await, []);
+        assert_eq!(pool.remove(&Removal::Refs(Vec::new()), at(70)).await, []);
+    }
+
+    /// A lapsed reservation is no reservation: under `Return` the package is withdrawn, under `Retire` it is too late.
+    #[rules("DEL-3", "TIME-2")]
+    async fn a_withdrawal_after_a_lapse_meets_what_it_left(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=2), at(0)).await;
+        pool.lend(&pool.take(1), OnLapse::Return, at(0))
+            .await
+            .expect("a package is there");
+        pool.lend(&pool.take(2), OnLapse::Retire, at(0))
+            .await
+            .expect("a package is there");
+        assert_eq!(pool.withdraw([1, 2], at(61)).await, [Withdrawn, Removed::AlreadySpent]);
+        assert_eq!(
+            pool.statuses(1..=2, at(61)).await,
+            [spent(61, Cause::Withdrawn), spent(60, Cause::Retired)]
+        );
+    }
+}

@@ -1,0 +1,283 @@
+use std::collections::HashSet;
+use std::future::Future;
+
+use futures::FutureExt;
+use kp_core::{Cause, KeyPackageRef, OnLapse, Rejection, Removal, Removed, SaveOutcome, Status};
+
+use crate::Context;
+use crate::check::checks;
+use crate::packages::{SUITE, at, group, id, key_package_ref, last_resort, no_usage, one_time, one_times, usage};
+use crate::pool::{Pool, answered};
+
+/// Polls a future this many times at most, letting others run in between, and drops it.
+async fn dropped_after(polls: usize, future: impl Future) {
+    let mut future = std::pin::pin!(future);
+    for _ in 0..polls {
+        if future.as_mut().now_or_never().is_some() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+checks! {
+    /// A reservation whose future was dropped, asked for again with its id, takes no second package; the store stays
+    /// usable, and every package is accounted for.
+    #[rules("ERR-1", "ERR-2", "RES-5")]
+    async fn a_dropped_reservation_is_found_again_by_its_id(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=50), at(0)).await;
+        let mut given = HashSet::new();
+        for n in 1..=25 {
+            let takes = [pool.take(n)];
+            let polls = n as usize % 5;
+            dropped_after(polls, pool.store.reserve_key_packages(&takes, OnLapse::Return, at(0))).await;
+            given.insert(
+                pool.reserve_ref(&pool.take(n), at(0))
+                    .await
+                    .expect("there is one for each"),
+            );
+        }
+        assert_eq!(given.len(), 25, "one package for each id");
+        let count = pool.count(SUITE, at(0)).await;
+        assert_eq!((count.available, count.reserved, count.total()), (25, 25, 50));
+    }
+
+    /// The same for claims.
+    #[rules("ERR-1", "ERR-2", "CLAIM-1")]
+    async fn a_dropped_claim_is_found_again_by_its_id(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=50), at(0)).await;
+        let mut given = HashSet::new();
+        for n in 1..=25 {
+            let takes = [pool.take(n)];
+            dropped_after(n as usize % 5, pool.store.claim_key_packages(&takes, None, at(0))).await;
+            given.insert(
+                pool.claim_ref(&pool.take(n), at(0))
+                    .await
+                    .expect("there is one for each"),
+            );
+        }
+        assert_eq!(given.len(), 25, "one package for each id");
+        let count = pool.count(SUITE, at(0)).await;
+        assert_eq!((count.available, count.spent, count.total()), (25, 25, 50));
+    }
+
+    /// Saves, spends, releases and withdrawals whose futures were dropped, made again, end as if made once.
+    #[rules("ERR-1", "ERR-2", "SPEND-3")]
+    async fn dropped_changes_made_again_end_as_if_made_once(context: &Context) {
+        let pool = context.pool().await;
+        for n in 1..=10 {
+            let polls = n as usize % 5;
+            let save = pool.request(vec![one_time(n)]);
+            dropped_after(polls, pool.store.save_key_packages(&save, at(0))).await;
+            assert!(pool.save_as(&save, at(0)).await[0].is_held());
+            let token = pool.lease(&pool.take(n).only(key_package_ref(n)), at(0)).await;
+            let tokens = [token.clone()];
+            match n % 3 {
+                0 => {
+                    dropped_after(polls, pool.store.spend_key_packages(&tokens, &no_usage(), at(1))).await;
+                    let receipt = pool.spend(&token, &no_usage(), at(1)).await.expect("spent by now");
+                    assert_eq!(receipt.spent_at, at(1));
+                }
+                1 => {
+                    dropped_after(polls, pool.store.release_key_packages(&tokens, at(1))).await;
+                    let again = pool.release(&token, at(1)).await;
+                    assert!(matches!(again, Ok(()) | Err(Rejection::NoLiveReservation)), "{again:?}");
+                }
+                _ => {
+                    let removal = Removal::Refs(vec![key_package_ref(n)]);
+                    dropped_after(polls, pool.store.remove_key_packages(&pool.id, &removal, at(1))).await;
+                    assert_eq!(pool.withdraw([n], at(1)).await, [Removed::Withdrawn]);
+                }
+            }
+        }
+        for n in 1..=10 {
+            let expected = match n % 3 {
+                0 => Status::Spent {
+                    at: at(1),
+                    cause: Cause::Used,
+                },
+                1 => Status::Available,
+                _ => Status::Reserved { until: at(60) },
+            };
+            assert_eq!(pool.status(n, at(1)).await, Some(expected), "package {n}");
+        }
+        assert_eq!(pool.count(SUITE, at(1)).await.total(), 10);
+    }
+
+    /// Reads, sweeps and a deletion whose futures were dropped leave the store usable.
+    #[rules("ERR-2", "SWEEP-3")]
+    async fn dropped_sweeps_and_reads_leave_the_store_usable(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=5), at(0)).await;
+        let store = &pool.store;
+        for polls in 0..4 {
+            dropped_after(polls, store.count_by_status(&pool.id, at(0))).await;
+            dropped_after(polls, store.list_available(&pool.id, None, 2, at(0))).await;
+            dropped_after(polls, store.list_pools(None, 2)).await;
+            dropped_after(polls, store.get_key_package(&pool.id, &key_package_ref(1), at(0))).await;
+            dropped_after(polls, store.cleanup_expired(at(0), 2)).await;
+            dropped_after(polls, store.release_expired_reservations(at(0), 2)).await;
+            dropped_after(polls, store.retire_unspent(at(0), at(0), None, 2)).await;
+            dropped_after(polls, store.delete_pool(&pool.beside("nobody").id)).await;
+        }
+        assert_eq!(pool.available(at(0)).await, [1, 2, 3, 4, 5].map(key_package_ref));
+        assert_eq!(pool.reserve_ref(&pool.take(1), at(0)).await, Ok(key_package_ref(1)));
+    }
+
+    /// Every refusal has a code of its own, which never changes.
+    #[rules("ERR-3")]
+    async fn refusals_have_stable_codes(_context: &Context) {
+        let codes = Rejection::ALL.map(Rejection::code);
+        let stable = [
+            "pool_exhausted",
+            "nothing_fits",
+            "already_spent",
+            "already_reserved",
+            "expired",
+            "not_found",
+            "unsuitable",
+            "reservation_conflict",
+            "too_many_reservations",
+            "no_live_reservation",
+            "invalid_cursor",
+        ];
+        assert_eq!(codes, stable);
+        assert_eq!(HashSet::from(codes).len(), codes.len());
+    }
+
+    /// In a batch a refused item keeps no other from its answer, and changes nothing of its own.
+    #[rules("ERR-3", "SPEND-1")]
+    async fn a_refused_item_keeps_no_other_from_its_answer(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times([1, 2]), at(0)).await;
+        let missing = pool.take(9).only(key_package_ref(9));
+        let takes = [missing.clone(), pool.take(1), missing.clone(), pool.take(2), missing];
+        let answers = pool.store.claim_key_packages(&takes, None, at(0)).await;
+        let answers: Vec<_> = answers.into_iter().map(answered).collect();
+        let none = Err(Rejection::NotFound);
+        assert_eq!(
+            answers,
+            [none.clone(), Ok(one_time(1)), none.clone(), Ok(one_time(2)), none]
+        );
+        assert_eq!(pool.count(SUITE, at(0)).await.total(), 2);
+    }
+
+    /// What was answered is there when the space is opened again, each step of it: packages, leases, receipts, replays,
+    /// withdrawals, and what a refused call has settled.
+    #[rules("ERR-5", "SPEND-3", "CLAIM-1")]
+    #[needs(Reopens)]
+    async fn what_was_answered_outlives_the_handles(context: &Context) {
+        let mut packages = one_times(1..=5);
+        packages.push(last_resort(6));
+        context.pool().await.stock(packages, at(0)).await;
+
+        let reopened = context.pool().await;
+        assert_eq!(reopened.available(at(0)).await, [1, 2, 3, 4, 5].map(key_package_ref));
+        let token = reopened.lease(&reopened.take(1), at(0)).await;
+        drop(reopened);
+
+        let reopened = context.pool().await;
+        assert_eq!(reopened.lease(&reopened.take(1), at(1)).await, token);
+        let receipt = reopened.spend(&token, &usage("club", "alice"), at(2)).await;
+        assert!(receipt.is_ok());
+        drop(reopened);
+
+        let reopened = context.pool().await;
+        assert_eq!(reopened.spend(&token, &usage("club", "alice"), at(3)).await, receipt);
+        assert_eq!(
+            reopened.spend(&token, &no_usage(), at(3)).await,
+            Err(Rejection::AlreadySpent)
+        );
+        let club = group("club");
+        assert_eq!(
+            reopened.claim(&reopened.take(2), Some(&club), at(4)).await,
+            Ok(one_time(2))
+        );
+        reopened.lease(&reopened.take(3), at(4)).await;
+        assert_eq!(reopened.withdraw([3, 4], at(5)).await, [Removed::Withdrawn; 2]);
+        let last = reopened.take(7).last_resort(kp_core::LastResort::Only);
+        assert_eq!(reopened.claim(&last, None, at(5)).await, Ok(last_resort(6)));
+        let before = reopened.picture(1..=6, at(6)).await;
+        drop(reopened);
+
+        let reopened = context.pool().await;
+        assert_eq!(reopened.picture(1..=6, at(6)).await, before);
+        assert_eq!(
+            reopened.claim(&reopened.take(2), Some(&club), at(6)).await,
+            Ok(one_time(2))
+        );
+        assert_eq!(
+            reopened.save(one_times([1, 4]), at(6)).await,
+            [SaveOutcome::AlreadySpent; 2]
+        );
+        assert_eq!(
+            reopened.spend(&reopened.token(9, 9), &no_usage(), at(64)).await,
+            Err(Rejection::NotFound)
+        );
+        drop(reopened);
+
+        let reopened = context.pool().await;
+        let stale = reopened.spend(&reopened.token(3, 3), &no_usage(), at(6)).await;
+        assert_eq!(
+            stale,
+            Err(Rejection::NoLiveReservation),
+            "the refused call settled this lease for good"
+        );
+        let settled = Status::Spent {
+            at: at(64),
+            cause: Cause::Withdrawn,
+        };
+        assert_eq!(reopened.status(3, at(6)).await, Some(settled));
+        reopened.stock(one_times([8]), at(65)).await;
+        assert_eq!(
+            reopened.available(at(65)).await,
+            [5, 8].map(key_package_ref),
+            "the order goes on"
+        );
+        reopened.delete().await;
+        drop(reopened);
+        assert!(context.pool().await.counts(at(65)).await.is_empty());
+    }
+
+    /// What a call answered is seen at once, by every later call through the same handle or another.
+    #[rules("LIN-1", "READ-1")]
+    async fn an_answer_is_seen_at_once_through_every_handle(context: &Context) {
+        let pools = context.pools(3).await;
+        let turn = |n: u64| &pools[n as usize % pools.len()];
+        for n in 1..=12 {
+            let package = one_time(n);
+            turn(n).stock(vec![package.clone()], at(0)).await;
+            seen(turn(n + 1), n, Status::Available).await;
+            let token = turn(n + 1).lease(&turn(n).take(n), at(0)).await;
+            assert_eq!(token.id(), id(n));
+            seen(turn(n + 2), n, Status::Reserved { until: at(60) }).await;
+            assert_eq!(turn(n + 2).release(&token, at(1)).await, Ok(()));
+            seen(turn(n), n, Status::Available).await;
+            assert_eq!(turn(n).claim(&turn(n).take(100 + n), None, at(1)).await, Ok(package));
+            seen(
+                turn(n + 1),
+                n,
+                Status::Spent {
+                    at: at(1),
+                    cause: Cause::Used,
+                },
+            )
+            .await;
+            assert_eq!(turn(n + 1).available(at(1)).await, Vec::<KeyPackageRef>::new());
+            assert_eq!(
+                turn(n + 2).count(SUITE, at(1)).await.spent,
+                u32::try_from(n).expect("it is small")
+            );
+        }
+        turn(0).delete().await;
+        assert!(turn(1).counts(at(1)).await.is_empty());
+    }
+}
+
+/// The package is seen so by each of the reads.
+async fn seen(pool: &Pool, n: u64, status: Status) {
+    assert_eq!(pool.status(n, at(1)).await, Some(status));
+    assert_eq!(pool.get(n, at(1)).await.map(|stored| stored.status), Some(status));
+}

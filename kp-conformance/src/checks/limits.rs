@@ -1,0 +1,157 @@
+use kp_core::Rejection::{PoolExhausted, TooManyReservations};
+use kp_core::{OnLapse, Status, Take};
+
+use crate::Context;
+use crate::check::checks;
+use crate::packages::{
+    Altered, DAY, at, key_package_ref, last_resort, no_usage, one_time, one_times, party, ttl, usage,
+};
+use crate::pool::Pool;
+
+/// Alice asks, and may have two.
+fn alices(pool: &Pool, n: u64) -> Take {
+    pool.take(n).by(party("alice")).limit(2)
+}
+
+checks! {
+    /// A reserver at its limit gets no more, by reservation or by claim; others do, and a limit without a reserver is
+    /// none.
+    #[rules("RES-7")]
+    async fn a_reserver_at_its_limit_gets_no_more(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=9), at(0)).await;
+        pool.lease(&alices(&pool, 1), at(0)).await;
+        pool.claim(&alices(&pool, 2), None, at(0))
+            .await
+            .expect("she has one only");
+        assert_eq!(pool.reserve(&alices(&pool, 3), at(0)).await, Err(TooManyReservations));
+        assert_eq!(
+            pool.claim(&alices(&pool, 3), None, at(0)).await,
+            Err(TooManyReservations)
+        );
+        assert_eq!(pool.available(at(0)).await.len(), 7, "nothing was taken");
+        pool.lease(&alices(&pool, 3).limit(3), at(0)).await;
+        pool.lease(&pool.take(4).by(party("bob")).limit(1), at(0)).await;
+        pool.lease(&pool.take(5).limit(0), at(0)).await;
+        pool.lease(&pool.take(6).by(party("alice")), at(0)).await;
+        assert_eq!(
+            pool.reserve(&pool.take(7).by(party("carol")).limit(0), at(0)).await,
+            Err(TooManyReservations)
+        );
+    }
+
+    /// A package counts until the `expires_at` of its reservation, used or not; a released one no longer counts.
+    #[rules("RES-7", "SPEND-4")]
+    async fn used_packages_count_until_their_lease_would_have_ended(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=9), at(0)).await;
+        let spent = pool.lease(&alices(&pool, 1), at(0)).await;
+        let released = pool.lease(&alices(&pool, 2), at(10)).await;
+        pool.spend(&spent, &no_usage(), at(20))
+            .await
+            .expect("the lease is live");
+        assert_eq!(
+            pool.reserve(&alices(&pool, 3), at(20)).await,
+            Err(TooManyReservations),
+            "a used one counts"
+        );
+        pool.release(&released, at(30)).await.expect("the lease is live");
+        pool.lease(&alices(&pool, 3), at(30)).await;
+        assert_eq!(
+            pool.reserve(&alices(&pool, 4), at(59)).await,
+            Err(TooManyReservations),
+            "until its end"
+        );
+        pool.lease(&alices(&pool, 4), at(60)).await;
+        assert_eq!(pool.reserve(&alices(&pool, 5), at(89)).await, Err(TooManyReservations));
+        pool.lease(&alices(&pool, 5), at(90)).await;
+    }
+
+    /// A claim counts until its window ends; one made on a live reservation until the claim's own window does.
+    #[rules("RES-7", "CLAIM-1")]
+    async fn claims_count_until_their_window_ends(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=9), at(0)).await;
+        pool.claim(&alices(&pool, 1), None, at(0))
+            .await
+            .expect("a package is there");
+        pool.lease(&alices(&pool, 2), at(0)).await;
+        let mut longer = alices(&pool, 2);
+        longer.ttl = ttl(100);
+        pool.claim(&longer, None, at(10))
+            .await
+            .expect("the reservation is hers");
+        assert_eq!(
+            pool.claim(&alices(&pool, 3), None, at(59)).await,
+            Err(TooManyReservations)
+        );
+        pool.claim(&alices(&pool, 3), None, at(60))
+            .await
+            .expect("the first window has ended");
+        assert_eq!(
+            pool.claim(&alices(&pool, 4), None, at(109)).await,
+            Err(TooManyReservations)
+        );
+        pool.claim(&alices(&pool, 4), None, at(110))
+            .await
+            .expect("the second window has ended");
+    }
+
+    /// What has ended no longer counts, also when `now` steps back.
+    #[rules("RES-7", "TIME-2", "TIME-3")]
+    async fn what_has_ended_counts_no_more(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=9), at(0)).await;
+        let token = pool.lease(&alices(&pool, 1), at(0)).await;
+        pool.spend(&token, &no_usage(), at(0)).await.expect("the lease is live");
+        pool.lease(&alices(&pool, 2), at(0)).await;
+        pool.settle(at(60), 10).await;
+        pool.lease(&alices(&pool, 3), at(1)).await;
+        pool.lease(&alices(&pool, 4), at(1)).await;
+        assert_eq!(pool.reserve(&alices(&pool, 5), at(1)).await, Err(TooManyReservations));
+    }
+
+    /// A recalled reservation counts while it is live; a package past its `not_after` does not.
+    #[rules("RES-7", "RES-4")]
+    async fn recalled_leases_count_and_expired_packages_do_not(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(
+            vec![one_time(1), one_time(2).valid(-DAY, 30), one_time(3), one_time(4)],
+            at(0),
+        )
+        .await;
+        pool.lend(&alices(&pool, 1), OnLapse::Retire, at(0))
+            .await
+            .expect("a package is there");
+        pool.withdraw([1], at(0)).await;
+        pool.lease(&alices(&pool, 2), at(0)).await;
+        assert_eq!(pool.reserve(&alices(&pool, 3), at(29)).await, Err(TooManyReservations));
+        pool.lease(&alices(&pool, 3), at(30)).await;
+        assert_eq!(pool.reserve(&alices(&pool, 4), at(59)).await, Err(TooManyReservations));
+        pool.lease(&alices(&pool, 4), at(60)).await;
+    }
+
+    /// Who reserved counts, and not who spent; each pool counts for itself; a last resort counts for nobody.
+    #[rules("RES-7", "PRIV-1", "RES-6")]
+    async fn only_the_reserver_counts_and_only_in_its_pool(context: &Context) {
+        let bob = context.pool().await;
+        let carol = bob.beside("carol/laptop");
+        bob.stock(one_times(1..=3), at(0)).await;
+        carol.stock(vec![last_resort(1), one_time(2), one_time(3)], at(0)).await;
+        let for_nobody = bob.lease(&bob.take(1), at(0)).await;
+        bob.spend(&for_nobody, &usage("group", "alice"), at(0))
+            .await
+            .expect("the lease is live");
+        bob.lease(&alices(&bob, 2), at(0)).await;
+        bob.lease(&alices(&bob, 3), at(0)).await;
+        let none_left = bob.take(9).by(party("dave")).limit(1);
+        assert_eq!(bob.reserve(&none_left, at(0)).await, Err(PoolExhausted));
+        carol.lease(&alices(&carol, 2), at(0)).await;
+        carol.lease(&carol.take(3).by(party("dave")).limit(1), at(0)).await;
+        for n in 4..=6 {
+            let last = carol.reserve_ref(&alices(&carol, n), at(0)).await;
+            assert_eq!(last, Ok(key_package_ref(1)), "a last resort is no load on the pool");
+        }
+        assert_eq!(carol.status(1, at(0)).await, Some(Status::LastResort { used: true }));
+    }
+}

@@ -1,0 +1,42 @@
+//! The checks, a module for each family of rules.
+
+mod binding;
+mod caps;
+mod claim;
+mod deleting;
+mod failures;
+mod last_resort;
+mod limits;
+mod privacy;
+mod processes;
+mod races;
+mod reading;
+mod release;
+mod replace;
+mod reserve;
+mod save;
+mod spend;
+mod sweeping;
+mod time;
+
+/// The checks of each module.
+pub(crate) const ALL: &[&[crate::Check]] = &[
+    save::CHECKS,
+    caps::CHECKS,
+    replace::CHECKS,
+    reserve::CHECKS,
+    binding::CHECKS,
+    limits::CHECKS,
+    claim::CHECKS,
+    spend::CHECKS,
+    release::CHECKS,
+    last_resort::CHECKS,
+    reading::CHECKS,
+    sweeping::CHECKS,
+    deleting::CHECKS,
+    time::CHECKS,
+    failures::CHECKS,
+    privacy::CHECKS,
+    races::CHECKS,
+    processes::CHECKS,
+];

@@ -1,0 +1,374 @@
+use std::collections::HashSet;
+
+use kp_core::Rejection::{AlreadyReserved, AlreadySpent, NoLiveReservation, PoolExhausted};
+use kp_core::SaveOutcome::{AlreadyStored, PoolFull, Saved};
+use kp_core::{LastResort, Status};
+
+use crate::Context;
+use crate::at_once::at_once;
+use crate::check::checks;
+use crate::packages::{SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, usage};
+use crate::pool::answered;
+
+/// How many tasks run against each other.
+const TASKS: u64 = 8;
+/// Through how many handles, where the backend has several.
+const HANDLES: usize = 4;
+
+/// How many of them are.
+fn how_many<T>(items: &[T], which: impl Fn(&T) -> bool) -> usize {
+    items.iter().filter(|item| which(item)).count()
+}
+
+checks! {
+    /// 8 tasks take 50 packages each of 400: all distinct, none told that the pool is exhausted, none given the last
+    /// resort.
+    #[rules("RES-8", "RES-1", "LIN-1")]
+    async fn four_hundred_reservations_get_four_hundred_packages(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        pools[0].stock(one_times(1..=400), at(0)).await;
+        pools[0].stock(vec![last_resort(401)], at(0)).await;
+        let taken = at_once(&pools, TASKS, |pool, task| async move {
+            let mut refs = Vec::new();
+            for n in 0..50 {
+                let reserved = pool
+                    .reserve(&pool.take(task * 50 + n), at(0))
+                    .await
+                    .expect("there are enough");
+                assert!(reserved.lease.is_some(), "no last resort while packages are free");
+                refs.push(reserved.package.info.key_package_ref);
+            }
+            refs
+        })
+        .await;
+        let distinct: HashSet<_> = taken.into_iter().flatten().collect();
+        assert_eq!(distinct.len(), 400);
+        assert_eq!(
+            pools[0].status(401, at(0)).await,
+            Some(Status::LastResort { used: false })
+        );
+        assert_eq!(pools[0].count(SUITE, at(0)).await.reserved, 400);
+    }
+
+    /// The same for claims, in batches: all distinct, all spent.
+    #[rules("RES-8", "CLAIM-1", "SPEND-1")]
+    async fn concurrent_claims_get_distinct_packages(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        pools[0].stock(one_times(1..=160), at(0)).await;
+        pools[0].stock(vec![last_resort(401)], at(0)).await;
+        let taken = at_once(&pools, TASKS, |pool, task| async move {
+            let mut refs = Vec::new();
+            for batch in 0..4 {
+                let takes: Vec<_> = (0..5).map(|n| pool.take(task * 20 + batch * 5 + n)).collect();
+                let claimed = pool.store.claim_key_packages(&takes, None, at(0)).await;
+                assert_eq!(claimed.len(), takes.len());
+                refs.extend(
+                    claimed
+                        .into_iter()
+                        .map(|claim| answered(claim).expect("there are enough").info),
+                );
+            }
+            refs
+        })
+        .await;
+        let taken: Vec<_> = taken.into_iter().flatten().collect();
+        assert!(taken.iter().all(|info| !info.last_resort));
+        let distinct: HashSet<_> = taken.into_iter().map(|info| info.key_package_ref).collect();
+        assert_eq!(distinct.len(), 160);
+        assert_eq!(pools[0].count(SUITE, at(0)).await.spent, 160);
+    }
+
+    /// More ask than there are packages: each package goes to one, and the others are told that there is none.
+    #[rules("RES-1", "RES-6")]
+    async fn when_too_many_ask_each_package_goes_to_one(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        for round in 0..5 {
+            let pools: Vec<_> = pools
+                .iter()
+                .map(|pool| pool.beside(&format!("round-{round}")))
+                .collect();
+            pools[0].stock(one_times(1..=3), at(0)).await;
+            let answers = at_once(&pools, TASKS, |pool, n| async move {
+                if n % 2 == 0 {
+                    pool.reserve_ref(&pool.take(n), at(0)).await
+                } else {
+                    pool.claim_ref(&pool.take(n), at(0)).await
+                }
+            })
+            .await;
+            let given: HashSet<_> = answers.iter().flatten().collect();
+            assert_eq!(given.len(), 3);
+            assert_eq!(how_many(&answers, |answer| *answer == Err(PoolExhausted)), 5);
+        }
+    }
+
+    /// All ask for the one package by name: one gets it.
+    #[rules("RES-1", "RES-3")]
+    async fn one_of_many_gets_the_package_named(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        pools[0].stock(one_times(1..=10), at(0)).await;
+        for package in 1..=10 {
+            let answers = at_once(&pools, TASKS, |pool, n| async move {
+                let named = pool.take(package * 100 + n).only(key_package_ref(package));
+                pool.reserve_ref(&named, at(0)).await
+            })
+            .await;
+            assert_eq!(how_many(&answers, |answer| answer.is_ok()), 1);
+            assert_eq!(how_many(&answers, |answer| *answer == Err(AlreadyReserved)), 7);
+        }
+    }
+
+    /// The same id at once is one request: all get the same package, reserved or claimed.
+    #[rules("RES-5", "CLAIM-1", "ERR-1")]
+    async fn the_same_id_at_once_gets_one_package(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        pools[0].stock(one_times(1..=20), at(0)).await;
+        for request in 1..=10 {
+            let answers = at_once(&pools, TASKS, |pool, _| async move {
+                let take = pool.take(request);
+                if request % 2 == 0 {
+                    pool.reserve_ref(&take, at(0)).await
+                } else {
+                    pool.claim_ref(&take, at(0)).await
+                }
+            })
+            .await;
+            let given: HashSet<_> = answers
+                .into_iter()
+                .map(|answer| answer.expect("there are enough"))
+                .collect();
+            assert_eq!(given.len(), 1);
+        }
+        let count = pools[0].count(SUITE, at(0)).await;
+        assert_eq!((count.reserved, count.spent, count.available), (5, 5, 10));
+    }
+
+    /// Of spends for different groups exactly one gets a receipt; of the same spend, all get the same one.
+    #[rules("SPEND-1", "SPEND-3")]
+    async fn of_concurrent_spends_one_wins(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        pools[0].stock(one_times(1..=10), at(0)).await;
+        for n in 1..=10 {
+            let token = pools[0].lease(&pools[0].take(n), at(0)).await;
+            let answers = at_once(&pools, TASKS, |pool, task| {
+                let token = token.clone();
+                async move {
+                    (
+                        task / 2,
+                        pool.spend(&token, &usage(&format!("group-{}", task / 2), "alice"), at(1))
+                            .await,
+                    )
+                }
+            })
+            .await;
+            let winners: HashSet<_> = answers
+                .iter()
+                .filter(|(_, answer)| answer.is_ok())
+                .map(|(group, _)| group)
+                .collect();
+            assert_eq!(winners.len(), 1, "one group");
+            assert_eq!(
+                how_many(&answers, |(_, answer)| answer.is_ok()),
+                2,
+                "and both that spent for it"
+            );
+            assert_eq!(how_many(&answers, |(_, answer)| *answer == Err(AlreadySpent)), 6);
+        }
+    }
+
+    /// Of a release and a spend exactly one wins.
+    #[rules("REL-3", "SPEND-1")]
+    async fn of_a_release_and_a_spend_one_wins(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        pools[0].stock(one_times(1..=20), at(0)).await;
+        for n in 1..=20 {
+            let token = pools[0].lease(&pools[0].take(n).only(key_package_ref(n)), at(0)).await;
+            let answers = at_once(&pools, 2, |pool, task| {
+                let token = token.clone();
+                async move {
+                    if task == n % 2 {
+                        pool.spend(&token, &no_usage(), at(1)).await.map(|_| ())
+                    } else {
+                        pool.release(&token, at(1)).await
+                    }
+                }
+            })
+            .await;
+            assert_eq!(how_many(&answers, |answer| answer.is_ok()), 1);
+            let spent = answers[usize::from(n % 2 == 1)].is_ok();
+            let lost = if spent { AlreadySpent } else { NoLiveReservation };
+            assert!(answers.contains(&Err(lost)));
+            let status = pools[0].status(n, at(1)).await.expect("it is remembered");
+            assert_eq!(matches!(status, Status::Spent { .. }), spent);
+        }
+    }
+
+    /// The same package saved by all at once is stored once: one is told `Saved`.
+    #[rules("SAVE-2", "SAVE-1")]
+    async fn the_same_package_saved_at_once_is_stored_once(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        for n in 1..=10 {
+            let answers = at_once(&pools, TASKS, |pool, _| async move {
+                pool.save(vec![one_time(n), one_time(100 + n)], at(0)).await
+            })
+            .await;
+            assert_eq!(how_many(&answers, |answer| *answer == [Saved; 2]), 1);
+            assert_eq!(how_many(&answers, |answer| *answer == [AlreadyStored; 2]), 7);
+        }
+        assert_eq!(pools[0].count(SUITE, at(0)).await.total(), 20);
+    }
+
+    /// Saves at once never exceed the cap, and fill it.
+    #[rules("SAVE-6", "LIN-1")]
+    async fn concurrent_saves_fill_the_cap_exactly(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        let answers = at_once(&pools, TASKS, |pool, task| async move {
+            let save = pool.request(one_times(task * 10..task * 10 + 10)).cap_per_suite(33);
+            pool.save_as(&save, at(0)).await
+        })
+        .await;
+        let answers: Vec<_> = answers.into_iter().flatten().collect();
+        assert_eq!(how_many(&answers, |answer| *answer == Saved), 33);
+        assert_eq!(how_many(&answers, |answer| *answer == PoolFull), 47);
+        assert_eq!(pools[0].count(SUITE, at(0)).await.available, 33);
+    }
+
+    /// A batch becomes visible at once: whoever reads meanwhile sees all of it, or none.
+    #[rules("SAVE-1", "READ-3", "LIN-1")]
+    async fn a_batch_becomes_visible_at_once(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        at_once(&pools, 4, |pool, task| async move {
+            for batch in 0..5 {
+                if task == 0 {
+                    pool.stock(one_times(batch * 50..batch * 50 + 50), at(0)).await;
+                } else {
+                    let count = pool.count(SUITE, at(0)).await.available;
+                    assert_eq!(count % 50, 0, "a part of a batch is counted");
+                    let listed = pool.available(at(0)).await.len();
+                    assert_eq!(listed % 50, 0, "a part of a batch is listed");
+                    tokio::task::yield_now().await;
+                }
+            }
+        })
+        .await;
+        assert_eq!(pools[0].count(SUITE, at(0)).await.available, 250);
+    }
+
+    /// With another last resort saved meanwhile, whoever asks gets the old or the new, and never none.
+    #[rules("LAST-1", "LIN-1")]
+    async fn whoever_asks_gets_the_old_last_resort_or_the_new(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        pools[0].stock(vec![last_resort(0)], at(0)).await;
+        at_once(&pools, 4, |pool, task| async move {
+            let mut newest = 0;
+            for n in 1..=20 {
+                if task == 0 {
+                    pool.stock(vec![last_resort(n)], at(0)).await;
+                } else {
+                    let count = pool.count(SUITE, at(0)).await;
+                    assert!(count.last_resort.is_some(), "the slot is never empty");
+                    let given = pool
+                        .claim(&pool.take(task * 100 + n), None, at(0))
+                        .await
+                        .expect("never none");
+                    let number = (newest..=20).find(|n| last_resort(*n) == given);
+                    newest = number.expect("the one in the slot, and none older than before");
+                }
+            }
+        })
+        .await;
+        assert_eq!(pools[0].count(SUITE, at(0)).await.spent, 20);
+    }
+
+    /// Beside a replace, a reservation gets an old package, which is then recalled, or a new one; none is lost.
+    #[rules("SAVE-8", "LIN-1", "DEL-3")]
+    async fn a_replace_beside_reservations_loses_nothing(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        pools[0].stock(one_times(0..20), at(0)).await;
+        at_once(&pools, 4, |pool, task| async move {
+            for n in 1..=5 {
+                if task == 0 {
+                    pool.replace(one_times(n * 100..n * 100 + 20), at(0)).await;
+                } else {
+                    let take = pool.take(task * 100 + n).last_resort(LastResort::Never);
+                    let token = pool.lease(&take, at(0)).await;
+                    pool.spend(&token, &no_usage(), at(0))
+                        .await
+                        .expect("recalled or not, its id may spend it");
+                }
+            }
+        })
+        .await;
+        let count = pools[0].count(SUITE, at(0)).await;
+        let used = 15;
+        assert_eq!(count.total(), 120);
+        assert_eq!(count.spent + count.available, 120);
+        assert!(count.available <= 20 && count.available >= 20 - used, "{count:?}");
+        for listed in pools[0].available(at(0)).await {
+            assert!(
+                (500..520).any(|n| key_package_ref(n) == listed),
+                "only the newest are left"
+            );
+        }
+    }
+
+    /// A pool deleted beside saves holds whole batches, or nothing.
+    #[rules("DEL-1", "SAVE-1", "LIN-1")]
+    async fn a_deletion_beside_saves_leaves_whole_batches(context: &Context) {
+        let pools = context.pools(HANDLES).await;
+        for round in 0..5 {
+            let pools: Vec<_> = pools
+                .iter()
+                .map(|pool| pool.beside(&format!("round-{round}")))
+                .collect();
+            at_once(&pools, 4, |pool, task| async move {
+                if task == 0 {
+                    pool.delete().await;
+                } else {
+                    pool.stock(one_times(task * 100..task * 100 + 10), at(0)).await;
+                }
+            })
+            .await;
+            let listed = pools[0].available(at(0)).await;
+            for task in 1..4 {
+                let there = how_many(&listed, |named| {
+                    (task * 100..task * 100 + 10).any(|n| key_package_ref(n) == *named)
+                });
+                assert!(there == 0 || there == 10, "{there} of 10");
+            }
+            assert_eq!(pools[0].count(SUITE, at(0)).await.total() as usize, listed.len());
+        }
+    }
+
+    /// Sweeps run beside live traffic: they take nothing that is not over, and nobody is told a failure.
+    #[rules("SWEEP-3", "SWEEP-1", "SWEEP-2")]
+    async fn sweeps_beside_traffic_disturb_nobody(context: &Context) {
+        use crate::packages::{Altered, DAY};
+        let pools = context.pools(HANDLES).await;
+        pools[0]
+            .stock((1_000..1_100).map(|n| one_time(n).valid(-DAY, 50)).collect(), at(0))
+            .await;
+        pools[0].stock(one_times(0..100), at(0)).await;
+        let swept = at_once(&pools, 6, |pool, task| async move {
+            let mut swept = 0;
+            for n in 0..20 {
+                match task {
+                    0 => swept += pool.cleanup(at(50), 7).await,
+                    1 => _ = pool.settle(at(50), 3).await,
+                    _ => {
+                        let take = pool.take(task * 20 + n).remaining(1_000);
+                        let token = pool.lease(&take, at(51)).await;
+                        pool.spend(&token, &no_usage(), at(51))
+                            .await
+                            .expect("no sweep ended this lease");
+                    }
+                }
+            }
+            swept
+        })
+        .await;
+        assert_eq!(swept.iter().sum::<u64>(), 100);
+        let count = pools[0].count(SUITE, at(51)).await;
+        assert_eq!((count.spent, count.available, count.expired), (80, 20, 0));
+    }
+}

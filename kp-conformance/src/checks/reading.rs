@@ -1,0 +1,308 @@
+use std::collections::BTreeMap;
+
+use kp_core::{Cause, Counts, Cursor, Error, LastResort, OnLapse, PoolId, Rejection, Removal, Status};
+
+use crate::Context;
+use crate::check::checks;
+use crate::packages::{
+    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times,
+};
+use crate::pool::{Pool, works};
+
+/// A pool with something of every kind: what is what, the checks of counts and statuses say.
+async fn colourful(context: &Context) -> Pool {
+    let pool = context.pool().await;
+    let mut batch = one_times(1..=6);
+    batch.push(one_time(7).valid(200, END));
+    batch.push(one_time(8).valid(-DAY, 100));
+    batch.push(last_resort(9));
+    batch.push(one_time(10).of(OTHER_SUITE));
+    pool.stock(batch, at(0)).await;
+    pool.lease(&pool.take(1), at(0)).await;
+    pool.lend(&pool.take(2), OnLapse::Retire, at(0))
+        .await
+        .expect("a package is there");
+    let spent = pool.lease(&pool.take(3), at(0)).await;
+    pool.spend(&spent, &no_usage(), at(1)).await.expect("the lease is live");
+    pool.withdraw([4], at(2)).await;
+    let mut longer = pool.take(5);
+    longer.ttl = crate::packages::ttl(500);
+    pool.lease(&longer, at(2)).await;
+    pool
+}
+
+checks! {
+    /// Reads change nothing, at whatever time they ask: what has lapsed by then lapses for them alone.
+    #[rules("READ-1", "TIME-2")]
+    async fn reads_change_nothing(context: &Context) {
+        let pool = colourful(context).await;
+        let before = pool.picture(1..=11, at(5)).await;
+        for now in [5, 60, 100, 200, END, 5] {
+            pool.picture(1..=11, at(now)).await;
+            pool.available_by(1, at(now)).await;
+            pool.statuses(1..=11, at(now)).await;
+            works(pool.store.list_pools(None, 10).await);
+        }
+        assert_eq!(pool.picture(1..=11, at(5)).await, before);
+        pool.spend(&pool.token(1, 1), &no_usage(), at(59))
+            .await
+            .expect("no read ended this lease");
+        pool.spend(&pool.token(2, 2), &no_usage(), at(59))
+            .await
+            .expect("no read ended this lease");
+    }
+
+    /// `list_available` shows what reserve could hand out now, in its order, with all its facts.
+    #[rules("READ-2", "RES-2", "RES-3")]
+    async fn the_list_is_what_reserve_could_hand_out(context: &Context) {
+        let pool = colourful(context).await;
+        let listed = pool.available_by(100, at(99)).await;
+        let expected = [
+            one_time(1),
+            one_time(6),
+            one_time(8).valid(-DAY, 100),
+            one_time(10).of(OTHER_SUITE),
+        ];
+        assert_eq!(listed, expected.map(|package| package.info));
+        for (n, info) in (20..).zip(listed) {
+            let take = pool.take(n).last_resort(LastResort::Never);
+            assert_eq!(pool.reserve_ref(&take, at(99)).await, Ok(info.key_package_ref));
+        }
+        let take = pool.take(30).last_resort(LastResort::Never);
+        assert_eq!(pool.reserve(&take, at(99)).await, Err(Rejection::PoolExhausted));
+        assert_eq!(pool.available(at(99)).await, []);
+    }
+
+    /// In pages of any size each package is shown once, in order; a limit of 0 counts as 1.
+    #[rules("READ-2", "COST-1")]
+    async fn pages_show_each_package_once(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=25), at(0)).await;
+        let whole = pool.available_by(1_000, at(0)).await;
+        assert_eq!(whole.len(), 25);
+        for limit in [0, 1, 2, 7, 24, 25, 26] {
+            assert_eq!(pool.available_by(limit, at(0)).await, whole, "in pages of {limit}");
+        }
+        assert_eq!(pool.beside("nobody").available_by(10, at(0)).await, []);
+    }
+
+    /// What is available throughout is shown exactly once, though others come and go between the pages.
+    #[rules("READ-2")]
+    async fn pages_stand_still_while_others_come_and_go(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=10), at(0)).await;
+        let first = works(pool.store.list_available(&pool.id, None, 4, at(0)).await);
+        let gone = pool.claim(&pool.take(1), None, at(0)).await.expect("the first");
+        pool.withdraw([4, 6], at(0)).await;
+        pool.stock(one_times(11..=12), at(0)).await;
+        let mut shown = first.items;
+        let mut after = first.next;
+        while let Some(cursor) = after {
+            let page = works(pool.store.list_available(&pool.id, Some(&cursor), 4, at(0)).await);
+            shown.extend(page.items);
+            after = page.next;
+        }
+        let shown: Vec<_> = shown.into_iter().map(|info| info.key_package_ref).collect();
+        assert_eq!(shown[0], gone.info.key_package_ref, "it was there at the first page");
+        let throughout = [2, 3, 5, 7, 8, 9, 10].map(key_package_ref);
+        let seen: Vec<_> = shown
+            .iter()
+            .filter(|named| throughout.contains(named))
+            .cloned()
+            .collect();
+        assert_eq!(seen, throughout);
+    }
+
+    /// Each record is counted once, by the first of expired, spent, last resort, reserved, not yet valid and available.
+    #[rules("READ-3")]
+    async fn counts_add_up(context: &Context) {
+        let pool = colourful(context).await;
+        let at_5 = Counts {
+            available: 2,
+            reserved: 3,
+            spent: 2,
+            not_yet_valid: 1,
+            expired: 0,
+            last_resort: Some(false),
+        };
+        let other = Counts {
+            available: 1,
+            ..Counts::default()
+        };
+        let expected = |mine| BTreeMap::from([(SUITE, mine), (OTHER_SUITE, other)]);
+        assert_eq!(pool.counts(at(5)).await, expected(at_5));
+        let at_100 = Counts {
+            reserved: 1,
+            spent: 3,
+            expired: 1,
+            ..at_5
+        };
+        assert_eq!(
+            pool.counts(at(100)).await,
+            expected(at_100),
+            "two leases lapsed, one package expired"
+        );
+        pool.claim(&pool.take(20).last_resort(LastResort::Only), None, at(100))
+            .await
+            .expect("the last resort");
+        let at_200 = Counts {
+            available: 3,
+            not_yet_valid: 0,
+            last_resort: Some(true),
+            ..at_100
+        };
+        assert_eq!(pool.counts(at(200)).await, expected(at_200));
+        let at_end: u32 = pool.counts(at(END)).await.values().map(|counts| counts.expired).sum();
+        assert_eq!(at_end, 10, "expired comes first");
+        assert!(
+            pool.beside("nobody").counts(at(0)).await.is_empty(),
+            "a pool that holds nothing has no entries"
+        );
+    }
+
+    /// `get_statuses` says what became of each ref, in order, and nothing of those never seen.
+    #[rules("READ-4")]
+    async fn statuses_say_what_became_of_each_ref(context: &Context) {
+        let pool = colourful(context).await;
+        let statuses = pool.statuses([11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1], at(100)).await;
+        let spent = |seconds, cause| Some(Status::Spent { at: at(seconds), cause });
+        let expected = [
+            None,
+            Some(Status::Available),
+            spent(60, Cause::Retired),
+            spent(1, Cause::Used),
+            spent(2, Cause::Withdrawn),
+            Some(Status::Reserved { until: at(502) }),
+            Some(Status::Available),
+            Some(Status::NotYetValid),
+            Some(Status::Expired),
+            Some(Status::LastResort { used: false }),
+            Some(Status::Available),
+        ];
+        assert_eq!(statuses, expected);
+        assert_eq!(pool.statuses([], at(100)).await, []);
+        assert_eq!(pool.beside("nobody").statuses([1], at(100)).await, [None]);
+    }
+
+    /// `get_key_package` gives the record, with its bytes while it is unspent, expired or not.
+    #[rules("READ-4", "SPEND-4")]
+    async fn one_record_comes_with_its_bytes_while_it_is_unspent(context: &Context) {
+        let pool = colourful(context).await;
+        assert_eq!(pool.get(11, at(5)).await, None);
+        for now in [5, 100, END] {
+            for n in 1..=10 {
+                let stored = pool.get(n, at(now)).await.expect("it is stored");
+                assert_eq!(
+                    Some(stored.status),
+                    pool.status(n, at(now)).await,
+                    "package {n} at {now}"
+                );
+                assert_eq!(stored.info.key_package_ref, key_package_ref(n));
+                let spent = [3, 4].contains(&n) || (n == 2 && now >= 60);
+                let bytes = (!spent).then(|| one_time(n).bytes);
+                assert_eq!(stored.bytes, bytes, "package {n} at {now}");
+            }
+        }
+    }
+
+    /// `list_pools` shows every pool that holds anything, also one with nothing but spent packages, once each.
+    #[rules("READ-5", "DEL-1", "COST-1")]
+    async fn every_pool_that_holds_anything_is_listed_once(context: &Context) {
+        let first = context.pool().await;
+        let names: Vec<String> = (0..13).map(|n| format!("user-{n}/phone")).collect();
+        for name in &names {
+            first.beside(name).stock(one_times([1]), at(0)).await;
+        }
+        let spent = first.beside(&names[3]);
+        spent.remove(&Removal::All, at(1)).await;
+        first.beside(&names[5]).delete().await;
+        let mut expected: Vec<_> = names.iter().map(|name| first.beside(name).id).collect();
+        expected.remove(5);
+        expected.sort();
+        for limit in [0, 1, 5, 12, 13, 100] {
+            assert_eq!(pools_by(&first, limit).await, expected, "in pages of {limit}");
+        }
+        assert_eq!(first.cleanup(at(END), 100).await, 12);
+        assert_eq!(pools_by(&first, 5).await, [], "swept empty");
+    }
+
+    /// Ids are any bytes, compared bytewise: of one byte and of the longest, with NUL bytes, and not UTF-8.
+    #[rules("READ-5", "SAVE-5", "PRIV-1")]
+    async fn ids_are_any_bytes(context: &Context) {
+        let pool = context.pool().await;
+        let ids: [&[u8]; 8] = [
+            b"a",
+            b"A",
+            b"a\0",
+            b"\0",
+            b"\0\0",
+            b"\xFF\xFE",
+            b"a b:{c}%*'\"\n",
+            &[0xAB; 255],
+        ];
+        let refs: [&[u8]; 5] = [b"\0", b"r", b"r\0", b"\xC3\x28", &[0xCD; 64]];
+        let mut expected: Vec<PoolId> = Vec::new();
+        for bytes in ids {
+            let pool = Pool {
+                id: bytes.try_into().expect("1 to 255 bytes"),
+                ..pool.clone()
+            };
+            let packages: Vec<_> = (1..)
+                .zip(refs)
+                .map(|(n, bytes)| {
+                    let mut package = one_time(n);
+                    package.info.key_package_ref = bytes.try_into().expect("1 to 64 bytes");
+                    package
+                })
+                .collect();
+            pool.stock(packages.clone(), at(0)).await;
+            for (n, package) in (1..).zip(packages) {
+                assert_eq!(pool.claim(&pool.take(n), None, at(0)).await, Ok(package));
+            }
+            expected.push(pool.id);
+        }
+        expected.sort();
+        assert_eq!(pools_by(&pool, 3).await, expected);
+    }
+
+    /// A cursor that the call did not give is refused, and is no failure.
+    #[rules("READ-2", "READ-5", "DEL-2", "ERR-3")]
+    async fn a_foreign_cursor_is_refused(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times([1, 2]), at(0)).await;
+        let invalid = |error: Option<Error>, cursor: &Cursor| {
+            let rejection = error.as_ref().and_then(|error| error.rejection()).copied();
+            assert_eq!(rejection, Some(Rejection::InvalidCursor), "{cursor:?}: {error:?}");
+        };
+        for bytes in [&b""[..], b"\0", b"nonsense", &[0xFF; 300]] {
+            let cursor = Cursor(bytes.to_vec());
+            let list = pool.store.list_available(&pool.id, Some(&cursor), 1, at(0)).await;
+            invalid(list.err(), &cursor);
+            invalid(pool.store.list_pools(Some(&cursor), 1).await.err(), &cursor);
+            invalid(
+                pool.store.retire_unspent(at(0), at(0), Some(&cursor), 1).await.err(),
+                &cursor,
+            );
+        }
+    }
+}
+
+/// All pools, sorted, in pages of `limit`.
+async fn pools_by(pool: &Pool, limit: u32) -> Vec<PoolId> {
+    let mut all = Vec::new();
+    let mut after: Option<Cursor> = None;
+    loop {
+        let page = works(pool.store.list_pools(after.as_ref(), limit).await);
+        assert!(
+            page.items.len() <= limit.max(1) as usize,
+            "a page holds `limit` items at most"
+        );
+        all.extend(page.items);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    all.sort();
+    all
+}

@@ -1,0 +1,311 @@
+use kp_core::Rejection::PoolExhausted;
+use kp_core::SaveOutcome::{AlreadySpent, AlreadyStored, Expired, NotYetValid, PoolFull, RefConflict, Saved};
+use kp_core::{CredentialHash, Removal, Save, Status};
+
+use crate::Context;
+use crate::check::checks;
+use crate::packages::{
+    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times,
+};
+
+checks! {
+    /// Items that are refused do not keep the others out; the outcomes stand in the order of the items.
+    #[rules("SAVE-1", "SAVE-7")]
+    async fn good_items_are_stored_beside_refused_ones(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times([1]), at(0)).await;
+        let batch = vec![
+            one_time(2),
+            one_time(3).valid(-DAY, 0),
+            one_time(1),
+            one_time(1).with_bytes_of(9),
+            last_resort(4).valid(1, END),
+            one_time(5),
+        ];
+        let outcomes = pool.save(batch, at(0)).await;
+        assert_eq!(
+            outcomes,
+            [Saved, Expired, AlreadyStored, RefConflict, NotYetValid, Saved]
+        );
+        assert_eq!(pool.available(at(0)).await, [1, 2, 5].map(key_package_ref));
+        assert_eq!(pool.counts(at(0)).await.len(), 1);
+        assert_eq!(pool.count(SUITE, at(0)).await.total(), 3);
+    }
+
+    /// The same package again is stored once: later, at another time, and while it is reserved.
+    #[rules("SAVE-2")]
+    async fn the_same_package_again_is_stored_once(context: &Context) {
+        let pool = context.pool().await;
+        assert_eq!(pool.save_one(one_time(1), at(0)).await, Saved);
+        assert_eq!(pool.save_one(one_time(1), at(0)).await, AlreadyStored);
+        assert_eq!(pool.save_one(one_time(1), at(50)).await, AlreadyStored);
+        pool.lease(&pool.take(1), at(50)).await;
+        assert_eq!(pool.save_one(one_time(1), at(51)).await, AlreadyStored);
+        assert_eq!(pool.status(1, at(51)).await, Some(Status::Reserved { until: at(110) }));
+        assert_eq!(pool.count(SUITE, at(51)).await.total(), 1);
+        assert_eq!(pool.reserve(&pool.take(2), at(51)).await, Err(PoolExhausted));
+    }
+
+    /// The same package twice in one batch is stored once.
+    #[rules("SAVE-2", "SAVE-7")]
+    async fn a_package_twice_in_one_batch_is_stored_once(context: &Context) {
+        let pool = context.pool().await;
+        let outcomes = pool.save(one_times([1, 2, 1, 2, 1]), at(0)).await;
+        assert_eq!(outcomes, [Saved, Saved, AlreadyStored, AlreadyStored, AlreadyStored]);
+        assert_eq!(pool.available(at(0)).await, [1, 2].map(key_package_ref));
+    }
+
+    /// An empty batch changes nothing, whatever its mode, and makes no pool.
+    #[rules("SAVE-2", "SAVE-8")]
+    async fn an_empty_batch_changes_nothing(context: &Context) {
+        let pool = context.pool().await;
+        assert_eq!(pool.save(Vec::new(), at(0)).await, []);
+        assert_eq!(pool.replace(Vec::new(), at(0)).await, []);
+        assert!(pool.counts(at(0)).await.is_empty());
+        pool.stock(one_times(1..=3), at(0)).await;
+        let before = pool.picture(1..=3, at(1)).await;
+        assert_eq!(pool.save(Vec::new(), at(1)).await, []);
+        assert_eq!(pool.replace(Vec::new(), at(1)).await, []);
+        assert_eq!(pool.picture(1..=3, at(1)).await, before);
+    }
+
+    /// A save takes 1,000 packages, and 1,001 cannot be made into one.
+    #[rules("SAVE-2")]
+    async fn a_thousand_packages_go_into_one_save(context: &Context) {
+        let pool = context.pool().await;
+        assert!(Save::new(pool.id.clone(), one_times(1..=1_001)).is_err());
+        let outcomes = pool.save(one_times(1..=1_000), at(0)).await;
+        assert!(outcomes.iter().all(|outcome| *outcome == Saved));
+        assert_eq!(pool.count(SUITE, at(0)).await.available, 1_000);
+    }
+
+    /// A ref that was used, reserved and spent or claimed, is remembered until its `not_after`.
+    #[rules("SAVE-3", "SPEND-1")]
+    async fn a_used_package_cannot_come_back(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times([1, 2]), at(0)).await;
+        let token = pool.lease(&pool.take(1), at(0)).await;
+        pool.spend(&token, &no_usage(), at(1)).await.expect("the lease is live");
+        pool.claim(&pool.take(2), None, at(1))
+            .await
+            .expect("a package is there");
+        for now in [1, 2, 60, 61, 62, END - 1] {
+            assert_eq!(
+                pool.save(one_times([1, 2]), at(now)).await,
+                [AlreadySpent; 2],
+                "at {now}"
+            );
+        }
+        assert_eq!(pool.reserve(&pool.take(3), at(62)).await, Err(PoolExhausted));
+        assert_eq!(pool.save(one_times([1, 2]), at(END)).await, [Expired; 2]);
+    }
+
+    /// A ref that was withdrawn, retired, or recalled while reserved, is refused, and never handed out again.
+    #[rules("SAVE-3", "DEL-2", "DEL-3")]
+    async fn a_recalled_package_cannot_come_back(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times([1, 2]), at(0)).await;
+        pool.stock(one_times([3]), at(9)).await;
+        pool.lease(&pool.take(1), at(10)).await;
+        pool.withdraw([1], at(10)).await;
+        assert_eq!(
+            pool.retire(at(9), at(10)).await,
+            1,
+            "the second; the first is recalled already"
+        );
+        pool.withdraw([3], at(10)).await;
+        for now in [10, 69, 70, END - 1] {
+            assert_eq!(
+                pool.save(one_times(1..=3), at(now)).await,
+                [AlreadySpent; 3],
+                "at {now}"
+            );
+            assert_eq!(pool.available(at(now)).await, []);
+        }
+    }
+
+    /// A last resort that was replaced or withdrawn is remembered as spent, also when it comes again with other bytes.
+    #[rules("SAVE-3", "LAST-1")]
+    async fn a_last_resort_that_went_cannot_come_back(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(vec![last_resort(1)], at(0)).await;
+        pool.stock(vec![last_resort(2)], at(1)).await;
+        pool.remove(&Removal::All, at(2)).await;
+        pool.stock(vec![last_resort(3)], at(3)).await;
+        let late = vec![last_resort(1), last_resort(2), last_resort(1).with_bytes_of(9)];
+        assert_eq!(pool.save(late, at(4)).await, [AlreadySpent; 3]);
+        let given = pool.reserve_ref(&pool.take(1), at(4)).await;
+        assert_eq!(given, Ok(key_package_ref(3)));
+    }
+
+    /// A package is refused from its `not_after` on, and not a second sooner.
+    #[rules("SAVE-4", "TIME-1")]
+    async fn an_expired_package_is_refused(context: &Context) {
+        let pool = context.pool().await;
+        let batch = vec![
+            one_time(1).valid(-DAY, 0),
+            one_time(2).valid(-DAY, -1),
+            one_time(3).valid(-DAY, 1),
+            last_resort(4).valid(-DAY, 0),
+            last_resort(5).valid(-DAY, 1),
+        ];
+        assert_eq!(pool.save(batch, at(0)).await, [Expired, Expired, Saved, Expired, Saved]);
+        assert_eq!(pool.statuses([1, 2, 4], at(0)).await, [None; 3]);
+    }
+
+    /// A one-time package that is not yet valid is stored, and handed out from its `not_before` on.
+    #[rules("SAVE-4", "RES-3", "TIME-1")]
+    async fn a_package_of_the_future_waits_for_its_time(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(vec![one_time(1).valid(100, END)], at(0)).await;
+        assert_eq!(pool.status(1, at(99)).await, Some(Status::NotYetValid));
+        assert_eq!(pool.count(SUITE, at(99)).await.not_yet_valid, 1);
+        assert_eq!(pool.available(at(99)).await, []);
+        assert_eq!(pool.reserve(&pool.take(1), at(99)).await, Err(PoolExhausted));
+        assert_eq!(pool.claim(&pool.take(2), None, at(99)).await, Err(PoolExhausted));
+        assert_eq!(pool.status(1, at(100)).await, Some(Status::Available));
+        assert_eq!(pool.reserve_ref(&pool.take(3), at(100)).await, Ok(key_package_ref(1)));
+    }
+
+    /// The same ref with other bytes or any other fact is a conflict, and what is stored stays.
+    #[rules("SAVE-5", "LAST-3")]
+    async fn the_same_ref_with_anything_else_is_a_conflict(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(vec![one_time(1), last_resort(2)], at(0)).await;
+        let before = pool.picture([1, 2], at(1)).await;
+        let mut stranger = one_time(1);
+        stranger.info.credential = CredentialHash([8; 32]);
+        let others = vec![
+            one_time(1).with_bytes_of(9),
+            one_time(1).of(OTHER_SUITE),
+            one_time(1).valid(-DAY + 1, END),
+            one_time(1).valid(-DAY, END + 1),
+            last_resort(1),
+            stranger,
+            last_resort(2).with_bytes_of(9),
+            last_resort(2).of(OTHER_SUITE),
+            one_time(2),
+        ];
+        assert_eq!(pool.save(others, at(1)).await, [RefConflict; 9]);
+        assert_eq!(pool.picture([1, 2], at(1)).await, before);
+        let given = pool.reserve(&pool.take(1), at(1)).await.expect("the package is there");
+        assert_eq!(given.package, one_time(1));
+    }
+
+    /// The same ref in another pool is another package.
+    #[rules("SAVE-5")]
+    async fn the_same_ref_in_another_pool_is_another_package(context: &Context) {
+        let bob = context.pool().await;
+        let carol = bob.beside("carol/laptop");
+        bob.stock(one_times([1, 2]), at(0)).await;
+        carol
+            .stock(vec![one_time(1).with_bytes_of(9), one_time(2)], at(0))
+            .await;
+        bob.claim(&bob.take(1), None, at(1)).await.expect("a package is there");
+        bob.withdraw([2], at(1)).await;
+        let theirs = carol
+            .claim(&carol.take(1), None, at(1))
+            .await
+            .expect("carol's is untouched");
+        assert_eq!(theirs, one_time(1).with_bytes_of(9));
+        assert_eq!(carol.reserve_ref(&carol.take(2), at(1)).await, Ok(key_package_ref(2)));
+        assert_eq!(bob.reserve(&bob.take(2), at(1)).await, Err(PoolExhausted));
+    }
+
+    /// `Expired` comes before everything, and `AlreadySpent` before `RefConflict`.
+    #[rules("SAVE-7")]
+    async fn expired_is_judged_before_spent_and_spent_before_conflict(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times([1, 2]), at(0)).await;
+        pool.claim(&pool.take(1), None, at(1))
+            .await
+            .expect("a package is there");
+        let batch = vec![
+            one_time(1).valid(-DAY, 1),
+            one_time(1).with_bytes_of(9),
+            last_resort(1),
+            one_time(2).valid(-DAY, 1),
+        ];
+        assert_eq!(
+            pool.save(batch, at(1)).await,
+            [Expired, AlreadySpent, AlreadySpent, Expired]
+        );
+    }
+
+    /// What is known already is judged before `NotYetValid`, and that before `PoolFull`.
+    #[rules("SAVE-7", "LAST-2")]
+    async fn known_is_judged_before_not_yet_valid_and_that_before_full(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(vec![one_time(1), last_resort(2).valid(0, END)], at(0)).await;
+        let again = vec![last_resort(1).valid(10, END), last_resort(2).valid(0, END)];
+        assert_eq!(pool.save(again, at(-1)).await, [RefConflict, AlreadyStored]);
+        let slots = (100..115).map(|n| last_resort(n).of(kp_core::Ciphersuite(n as u16)));
+        pool.stock(slots.collect(), at(0)).await;
+        let late = vec![
+            last_resort(200).of(OTHER_SUITE).valid(1, END),
+            last_resort(200).of(OTHER_SUITE),
+        ];
+        assert_eq!(pool.save(late, at(0)).await, [NotYetValid, PoolFull]);
+    }
+
+    /// Each item is judged after the ones before it.
+    #[rules("SAVE-7", "LAST-1")]
+    async fn each_item_sees_the_ones_before(context: &Context) {
+        let pool = context.pool().await;
+        let batch = vec![
+            one_time(1),
+            one_time(1).with_bytes_of(9),
+            last_resort(1),
+            last_resort(2),
+            last_resort(3),
+            last_resort(2),
+            one_time(3),
+        ];
+        let expected = [Saved, RefConflict, RefConflict, Saved, Saved, AlreadySpent, RefConflict];
+        assert_eq!(pool.save(batch, at(0)).await, expected);
+        assert_eq!(pool.count(SUITE, at(0)).await.total(), 3);
+    }
+
+    /// A record past its own `not_after` counts as absent: the same ref starts anew, at the end of the queue, in
+    /// whatever state it was and in whatever role it comes.
+    #[rules("SAVE-7", "RES-2")]
+    async fn a_ref_past_its_end_starts_anew(context: &Context) {
+        let pool = context.pool().await;
+        let short = (1..=3).map(|n| one_time(n).valid(-DAY, 100)).collect();
+        pool.stock(short, at(0)).await;
+        pool.stock(one_times([4]), at(0)).await;
+        pool.claim(&pool.take(1), None, at(0))
+            .await
+            .expect("a package is there");
+        pool.withdraw([2], at(0)).await;
+        let anew = vec![
+            one_time(1).with_bytes_of(9),
+            last_resort(2),
+            one_time(3).of(OTHER_SUITE),
+        ];
+        assert_eq!(
+            pool.save(anew.clone(), at(99)).await,
+            [AlreadySpent, AlreadySpent, RefConflict]
+        );
+        assert_eq!(pool.save(anew, at(100)).await, [Saved; 3]);
+        assert_eq!(pool.available(at(100)).await, [4, 1, 3].map(key_package_ref));
+        assert_eq!(pool.status(2, at(100)).await, Some(Status::LastResort { used: false }));
+        let first = pool.get(1, at(100)).await.expect("it was saved");
+        assert_eq!(first.bytes, Some(one_time(9).bytes));
+    }
+
+    /// A refused item leaves no trace: it may come again when nothing speaks against it any more.
+    #[rules("SAVE-7")]
+    async fn a_refused_item_leaves_no_trace(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times([1]), at(0)).await;
+        let before = pool.picture(1..=4, at(0)).await;
+        let full = pool.request(vec![one_time(2)]).cap_per_suite(1);
+        assert_eq!(pool.save_as(&full, at(0)).await, [PoolFull]);
+        assert_eq!(pool.save_one(last_resort(3).valid(1, END), at(0)).await, NotYetValid);
+        assert_eq!(pool.save_one(one_time(4).valid(-DAY, 0), at(0)).await, Expired);
+        assert_eq!(pool.picture(1..=4, at(0)).await, before);
+        assert_eq!(pool.save_one(one_time(2).with_bytes_of(9), at(0)).await, Saved);
+        assert_eq!(pool.save_one(last_resort(3).valid(1, END), at(1)).await, Saved);
+    }
+}

@@ -1,0 +1,243 @@
+use kp_core::Rejection::{NoLiveReservation, NotFound, PoolExhausted};
+use kp_core::SaveOutcome::Saved;
+use kp_core::{OnLapse, Status};
+
+use crate::Context;
+use crate::check::checks;
+use crate::packages::{
+    Altered, DAY, END, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party,
+};
+use crate::pool::Pool;
+
+/// This many pools with a lapsing lease and a claim window each, which end at 60.
+async fn lapsing(context: &Context, pools: usize) -> Vec<Pool> {
+    let first = context.pool().await;
+    let pools: Vec<_> = (0..pools).map(|n| first.beside(&format!("user-{n}"))).collect();
+    for pool in &pools {
+        pool.stock(one_times([1, 2, 3]), at(0)).await;
+        pool.lease(&pool.take(1), at(0)).await;
+        pool.claim(&pool.take(2), None, at(0))
+            .await
+            .expect("a package is there");
+    }
+    pools
+}
+
+checks! {
+    /// `cleanup_expired` removes what is past its `not_after`, of every kind, and nothing else.
+    #[rules("SWEEP-1", "TIME-1")]
+    async fn a_sweep_removes_what_has_expired_and_nothing_else(context: &Context) {
+        let pool = context.pool().await;
+        let short = |n| one_time(n).valid(-DAY, 100);
+        let mut batch: Vec<_> = (1..=4).map(short).collect();
+        batch.push(last_resort(5).valid(-DAY, 100));
+        batch.extend([
+            one_time(6).valid(-DAY, 101),
+            last_resort(7).of(crate::packages::OTHER_SUITE),
+            one_time(8),
+        ]);
+        pool.stock(batch, at(0)).await;
+        pool.lease(&pool.take(1), at(50)).await;
+        pool.claim(&pool.take(2), None, at(50))
+            .await
+            .expect("a package is there");
+        pool.withdraw([3], at(50)).await;
+        assert_eq!(pool.cleanup(at(99), 100).await, 0);
+        let kept = pool.picture(6..=8, at(100)).await;
+        assert_eq!(pool.cleanup(at(100), 100).await, 5);
+        assert_eq!(pool.cleanup(at(100), 100).await, 0);
+        assert_eq!(
+            pool.statuses(1..=5, at(50)).await,
+            [None; 5],
+            "forgotten, whatever the time"
+        );
+        for n in 6..=8 {
+            assert!(pool.get(n, at(100)).await.is_some());
+        }
+        assert_eq!(pool.count(SUITE, at(100)).await.total(), 2);
+        assert_ne!(
+            pool.picture(6..=8, at(100)).await,
+            kept,
+            "the expired ones are not counted any more"
+        );
+        assert_eq!(pool.available(at(100)).await, [6, 8].map(key_package_ref));
+    }
+
+    /// What is swept is forgotten: its tokens and its memory too.
+    #[rules("SWEEP-1", "SPEND-2", "SAVE-3")]
+    async fn what_is_swept_is_forgotten(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock((1..=2).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0))
+            .await;
+        pool.claim(&pool.take(1), None, at(50))
+            .await
+            .expect("a package is there");
+        let token = pool.lease(&pool.take(2), at(50)).await;
+        assert_eq!(pool.cleanup(at(100), 100).await, 2);
+        assert_eq!(pool.spend(&token, &no_usage(), at(99)).await, Err(NotFound));
+        assert_eq!(pool.release(&token, at(99)).await, Err(NotFound));
+        assert_eq!(
+            pool.claim(&pool.take(1), None, at(99)).await,
+            Err(PoolExhausted),
+            "the id is not bound"
+        );
+        assert_eq!(pool.save(one_times([1, 2]), at(100)).await, [Saved; 2]);
+        assert_eq!(pool.claim(&pool.take(1), None, at(100)).await, Ok(one_time(1)));
+    }
+
+    /// A sweep removes `limit` packages at most, over all pools, and says 0 only when none is left; a limit of 0 counts
+    /// as 1.
+    #[rules("SWEEP-1", "COST-1")]
+    async fn a_sweep_goes_in_bounded_steps(context: &Context) {
+        let first = context.pool().await;
+        for n in 0..4 {
+            let pool = first.beside(&format!("user-{n}"));
+            pool.stock((1..=5).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0))
+                .await;
+            pool.stock(one_times([6]), at(0)).await;
+        }
+        assert_eq!(first.cleanup(at(100), 0).await, 1);
+        let mut removed = 1;
+        loop {
+            let step = first.cleanup(at(100), 6).await;
+            assert!(step <= 6, "{step} of 6");
+            removed += step;
+            let mut left = 0;
+            for n in 0..4 {
+                left += u64::from(first.beside(&format!("user-{n}")).count(SUITE, at(100)).await.expired);
+            }
+            assert_eq!(removed + left, 20, "it says how many it removed");
+            if step == 0 {
+                assert_eq!(left, 0, "0 only when none is left");
+                break;
+            }
+        }
+        for n in 0..4 {
+            assert_eq!(
+                first.beside(&format!("user-{n}")).available(at(100)).await,
+                [key_package_ref(6)]
+            );
+        }
+    }
+
+    /// `cleanup_expired` settles nothing: a lease that would have lapsed by then goes on where clocks are behind.
+    #[rules("TIME-2", "SWEEP-1")]
+    async fn a_sweep_of_expired_packages_settles_nothing(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(vec![one_time(1), one_time(2).valid(-DAY, 100)], at(0)).await;
+        let token = pool.lease(&pool.take(1), at(0)).await;
+        assert_eq!(pool.cleanup(at(100), 100).await, 1);
+        assert!(pool.spend(&token, &no_usage(), at(59)).await.is_ok());
+    }
+
+    /// `release_expired_reservations` ends the leases and windows that are over, says how many, and leaves the live ones.
+    #[rules("SWEEP-2", "RES-9")]
+    async fn leases_and_windows_that_are_over_are_settled(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=9), at(0)).await;
+        pool.lease(&pool.take(1), at(0)).await;
+        pool.lend(&pool.take(2), OnLapse::Retire, at(0))
+            .await
+            .expect("a package is there");
+        pool.claim(&pool.take(3), None, at(0))
+            .await
+            .expect("a package is there");
+        let alices = pool.lease(&pool.take(4).by(party("alice")), at(0)).await;
+        let nobodys = pool.lease(&pool.take(5), at(0)).await;
+        for token in [&alices, &nobodys] {
+            pool.spend(token, &no_usage(), at(0)).await.expect("the lease is live");
+        }
+        let live = pool.lease(&pool.take(6), at(1)).await;
+        assert_eq!(pool.settle(at(59), 10).await, 0);
+        assert_eq!(
+            pool.settle(at(60), 10).await,
+            4,
+            "two leases, a claim's window, and a reserver's"
+        );
+        assert_eq!(pool.settle(at(60), 10).await, 0);
+        assert_eq!(
+            pool.status(1, at(0)).await,
+            Some(Status::Available),
+            "it has ended for good"
+        );
+        assert_eq!(
+            pool.spend(&pool.token(1, 1), &no_usage(), at(0)).await,
+            Err(NoLiveReservation)
+        );
+        assert!(pool.spend(&live, &no_usage(), at(60)).await.is_ok());
+    }
+
+    /// To settle changes no answer to a call with the same or a later `now`.
+    #[rules("SWEEP-2", "TIME-2")]
+    async fn settling_changes_no_answer(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=6), at(0)).await;
+        pool.lease(&pool.take(1), at(0)).await;
+        pool.lend(&pool.take(2), OnLapse::Retire, at(0))
+            .await
+            .expect("a package is there");
+        pool.lease(&pool.take(3), at(0)).await;
+        pool.withdraw([3], at(1)).await;
+        pool.claim(&pool.take(4), None, at(0))
+            .await
+            .expect("a package is there");
+        pool.lease(&pool.take(5), at(30)).await;
+        let now = pool.picture(1..=6, at(60)).await;
+        let later = pool.picture(1..=6, at(90)).await;
+        assert_eq!(pool.settle(at(60), 10).await, 4);
+        assert_eq!(pool.picture(1..=6, at(60)).await, now);
+        assert_eq!(pool.picture(1..=6, at(90)).await, later);
+    }
+
+    /// It settles `limit` pools at most, and says 0 only when none is left; a limit of 0 counts as 1.
+    #[rules("SWEEP-2", "COST-1")]
+    async fn settling_goes_in_bounded_steps(context: &Context) {
+        let pools = lapsing(context, 7).await;
+        assert_eq!(pools[0].settle(at(60), 0).await, 2);
+        let mut steps = Vec::new();
+        loop {
+            match pools[0].settle(at(60), 2).await {
+                0 => break,
+                count => steps.push(count),
+            }
+        }
+        assert_eq!(steps, [4, 4, 4], "two leases and windows a pool");
+        for pool in &pools {
+            assert_eq!(pool.available(at(0)).await, [1, 3].map(key_package_ref));
+        }
+    }
+
+    /// A listing and a walk over all pools go in steps of `limit` too.
+    #[rules("COST-1", "DEL-2", "READ-5")]
+    async fn walks_over_all_pools_go_in_bounded_steps(context: &Context) {
+        let pools = lapsing(context, 7).await;
+        let store = &pools[0].store;
+        let (mut total, mut walks, mut after) = (0, 0, None);
+        loop {
+            let step = store.retire_unspent(at(1), at(60), after.as_ref(), 3).await;
+            let (count, next) = crate::pool::works(step);
+            assert!(count <= 6, "three pools with two unspent packages each, and {count}");
+            total += count;
+            walks += 1;
+            match next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!(total, 14);
+        assert!((3..=4).contains(&walks), "seven pools by three, in {walks} walks");
+    }
+
+    /// A pool that was swept empty is gone, and can be filled anew.
+    #[rules("SWEEP-1", "READ-5")]
+    async fn a_pool_swept_empty_can_be_filled_anew(context: &Context) {
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=3), at(0)).await;
+        assert_eq!(pool.cleanup(at(END), 100).await, 3);
+        assert_eq!(crate::pool::works(pool.store.list_pools(None, 10).await).items, []);
+        assert!(pool.counts(at(END)).await.is_empty());
+        let anew = (4..=6).map(|n| one_time(n).valid(0, 2 * END)).collect();
+        pool.stock(anew, at(END)).await;
+        assert_eq!(pool.available(at(END)).await, [4, 5, 6].map(key_package_ref));
+    }
+}

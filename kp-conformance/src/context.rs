@@ -1,0 +1,73 @@
+use std::fmt;
+use std::sync::Arc;
+
+use kp_core::KeyPackageStore;
+
+use crate::pool::Pool;
+use crate::{Factory, Space};
+
+/// What a check works with: the factory of the backend, and a space of its own.
+pub struct Context<S: ?Sized + 'static = dyn KeyPackageStore> {
+    factory: Arc<dyn Factory<S>>,
+    space: Space,
+}
+
+impl<S: ?Sized + 'static> Context<S> {
+    pub(crate) fn new(factory: Arc<dyn Factory<S>>, space: Space) -> Self {
+        Self { factory, space }
+    }
+
+    /// A handle on the space: the first, another beside it, or, when all were dropped, a reopening.
+    ///
+    /// # Panics
+    ///
+    /// When the store cannot be opened.
+    pub async fn open(&self) -> Arc<S> {
+        match self.factory.open(&self.space).await {
+            Ok(store) => store,
+            Err(error) => panic!("the store of {} cannot be opened: {error}", self.factory.name()),
+        }
+    }
+
+    /// This many handles where the backend has [`handles`](crate::Facets::handles), and one, again and again, otherwise.
+    pub(crate) async fn handles(&self, count: usize) -> Vec<Arc<S>> {
+        let mut handles = vec![self.open().await; count];
+        if self.factory.facets().handles {
+            for handle in handles.iter_mut().skip(1) {
+                *handle = self.open().await;
+            }
+        }
+        handles
+    }
+
+    /// How many bytes the space takes, if the backend can tell.
+    pub(crate) async fn bytes(&self) -> Option<u64> {
+        self.factory.bytes(&self.space).await
+    }
+
+    pub(crate) fn space(&self) -> &Space {
+        &self.space
+    }
+}
+
+impl Context {
+    /// A pool, through a handle of its own.
+    pub(crate) async fn pool(&self) -> Pool {
+        Pool::new(self.open().await, "bob/phone")
+    }
+
+    /// The pool through this many [`handles`](Self::handles).
+    pub(crate) async fn pools(&self, handles: usize) -> Vec<Pool> {
+        let pool = |handle| Pool::new(handle, "bob/phone");
+        self.handles(handles).await.into_iter().map(pool).collect()
+    }
+}
+
+impl<S: ?Sized + 'static> fmt::Debug for Context<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("factory", &self.factory.name())
+            .field("space", &self.space)
+            .finish()
+    }
+}

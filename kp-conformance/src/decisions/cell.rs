@@ -1,0 +1,147 @@
+use std::sync::Arc;
+
+use kp_core::{KeyPackageStore, Status};
+
+use super::scene::{Asker, CALL, EARLIER, LONG, OTHER, OWN, Scene};
+use super::view::View;
+use super::{Answer, Decision, Event, Row, State, decide};
+use crate::packages::{at, ttl};
+
+/// One cell of the table, as a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cell {
+    /// Where the package stands.
+    pub state: State,
+    /// What is called.
+    pub event: Event,
+}
+
+/// All cells, state by state.
+pub fn cells() -> impl Iterator<Item = Cell> {
+    let cell = |state| move |event| Cell { state, event };
+    State::ALL
+        .iter()
+        .flat_map(move |state| Event::ALL.iter().copied().map(cell(*state)))
+}
+
+impl Cell {
+    /// Its name: `C (withdrawn) x release (by this id)`.
+    #[must_use]
+    pub fn name(self) -> String {
+        let Self { state, event } = self;
+        let (row, words) = (state.group(), state.words());
+        format!("{row} ({words}) x {} ({})", event.group().word(), event.words())
+    }
+
+    /// Brings a package into the state, makes the call, and proves the answer and the state after. The store is empty,
+    /// and nobody else's.
+    ///
+    /// # Panics
+    ///
+    /// When the store answers otherwise.
+    pub async fn run(self, store: Arc<dyn KeyPackageStore>) {
+        let Self { state, event } = self;
+        let Decision { answer, next } = decide(state, event);
+        let mut scene = Scene::set(store, state).await;
+        scene.prepare(event).await;
+        let before = Moments::of(&scene).await;
+        before.prove(state, "before the call");
+
+        let given = scene.act(event, OWN, Asker::of(event), CALL).await;
+        assert_eq!(given, answer, "{}", self.name());
+
+        let after = Moments::of(&scene).await;
+        after.prove(next, "after the call");
+        self.prove_change(&before, &after, answer, next);
+        self.probe(&mut scene, next).await;
+    }
+
+    /// What did not change is as it was, to the second, and what changed did so now. What was refused changed nothing,
+    /// but for what a settlement ended (`TIME-2`).
+    fn prove_change(self, before: &Moments, after: &Moments, answer: Answer, next: State) {
+        if next == self.state {
+            assert_eq!(before.earlier.p(), after.earlier.p(), "nothing became of the package");
+        }
+        if next.seen() == self.state.seen() {
+            assert_eq!(
+                before.call.p(),
+                after.call.p(),
+                "nothing is seen to become of the package"
+            );
+        } else {
+            match after.call.p().map(|stored| stored.status) {
+                Some(Status::Reserved { until }) => assert_eq!(until, at(CALL).after(ttl(LONG))),
+                Some(Status::Spent { at: time, .. }) => assert_eq!(time, at(CALL)),
+                _ => {}
+            }
+        }
+        if answer.changes_nothing() {
+            assert_eq!(
+                before.call.others(),
+                after.call.others(),
+                "nothing became of the others"
+            );
+            assert_eq!(
+                before.earlier.others(),
+                after.earlier.others(),
+                "nothing became of the others"
+            );
+        }
+    }
+
+    /// What reads do not tell apart, calls at an earlier time do: whose a lease is and whether it was recalled, and
+    /// whether a claim's window has ended for good.
+    async fn probe(self, scene: &mut Scene, next: State) {
+        let asker = if next.seen() == self.state.seen() {
+            Asker::SAME
+        } else {
+            Asker::of(self.event)
+        };
+        let probes: &[_] = match next.earlier().group() {
+            // Its id may be bound to another package by now (RES-5).
+            _ if next.group() == Row::E => &[],
+            Row::R | Row::OtherR | Row::C | Row::OtherC => &[(Event::Release, OWN), (Event::Release, OTHER)],
+            Row::U => &[(Event::Claim, OWN)],
+            Row::OtherU => &[(Event::Claim, OTHER)],
+            _ => &[],
+        };
+        let mut state = next.earlier();
+        for &(event, who) in probes {
+            let as_seen = |state: State| if who == OWN { state } else { state.mirrored() };
+            let Decision { answer, next } = decide(as_seen(state), event);
+            let given = scene.act(event, who, asker, EARLIER).await;
+            assert_eq!(given, answer, "{}, then {event:?} by {who} in {state:?}", self.name());
+            state = as_seen(next);
+            assert_eq!(
+                scene.view(EARLIER).await.seen(),
+                state.seen(),
+                "after {event:?} by {who}"
+            );
+        }
+    }
+}
+
+/// What the reads show at the time of the call, and at an earlier one: a lease that has ended but is not settled is
+/// still live to that (`TIME-3`).
+struct Moments {
+    call: View,
+    earlier: View,
+}
+
+impl Moments {
+    async fn of(scene: &Scene) -> Self {
+        Self {
+            call: scene.view(CALL).await,
+            earlier: scene.view(EARLIER).await,
+        }
+    }
+
+    fn prove(&self, state: State, when: &str) {
+        assert_eq!(self.call.seen(), state.seen(), "{when}, in {state:?}");
+        assert_eq!(
+            self.earlier.seen(),
+            state.earlier().seen(),
+            "{when}, in {state:?}, at an earlier time"
+        );
+    }
+}

@@ -1,0 +1,153 @@
+/// The call of the trait that an [`Event`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Call {
+    /// `reserve_key_packages`
+    Reserve,
+    /// `claim_key_packages`
+    Claim,
+    /// `spend_key_packages`
+    Spend,
+    /// `release_key_packages`
+    Release,
+    /// `save_key_packages`
+    Save,
+    /// `remove_key_packages`
+    Remove,
+    /// `retire_unspent`
+    Retire,
+    /// `release_expired_reservations`
+    Settle,
+    /// `cleanup_expired`
+    Sweep,
+    /// `delete_pool`
+    Delete,
+    /// The reads.
+    Read,
+}
+
+impl Call {
+    /// All of them, in the order of the trait.
+    pub const ALL: &[Self] = &[
+        Self::Reserve,
+        Self::Claim,
+        Self::Spend,
+        Self::Release,
+        Self::Save,
+        Self::Remove,
+        Self::Retire,
+        Self::Settle,
+        Self::Sweep,
+        Self::Delete,
+        Self::Read,
+    ];
+
+    /// What it does, in a word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Reserve => "reserve",
+            Self::Claim => "claim",
+            Self::Spend => "spend",
+            Self::Release => "release",
+            Self::Save => "save",
+            Self::Remove => "remove",
+            Self::Retire => "retire",
+            Self::Settle => "settle",
+            Self::Sweep => "sweep",
+            Self::Delete => "delete",
+            Self::Read => "read",
+        }
+    }
+
+    /// Its method in the trait.
+    #[must_use]
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::Reserve => "reserve_key_packages",
+            Self::Claim => "claim_key_packages",
+            Self::Spend => "spend_key_packages",
+            Self::Release => "release_key_packages",
+            Self::Save => "save_key_packages",
+            Self::Remove => "remove_key_packages",
+            Self::Retire => "retire_unspent",
+            Self::Settle => "release_expired_reservations",
+            Self::Sweep => "cleanup_expired",
+            Self::Delete => "delete_pool",
+            Self::Read => "get_key_package",
+        }
+    }
+
+    /// Whether it settles its pool first (`TIME-2`).
+    #[must_use]
+    pub const fn settles(self) -> bool {
+        !matches!(self, Self::Sweep | Self::Delete | Self::Read)
+    }
+}
+
+listed! {
+    /// One call about one package P, with this reservation id where it takes one.
+    ///
+    /// Its party and group are those with which the id reserved, spent or claimed before, if it did, unless said
+    /// otherwise.
+    enum Event -> Call;
+    /// P named.
+    ReserveNamed: Reserve, "P named";
+    /// P named, by another party.
+    ReserveNamedByOtherParty: Reserve, "P named, another party";
+    /// P named, with more lifetime left than it has.
+    ReserveNamedUnfit: Reserve, "P named, unfit";
+    /// P named, and last resort only.
+    ReserveNamedLastResort: Reserve, "P named, last resort only";
+    /// P named, by an id that is bound to another package.
+    ReserveNamedIdTaken: Reserve, "P named, id bound elsewhere";
+    /// Another package named.
+    ReserveOther: Reserve, "another named";
+    /// No package named.
+    ReserveById: Reserve, "none named";
+    /// No package named, by another party.
+    ReserveByIdByOtherParty: Reserve, "none named, another party";
+    /// No package named, last resort only.
+    ReserveLastResort: Reserve, "none named, last resort only";
+    /// The same claim.
+    Claim: Claim, "the same claim";
+    /// By another party.
+    ClaimByOtherParty: Claim, "another party";
+    /// For another group.
+    ClaimForOtherGroup: Claim, "another group";
+    /// Last resort only.
+    ClaimLastResort: Claim, "last resort only";
+    /// The same use.
+    Spend: Spend, "the same use";
+    /// For another group.
+    SpendForOtherGroup: Spend, "another group";
+    /// By another spender.
+    SpendByOtherParty: Spend, "another spender";
+    /// With the token of this id.
+    Release: Release, "by this id";
+    /// P as it is.
+    SaveAgain: Save, "P again";
+    /// P with other bytes.
+    SaveOtherBytes: Save, "P, other bytes";
+    /// P with other facts.
+    SaveOtherFacts: Save, "P, other facts";
+    /// Another package of P's ciphersuite, with a cap of 1: does P count?
+    SaveAtCap: Save, "another, cap 1";
+    /// Another package of P's ciphersuite, which replaces the rest.
+    SaveReplacing: Save, "another, `Replace`";
+    /// A last resort of P's ciphersuite.
+    SaveLastResort: Save, "another last resort";
+    /// P named.
+    Remove: Remove, "P named";
+    /// All.
+    RemoveAll: Remove, "all";
+    /// What was saved until now.
+    RetireUnspent: Retire, "saved before";
+    /// Until nothing is left to do.
+    ReleaseExpired: Settle, "leases, windows ended";
+    /// Until nothing is left to do.
+    CleanupExpired: Sweep, "packages removed";
+    /// The pool of P.
+    DeletePool: Delete, "its pool";
+    /// P's status and bytes.
+    Read: Read, "P";
+}

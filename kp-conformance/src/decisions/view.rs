@@ -1,0 +1,76 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use kp_core::{Ciphersuite, Counts, Status, Stored, Timestamp};
+
+use super::Seen;
+use super::scene::{P, PACKAGES};
+use crate::packages::key_package_ref;
+use crate::pool::Pool;
+
+/// All that the reads show of a pool: what `get_key_package` answers for each package, with which the others agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct View {
+    stored: Vec<Option<Stored>>,
+}
+
+impl View {
+    pub(super) async fn of(pool: &Pool, now: Timestamp) -> Self {
+        let mut stored = Vec::new();
+        for n in PACKAGES {
+            stored.push(pool.get(n, now).await);
+        }
+        let statuses: Vec<_> = stored.iter().map(|stored| Some(stored.as_ref()?.status)).collect();
+        assert_eq!(
+            pool.statuses(PACKAGES, now).await,
+            statuses,
+            "READ-4: get_statuses agrees"
+        );
+        let mut counts = BTreeMap::<Ciphersuite, Counts>::new();
+        for Stored { info, status, .. } in stored.iter().flatten() {
+            counts.entry(info.ciphersuite).or_default().add(*status);
+        }
+        assert_eq!(pool.counts(now).await, counts, "READ-3: count_by_status agrees");
+        let available: BTreeSet<_> = stored
+            .iter()
+            .flatten()
+            .filter(|stored| stored.status == Status::Available)
+            .map(|stored| stored.info.key_package_ref.clone())
+            .collect();
+        let listed: BTreeSet<_> = pool.available(now).await.into_iter().collect();
+        assert_eq!(listed, available, "READ-2: list_available agrees");
+        Self { stored }
+    }
+
+    /// What is shown of P.
+    pub(super) fn p(&self) -> Option<&Stored> {
+        let is_p = |stored: &&Stored| stored.info.key_package_ref == key_package_ref(P);
+        self.stored.iter().flatten().find(is_p)
+    }
+
+    /// What is shown of the others.
+    pub(super) fn others(&self) -> &[Option<Stored>] {
+        &self.stored[1..]
+    }
+
+    /// What is shown of P, without the times.
+    ///
+    /// # Panics
+    ///
+    /// When there are bytes where there should be none, or none where there should be (`READ-4`).
+    pub(super) fn seen(&self) -> Seen {
+        let Some(Stored { status, bytes, .. }) = self.p() else {
+            return Seen::Nothing;
+        };
+        let bytes = bytes.is_some();
+        let (seen, expected) = match *status {
+            Status::Available => (Seen::Available, true),
+            Status::NotYetValid => (Seen::NotYetValid, true),
+            Status::Reserved { .. } => (Seen::Reserved, true),
+            Status::Spent { cause, .. } => (Seen::Spent(cause), false),
+            Status::Expired => (Seen::Expired { bytes }, bytes),
+            Status::LastResort { used } => (Seen::LastResort { used }, true),
+        };
+        assert_eq!(bytes, expected, "READ-4: bytes while it is unspent: {status:?}");
+        seen
+    }
+}

@@ -1,0 +1,151 @@
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Lifecycle, Metadata, MetadataRejection::Exists, Timestamp};
+
+use super::Context;
+use super::rows::{lifecycles, row, row_in, rows, superseded};
+use crate::check::checks;
+use crate::packages::{DAY, at};
+
+checks! {
+    /// META-1: a row is read back as it was given, field by field.
+    #[rules("META-1")]
+    async fn a_row_is_read_back_as_it_was_given(context: &Context) {
+        let ledger = context.ledger().await.with(&[row(1)]).await;
+        let stored = ledger.row(1).await;
+        assert_eq!(stored.key_package_ref, row(1).key_package_ref);
+        assert_eq!(stored.ciphersuite, row(1).ciphersuite);
+        assert_eq!(stored.last_resort, row(1).last_resort);
+        assert_eq!(stored.credential, row(1).credential);
+        assert_eq!(stored.created_at, row(1).created_at);
+        assert_eq!(stored.not_after, row(1).not_after);
+        assert_eq!(stored, row(1));
+        assert_eq!(ledger.list().await, [row(1)]);
+    }
+
+    /// META-1: a row is stored wherever its package stands, with its times.
+    #[rules("META-1")]
+    async fn a_row_is_stored_in_every_state(context: &Context) {
+        let given: Vec<_> = (1..).zip(lifecycles()).map(|(n, lifecycle)| row_in(n, lifecycle)).collect();
+        let ledger = context.ledger().await.with(&given).await;
+        for row in &given {
+            assert_eq!(ledger.get_ref(&row.key_package_ref).await.as_ref(), Some(row));
+        }
+    }
+
+    /// META-1: the bounds of every field.
+    #[rules("META-1")]
+    async fn the_bounds_of_every_field_are_kept(context: &Context) {
+        let least = Metadata {
+            key_package_ref: KeyPackageRef::try_from([0].as_slice()).expect("one byte is a ref"),
+            ciphersuite: Ciphersuite(0),
+            last_resort: false,
+            credential: CredentialHash([0; 32]),
+            created_at: Timestamp::MIN,
+            not_after: Timestamp::MIN,
+            lifecycle: Lifecycle::Superseded { delete_at: Timestamp::MIN },
+            uploaded_at: Some(Timestamp::MIN),
+            reserved_at: Some(Timestamp::MIN),
+            spent_at: Some(Timestamp::MIN),
+        };
+        let most = Metadata {
+            key_package_ref: KeyPackageRef::try_from([0xFF; 64].as_slice()).expect("64 bytes are a ref"),
+            ciphersuite: Ciphersuite(u16::MAX),
+            last_resort: true,
+            credential: CredentialHash([0xFF; 32]),
+            created_at: Timestamp::MAX,
+            not_after: Timestamp::MAX,
+            lifecycle: Lifecycle::Superseded { delete_at: Timestamp::MAX },
+            uploaded_at: Some(Timestamp::MAX),
+            reserved_at: Some(Timestamp::MAX),
+            spent_at: Some(Timestamp::MAX),
+        };
+        let ledger = context.ledger().await.with(&[most.clone(), least.clone()]).await;
+        assert_eq!(ledger.get_ref(&least.key_package_ref).await.as_ref(), Some(&least));
+        assert_eq!(ledger.get_ref(&most.key_package_ref).await.as_ref(), Some(&most));
+        assert_eq!(ledger.list().await, [least, most]);
+    }
+
+    /// META-1: refs are opaque bytes, compared bytewise and whole.
+    #[rules("META-1")]
+    async fn refs_are_opaque_bytes(context: &Context) {
+        let names: [&[u8]; 8] = [b"\0", b"\0\0", b" ", b"'; --", b"A", b"a", b"a\0", b"\xFF\xFE"];
+        let given = names.map(|name| Metadata {
+            key_package_ref: KeyPackageRef::try_from(name).expect("a short name is a ref"),
+            ..row(1)
+        });
+        let ledger = context.ledger().await.with(&given).await;
+        assert_eq!(ledger.list().await, given, "created at the same time, so by ref");
+        for row in &given {
+            assert_eq!(ledger.get_ref(&row.key_package_ref).await.as_ref(), Some(row));
+        }
+    }
+
+    /// META-1: a second creation is refused, of the same row and of another under its ref; what is stored stays.
+    #[rules("META-1")]
+    async fn a_second_creation_is_refused(context: &Context) {
+        let ledger = context.ledger().await.with(&[row(1)]).await;
+        assert_eq!(ledger.create(&[row(1)]).await, Err(Exists));
+        assert_eq!(ledger.create(&[row_in(1, superseded(0))]).await, Err(Exists));
+        assert_eq!(ledger.list().await, [row(1)]);
+    }
+
+    /// META-1: a package that went on is not created anew either.
+    #[rules("META-1")]
+    async fn a_second_creation_is_refused_in_every_state(context: &Context) {
+        let given: Vec<_> = (1..).zip(lifecycles()).map(|(n, lifecycle)| row_in(n, lifecycle)).collect();
+        let ledger = context.ledger().await.with(&given).await;
+        for n in 1..=8 {
+            assert_eq!(ledger.create(&[row(n)]).await, Err(Exists));
+        }
+        for row in &given {
+            assert_eq!(ledger.get_ref(&row.key_package_ref).await.as_ref(), Some(row));
+        }
+    }
+
+    /// META-1, META-2: one row that exists already, and none of the batch is created.
+    #[rules("META-1", "META-2")]
+    async fn a_batch_with_an_existing_row_creates_nothing(context: &Context) {
+        let ledger = context.ledger().await.with(&[row(2)]).await;
+        assert_eq!(ledger.create(&rows([1, 2, 3])).await, Err(Exists));
+        assert_eq!(ledger.list().await, [row(2)]);
+        assert_eq!(ledger.create(&rows([1, 3])).await, Ok(()));
+    }
+
+    /// META-1, META-2: a ref twice in one batch is a second creation, and none of the batch is created.
+    #[rules("META-1", "META-2")]
+    async fn a_batch_with_a_ref_twice_creates_nothing(context: &Context) {
+        let ledger = context.ledger().await;
+        assert_eq!(ledger.create(&rows([1, 2, 1])).await, Err(Exists));
+        assert_eq!(ledger.list().await, []);
+    }
+
+    /// META-1: an empty batch is no creation.
+    #[rules("META-1")]
+    async fn an_empty_batch_creates_nothing(context: &Context) {
+        let ledger = context.ledger().await;
+        assert_eq!(ledger.create(&[]).await, Ok(()));
+        assert_eq!(ledger.list().await, []);
+    }
+
+    /// META-1: a batch of 1,000 rows, far more than a pool has.
+    #[rules("META-1")]
+    async fn a_thousand_rows_are_created_at_once(context: &Context) {
+        let given: Vec<_> = (0..1_000)
+            .map(|n| Metadata {
+                created_at: at(i64::try_from(n).expect("a small number")),
+                ..row(n)
+            })
+            .collect();
+        let ledger = context.ledger().await.with(&given).await;
+        assert_eq!(ledger.list().await, given);
+    }
+
+    /// META-1: a deleted row leaves nothing behind, and may be created again.
+    #[rules("META-1", "META-3")]
+    async fn a_deleted_row_may_be_created_again(context: &Context) {
+        let ledger = context.ledger().await.with(&[row_in(1, Lifecycle::Spent)]).await;
+        assert_eq!(ledger.delete([1]).await, 1);
+        let anew = Metadata { created_at: at(DAY), ..row(1) };
+        assert_eq!(ledger.create(std::slice::from_ref(&anew)).await, Ok(()));
+        assert_eq!(ledger.list().await, [anew]);
+    }
+}

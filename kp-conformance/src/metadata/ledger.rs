@@ -1,0 +1,86 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kp_core::{
+    Ciphersuite, KeyPackageRef, Lifecycle, Metadata, MetadataRejection, PoolMetadataStore, PoolMetadataStoreExt,
+    Timestamp,
+};
+
+use super::Context;
+use super::rows::refs;
+use crate::packages::key_package_ref;
+use crate::pool::{answered, works};
+
+/// What the rules answer.
+pub(super) type Answer = Result<(), MetadataRejection>;
+
+/// The metadata of one client through one handle: the calls of a store, shortened, with a failure of the backend as a
+/// failure of the check. What the rules refuse stays an answer.
+#[derive(Debug, Clone)]
+pub(super) struct Ledger(Arc<dyn PoolMetadataStore>);
+
+impl Ledger {
+    pub(super) async fn create(&self, rows: &[Metadata]) -> Answer {
+        answered(self.0.create_pool_metadata(rows).await)
+    }
+
+    /// A handle on a space in which these rows are created.
+    pub(super) async fn with(self, rows: &[Metadata]) -> Self {
+        assert_eq!(self.create(rows).await, Ok(()), "new rows can be created");
+        self
+    }
+
+    pub(super) async fn step(&self, n: u64, to: Lifecycle, now: Timestamp) -> Answer {
+        self.steps(&[(n, to)], now).await
+    }
+
+    pub(super) async fn steps(&self, steps: &[(u64, Lifecycle)], now: Timestamp) -> Answer {
+        let steps: Vec<_> = steps.iter().map(|(n, to)| (key_package_ref(*n), *to)).collect();
+        answered(self.0.update_pool_status(&steps, now).await)
+    }
+
+    pub(super) async fn get(&self, n: u64) -> Option<Metadata> {
+        self.get_ref(&key_package_ref(n)).await
+    }
+
+    pub(super) async fn get_ref(&self, key_package_ref: &KeyPackageRef) -> Option<Metadata> {
+        works(self.0.get(key_package_ref).await)
+    }
+
+    /// A row that must be there.
+    pub(super) async fn row(&self, n: u64) -> Metadata {
+        self.get(n).await.expect("the row was created, and not deleted")
+    }
+
+    pub(super) async fn list(&self) -> Vec<Metadata> {
+        works(self.0.list().await)
+    }
+
+    pub(super) async fn delete(&self, numbers: impl IntoIterator<Item = u64>) -> u64 {
+        works(self.0.delete_pool_metadata(&refs(numbers)).await)
+    }
+
+    pub(super) async fn available(&self, suite: Ciphersuite, now: Timestamp) -> u32 {
+        works(self.0.get_available_count(suite, now).await)
+    }
+
+    pub(super) async fn counts(&self) -> BTreeMap<&'static str, u32> {
+        works(self.0.count_by_status().await)
+    }
+
+    pub(super) async fn expired(&self, now: Timestamp) -> Vec<KeyPackageRef> {
+        works(self.0.get_expired_refs(now).await)
+    }
+}
+
+impl Context {
+    /// The metadata, through a handle of its own.
+    pub(super) async fn ledger(&self) -> Ledger {
+        Ledger(self.open().await)
+    }
+
+    /// The metadata through this many [`handles`](crate::Context::handles).
+    pub(super) async fn ledgers(&self, handles: usize) -> Vec<Ledger> {
+        self.handles(handles).await.into_iter().map(Ledger).collect()
+    }
+}

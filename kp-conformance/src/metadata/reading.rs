@@ -1,0 +1,168 @@
+use std::collections::BTreeMap;
+
+use kp_core::Lifecycle::{Available, Created, Reserved, Spent};
+use kp_core::Metadata;
+
+use super::Context;
+use super::rows::{lifecycles, refs, row, row_in, rows, superseded};
+use crate::check::checks;
+use crate::packages::{END, OTHER_SUITE, SUITE, at, key_package_ref};
+
+checks! {
+    /// META-3: a client that has nothing.
+    #[rules("META-3")]
+    async fn nothing_is_there_at_first(context: &Context) {
+        let ledger = context.ledger().await;
+        assert_eq!(ledger.list().await, []);
+        assert_eq!(ledger.get(1).await, None);
+        assert_eq!(ledger.counts().await, BTreeMap::new());
+        assert_eq!(ledger.available(SUITE, at(0)).await, 0);
+        assert_eq!(ledger.expired(at(END)).await, []);
+        assert_eq!(ledger.delete([1]).await, 0);
+    }
+
+    /// META-3: `list` goes by `created_at`, then by ref, whatever the order of creation.
+    #[rules("META-3")]
+    async fn rows_are_listed_by_age_then_by_ref(context: &Context) {
+        let mut given: Vec<_> = (0..30)
+            .map(|n| Metadata { created_at: at([5, 1, 3][n as usize % 3]), ..row(n) })
+            .collect();
+        let ledger = context.ledger().await.with(&given).await;
+        given.sort_by_key(|row| (row.created_at, row.key_package_ref.clone()));
+        assert_eq!(ledger.list().await, given);
+    }
+
+    /// META-3: a step does not change a row's place.
+    #[rules("META-3")]
+    async fn a_row_keeps_its_place(context: &Context) {
+        let ledger = context.ledger().await.with(&rows(0..9)).await;
+        let before: Vec<_> = ledger.list().await.into_iter().map(|row| row.key_package_ref).collect();
+        assert_eq!(ledger.steps(&[(3, Available), (7, Spent), (0, superseded(0))], at(5)).await, Ok(()));
+        let after: Vec<_> = ledger.list().await.into_iter().map(|row| row.key_package_ref).collect();
+        assert_eq!(after, before);
+    }
+
+    /// META-3: reads change nothing.
+    #[rules("META-3")]
+    async fn reads_change_nothing(context: &Context) {
+        let given: Vec<_> = (1..).zip(lifecycles()).map(|(n, lifecycle)| row_in(n, lifecycle)).collect();
+        let ledger = context.ledger().await.with(&given).await;
+        let before = ledger.list().await;
+        ledger.expired(at(2 * END)).await;
+        ledger.available(SUITE, at(2 * END)).await;
+        ledger.counts().await;
+        assert_eq!(ledger.get(99).await, None);
+        assert_eq!(ledger.list().await, before);
+    }
+
+    /// META-3: what is not there is not an error; the answer is how many were.
+    #[rules("META-3")]
+    async fn what_is_not_there_can_be_deleted(context: &Context) {
+        let ledger = context.ledger().await.with(&rows([1, 2, 3])).await;
+        assert_eq!(ledger.delete([]).await, 0);
+        assert_eq!(ledger.delete([9]).await, 0);
+        assert_eq!(ledger.delete([1, 9, 3, 1]).await, 2, "each counts once");
+        assert_eq!(ledger.list().await, [row(2)]);
+        assert_eq!(ledger.delete([1, 2, 3]).await, 1);
+        assert_eq!(ledger.delete([1, 2, 3]).await, 0);
+    }
+
+    /// META-3: a row goes from every state.
+    #[rules("META-3")]
+    async fn a_row_can_be_deleted_in_every_state(context: &Context) {
+        let given: Vec<_> = (1..).zip(lifecycles()).map(|(n, lifecycle)| row_in(n, lifecycle)).collect();
+        let ledger = context.ledger().await.with(&given).await;
+        for n in 1..=8 {
+            assert_eq!(ledger.delete([n]).await, 1);
+            assert_eq!(ledger.get(n).await, None);
+        }
+        assert_eq!(ledger.list().await, []);
+    }
+
+    /// META-3: available are the one-time packages of the ciphersuite that stand so and are not past their `not_after`.
+    #[rules("META-3")]
+    async fn the_available_are_counted_by_ciphersuite(context: &Context) {
+        let mut given: Vec<_> = (1..).zip(lifecycles()).map(|(n, lifecycle)| row_in(n, lifecycle)).collect();
+        given.extend((11..=13).map(|n| row_in(n, Available)));
+        given.push(Metadata { ciphersuite: OTHER_SUITE, ..row_in(14, Available) });
+        given.push(Metadata { last_resort: true, ..row_in(15, Available) });
+        given.push(Metadata { not_after: at(50), ..row_in(16, Available) });
+        let ledger = context.ledger().await.with(&given).await;
+        assert_eq!(ledger.available(SUITE, at(49)).await, 5);
+        assert_eq!(ledger.available(SUITE, at(50)).await, 4, "past its not_after");
+        assert_eq!(ledger.available(OTHER_SUITE, at(0)).await, 1);
+        assert_eq!(ledger.available(SUITE, at(END)).await, 0);
+    }
+
+    /// META-3: every row is counted once, by the name of its state.
+    #[rules("META-3")]
+    async fn counts_by_status_add_up(context: &Context) {
+        let mut given: Vec<_> = (1..).zip(lifecycles()).map(|(n, lifecycle)| row_in(n, lifecycle)).collect();
+        given.push(row_in(11, superseded(1)));
+        given.push(row_in(12, Reserved));
+        given.push(Metadata { ciphersuite: OTHER_SUITE, last_resort: true, ..row(13) });
+        let ledger = context.ledger().await.with(&given).await;
+        let expected = BTreeMap::from([
+            ("created", 2),
+            ("available", 1),
+            ("reserved", 2),
+            ("joining", 1),
+            ("superseded", 2),
+            ("spent", 1),
+            ("expired", 1),
+            ("failed", 1),
+        ]);
+        assert_eq!(ledger.counts().await, expected);
+        assert_eq!(ledger.step(1, Spent, at(1)).await, Ok(()));
+        let counts = ledger.counts().await;
+        assert_eq!((counts["created"], counts["spent"]), (1, 2));
+    }
+
+    /// META-3: expired is what `now` has reached the `not_after` of, wherever it stands.
+    #[rules("META-3")]
+    async fn the_expired_are_named_from_their_end_on(context: &Context) {
+        let ending = |n, seconds, lifecycle| Metadata { not_after: at(seconds), ..row_in(n, lifecycle) };
+        let given = [ending(1, 10, Created), ending(2, 20, Spent), ending(3, 30, Available)];
+        let ledger = context.ledger().await.with(&given).await;
+        assert_eq!(ledger.expired(at(9)).await, []);
+        assert_eq!(ledger.expired(at(10)).await, refs([1]));
+        assert_eq!(ledger.expired(at(29)).await.len(), 2);
+        let mut all = refs([1, 2, 3]);
+        all.sort();
+        assert_eq!(ledger.expired(at(30)).await, all, "created at the same time, so by ref");
+    }
+
+    /// META-3: what one handle was answered, another sees.
+    #[rules("META-3")]
+    #[needs(Handles)]
+    async fn another_handle_sees_what_was_answered(context: &Context) {
+        let (one, other) = (context.ledger().await, context.ledger().await);
+        for n in 0..20 {
+            assert_eq!(one.create(&[row(n)]).await, Ok(()));
+            assert_eq!(other.get(n).await, Some(row(n)));
+            assert_eq!(other.step(n, Available, at(1)).await, Ok(()));
+            assert_eq!(one.row(n).await.lifecycle, Available);
+            assert_eq!(one.list().await, other.list().await);
+        }
+        assert_eq!(one.delete(0..20).await, 20);
+        assert_eq!(other.list().await, []);
+    }
+
+    /// META-3: what was answered is there when the store is opened again.
+    #[rules("META-3")]
+    #[needs(Reopens)]
+    async fn what_was_answered_outlives_the_handle(context: &Context) {
+        let given: Vec<_> = (1..).zip(lifecycles()).map(|(n, lifecycle)| row_in(n, lifecycle)).collect();
+        let ledger = context.ledger().await.with(&given).await;
+        assert_eq!(ledger.create(&rows(11..=20)).await, Ok(()));
+        assert_eq!(ledger.steps(&[(11, Available), (12, Spent)], at(5)).await, Ok(()));
+        assert_eq!(ledger.delete([13]).await, 1);
+        let before = ledger.list().await;
+        drop(ledger);
+
+        let ledger = context.ledger().await;
+        assert_eq!(ledger.list().await, before);
+        assert_eq!(ledger.get(13).await, None);
+        assert_eq!(ledger.get_ref(&key_package_ref(12)).await.map(|row| row.spent_at), Some(Some(at(5))));
+    }
+}

@@ -1,0 +1,52 @@
+//! What the checks of metadata are made of: rows and lifecycles, each from a small number.
+
+use kp_core::{KeyPackageRef, Lifecycle, Metadata};
+
+use crate::packages::{at, key_package_ref, one_time};
+
+/// Every lifecycle, in the order of the table.
+pub(super) fn lifecycles() -> [Lifecycle; 8] {
+    use Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent};
+    [
+        Created,
+        Available,
+        Reserved,
+        Joining,
+        superseded(0),
+        Spent,
+        Expired,
+        Failed,
+    ]
+}
+
+/// Superseded, its key kept for an hour and so many seconds.
+pub(super) fn superseded(seconds: i64) -> Lifecycle {
+    Lifecycle::Superseded {
+        delete_at: at(3_600 + seconds),
+    }
+}
+
+/// The row of the n-th package, just generated.
+pub(super) fn row(n: u64) -> Metadata {
+    Metadata::created(&one_time(n).info, at(0))
+}
+
+/// The row of the n-th package, where it stands after a life that left a time of every kind.
+pub(super) fn row_in(n: u64, lifecycle: Lifecycle) -> Metadata {
+    Metadata {
+        lifecycle,
+        uploaded_at: Some(at(1)),
+        reserved_at: Some(at(2)),
+        spent_at: Some(at(3)),
+        ..row(n)
+    }
+}
+
+/// Rows just generated, in order.
+pub(super) fn rows(numbers: impl IntoIterator<Item = u64>) -> Vec<Metadata> {
+    numbers.into_iter().map(row).collect()
+}
+
+pub(super) fn refs(numbers: impl IntoIterator<Item = u64>) -> Vec<KeyPackageRef> {
+    numbers.into_iter().map(key_package_ref).collect()
+}

@@ -1,0 +1,39 @@
+use kp_core::{Lifecycle, Metadata};
+
+use super::Context;
+use super::rows::row;
+use crate::packages::at;
+
+/// How many rows are measured: enough that whole pages make no difference.
+const ROWS: u64 = 1_000;
+/// What a row may take, in bytes (`META-4`).
+const MOST: u64 = 150;
+
+/// How many bytes a row takes, all indexes included (`META-4`): what the space takes with many rows, less what it took
+/// without any. `None` when the backend cannot tell.
+pub(super) async fn bytes_a_row(context: &Context) -> Option<u64> {
+    let ledger = context.ledger().await;
+    let empty = context.bytes().await?;
+    for batch in (0..ROWS).collect::<Vec<_>>().chunks(32) {
+        let batch: Vec<_> = batch.iter().copied().map(uploaded).collect();
+        assert_eq!(ledger.create(&batch).await, Ok(()));
+    }
+    Some((context.bytes().await? - empty) / ROWS)
+}
+
+/// As most rows of a pool are.
+fn uploaded(n: u64) -> Metadata {
+    Metadata {
+        lifecycle: Lifecycle::Available,
+        uploaded_at: Some(at(5)),
+        ..row(n)
+    }
+}
+
+/// Holds them to `META-4`.
+pub(super) fn judge(bytes: u64) -> Result<(), String> {
+    if bytes > MOST {
+        return Err(format!("META-4: a row takes {bytes} bytes, and {MOST} are the most"));
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! What the checks are made of: packages, ids and times, each from a small number.
+
+use kp_core::{
+    Ciphersuite, CredentialHash, GroupId, KeyPackageRef, Lifetime, Package, PackageBytes, PackageInfo, Party,
+    ReservationId, Timestamp, Ttl, Usage,
+};
+
+/// The ciphersuite of a package, unless said otherwise: `MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519`.
+pub(crate) const SUITE: Ciphersuite = Ciphersuite(0x0001);
+/// Another ciphersuite: `MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519`.
+pub(crate) const OTHER_SUITE: Ciphersuite = Ciphersuite(0x0003);
+
+/// The moment from which the checks count, in Unix seconds.
+const START: i64 = 1_700_000_000;
+/// A day, in seconds.
+pub(crate) const DAY: i64 = 86_400;
+/// When a package ends, unless said otherwise.
+pub(crate) const END: i64 = 30 * DAY;
+
+/// So many seconds after (or before) the start.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::try_from(START + seconds).expect("the checks keep within bounds")
+}
+
+pub(crate) fn ttl(seconds: u32) -> Ttl {
+    Ttl::try_from(seconds).expect("the checks keep within bounds")
+}
+
+/// The n-th ref: 32 bytes whose order has nothing to do with `n`.
+pub(crate) fn key_package_ref(n: u64) -> KeyPackageRef {
+    KeyPackageRef::try_from(noise(n, 32)).expect("32 bytes are a ref")
+}
+
+/// The n-th reservation id.
+pub(crate) fn id(n: u64) -> ReservationId {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&noise(n ^ 0x1D1D_1D1D, 16));
+    ReservationId::from_bytes(bytes)
+}
+
+pub(crate) fn party(name: &str) -> Party {
+    Party::try_from(name).expect("a short name is a party")
+}
+
+pub(crate) fn group(name: &str) -> GroupId {
+    GroupId::try_from(name).expect("a short name is a group")
+}
+
+/// A use that names nobody.
+pub(crate) fn no_usage() -> Usage {
+    Usage::default()
+}
+
+/// A use for this group, by this party.
+pub(crate) fn usage(group_name: &str, party_name: &str) -> Usage {
+    Usage {
+        group: Some(group(group_name)),
+        by: Some(party(party_name)),
+    }
+}
+
+/// The n-th one-time package: about 300 bytes, valid since a day and for 30 more.
+pub(crate) fn one_time(n: u64) -> Package {
+    Package {
+        info: PackageInfo {
+            key_package_ref: key_package_ref(n),
+            ciphersuite: SUITE,
+            lifetime: lifetime(-DAY, END),
+            last_resort: false,
+            credential: CredentialHash([7; 32]),
+        },
+        bytes: PackageBytes::try_from(noise(n ^ 0xB1B1_B1B1, 300)).expect("300 bytes are a package"),
+    }
+}
+
+/// The n-th package, as a last resort.
+pub(crate) fn last_resort(n: u64) -> Package {
+    let mut package = one_time(n);
+    package.info.last_resort = true;
+    package
+}
+
+/// One-time packages, in order.
+pub(crate) fn one_times(numbers: impl IntoIterator<Item = u64>) -> Vec<Package> {
+    numbers.into_iter().map(one_time).collect()
+}
+
+pub(crate) fn lifetime(not_before: i64, not_after: i64) -> Lifetime {
+    Lifetime::new(at(not_before), at(not_after)).expect("the checks give lifetimes that begin before they end")
+}
+
+/// The same package, but for one thing.
+pub(crate) trait Altered {
+    /// Of this ciphersuite.
+    fn of(self, suite: Ciphersuite) -> Self;
+    /// Valid in this time.
+    fn valid(self, not_before: i64, not_after: i64) -> Self;
+    /// With the bytes of the n-th package.
+    fn with_bytes_of(self, n: u64) -> Self;
+}
+
+impl Altered for Package {
+    fn of(mut self, suite: Ciphersuite) -> Self {
+        self.info.ciphersuite = suite;
+        self
+    }
+
+    fn valid(mut self, not_before: i64, not_after: i64) -> Self {
+        self.info.lifetime = lifetime(not_before, not_after);
+        self
+    }
+
+    fn with_bytes_of(self, n: u64) -> Self {
+        Self {
+            bytes: one_time(n).bytes,
+            ..self
+        }
+    }
+}
+
+/// Bytes without a pattern, the same for the same seed (SplitMix64).
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0xD134_2543_DE82_EF95);
+    let words = std::iter::repeat_with(|| {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    });
+    words.flat_map(u64::to_be_bytes).take(len).collect()
+}

@@ -1,0 +1,253 @@
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Display};
+use std::sync::Arc;
+
+use kp_core::{
+    Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, OnLapse, Package,
+    PackageInfo, PoolId, Receipt, Rejection, Removal, Removed, ReservationToken, Reserved, Result, Save, SaveMode,
+    SaveOutcome, Status, Stored, Take, Timestamp, Usage,
+};
+
+use crate::packages::{id, key_package_ref, ttl};
+
+/// One pool through one handle: the calls of a store, shortened, with a failure of the backend as a failure of the
+/// check. What the rules refuse stays an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Pool {
+    pub(crate) store: Arc<dyn KeyPackageStore>,
+    pub(crate) id: PoolId,
+}
+
+impl Pool {
+    pub(crate) fn new(store: Arc<dyn KeyPackageStore>, name: &str) -> Self {
+        let id = PoolId::try_from(name).expect("a short name is a pool id");
+        Self { store, id }
+    }
+
+    /// Another pool through the same handle.
+    pub(crate) fn beside(&self, name: &str) -> Self {
+        Self::new(Arc::clone(&self.store), name)
+    }
+
+    /// A request of the n-th id, for a minute.
+    pub(crate) fn take(&self, n: u64) -> Take {
+        Take::new(self.id.clone(), id(n), ttl(60))
+    }
+
+    /// The token of the n-th package and the m-th id.
+    pub(crate) fn token(&self, n: u64, m: u64) -> ReservationToken {
+        ReservationToken::new(self.id.clone(), key_package_ref(n), id(m))
+    }
+
+    pub(crate) fn request(&self, packages: Vec<Package>) -> Save {
+        Save::new(self.id.clone(), packages).expect("the checks save 1,000 packages at most")
+    }
+
+    pub(crate) async fn save_as(&self, save: &Save, now: Timestamp) -> Vec<SaveOutcome> {
+        let outcomes = works(self.store.save_key_packages(save, now).await);
+        assert_eq!(outcomes.len(), save.packages().len(), "one outcome for each item");
+        outcomes
+    }
+
+    pub(crate) async fn save(&self, packages: Vec<Package>, now: Timestamp) -> Vec<SaveOutcome> {
+        self.save_as(&self.request(packages), now).await
+    }
+
+    pub(crate) async fn save_one(&self, package: Package, now: Timestamp) -> SaveOutcome {
+        works(self.store.save_key_package(&self.id, package, now).await)
+    }
+
+    pub(crate) async fn replace(&self, packages: Vec<Package>, now: Timestamp) -> Vec<SaveOutcome> {
+        self.save_as(&self.request(packages).mode(SaveMode::Replace), now).await
+    }
+
+    /// Saves packages that nothing speaks against.
+    pub(crate) async fn stock(&self, packages: Vec<Package>, now: Timestamp) {
+        for outcome in self.save(packages, now).await {
+            assert_eq!(outcome, SaveOutcome::Saved, "a new package is stored");
+        }
+    }
+
+    pub(crate) async fn reserve(&self, take: &Take, now: Timestamp) -> Answer<Reserved> {
+        self.lend(take, OnLapse::Return, now).await
+    }
+
+    pub(crate) async fn lend(&self, take: &Take, lapse: OnLapse, now: Timestamp) -> Answer<Reserved> {
+        answered(self.store.reserve_key_package(take, lapse, now).await)
+    }
+
+    /// Reserves, and says which package it was.
+    pub(crate) async fn reserve_ref(&self, take: &Take, now: Timestamp) -> Answer<KeyPackageRef> {
+        Ok(self.reserve(take, now).await?.package.info.key_package_ref)
+    }
+
+    /// Reserves a one-time package that must be there, and says what to spend it with.
+    pub(crate) async fn lease(&self, take: &Take, now: Timestamp) -> ReservationToken {
+        self.lease_until(take, OnLapse::Return, now).await.0
+    }
+
+    pub(crate) async fn lease_until(
+        &self,
+        take: &Take,
+        lapse: OnLapse,
+        now: Timestamp,
+    ) -> (ReservationToken, Timestamp) {
+        let reserved = self
+            .lend(take, lapse, now)
+            .await
+            .expect("a package is there to reserve");
+        let lease = reserved.lease.expect("a one-time package comes with a lease");
+        assert_eq!(lease.token.key_package_ref, reserved.package.info.key_package_ref);
+        (lease.token, lease.expires_at)
+    }
+
+    pub(crate) async fn claim(&self, take: &Take, group: Option<&GroupId>, now: Timestamp) -> Answer<Package> {
+        answered(self.store.claim_key_package(take, group, now).await)
+    }
+
+    /// Claims for no group, and says which package it was.
+    pub(crate) async fn claim_ref(&self, take: &Take, now: Timestamp) -> Answer<KeyPackageRef> {
+        Ok(self.claim(take, None, now).await?.info.key_package_ref)
+    }
+
+    pub(crate) async fn spend(&self, token: &ReservationToken, usage: &Usage, now: Timestamp) -> Answer<Receipt> {
+        answered(self.store.spend_key_package(token, usage, now).await)
+    }
+
+    pub(crate) async fn release(&self, token: &ReservationToken, now: Timestamp) -> Answer<()> {
+        answered(self.store.release_key_package(token, now).await)
+    }
+
+    pub(crate) async fn get(&self, n: u64, now: Timestamp) -> Option<Stored> {
+        works(self.store.get_key_package(&self.id, &key_package_ref(n), now).await)
+    }
+
+    pub(crate) async fn status(&self, n: u64, now: Timestamp) -> Option<Status> {
+        self.statuses([n], now).await.remove(0)
+    }
+
+    pub(crate) async fn statuses(&self, ns: impl IntoIterator<Item = u64>, now: Timestamp) -> Vec<Option<Status>> {
+        let refs: Vec<_> = ns.into_iter().map(key_package_ref).collect();
+        let statuses = works(self.store.get_statuses(&self.id, &refs, now).await);
+        assert_eq!(statuses.len(), refs.len(), "one status for each ref");
+        statuses
+    }
+
+    pub(crate) async fn counts(&self, now: Timestamp) -> BTreeMap<Ciphersuite, Counts> {
+        works(self.store.count_by_status(&self.id, now).await)
+    }
+
+    /// What is counted of one ciphersuite.
+    pub(crate) async fn count(&self, suite: Ciphersuite, now: Timestamp) -> Counts {
+        self.counts(now).await.remove(&suite).unwrap_or_default()
+    }
+
+    /// All that `list_available` shows, in pages of `limit`.
+    pub(crate) async fn available_by(&self, limit: u32, now: Timestamp) -> Vec<PackageInfo> {
+        let mut all = Vec::new();
+        let mut after: Option<Cursor> = None;
+        loop {
+            let page = works(self.store.list_available(&self.id, after.as_ref(), limit, now).await);
+            assert!(
+                page.items.len() <= limit.max(1) as usize,
+                "a page holds `limit` items at most"
+            );
+            all.extend(page.items);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return all,
+            }
+        }
+    }
+
+    /// The refs of all that `list_available` shows.
+    pub(crate) async fn available(&self, now: Timestamp) -> Vec<KeyPackageRef> {
+        let all = self.available_by(1_000, now).await;
+        all.into_iter().map(|info| info.key_package_ref).collect()
+    }
+
+    pub(crate) async fn remove(&self, what: &Removal, now: Timestamp) -> Vec<(KeyPackageRef, Removed)> {
+        works(self.store.remove_key_packages(&self.id, what, now).await)
+    }
+
+    /// Withdraws these packages, and says what became of each.
+    pub(crate) async fn withdraw(&self, ns: impl IntoIterator<Item = u64>, now: Timestamp) -> Vec<Removed> {
+        let refs: Vec<_> = ns.into_iter().map(key_package_ref).collect();
+        let removed = self.remove(&Removal::Refs(refs.clone()), now).await;
+        let answered: Vec<_> = removed.iter().map(|(named, _)| named.clone()).collect();
+        assert_eq!(answered, refs, "an answer for each ref, in order");
+        removed.into_iter().map(|(_, what)| what).collect()
+    }
+
+    pub(crate) async fn delete(&self) {
+        works(self.store.delete_pool(&self.id).await);
+    }
+
+    /// `retire_unspent` over all pools, in steps of `limit` pools.
+    pub(crate) async fn retire_by(&self, limit: u32, saved_before: Timestamp, now: Timestamp) -> u64 {
+        let mut total = 0;
+        let mut after: Option<Cursor> = None;
+        loop {
+            let (count, next) = works(
+                self.store
+                    .retire_unspent(saved_before, now, after.as_ref(), limit)
+                    .await,
+            );
+            total += count;
+            match next {
+                Some(next) => after = Some(next),
+                None => return total,
+            }
+        }
+    }
+
+    pub(crate) async fn retire(&self, saved_before: Timestamp, now: Timestamp) -> u64 {
+        self.retire_by(100, saved_before, now).await
+    }
+
+    pub(crate) async fn cleanup(&self, now: Timestamp, limit: u32) -> u64 {
+        works(self.store.cleanup_expired(now, limit).await)
+    }
+
+    pub(crate) async fn settle(&self, now: Timestamp, limit: u32) -> u64 {
+        works(self.store.release_expired_reservations(now, limit).await)
+    }
+
+    /// All that the reads show of the pool: equal pictures, nothing changed.
+    pub(crate) async fn picture(&self, ns: impl IntoIterator<Item = u64>, now: Timestamp) -> Picture {
+        let mut stored = Vec::new();
+        for n in ns {
+            stored.push(self.get(n, now).await);
+        }
+        Picture {
+            counts: self.counts(now).await,
+            available: self.available(now).await,
+            stored,
+        }
+    }
+}
+
+/// What the reads show of a pool.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Picture {
+    counts: BTreeMap<Ciphersuite, Counts>,
+    available: Vec<KeyPackageRef>,
+    stored: Vec<Option<Stored>>,
+}
+
+/// What the rules answer.
+pub(crate) type Answer<T, R = Rejection> = std::result::Result<T, R>;
+
+/// The answer of a call that the rules cannot refuse.
+pub(crate) fn works<T: Debug, R: Display>(result: Result<T, Error<R>>) -> T {
+    result.unwrap_or_else(|error| panic!("this call cannot be refused, and the backend has to work: {error}"))
+}
+
+/// The answer of the rules; a failure of the backend is a failure of the check.
+pub(crate) fn answered<T, R: Display>(result: Result<T, Error<R>>) -> Answer<T, R> {
+    match result {
+        Ok(answer) => Ok(answer),
+        Err(Error::Rejected(rejection)) => Err(rejection),
+        Err(failure) => panic!("the backend has to work: {failure}"),
+    }
+}

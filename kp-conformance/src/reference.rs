@@ -1,0 +1,236 @@
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use kp_core::rules::{Model, retire, settle};
+use kp_core::{
+    Ciphersuite, Counts, Cursor, GroupId, KeyPackageRef, KeyPackageStore, OnLapse, Package, PackageInfo, Page, PoolId,
+    Receipt, Rejection, Removal, Removed, ReservationToken, Reserved, Result, Save, SaveOutcome, Status, Stored, Take,
+    Timestamp, Usage,
+};
+
+/// The correct store, and nothing else: the rules of kp-core over lists in memory, under one lock.
+///
+/// To test the suite itself with, and to compare backends with. Slow, and not for production: `kp-memory` is.
+#[derive(Clone, Default)]
+pub struct ReferenceStore {
+    model: Arc<Mutex<Model>>,
+}
+
+static SPACES: LazyLock<Mutex<HashMap<String, ReferenceStore>>> = LazyLock::new(Mutex::default);
+
+impl ReferenceStore {
+    /// A handle on the store of this name, of which there is one in the process.
+    #[must_use]
+    pub fn of_space(name: &str) -> Self {
+        lock(&SPACES).entry(name.to_owned()).or_default().clone()
+    }
+
+    /// Forgets the store of this name; its handles keep it.
+    pub fn forget_space(name: &str) {
+        lock(&SPACES).remove(name);
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model> {
+        lock(&self.model)
+    }
+}
+
+/// A check that panics elsewhere leaves the data whole: no rule panics in the middle of a step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for ReferenceStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReferenceStore").finish_non_exhaustive()
+    }
+}
+
+/// Cursors of the three listings begin with different bytes, so that none is taken for another's.
+const AVAILABLE: u8 = b'a';
+const POOLS: u8 = b'p';
+const RETIRED: u8 = b'r';
+
+fn cursor(listing: u8, place: &[u8]) -> Cursor {
+    Cursor([&[listing], place].concat())
+}
+
+fn place(listing: u8, after: Option<&Cursor>) -> Result<Option<&[u8]>, Rejection> {
+    after
+        .map(|cursor| match cursor.0.split_first() {
+            Some((first, place)) if *first == listing => Ok(place),
+            _ => Err(Rejection::InvalidCursor),
+        })
+        .transpose()
+}
+
+fn pool_place(listing: u8, after: Option<&Cursor>) -> Result<Option<PoolId>, Rejection> {
+    let place = place(listing, after)?;
+    place
+        .map(|bytes| PoolId::try_from(bytes).map_err(|_| Rejection::InvalidCursor))
+        .transpose()
+}
+
+fn page_size(limit: u32) -> usize {
+    limit.max(1) as usize
+}
+
+impl ReferenceStore {
+    /// The pools after this one, and whether there are more than `limit`.
+    fn pools_after(&self, after: Option<&PoolId>, limit: u32) -> (Vec<PoolId>, bool) {
+        let model = self.model();
+        let mut pools = model
+            .list_pools()
+            .filter(|pool| after.is_none_or(|after| *pool > after));
+        let some: Vec<_> = pools.by_ref().take(page_size(limit)).cloned().collect();
+        (some, pools.next().is_some())
+    }
+}
+
+#[async_trait]
+impl KeyPackageStore for ReferenceStore {
+    async fn save_key_packages(&self, save: &Save, now: Timestamp) -> Result<Vec<SaveOutcome>> {
+        Ok(self.model().save(save, now))
+    }
+
+    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
+        let reserve = |take| Ok(self.model().reserve(take, lapse, now)?);
+        takes.iter().map(reserve).collect()
+    }
+
+    async fn claim_key_packages(
+        &self,
+        takes: &[Take],
+        group: Option<&GroupId>,
+        now: Timestamp,
+    ) -> Vec<Result<Package>> {
+        let claim = |take| Ok(self.model().claim(take, group, now)?);
+        takes.iter().map(claim).collect()
+    }
+
+    async fn spend_key_packages(
+        &self,
+        tokens: &[ReservationToken],
+        usage: &Usage,
+        now: Timestamp,
+    ) -> Vec<Result<Receipt>> {
+        let spend = |token| Ok(self.model().spend(token, usage, now)?);
+        tokens.iter().map(spend).collect()
+    }
+
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+        let release = |token| Ok(self.model().release(token, now)?);
+        tokens.iter().map(release).collect()
+    }
+
+    async fn get_key_package(
+        &self,
+        pool: &PoolId,
+        key_package_ref: &KeyPackageRef,
+        now: Timestamp,
+    ) -> Result<Option<Stored>> {
+        Ok(self.model().get(pool, key_package_ref, now))
+    }
+
+    async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
+        let model = self.model();
+        Ok(refs.iter().map(|named| model.status(pool, named, now)).collect())
+    }
+
+    async fn list_available(
+        &self,
+        pool: &PoolId,
+        after: Option<&Cursor>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Page<PackageInfo>> {
+        let place = place(AVAILABLE, after)?.map(<[u8; 8]>::try_from).transpose();
+        let after = place.map_err(|_| Rejection::InvalidCursor)?.map(u64::from_be_bytes);
+        let model = self.model();
+        let records = model.pool(pool).into_iter().flat_map(|pool| &pool.records);
+        let mut available = records
+            .map(|(record, _)| record.clone().settled(now))
+            .filter(|record| record.is_available(now) && after.is_none_or(|after| record.sequence > after));
+        let page: Vec<_> = available.by_ref().take(page_size(limit)).collect();
+        let next = page.last().filter(|_| available.next().is_some());
+        Ok(Page {
+            next: next.map(|record| cursor(AVAILABLE, &record.sequence.to_be_bytes())),
+            items: page.into_iter().map(|record| record.info).collect(),
+        })
+    }
+
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
+        Ok(self.model().count_by_status(pool, now))
+    }
+
+    async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
+        let after = pool_place(POOLS, after)?;
+        let (items, more) = self.pools_after(after.as_ref(), limit);
+        let next = items.last().filter(|_| more).map(|pool| cursor(POOLS, pool.as_bytes()));
+        Ok(Page { items, next })
+    }
+
+    async fn remove_key_packages(
+        &self,
+        pool: &PoolId,
+        what: &Removal,
+        now: Timestamp,
+    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
+        Ok(self.model().remove(pool, what, now))
+    }
+
+    async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
+        self.model().delete_pool(pool);
+        Ok(())
+    }
+
+    async fn retire_unspent(
+        &self,
+        saved_before: Timestamp,
+        now: Timestamp,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<(u64, Option<Cursor>)> {
+        let after = pool_place(RETIRED, after)?;
+        let (pools, more) = self.pools_after(after.as_ref(), limit);
+        let mut model = self.model();
+        let mut count = 0;
+        for pool in &pools {
+            count += model.step(pool, |records| retire(records, saved_before, now));
+        }
+        let next = pools
+            .last()
+            .filter(|_| more)
+            .map(|pool| cursor(RETIRED, pool.as_bytes()));
+        Ok((count, next))
+    }
+
+    async fn cleanup_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let mut model = self.model();
+        let pools: Vec<_> = model.list_pools().cloned().collect();
+        let mut left = page_size(limit);
+        for pool in &pools {
+            model.step(pool, |records| {
+                records.records.retain(|(record, _)| {
+                    let swept = left > 0 && record.is_over(now);
+                    left -= usize::from(swept);
+                    !swept
+                });
+                Ok(())
+            });
+        }
+        Ok((page_size(limit) - left) as u64)
+    }
+
+    async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let mut model = self.model();
+        let pools: Vec<_> = model.list_pools().cloned().collect();
+        let settled = pools
+            .iter()
+            .map(|pool| model.step(pool, |records| settle(records, now)))
+            .filter(|count| *count > 0);
+        Ok(settled.take(page_size(limit)).sum())
+    }
+}

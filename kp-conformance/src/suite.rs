@@ -1,0 +1,109 @@
+use std::any::Any;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::{Check, Context, Factory, Space, decisions, worker};
+
+/// A check that takes longer than this hangs: on a slow disk the longest takes seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Runs the suite on the backend of this factory, with the arguments of the command line, which are those of
+/// `cargo test` and of nextest.
+///
+/// The whole of the `main` of a test without libtest's harness. It also plays the part of the other processes: the suite
+/// starts its own executable again, so nothing may stand in the way of this call.
+pub fn main(factory: impl Factory) -> ExitCode {
+    let factory: Arc<dyn Factory> = Arc::new(factory);
+    if let Some(order) = worker::Order::from_env() {
+        return worker::obey(order, factory);
+    }
+    let checks = checks().map(|check| trial(check, &factory));
+    let cells = decisions::cells().map(|cell| cell_trial(cell, &factory));
+    let trials = checks.chain(cells).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// All checks, by rule.
+pub fn checks() -> impl Iterator<Item = &'static Check> {
+    crate::checks::ALL.iter().copied().flatten()
+}
+
+impl<S: ?Sized + Send + Sync + 'static> Check<Context<S>> {
+    /// Runs it in a space of its own, and destroys that, however it ends.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold.
+    pub fn run(&'static self, factory: &Arc<dyn Factory<S>>) -> Result<(), String> {
+        in_a_space(factory, move |context| {
+            Box::pin(async move { (self.run)(&context).await })
+        })
+        .map_err(|failure| format!("{failure}\n\n{}:{}", self.rules.join(", "), self.says))
+    }
+}
+
+/// A facet that the backend lacks shows in the kind of the trial, which the output puts before its name.
+pub(crate) fn trial<S: ?Sized + Send + Sync + 'static>(
+    check: &'static Check<Context<S>>,
+    factory: &Arc<dyn Factory<S>>,
+) -> Trial {
+    let missing = check.needs.filter(|facet| !facet.is_in(factory.facets()));
+    if let Some(facet) = missing {
+        let reason = format!("{} has no facet `{}`", factory.name(), facet.name());
+        let ignored = reason.clone();
+        return Trial::ignorable_test(check.to_string(), move || Ok(Completion::ignored_with(ignored)))
+            .with_kind(reason)
+            .with_ignored_flag(true);
+    }
+    let factory = Arc::clone(factory);
+    Trial::test(check.to_string(), move || check.run(&factory).map_err(Failed::from))
+}
+
+/// A cell of the decision table: what one call answers in one state, and what becomes of the package.
+fn cell_trial(cell: decisions::Cell, factory: &Arc<dyn Factory>) -> Trial {
+    let factory = Arc::clone(factory);
+    Trial::test(format!("DECISIONS {}", cell.name()), move || {
+        let run = move |context: Context| -> BoxFuture<'static, ()> {
+            Box::pin(async move { cell.run(context.open().await).await })
+        };
+        in_a_space(&factory, run).map_err(Failed::from)
+    })
+}
+
+/// Runs `body` in a new space on a runtime of its own, and destroys the space, however it ends.
+pub(crate) fn in_a_space<S: ?Sized + Send + Sync + 'static, T: Send + 'static>(
+    factory: &Arc<dyn Factory<S>>,
+    body: impl FnOnce(Context<S>) -> BoxFuture<'static, T> + Send + 'static,
+) -> Result<T, String> {
+    let (space, _dir) = Space::create().map_err(|error| format!("no space for the check: {error}"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no runtime for the check: {error}"))?;
+    let result = runtime.block_on(async {
+        let task = tokio::spawn(body(Context::new(Arc::clone(factory), space.clone())));
+        let result = match tokio::time::timeout(PATIENCE, task).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(error
+                .try_into_panic()
+                .map_or_else(|error| error.to_string(), |payload| message(&*payload))),
+            Err(_) => Err(format!("it hangs: no end within {} s", PATIENCE.as_secs())),
+        };
+        factory.destroy(&space).await;
+        result
+    });
+    // What hangs in a blocking call would hang the suite with it.
+    runtime.shutdown_background();
+    result
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it panicked").to_owned()
+}

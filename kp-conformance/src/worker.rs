@@ -1,0 +1,210 @@
+//! The other processes: what the suite tells them, what they do, and what they answer.
+//!
+//! A worker is the test's own executable, started again with an order in its environment. It writes a line to its
+//! standard output for each package it got, and nothing else; whatever goes wrong ends it with a message on standard
+//! error.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{ExitCode, Stdio};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{env, io};
+
+use futures::future::join_all;
+use kp_core::KeyPackageRef;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::packages::at;
+use crate::pool::Pool;
+use crate::{Context, Factory, Space};
+
+const JOB: &str = "KP_CONFORMANCE_JOB";
+const SPACE: &str = "KP_CONFORMANCE_SPACE";
+const DIR: &str = "KP_CONFORMANCE_DIR";
+const FIRST: &str = "KP_CONFORMANCE_FIRST";
+const COUNT: &str = "KP_CONFORMANCE_COUNT";
+
+/// How many calls of a worker are under way at once.
+pub(crate) const AT_ONCE: usize = 5;
+/// A worker that takes longer than this hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What a worker is to do with its ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Job {
+    Reserve,
+    Claim,
+}
+
+/// What a worker is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    job: Job,
+    space: Space,
+    /// The first of the ids that it asks with.
+    first: u64,
+    /// How many ids.
+    count: u64,
+}
+
+impl Order {
+    pub(crate) fn new(job: Job, space: &Space, first: u64, count: u64) -> Self {
+        let space = space.clone();
+        Self {
+            job,
+            space,
+            first,
+            count,
+        }
+    }
+
+    /// The order in this process's environment: there is one in a worker's, and in no other.
+    pub(crate) fn from_env() -> Option<Self> {
+        let job = match env::var(JOB).ok()?.as_str() {
+            "reserve" => Job::Reserve,
+            "claim" => Job::Claim,
+            _ => return None,
+        };
+        Some(Self {
+            job,
+            space: Space::at(env::var(SPACE).ok()?, PathBuf::from(env::var_os(DIR)?)),
+            first: number(FIRST)?,
+            count: number(COUNT)?,
+        })
+    }
+}
+
+fn number<T: FromStr>(variable: &str) -> Option<T> {
+    env::var(variable).ok()?.parse().ok()
+}
+
+/// How a worker names a package.
+pub(crate) fn name(key_package_ref: &KeyPackageRef) -> String {
+    let mut name = String::new();
+    for byte in key_package_ref.as_bytes() {
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
+}
+
+/// The whole life of a worker.
+pub(crate) fn obey(order: Order, factory: Arc<dyn Factory>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no runtime for the worker: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(work(order, factory)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn work(order: Order, factory: Arc<dyn Factory>) -> io::Result<()> {
+    let pool = Context::new(factory, order.space.clone()).pool().await;
+    let lane = |lane: u64| {
+        let (pool, order) = (&pool, &order);
+        async move {
+            for n in (lane..order.count).step_by(AT_ONCE) {
+                let answer = take(pool, order.job, order.first + n).await;
+                let named = answer.map_err(|rejection| io::Error::other(format!("id {n}: {rejection}")))?;
+                let mut out = io::stdout().lock();
+                writeln!(out, "{}", name(&named))?;
+                out.flush()?;
+            }
+            Ok(())
+        }
+    };
+    join_all((0..AT_ONCE as u64).map(lane)).await.into_iter().collect()
+}
+
+async fn take(pool: &Pool, job: Job, n: u64) -> Result<KeyPackageRef, kp_core::Rejection> {
+    match job {
+        Job::Reserve => pool.reserve_ref(&pool.take(n), at(0)).await,
+        Job::Claim => pool.claim_ref(&pool.take(n), at(0)).await,
+    }
+}
+
+/// A worker, as the suite sees it. Killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Worker(Child);
+
+impl Worker {
+    pub(crate) fn start(order: &Order) -> Self {
+        let executable = env::current_exe().expect("the test knows its own executable");
+        let job = match order.job {
+            Job::Reserve => "reserve",
+            Job::Claim => "claim",
+        };
+        let child = Command::new(executable)
+            .env(JOB, job)
+            .env(SPACE, order.space.name())
+            .env(DIR, order.space.dir())
+            .env(FIRST, order.first.to_string())
+            .env(COUNT, order.count.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        Self(child.expect("the test can start its own executable"))
+    }
+
+    /// The packages that it got, when it has done its work.
+    pub(crate) async fn refs(self) -> Vec<String> {
+        let output = tokio::time::timeout(PATIENCE, self.0.wait_with_output()).await;
+        let output = output.expect("the worker hangs").expect("the worker can be waited for");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the worker failed, {}: {said}", output.status);
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Kills it when it has got so many packages; gives back all that it said it got.
+    pub(crate) async fn killed_after(mut self, count: usize) -> Vec<String> {
+        let mut lines = BufReader::new(self.0.stdout.take().expect("it is piped")).lines();
+        let mut refs = Vec::new();
+        while refs.len() < count {
+            let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
+            match line.expect("the worker hangs").expect("it can be read") {
+                Some(line) => refs.push(line),
+                None => panic!("the worker ended after {} packages: {}", refs.len(), self.said().await),
+            }
+        }
+        self.0.kill().await.expect("it can be killed");
+        // What it wrote before it died, but for a line cut short.
+        let mut rest = String::new();
+        let read = lines.into_inner().read_to_string(&mut rest).await;
+        read.expect("it can be read");
+        refs.extend(
+            rest.split_inclusive('\n')
+                .filter_map(|line| line.strip_suffix('\n'))
+                .map(str::to_owned),
+        );
+        refs
+    }
+
+    async fn said(&mut self) -> String {
+        let mut said = String::new();
+        if let Some(stderr) = &mut self.0.stderr {
+            let read = stderr.read_to_string(&mut said).await;
+            read.expect("it can be read");
+        }
+        said
+    }
+}

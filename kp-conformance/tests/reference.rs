@@ -1,0 +1,38 @@
+//! The suite on the reference store.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kp_conformance::{Facets, Factory, ReferenceStore, Space};
+use kp_core::{KeyPackageStore, OpenError};
+
+struct Reference;
+
+#[async_trait]
+impl Factory for Reference {
+    fn name(&self) -> &str {
+        "reference"
+    }
+
+    /// The registry of spaces keeps what was answered, within the process.
+    fn facets(&self) -> Facets {
+        Facets {
+            handles: true,
+            reopens: true,
+            processes: false,
+        }
+    }
+
+    async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
+        Ok(Arc::new(ReferenceStore::of_space(space.name())))
+    }
+
+    async fn destroy(&self, space: &Space) {
+        ReferenceStore::forget_space(space.name());
+    }
+}
+
+fn main() -> ExitCode {
+    kp_conformance::main(Reference)
+}

@@ -1,0 +1,108 @@
+//! What holds after any calls, in any order, at any times: random histories of the reference store.
+
+mod history;
+mod operation;
+
+use kp_core::rules::{Limits, Model, settle};
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+
+use crate::history::{History, MAX_RECORDS};
+use crate::operation::{HORIZON, PACKAGES, POOLS, at, key_package_ref, moments, operations, pool};
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 1_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    }
+}
+
+fn empty() -> Model {
+    Model::with_limits(Limits {
+        max_records: MAX_RECORDS,
+    })
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// One package, one id (`RES-1`, `SPEND-1`, `TIME-3`), and all else that [`History`] looks at after every call.
+    #[test]
+    fn whatever_is_called_the_invariants_hold(calls in prop::collection::vec((operations(), moments()), 1..80)) {
+        let mut history = History::new(empty());
+        for (call, now) in &calls {
+            history.call(call, *now);
+        }
+    }
+
+    /// `TIME-2`, `READ-1`: a read answers as if it had settled.
+    #[test]
+    fn a_read_answers_what_it_would_after_a_settlement(
+        calls in prop::collection::vec((operations(), moments()), 1..60),
+        now in moments(),
+    ) {
+        let mut model = empty();
+        for (call, at) in &calls {
+            call.apply(&mut model, *at);
+        }
+        let mut settled = model.clone();
+        settled.release_expired_reservations(now);
+        for later in [now, now.plus(10), at(HORIZON)] {
+            for pool in (0..POOLS).map(pool) {
+                prop_assert_eq!(model.count_by_status(&pool, later), settled.count_by_status(&pool, later));
+                prop_assert_eq!(model.list_available(&pool, later), settled.list_available(&pool, later));
+                for named in (0..PACKAGES).map(key_package_ref) {
+                    prop_assert_eq!(model.get(&pool, &named, later), settled.get(&pool, &named, later));
+                }
+            }
+        }
+    }
+
+    /// `SWEEP-2`: nobody who asks at the same time or later can tell whether a settlement was made.
+    #[test]
+    fn a_settlement_changes_no_later_answer(
+        calls in prop::collection::vec((operations(), moments()), 1..60),
+        settled_at in moments(),
+        later in prop::collection::vec((operations(), moments()), 1..20),
+    ) {
+        let mut model = empty();
+        for (call, now) in &calls {
+            call.apply(&mut model, *now);
+        }
+        let mut settled = model.clone();
+        settled.release_expired_reservations(settled_at);
+        for (call, now) in &later {
+            let now = settled_at.max(*now);
+            prop_assert_eq!(call.apply(&mut model, now), call.apply(&mut settled, now), "{:?}", call);
+        }
+    }
+
+    /// `TIME-2`, `SAVE-7`: a refusal changes nothing but what the settlement ended.
+    #[test]
+    fn a_refusal_leaves_no_trace(calls in prop::collection::vec((operations(), moments()), 1..80)) {
+        let mut model = empty();
+        for (call, now) in &calls {
+            let mut expected = model.clone();
+            let answer = call.apply(&mut model, *now);
+            if answer.is_refusal() && let Some(pool) = call.settles() {
+                expected.step(pool, |records| settle(records, *now));
+                prop_assert_eq!(&model, &expected, "{:?} was answered {:?}", call, answer);
+            }
+        }
+    }
+
+    /// `RES-5`, `CLAIM-1`, `SPEND-3`: the same request again is answered the same, and changes nothing.
+    #[test]
+    fn a_retry_gets_the_same_answer(calls in prop::collection::vec((operations(), moments()), 1..80)) {
+        let mut model = empty();
+        for (call, now) in &calls {
+            let answer = call.apply(&mut model, *now);
+            if history::is_bound(&answer) {
+                let before = model.clone();
+                prop_assert_eq!(call.apply(&mut model, *now), answer);
+                prop_assert_eq!(&model, &before, "{:?} again", call);
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Random calls on a few pools, with few packages, ids, parties and moments, so that they meet.
+
+use std::collections::BTreeMap;
+
+use kp_core::rules::{Answer, Model};
+use kp_core::{
+    Ciphersuite, CredentialHash, GroupId, KeyPackageRef, LastResort, Lifetime, OnLapse, Package, PackageBytes,
+    PackageInfo, Party, PoolId, Receipt, Removal, Removed, ReservationId, ReservationToken, Reserved, Save, SaveMode,
+    SaveOutcome, Take, Timestamp, Ttl, Usage,
+};
+use proptest::option;
+use proptest::prelude::*;
+
+/// All moments are before this.
+pub(crate) const HORIZON: i64 = 60;
+pub(crate) const POOLS: u8 = 2;
+pub(crate) const PACKAGES: u8 = 9;
+
+/// One call, all of its arguments included.
+#[derive(Debug, Clone)]
+pub(crate) enum Operation {
+    Save(Save),
+    Reserve(Take, OnLapse),
+    Claim(Take, Option<GroupId>),
+    Spend(ReservationToken, Usage),
+    Release(ReservationToken),
+    Remove(PoolId, Removal),
+    Delete(PoolId),
+    Retire(Timestamp),
+    Settle,
+    Sweep,
+}
+
+/// What it was answered.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Said {
+    Save(Vec<SaveOutcome>),
+    Reserve(Answer<Reserved>),
+    Claim(Answer<Package>),
+    Spend(Answer<Receipt>),
+    Release(Answer<()>),
+    Remove(BTreeMap<KeyPackageRef, Removed>),
+    Nothing,
+}
+
+impl Operation {
+    pub(crate) fn apply(&self, model: &mut Model, now: Timestamp) -> Said {
+        match self {
+            Self::Save(save) => Said::Save(model.save(save, now)),
+            Self::Reserve(take, lapse) => Said::Reserve(model.reserve(take, *lapse, now)),
+            Self::Claim(take, group) => Said::Claim(model.claim(take, group.as_ref(), now)),
+            Self::Spend(token, usage) => Said::Spend(model.spend(token, usage, now)),
+            Self::Release(token) => Said::Release(model.release(token, now)),
+            Self::Remove(pool, what) => Said::Remove(model.remove(pool, what, now).into_iter().collect()),
+            Self::Delete(pool) => {
+                model.delete_pool(pool);
+                Said::Nothing
+            }
+            // How many leases a settlement ends depends on what was settled before.
+            Self::Retire(saved_before) => {
+                model.retire_unspent(*saved_before, now);
+                Said::Nothing
+            }
+            Self::Settle => {
+                model.release_expired_reservations(now);
+                Said::Nothing
+            }
+            Self::Sweep => {
+                model.cleanup_expired(now);
+                Said::Nothing
+            }
+        }
+    }
+
+    /// The pool that it settles, and changes; `None` where it is about all or settles none.
+    pub(crate) fn settles(&self) -> Option<&PoolId> {
+        match self {
+            Self::Save(save) => Some(&save.pool).filter(|_| !save.packages().is_empty()),
+            Self::Reserve(take, _) | Self::Claim(take, _) => Some(&take.pool),
+            Self::Spend(token, _) | Self::Release(token) => Some(&token.pool),
+            Self::Remove(pool, what) => Some(pool).filter(|_| *what != Removal::Refs(Vec::new())),
+            Self::Delete(_) | Self::Retire(_) | Self::Settle | Self::Sweep => None,
+        }
+    }
+}
+
+impl Said {
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Save(outcomes) => {
+                !outcomes.contains(&SaveOutcome::Saved) && outcomes.iter().all(|one| !one.is_held())
+            }
+            Self::Reserve(answer) => answer.is_err(),
+            Self::Claim(answer) => answer.is_err(),
+            Self::Spend(answer) => answer.is_err(),
+            Self::Release(answer) => answer.is_err(),
+            Self::Remove(_) | Self::Nothing => false,
+        }
+    }
+}
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::try_from(seconds).expect("a small number is a timestamp")
+}
+
+pub(crate) fn pool(n: u8) -> PoolId {
+    PoolId::try_from([b'p', n].as_slice()).expect("two bytes are a pool id")
+}
+
+pub(crate) fn key_package_ref(n: u8) -> KeyPackageRef {
+    KeyPackageRef::try_from([b'r', n].as_slice()).expect("two bytes are a ref")
+}
+
+fn party(n: u8) -> Party {
+    Party::try_from([b'a', n].as_slice()).expect("two bytes are a party")
+}
+
+fn group(n: u8) -> GroupId {
+    GroupId::try_from([b'g', n].as_slice()).expect("two bytes are a group")
+}
+
+/// The n-th package: some last resort, some soon over, some not yet valid; of two ciphersuites.
+fn package(n: u8, forged: bool) -> Package {
+    let (not_before, not_after) = [(0, 1_000), (0, 40), (20, 50)][usize::from(n % 3)];
+    Package {
+        info: PackageInfo {
+            key_package_ref: key_package_ref(n),
+            ciphersuite: Ciphersuite(u16::from(n % 2)),
+            lifetime: Lifetime::new(at(not_before), at(not_after)).expect("it begins before it ends"),
+            last_resort: n >= 6,
+            credential: CredentialHash([0; 32]),
+        },
+        bytes: PackageBytes::try_from([n, u8::from(forged)].as_slice()).expect("two bytes are a package"),
+    }
+}
+
+fn pools() -> impl Strategy<Value = PoolId> {
+    // Mostly the first, so that much happens there.
+    prop_oneof![4 => Just(pool(0)), 1 => Just(pool(1))]
+}
+
+fn refs() -> impl Strategy<Value = KeyPackageRef> {
+    (0..PACKAGES).prop_map(key_package_ref)
+}
+
+fn ids() -> impl Strategy<Value = ReservationId> {
+    (0_u8..4).prop_map(|n| ReservationId::from_bytes([n; 16]))
+}
+
+fn parties() -> impl Strategy<Value = Option<Party>> {
+    option::of((0_u8..2).prop_map(party))
+}
+
+fn groups() -> impl Strategy<Value = Option<GroupId>> {
+    option::of((0_u8..2).prop_map(group))
+}
+
+fn tokens() -> impl Strategy<Value = ReservationToken> {
+    (pools(), refs(), ids()).prop_map(|(pool, named, id)| ReservationToken::new(pool, named, id))
+}
+
+fn saves() -> impl Strategy<Value = Save> {
+    let packages = prop::collection::vec((0..PACKAGES, prop::bool::weighted(0.1)), 0..6);
+    (pools(), packages, prop::bool::weighted(0.2), 0_u32..5).prop_map(|(pool, packages, replace, cap)| {
+        let packages = packages.into_iter().map(|(n, forged)| package(n, forged)).collect();
+        let mode = if replace { SaveMode::Replace } else { SaveMode::Append };
+        let save = Save::new(pool, packages).expect("a handful of packages are a save");
+        save.mode(mode).cap_per_suite(cap)
+    })
+}
+
+fn takes() -> impl Strategy<Value = Take> {
+    let last_resort = prop_oneof![
+        2 => Just(LastResort::Never),
+        2 => Just(LastResort::Fallback),
+        1 => Just(LastResort::Only)
+    ];
+    let suites = prop::collection::vec((0_u16..2).prop_map(Ciphersuite), 0..2);
+    let named = option::weighted(0.2, refs());
+    (
+        (pools(), ids(), 1_u32..30),
+        (suites, 0_u32..20, named, last_resort),
+        (parties(), option::of(0_u32..4)),
+    )
+        .prop_map(
+            |((pool, id, ttl), (suites, remaining, named, last_resort), (by, limit))| {
+                let ttl = Ttl::try_from(ttl).expect("a small number is a ttl");
+                let mut take = Take::new(pool, id, ttl)
+                    .suites(suites)
+                    .remaining(remaining)
+                    .last_resort(last_resort);
+                (take.only, take.by, take.limit) = (named, by, limit);
+                take
+            },
+        )
+}
+
+fn removals() -> impl Strategy<Value = Removal> {
+    prop_oneof![
+        3 => prop::collection::vec(refs(), 0..3).prop_map(Removal::Refs),
+        1 => Just(Removal::All)
+    ]
+}
+
+pub(crate) fn moments() -> impl Strategy<Value = Timestamp> {
+    (0..HORIZON).prop_map(at)
+}
+
+pub(crate) fn operations() -> impl Strategy<Value = Operation> {
+    let lapses = prop_oneof![3 => Just(OnLapse::Return), 1 => Just(OnLapse::Retire)];
+    let usages = (groups(), parties()).prop_map(|(group, by)| Usage { group, by });
+    prop_oneof![
+        6 => saves().prop_map(Operation::Save),
+        10 => (takes(), lapses).prop_map(|(take, lapse)| Operation::Reserve(take, lapse)),
+        6 => (takes(), groups()).prop_map(|(take, group)| Operation::Claim(take, group)),
+        8 => (tokens(), usages).prop_map(|(token, usage)| Operation::Spend(token, usage)),
+        6 => tokens().prop_map(Operation::Release),
+        3 => (pools(), removals()).prop_map(|(pool, what)| Operation::Remove(pool, what)),
+        1 => pools().prop_map(Operation::Delete),
+        1 => moments().prop_map(Operation::Retire),
+        2 => Just(Operation::Settle),
+        2 => Just(Operation::Sweep),
+    ]
+}

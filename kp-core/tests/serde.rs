@@ -1,0 +1,138 @@
+//! The `serde` feature: what is written is read again, and what must not be is not read.
+#![cfg(feature = "serde")]
+
+use std::error::Error;
+use std::fmt::Debug;
+
+use kp_core::{
+    Cause, Ciphersuite, Counts, GroupId, KeyPackageRef, Party, PoolId, Receipt, Rejection, Removed, ReservationId,
+    ReservationToken, SaveOutcome, Status, Timestamp, Ttl,
+};
+use rstest::rstest;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Written as `json`, and read again, from a slice and from a reader.
+fn is_written<T: Serialize + DeserializeOwned + PartialEq + Debug>(
+    value: &T,
+    json: &str,
+) -> Result<(), Box<dyn Error>> {
+    assert_eq!(serde_json::to_string(value)?, json);
+    assert_eq!(serde_json::from_str::<T>(json)?, *value);
+    assert_eq!(serde_json::from_reader::<_, T>(json.as_bytes())?, *value);
+    assert_eq!(serde_json::from_value::<T>(serde_json::to_value(value)?)?, *value);
+    Ok(())
+}
+
+#[test]
+fn ids_are_hexadecimal() -> Result<(), Box<dyn Error>> {
+    is_written(&PoolId::try_from("bob")?, r#""626f62""#)?;
+    is_written(&KeyPackageRef::try_from([0, 0xFF].as_slice())?, r#""00ff""#)?;
+    is_written(&GroupId::try_from("g")?, r#""67""#)?;
+    is_written(&Party::try_from("p")?, r#""70""#)?;
+    let token = ReservationToken::new(
+        PoolId::try_from("bob")?,
+        KeyPackageRef::try_from([1].as_slice())?,
+        ReservationId::from_bytes([0xAB; 16]),
+    );
+    is_written(&token, &format!("{:?}", token.expose()))
+}
+
+#[test]
+fn times_and_ciphersuites_are_numbers() -> Result<(), Box<dyn Error>> {
+    is_written(&Timestamp::MIN, "0")?;
+    is_written(&Timestamp::MAX, "9007199254740991")?;
+    is_written(&Ttl::try_from(60)?, "60")?;
+    is_written(&Ciphersuite(0xF031), "61489")
+}
+
+#[test]
+fn answers_are_in_snake_case() -> Result<(), Box<dyn Error>> {
+    is_written(&Status::Available, r#""available""#)?;
+    is_written(&Status::NotYetValid, r#""not_yet_valid""#)?;
+    is_written(&Status::Expired, r#""expired""#)?;
+    is_written(
+        &Status::Reserved { until: Timestamp::MIN },
+        r#"{"reserved":{"until":0}}"#,
+    )?;
+    is_written(&Status::LastResort { used: true }, r#"{"last_resort":{"used":true}}"#)?;
+    for (cause, word) in [
+        (Cause::Used, "used"),
+        (Cause::Retired, "retired"),
+        (Cause::Withdrawn, "withdrawn"),
+        (Cause::Replaced, "replaced"),
+    ] {
+        let at = Timestamp::MIN;
+        is_written(
+            &Status::Spent { at, cause },
+            &format!(r#"{{"spent":{{"at":0,"cause":"{word}"}}}}"#),
+        )?;
+    }
+    is_written(&SaveOutcome::RefConflict, r#""ref_conflict""#)?;
+    is_written(&Removed::AlreadySpent, r#""already_spent""#)?;
+    is_written(
+        &Counts::default(),
+        r#"{"available":0,"reserved":0,"spent":0,"not_yet_valid":0,"expired":0,"last_resort":null}"#,
+    )?;
+    let receipt = Receipt {
+        key_package_ref: KeyPackageRef::try_from([1].as_slice())?,
+        spent_at: Timestamp::MIN,
+    };
+    is_written(&receipt, r#"{"key_package_ref":"01","spent_at":0}"#)
+}
+
+#[test]
+fn a_rejection_is_written_as_its_code() -> Result<(), Box<dyn Error>> {
+    for rejection in Rejection::ALL {
+        is_written(&rejection, &format!("{:?}", rejection.code()))?;
+    }
+    Ok(())
+}
+
+#[rstest]
+#[case::empty(r#""""#)]
+#[case::odd(r#""6""#)]
+#[case::no_digit(r#""zz""#)]
+#[case::number("98")]
+#[case::bytes("[98]")]
+#[case::nothing("null")]
+fn what_is_no_id_is_not_read(#[case] json: &str) {
+    assert!(serde_json::from_str::<PoolId>(json).is_err());
+    assert!(serde_json::from_str::<KeyPackageRef>(json).is_err());
+    assert!(serde_json::from_str::<GroupId>(json).is_err());
+    assert!(serde_json::from_str::<Party>(json).is_err());
+    assert!(serde_json::from_str::<ReservationToken>(json).is_err());
+}
+
+#[test]
+fn over_long_ids_are_not_read() {
+    let json = |len| format!("{:?}", "00".repeat(len));
+    assert!(serde_json::from_str::<PoolId>(&json(256)).is_err());
+    assert!(serde_json::from_str::<KeyPackageRef>(&json(65)).is_err());
+    assert!(serde_json::from_str::<GroupId>(&json(256)).is_err());
+    assert!(serde_json::from_str::<Party>(&json(65)).is_err());
+}
+
+#[rstest]
+#[case("-1")]
+#[case("9007199254740992")]
+#[case("1.5")]
+#[case(r#""0""#)]
+fn what_is_no_timestamp_is_not_read(#[case] json: &str) {
+    assert!(serde_json::from_str::<Timestamp>(json).is_err());
+}
+
+#[rstest]
+#[case("0")]
+#[case("-1")]
+#[case("2147483648")]
+#[case("4294967296")]
+fn what_is_no_ttl_is_not_read(#[case] json: &str) {
+    assert!(serde_json::from_str::<Ttl>(json).is_err());
+}
+
+#[test]
+fn a_token_that_is_refused_is_not_repeated() {
+    let error = serde_json::from_str::<ReservationToken>(r#""62.01.secret""#).expect_err("it is no token");
+    assert!(!error.to_string().contains("secret"), "ERR-4: {error}");
+}

@@ -1,0 +1,212 @@
+//! A store of somebody else's, in another crate: it compiles, is used as `Arc<dyn KeyPackageStore>`, and has the calls
+//! for one package.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use kp_core::rules::Model;
+use kp_core::{
+    Ciphersuite, Counts, CredentialHash, Cursor, Error, GroupId, KeyPackageRef, KeyPackageStore, KeyPackageStoreExt,
+    Lifetime, OnLapse, Outcome, Package, PackageBytes, PackageInfo, Page, PoolId, Receipt, Rejection, Removal, Removed,
+    ReservationId, ReservationToken, Reserved, Result, Save, SaveOutcome, Status, Stored, Take, Timestamp, Ttl, Usage,
+};
+
+/// The model behind a lock. Its listings have one page.
+#[derive(Debug, Default)]
+struct TheirStore {
+    model: Mutex<Model>,
+    /// Broken: a batch gets no answers.
+    speechless: bool,
+}
+
+impl TheirStore {
+    fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn each<T, A>(
+        &self,
+        items: &[T],
+        mut answer: impl FnMut(&mut Model, &T) -> Result<A, Rejection>,
+    ) -> Vec<Result<A>> {
+        let items = if self.speechless { &[] } else { items };
+        let mut model = self.model();
+        items
+            .iter()
+            .map(|item| answer(&mut model, item).map_err(Error::from))
+            .collect()
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl KeyPackageStore for TheirStore {
+    async fn save_key_packages(&self, save: &Save, now: Timestamp) -> Result<Vec<SaveOutcome>> {
+        let outcomes = self.model().save(save, now);
+        Ok(if self.speechless { Vec::new() } else { outcomes })
+    }
+
+    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
+        self.each(takes, |model, take| model.reserve(take, lapse, now))
+    }
+
+    async fn claim_key_packages(
+        &self,
+        takes: &[Take],
+        group: Option<&GroupId>,
+        now: Timestamp,
+    ) -> Vec<Result<Package>> {
+        self.each(takes, |model, take| model.claim(take, group, now))
+    }
+
+    async fn spend_key_packages(
+        &self,
+        tokens: &[ReservationToken],
+        usage: &Usage,
+        now: Timestamp,
+    ) -> Vec<Result<Receipt>> {
+        self.each(tokens, |model, token| model.spend(token, usage, now))
+    }
+
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+        self.each(tokens, |model, token| model.release(token, now))
+    }
+
+    async fn get_key_package(&self, pool: &PoolId, named: &KeyPackageRef, now: Timestamp) -> Result<Option<Stored>> {
+        Ok(self.model().get(pool, named, now))
+    }
+
+    async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
+        let model = self.model();
+        Ok(refs.iter().map(|named| model.status(pool, named, now)).collect())
+    }
+
+    async fn list_available(
+        &self,
+        pool: &PoolId,
+        _after: Option<&Cursor>,
+        _limit: u32,
+        now: Timestamp,
+    ) -> Result<Page<PackageInfo>> {
+        let items = self.model().list_available(pool, now);
+        Ok(Page { items, next: None })
+    }
+
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
+        Ok(self.model().count_by_status(pool, now))
+    }
+
+    async fn list_pools(&self, _after: Option<&Cursor>, _limit: u32) -> Result<Page<PoolId>> {
+        let items = self.model().list_pools().cloned().collect();
+        Ok(Page { items, next: None })
+    }
+
+    async fn remove_key_packages(
+        &self,
+        pool: &PoolId,
+        what: &Removal,
+        now: Timestamp,
+    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
+        Ok(self.model().remove(pool, what, now))
+    }
+
+    async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
+        self.model().delete_pool(pool);
+        Ok(())
+    }
+
+    async fn retire_unspent(
+        &self,
+        saved_before: Timestamp,
+        now: Timestamp,
+        _after: Option<&Cursor>,
+        _limit: u32,
+    ) -> Result<(u64, Option<Cursor>)> {
+        Ok((self.model().retire_unspent(saved_before, now), None))
+    }
+
+    async fn cleanup_expired(&self, now: Timestamp, _limit: u32) -> Result<u64> {
+        Ok(self.model().cleanup_expired(now))
+    }
+
+    async fn release_expired_reservations(&self, now: Timestamp, _limit: u32) -> Result<u64> {
+        Ok(self.model().release_expired_reservations(now))
+    }
+}
+
+type Anything<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn package(name: &str) -> Anything<Package> {
+    Ok(Package {
+        info: PackageInfo {
+            key_package_ref: KeyPackageRef::try_from(name)?,
+            ciphersuite: Ciphersuite(1),
+            lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
+            last_resort: false,
+            credential: CredentialHash([0; 32]),
+        },
+        bytes: PackageBytes::try_from(name.as_bytes())?,
+    })
+}
+
+fn take(pool: &PoolId, id: u8) -> Anything<Take> {
+    Ok(Take::new(
+        pool.clone(),
+        ReservationId::from_bytes([id; 16]),
+        Ttl::try_from(60)?,
+    ))
+}
+
+#[tokio::test]
+async fn it_serves_as_a_trait_object_from_any_task() -> Anything {
+    let store: Arc<dyn KeyPackageStore> = Arc::new(TheirStore::default());
+    let pool = PoolId::try_from("bob/phone")?;
+    let (first, second, now) = (package("first")?, package("second")?, Timestamp::MIN);
+    let (reserve, claim) = (take(&pool, 1)?, take(&pool, 2)?);
+
+    let task = tokio::spawn(async move {
+        for package in [first, second] {
+            assert_eq!(store.save_key_package(&pool, package, now).await?, SaveOutcome::Saved);
+        }
+        let reserved = store.reserve_key_package(&reserve, OnLapse::Return, now).await?;
+        let token = reserved.lease.expect("a one-time package comes with a lease").token;
+        let claimed = store.claim_key_package(&claim, None, now).await?;
+        assert_eq!(claimed.bytes.as_ref(), b"second");
+        store.release_key_package(&token, now).await?;
+        let late = store.spend_key_package(&token, &Usage::default(), now).await;
+        assert!(matches!(late, Err(Error::Rejected(Rejection::NoLiveReservation))));
+        let again = store.reserve_key_package(&reserve, OnLapse::Return, now).await?;
+        assert_eq!(again.package.bytes.as_ref(), b"first");
+        let receipt = store.spend_key_package(&token, &Usage::default(), now).await?;
+        assert_eq!(receipt.spent_at, now);
+        Ok::<_, Error>(())
+    });
+    Ok(task.await??)
+}
+
+/// A store that answers a batch of one with none is broken, and nobody knows what it did.
+#[tokio::test]
+async fn no_answer_is_a_failure_and_no_panic() -> Anything {
+    let store = TheirStore {
+        speechless: true,
+        ..TheirStore::default()
+    };
+    let pool = PoolId::try_from("bob/phone")?;
+    let (take, now) = (take(&pool, 1)?, Timestamp::MIN);
+    let token = ReservationToken::new(pool.clone(), KeyPackageRef::try_from("first")?, take.id);
+    let errors = [
+        store.save_key_package(&pool, package("first")?, now).await.err(),
+        store.reserve_key_package(&take, OnLapse::Return, now).await.err(),
+        store.claim_key_package(&take, None, now).await.err(),
+        store.spend_key_package(&token, &Usage::default(), now).await.err(),
+        store.release_key_package(&token, now).await.err(),
+    ];
+    for error in errors {
+        let Some(Error::Backend(failure)) = error else {
+            panic!("a failure: {error:?}")
+        };
+        assert_eq!(failure.outcome(), Outcome::Unknown);
+    }
+    Ok(())
+}

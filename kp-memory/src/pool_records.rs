@@ -1,0 +1,131 @@
+use kp_core::rules::{PoolRecords, Record};
+use kp_core::{BackendError, Ciphersuite, KeyPackageRef, Outcome, PackageBytes, Party, ReservationId, Take, Timestamp};
+
+use crate::entry::Entry;
+use crate::pool::Pool;
+use crate::queue::Wanted;
+use crate::slab::Key;
+
+impl Pool {
+    /// The oldest free package of these ciphersuites (none: any) whose lifetime is as wanted.
+    fn oldest(&mut self, suites: &[Ciphersuite], wanted: Wanted) -> Option<Key> {
+        let lifetime = |key| self.entries.get(key).map(Entry::lifetime);
+        let queues = self.queues.iter_mut();
+        let accepted = queues.filter(|(suite, _)| suites.is_empty() || suites.contains(suite));
+        let oldest = accepted.filter_map(|(_, queue)| queue.oldest(wanted, &lifetime)).min();
+        oldest.map(|(_, key)| key)
+    }
+
+    /// A record that is likely to be asked for again.
+    fn found(&mut self, key: Option<Key>) -> Option<Record> {
+        let key = key?;
+        self.recent = key;
+        self.entries.get(key).map(Entry::record)
+    }
+
+    fn records_of<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> Vec<Record> {
+        keys.filter_map(|key| self.entries.get(*key))
+            .map(Entry::record)
+            .collect()
+    }
+}
+
+impl PoolRecords for Pool {
+    type Error = BackendError;
+
+    fn by_ref(&mut self, key_package_ref: &KeyPackageRef) -> Result<Option<Record>, BackendError> {
+        let key = self.key(key_package_ref);
+        Ok(self.found(key))
+    }
+
+    fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, BackendError> {
+        let key = self.by_id.get(id).copied();
+        Ok(self.found(key))
+    }
+
+    fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, BackendError> {
+        if self.ends.first().is_none_or(|(at, _)| *at > now) {
+            return Ok(Vec::new());
+        }
+        let ended = self.ends.range(..=(now, Key::MAX));
+        Ok(self.records_of(ended.map(|(_, key)| key)))
+    }
+
+    fn oldest_that_fits(
+        &mut self,
+        take: &Take,
+        now: Timestamp,
+    ) -> Result<Option<(Record, PackageBytes)>, BackendError> {
+        let oldest = self.oldest(&take.suites, Wanted::new(now, take.remaining));
+        let record = self.found(oldest);
+        let bytes = oldest.and_then(|key| self.entries.get(key)?.bytes().cloned());
+        Ok(record.zip(bytes))
+    }
+
+    fn has_available(&mut self, now: Timestamp) -> Result<bool, BackendError> {
+        Ok(self.oldest(&[], Wanted::new(now, 0)).is_some())
+    }
+
+    fn slots(&mut self) -> Result<Vec<Record>, BackendError> {
+        Ok(self.records_of(self.slots.values()))
+    }
+
+    fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, BackendError> {
+        let records = self.live(now).map(Entry::record);
+        let mut unspent: Vec<_> = records.filter(Record::is_unspent_one_time).collect();
+        unspent.sort_unstable_by_key(|record| record.sequence);
+        Ok(unspent)
+    }
+
+    fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, BackendError> {
+        let of_suite = self.live(now).filter(|entry| entry.info().ciphersuite == suite);
+        Ok(count(of_suite.filter(|entry| entry.record().is_held())))
+    }
+
+    fn count_remembered(&mut self, now: Timestamp) -> Result<u32, BackendError> {
+        Ok(count(self.live(now)))
+    }
+
+    fn count_taken_by(&mut self, party: &Party) -> Result<u32, BackendError> {
+        Ok(self.taken.get(party).copied().unwrap_or_default())
+    }
+
+    fn bytes(&mut self, record: &Record) -> Result<PackageBytes, BackendError> {
+        let key = self.key_of(record);
+        let bytes = key.and_then(|key| self.entries.get(key)).and_then(Entry::bytes);
+        // The rules ask only for bytes that a record keeps.
+        let missing = || BackendError::new("memory", "read", Outcome::NotApplied, "a package has no bytes");
+        bytes.cloned().ok_or_else(missing)
+    }
+
+    fn next_sequence(&mut self) -> Result<u64, BackendError> {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        Ok(sequence)
+    }
+
+    fn insert(&mut self, record: &Record, bytes: &PackageBytes) -> Result<(), BackendError> {
+        self.add(Entry::new(record, bytes.clone()))
+    }
+
+    fn update(&mut self, before: &Record, after: &Record) -> Result<(), BackendError> {
+        if let Some(key) = self.key_of(before) {
+            if let Some(entry) = self.entries.get_mut(key) {
+                entry.become_like(after);
+            }
+            self.index(key, Some(before), Some(after));
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, record: &Record) -> Result<(), BackendError> {
+        if let Some(key) = self.key_of(record) {
+            self.forget(key);
+        }
+        Ok(())
+    }
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(items.count()).unwrap_or(u32::MAX)
+}

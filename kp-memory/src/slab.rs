@@ -1,0 +1,68 @@
+use std::num::TryFromIntError;
+
+/// The place of an entry in a [`Slab`]: half the size of a pointer, since every index is made of them.
+pub(crate) type Key = u32;
+
+/// Entries at places that do not change while they are there.
+#[derive(Debug)]
+pub(crate) struct Slab<T> {
+    places: Vec<Option<T>>,
+    vacant: Vec<Key>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self {
+            places: Vec::new(),
+            vacant: Vec::new(),
+        }
+    }
+}
+
+impl<T> Slab<T> {
+    /// Fails when there are more entries than keys.
+    pub(crate) fn insert(&mut self, entry: T) -> Result<Key, TryFromIntError> {
+        if let Some(key) = self.vacant.pop() {
+            self.places[key as usize] = Some(entry);
+            return Ok(key);
+        }
+        let key = Key::try_from(self.places.len())?;
+        if self.places.len() == self.places.capacity() {
+            // An eighth at a time: doubling would leave half of the memory of a large pool unused.
+            self.places.reserve_exact(8.max(self.places.len() / 8));
+        }
+        self.places.push(Some(entry));
+        Ok(key)
+    }
+
+    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+        self.places.get(key as usize)?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        self.places.get_mut(key as usize)?.as_mut()
+    }
+
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        let entry = self.places.get_mut(key as usize)?.take()?;
+        self.vacant.push(key);
+        Some(entry)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.places.iter().flatten()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.places.len() - self.vacant.len()
+    }
+
+    /// Whether most of its memory is unused.
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.vacant.len() > 64 && self.vacant.len() > self.len()
+    }
+
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = T> {
+        self.places.into_iter().flatten()
+    }
+}

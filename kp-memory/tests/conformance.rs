@@ -1,0 +1,44 @@
+//! Every rule, by the conformance suite.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use kp_conformance::{Facets, Factory, Space};
+use kp_core::{KeyPackageStore, OpenError};
+use kp_memory::MemoryStore;
+
+/// The stores by the names of their spaces: a space opened twice is a second handle on one store.
+static STORES: LazyLock<Mutex<HashMap<String, MemoryStore>>> = LazyLock::new(Mutex::default);
+
+struct Memory;
+
+#[async_trait]
+impl Factory for Memory {
+    fn name(&self) -> &str {
+        "memory"
+    }
+
+    fn facets(&self) -> Facets {
+        Facets {
+            handles: true,
+            reopens: false,
+            processes: false,
+        }
+    }
+
+    async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
+        let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::new(stores.entry(space.name().to_owned()).or_default().clone()))
+    }
+
+    async fn destroy(&self, space: &Space) {
+        let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.remove(space.name());
+    }
+}
+
+fn main() -> ExitCode {
+    kp_conformance::main(Memory)
+}

@@ -1,0 +1,63 @@
+//! The limits that a store is made with, and what it says of itself.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use kp_core::rules::Limits;
+use kp_core::*;
+use kp_memory::MemoryStore;
+
+const NOW: Timestamp = Timestamp::MIN;
+
+fn package(number: u8, not_after: i64) -> Package {
+    let not_after = Timestamp::new(not_after).unwrap();
+    Package {
+        info: PackageInfo {
+            key_package_ref: KeyPackageRef::try_from([number].as_slice()).unwrap(),
+            ciphersuite: Ciphersuite(1),
+            lifetime: Lifetime::new(NOW, not_after).unwrap(),
+            last_resort: false,
+            credential: CredentialHash([0; 32]),
+        },
+        bytes: PackageBytes::try_from(b"secret".as_slice()).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_pool_remembers_as_many_as_the_store_was_made_for() {
+    let store = MemoryStore::with_limits(Limits { max_records: 2 });
+    let pool = PoolId::try_from("bob").unwrap();
+    let save = async |number, not_after, now| store.save_key_package(&pool, package(number, not_after), now).await;
+    assert_eq!(save(1, 10, NOW).await.unwrap(), SaveOutcome::Saved);
+    assert_eq!(save(2, 20, NOW).await.unwrap(), SaveOutcome::Saved);
+    assert_eq!(save(3, 20, NOW).await.unwrap(), SaveOutcome::PoolFull);
+    // The first expires, is not swept, and counts again when time steps back (SAVE-7, TIME-3).
+    assert_eq!(save(3, 20, NOW.plus(10)).await.unwrap(), SaveOutcome::Saved);
+    assert_eq!(save(4, 20, NOW).await.unwrap(), SaveOutcome::PoolFull);
+}
+
+#[tokio::test]
+async fn debug_tells_the_size_and_no_secrets() {
+    let store = MemoryStore::new();
+    let pool = PoolId::try_from("bob").unwrap();
+    store.save_key_package(&pool, package(1, 10), NOW).await.unwrap();
+    let shown = format!("{store:?}");
+    assert_eq!(shown, "MemoryStore { pools: 1, limits: Limits { max_records: 10000 } }");
+}
+
+#[tokio::test]
+async fn the_queue_keeps_its_order_when_a_sweep_gives_memory_back() {
+    let store = MemoryStore::new();
+    let pool = PoolId::try_from("bob").unwrap();
+    let packages = (0..200).map(|number| package(number, if number < 198 { 10 } else { 100 }));
+    let save = Save::new(pool.clone(), packages.collect()).unwrap();
+    store.save_key_packages(&save, NOW).await.unwrap();
+    let now = NOW.plus(10);
+    assert_eq!(store.cleanup_expired(now, 1_000).await.unwrap(), 198);
+    store.save_key_package(&pool, package(200, 100), now).await.unwrap();
+    for number in 198..=200 {
+        let id = ReservationId::from_bytes([number; 16]);
+        let take = Take::new(pool.clone(), id, Ttl::try_from(60).unwrap());
+        let claimed = store.claim_key_package(&take, None, now).await.unwrap();
+        assert_eq!(claimed, package(number, 100));
+    }
+}

@@ -1,0 +1,45 @@
+//! The suite of a client's metadata on the memory backend.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kp_conformance::{Facets, Factory, Space};
+use kp_core::{OpenError, PoolMetadataStore};
+use kp_memory::MemoryMetadata;
+use parking_lot::Mutex;
+
+/// One store for each space, which every handle on it shares.
+#[derive(Default)]
+struct Memory {
+    spaces: Mutex<HashMap<String, MemoryMetadata>>,
+}
+
+#[async_trait]
+impl Factory<dyn PoolMetadataStore> for Memory {
+    fn name(&self) -> &str {
+        "memory"
+    }
+
+    /// Nothing survives the last handle, and nothing leaves the process.
+    fn facets(&self) -> Facets {
+        Facets {
+            handles: true,
+            ..Facets::default()
+        }
+    }
+
+    async fn open(&self, space: &Space) -> Result<Arc<dyn PoolMetadataStore>, OpenError> {
+        let mut spaces = self.spaces.lock();
+        Ok(Arc::new(spaces.entry(space.name().to_owned()).or_default().clone()))
+    }
+
+    async fn destroy(&self, space: &Space) {
+        self.spaces.lock().remove(space.name());
+    }
+}
+
+fn main() -> ExitCode {
+    kp_conformance::metadata_main(Memory::default())
+}

@@ -1,0 +1,117 @@
+use std::sync::{Arc, mpsc};
+
+use futures::channel::oneshot;
+use kp_core::{BackendError, Outcome};
+
+use crate::error::{Failure, backend_error};
+use crate::statements::Statements;
+
+/// What a thread of the store is asked to do.
+pub(crate) enum Message {
+    Call(Box<dyn Call>),
+    /// Finish what came before, close the connection, and say how that went.
+    Stop(oneshot::Sender<Result<(), BackendError>>),
+}
+
+/// A call under way: what to do, and who waits for the answer.
+pub(crate) trait Call: Send {
+    /// Does it, inside a transaction, and keeps the answer. May be run again after a rollback.
+    fn run(&mut self, statements: &mut Statements<'_>) -> Result<(), Failure>;
+
+    /// Lets the answer leave (ERR-5).
+    fn answer(self: Box<Self>);
+
+    /// Answers with a failure.
+    fn fail(self: Box<Self>, outcome: Outcome, failure: Arc<Failure>);
+}
+
+struct Pending<F, T> {
+    operation: &'static str,
+    run: F,
+    answer: Option<T>,
+    reply: oneshot::Sender<Result<T, BackendError>>,
+}
+
+impl<F, T> Call for Pending<F, T>
+where
+    F: FnMut(&mut Statements<'_>) -> Result<T, Failure> + Send,
+    T: Send,
+{
+    fn run(&mut self, statements: &mut Statements<'_>) -> Result<(), Failure> {
+        self.answer = Some((self.run)(statements)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>) {
+        // ERR-2: a caller that no longer waits is none of the store's business.
+        if let Some(answer) = self.answer {
+            let _ = self.reply.send(Ok(answer));
+        }
+    }
+
+    fn fail(self: Box<Self>, outcome: Outcome, failure: Arc<Failure>) {
+        let _ = self.reply.send(Err(backend_error(self.operation, outcome, failure)));
+    }
+}
+
+/// The way to a thread of the store, or to several that share the work.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue(mpsc::Sender<Message>);
+
+impl Queue {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Message>) {
+        let (sender, receiver) = mpsc::channel();
+        (Self(sender), receiver)
+    }
+
+    /// Puts a call into the queue, at once; the answer comes later.
+    pub(crate) fn submit<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        run: impl FnMut(&mut Statements<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Reply<T> {
+        let (reply, answer) = oneshot::channel();
+        let call = Pending {
+            operation,
+            run,
+            answer: None,
+            reply,
+        };
+        if let Err(mpsc::SendError(Message::Call(call))) = self.0.send(Message::Call(Box::new(call))) {
+            call.fail(Outcome::NotApplied, Arc::new(Failure::Closed));
+        }
+        Reply { operation, answer }
+    }
+
+    /// Ends a thread, once it has done what was asked before. One that has ended already is no failure.
+    pub(crate) fn stop(&self) -> Reply<()> {
+        let (done, answer) = oneshot::channel();
+        if let Err(mpsc::SendError(Message::Stop(done))) = self.0.send(Message::Stop(done)) {
+            let _ = done.send(Ok(()));
+        }
+        Reply {
+            operation: "close",
+            answer,
+        }
+    }
+}
+
+/// An answer to come.
+#[derive(Debug)]
+pub(crate) struct Reply<T> {
+    operation: &'static str,
+    answer: oneshot::Receiver<Result<T, BackendError>>,
+}
+
+impl<T> Reply<T> {
+    pub(crate) async fn wait(self) -> Result<T, BackendError> {
+        match self.answer.await {
+            Ok(answer) => answer,
+            Err(oneshot::Canceled) => Err(backend_error(
+                self.operation,
+                Outcome::Unknown,
+                Arc::new(Failure::NoReply),
+            )),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+use kp_core::{CredentialHash, PoolId, Timestamp};
+use rusqlite::OptionalExtension;
+
+use crate::error::{Damage, Failure};
+use crate::statements::{Sql, Statements};
+
+/// A row of `keypackage_pools`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PoolRow {
+    pub(crate) key: i64,
+    /// How many records the pool has.
+    pub(crate) records: i64,
+    pub(crate) last_sequence: i64,
+    /// Of records that carry none of their own.
+    pub(crate) credential: CredentialHash,
+    /// No record is past its `not_after` before this moment. A lower bound: it may be too early, never too late.
+    pub(crate) sweep_at: i64,
+    /// No lease or window ends before this moment. A lower bound, too.
+    pub(crate) settle_at: Option<i64>,
+}
+
+impl PoolRow {
+    /// The row of a pool, if it holds anything.
+    pub(crate) fn find(statements: &mut Statements<'_>, pool: &PoolId) -> Result<Option<Self>, Failure> {
+        let found = statements
+            .one(Sql::Pool, [pool.as_bytes()], |row| {
+                let key = row.get(0)?;
+                let credential = row.get_ref(3)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok());
+                Ok((
+                    Self {
+                        key,
+                        records: row.get(1)?,
+                        last_sequence: row.get(2)?,
+                        credential: CredentialHash(credential.unwrap_or_default()),
+                        sweep_at: row.get(4)?,
+                        settle_at: row.get(5)?,
+                    },
+                    credential.is_some(),
+                ))
+            })
+            .optional()?;
+        match found {
+            None => Ok(None),
+            Some((row, true)) => Ok(Some(row)),
+            Some((row, false)) => Err(Damage {
+                key: row.key,
+                column: "credential of the pool",
+            }
+            .into()),
+        }
+    }
+
+    /// Stores what a step made of the row: a pool without records goes.
+    pub(crate) fn store(&self, statements: &mut Statements<'_>) -> Result<(), Failure> {
+        if self.records == 0 {
+            statements.execute(Sql::PoolDelete, [self.key])?;
+        } else {
+            let row = (
+                self.key,
+                self.records,
+                self.last_sequence,
+                self.sweep_at,
+                self.settle_at,
+            );
+            statements.execute(Sql::PoolUpdate, row)?;
+        }
+        Ok(())
+    }
+
+    /// Stores the row of a pool that comes to be, and gives it its key.
+    pub(crate) fn create(&mut self, statements: &mut Statements<'_>, pool: &PoolId) -> Result<(), Failure> {
+        let row = (
+            pool.as_bytes(),
+            self.records,
+            self.last_sequence,
+            self.credential.0,
+            self.sweep_at,
+            self.settle_at,
+        );
+        self.key = statements.one(Sql::PoolInsert, row, |row| row.get(0))?;
+        Ok(())
+    }
+
+    /// Whether nothing of the pool is past its `not_after`.
+    pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
+        now.get() < self.sweep_at
+    }
+
+    /// Whether a lease or window may have ended.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.settle_at.is_some_and(|settle_at| settle_at <= now.get())
+    }
+}

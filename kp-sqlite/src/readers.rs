@@ -1,0 +1,42 @@
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kp_core::Outcome;
+use rusqlite::Connection;
+
+use crate::call::{Call, Message};
+use crate::error::Failure;
+use crate::statements::{Sql, Statements};
+
+/// One of the threads that read: does what the queue, which it shares with the others, holds for it.
+pub(crate) fn run(connection: Connection, messages: Arc<Mutex<Receiver<Message>>>) {
+    let mut statements = Statements::new(&connection);
+    let done = loop {
+        // The lock is held while there is nothing to do: the others wait for it, and so for the next message.
+        let message = messages.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match message {
+            Ok(Message::Call(mut call)) => match read(&mut statements, call.as_mut()) {
+                Ok(()) => call.answer(),
+                Err(failure) => call.fail(Outcome::NotApplied, Arc::new(failure)),
+            },
+            Ok(Message::Stop(done)) => break Some(done),
+            Err(_) => break None,
+        }
+    };
+    drop(statements);
+    drop(connection);
+    // Whoever asks once the store is known to be closed is told so.
+    drop(messages);
+    if let Some(done) = done {
+        let _ = done.send(Ok(()));
+    }
+}
+
+/// One snapshot, begun after everything that was answered before (LIN-1).
+fn read(statements: &mut Statements<'_>, call: &mut dyn Call) -> Result<(), Failure> {
+    statements.execute(Sql::BeginRead, [])?;
+    let done = call.run(statements);
+    // Nothing was written: this only ends the snapshot.
+    statements.execute(Sql::Commit, [])?;
+    done
+}

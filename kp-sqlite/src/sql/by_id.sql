@@ -1,0 +1,6 @@
+-- RES-5: the record that an id is bound to.
+-- Parameters: 1 the pool's key, 2 the id. Result: none or one record.
+SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential, p.state, p.id, p.former_id,
+       p.reserver, p.ends_at, p.spent_at, p.spender, p.group_id
+FROM keypackage_pool_packages AS p INDEXED BY keypackage_pool_bound
+WHERE p.pool = ?1 AND p.id = ?2

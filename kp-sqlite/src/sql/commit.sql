@@ -1,0 +1,2 @@
+-- Ends a step: from here on, its answers may leave (ERR-5).
+COMMIT

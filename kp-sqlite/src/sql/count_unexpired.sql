@@ -1,0 +1,5 @@
+-- SAVE-6: the records that are not past their not_after.
+-- Parameters: 1 the pool's key, 2 now. Result: one row.
+SELECT count(*)
+FROM keypackage_pool_packages INDEXED BY keypackage_pool_expiry
+WHERE pool = ?1 AND not_after > ?2

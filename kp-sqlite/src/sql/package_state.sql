@@ -1,0 +1,5 @@
+-- Another state of a record, its binding unchanged: that index is not touched.
+-- Parameters: 1 its key, 2 state, 3 reserver, 4 ends_at, 5 spent_at, 6 spender, 7 group_id.
+UPDATE keypackage_pool_packages
+SET state = ?2, reserver = ?3, ends_at = ?4, spent_at = ?5, spender = ?6, group_id = ?7
+WHERE key = ?1

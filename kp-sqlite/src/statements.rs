@@ -1,0 +1,203 @@
+use std::fmt;
+
+use rusqlite::{Connection, Params, Row, Statement};
+
+/// Every statement there is: one file each, in `src/sql`.
+macro_rules! statements {
+    ($($name:ident = $file:literal,)*) => {
+        /// Names a statement.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Sql { $($name,)* }
+
+        impl Sql {
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The text of its file.
+            pub(crate) const fn text(self) -> &'static str {
+                match self { $(Self::$name => include_str!(concat!("sql/", $file, ".sql")),)* }
+            }
+        }
+    };
+}
+
+statements! {
+    Begin = "begin",
+    BeginRead = "begin_read",
+    Commit = "commit",
+    Rollback = "rollback",
+    Pool = "pool",
+    PoolInsert = "pool_insert",
+    PoolUpdate = "pool_update",
+    PoolDelete = "pool_delete",
+    PoolDeletePackages = "pool_delete_packages",
+    PoolDeleteBytes = "pool_delete_bytes",
+    PoolsAfter = "pools_after",
+    PoolsToSettle = "pools_to_settle",
+    PoolsToSweep = "pools_to_sweep",
+    SweepBytes = "sweep_bytes",
+    SweepPackages = "sweep_packages",
+    FirstExpiry = "first_expiry",
+    ByRef = "by_ref",
+    ById = "by_id",
+    Queue = "queue",
+    FreeUnexpired = "free_unexpired",
+    Slots = "slots",
+    Unspent = "unspent",
+    Ended = "ended",
+    NextEnd = "next_end",
+    CountHeld = "count_held",
+    CountHeldUnexpired = "count_held_unexpired",
+    CountUnexpired = "count_unexpired",
+    CountTakenBy = "count_taken_by",
+    LastKey = "last_key",
+    Bytes = "bytes",
+    PackageInsert = "package_insert",
+    PackageState = "package_state",
+    PackageBinding = "package_binding",
+    PackageDelete = "package_delete",
+    BytesInsert = "bytes_insert",
+    BytesDelete = "bytes_delete",
+    Records = "records",
+    Available = "available",
+}
+
+/// The statements of one connection, each prepared when it is first used, and kept.
+pub(crate) struct Statements<'c> {
+    connection: &'c Connection,
+    prepared: [Option<Statement<'c>>; Sql::ALL.len()],
+}
+
+impl fmt::Debug for Statements<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Statements").finish_non_exhaustive()
+    }
+}
+
+impl<'c> Statements<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        Self {
+            connection,
+            prepared: [const { None }; Sql::ALL.len()],
+        }
+    }
+
+    pub(crate) fn connection(&self) -> &'c Connection {
+        self.connection
+    }
+
+    /// The statement, ready to run.
+    pub(crate) fn get(&mut self, sql: Sql) -> rusqlite::Result<&mut Statement<'c>> {
+        Ok(match &mut self.prepared[sql as usize] {
+            Some(statement) => statement,
+            empty => empty.insert(self.connection.prepare(sql.text())?),
+        })
+    }
+
+    /// Runs it; says how many rows it changed.
+    pub(crate) fn execute(&mut self, sql: Sql, params: impl Params) -> rusqlite::Result<usize> {
+        self.get(sql)?.execute(params)
+    }
+
+    /// Runs it, for its only row.
+    pub(crate) fn one<T>(
+        &mut self,
+        sql: Sql,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.get(sql)?.query_row(params, read)
+    }
+
+    /// Runs it, for all its rows.
+    pub(crate) fn all<T>(
+        &mut self,
+        sql: Sql,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>> {
+        self.get(sql)?.query_map(params, read)?.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::migrations::migrate;
+
+    #[test]
+    fn every_file_is_a_statement() {
+        let named: BTreeSet<_> = Sql::ALL.iter().map(|sql| sql.text()).collect();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sql");
+        let mut unnamed = Vec::new();
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("-- "), "{path:?} says what it is for");
+            if !named.contains(text.as_str()) {
+                unnamed.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+            }
+        }
+        // The schema's own are used while a file is opened.
+        assert!(unnamed.iter().all(|name| name.starts_with("schema_")), "{unnamed:?}");
+    }
+
+    /// COST-1: nothing scans a table, and nothing sorts but what is bounded by one pool.
+    #[test]
+    fn no_statement_scans_a_table() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let mut searches = 0;
+        for sql in Sql::ALL {
+            if matches!(sql, Sql::Begin | Sql::BeginRead | Sql::Commit | Sql::Rollback) {
+                continue;
+            }
+            let mut explain = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text()))
+                .unwrap();
+            let nulls = vec![rusqlite::types::Null; explain.parameter_count()];
+            let plan: Vec<String> = explain
+                .query_map(rusqlite::params_from_iter(nulls), |row| row.get("detail"))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            assert!(!plan.iter().any(|step| step.contains("SCAN")), "{sql:?}: {plan:?}");
+            searches += plan.iter().filter(|step| step.contains("SEARCH")).count();
+        }
+        assert!(searches > 30, "the plans were read: {searches}");
+    }
+
+    /// COST-1: the queue, and what settling looks for, are ranges of an index, in its order.
+    #[test]
+    fn the_hot_statements_use_all_of_their_index() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        for (sql, range) in [
+            (Sql::Queue, "(pool=? AND state=? AND ends_at=?)"),
+            (Sql::Ended, "(pool=? AND state=? AND ends_at<?)"),
+            (Sql::FreeUnexpired, "(pool=? AND not_after>?)"),
+            (Sql::ById, "(pool=? AND id=?)"),
+            (Sql::ByRef, "(pool=? AND tag=?)"),
+        ] {
+            let plan: Vec<String> = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text()))
+                .unwrap()
+                .query_map(rusqlite::params_from_iter(vec![0; params(sql)]), |row| {
+                    row.get("detail")
+                })
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            assert!(plan[0].contains(range), "{sql:?}: {plan:?}");
+            assert!(
+                !plan.iter().any(|step| step.contains("TEMP B-TREE")),
+                "{sql:?}: {plan:?}"
+            );
+        }
+    }
+
+    fn params(sql: Sql) -> usize {
+        if sql == Sql::ByRef { 3 } else { 2 }
+    }
+}

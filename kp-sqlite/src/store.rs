@@ -1,0 +1,352 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kp_core::rules::{self, Answer, Limits, PoolRecords};
+use kp_core::{
+    BackendError, Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackageRef, KeyPackageStore, OnLapse, OpenError,
+    Package, PackageInfo, Page, PoolId, Receipt, Removal, Removed, ReservationToken, Reserved, Result, Save,
+    SaveOutcome, Status, Stored, Take, Timestamp, Usage,
+};
+
+use crate::builder::SqliteBuilder;
+use crate::call::{Queue, Reply};
+use crate::cursor;
+use crate::error::Failure;
+use crate::records::{Records, step};
+use crate::statements::Statements;
+use crate::walks::{self, PACKAGES_AT_ONCE, POOLS_AT_ONCE, Swept};
+
+/// KeyPackage pools in an SQLite file.
+///
+/// Cheap to clone: clones share the file's connections. Any number of stores, in any number of processes, may have the
+/// same file open. It needs no runtime: its threads are its own, and any executor will do.
+///
+/// Dropped, it finishes what it was asked and ends; [`close`](Self::close) waits for that.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Shared>);
+
+struct Shared {
+    path: PathBuf,
+    writer: Queue,
+    readers: Queue,
+    reader_count: u32,
+    limits: Limits,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.0.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    pub(crate) fn new(path: PathBuf, writer: Queue, readers: Queue, reader_count: u32, limits: Limits) -> Self {
+        Self(Arc::new(Shared {
+            path,
+            writer,
+            readers,
+            reader_count,
+            limits,
+        }))
+    }
+
+    /// Opens the pools of this file, which is made where there is none.
+    ///
+    /// The file may hold other tables too: those of this crate begin with `keypackage_pool`. Its journal becomes a
+    /// write-ahead log.
+    ///
+    /// # Errors
+    ///
+    /// The [`OpenError`] that fits. A file that is refused is left as it was.
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        Self::builder(path).open().await
+    }
+
+    /// Opens them otherwise than by default.
+    pub fn builder(path: impl Into<PathBuf>) -> SqliteBuilder {
+        SqliteBuilder::new(path.into())
+    }
+
+    /// Finishes what was asked before, moves the write-ahead log into the file, and ends the store's threads. Calls to
+    /// its clones fail from then on.
+    ///
+    /// # Errors
+    ///
+    /// When the log could not be moved or the file not closed. Nothing is lost: the next to open it finds the log.
+    pub async fn close(self) -> Result<(), BackendError> {
+        let readers: Vec<_> = (0..self.0.reader_count).map(|_| self.0.readers.stop()).collect();
+        for reader in readers {
+            // One that ended before has nothing left to close.
+            let _ = reader.wait().await;
+        }
+        self.0.writer.stop().wait().await
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        run: impl FnMut(&mut Statements<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Reply<T> {
+        self.0.writer.submit(operation, run)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        run: impl FnMut(&mut Statements<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, BackendError> {
+        self.0.readers.submit(operation, run).wait().await
+    }
+
+    /// A sweep, in steps of bounded size, until `limit` is used up or nothing is left: for as long as it has done
+    /// nothing, it goes on, since 0 says that nothing is left.
+    async fn sweep(
+        &self,
+        operation: &'static str,
+        now: Timestamp,
+        limit: u32,
+        at_once: u32,
+        step: fn(&mut Statements<'_>, Timestamp, u32) -> Result<Swept, Failure>,
+        cost: fn(&Swept) -> u32,
+    ) -> Result<u64> {
+        let mut left = limit.max(1);
+        let mut done = 0;
+        while left > 0 {
+            let part = left.min(at_once);
+            let swept = self
+                .write(operation, move |statements| step(statements, now, part))
+                .wait()
+                .await?;
+            if swept.pools == 0 {
+                break;
+            }
+            done += swept.done;
+            left = left.saturating_sub(cost(&swept));
+        }
+        Ok(done)
+    }
+}
+
+/// Each item's own answer, in order (ERR-3).
+async fn answers<T>(replies: Vec<Reply<Answer<T>>>) -> Vec<Result<T>> {
+    let mut answers = Vec::with_capacity(replies.len());
+    for reply in replies {
+        answers.push(match reply.wait().await {
+            Ok(answer) => answer.map_err(Error::Rejected),
+            Err(failure) => Err(failure.into()),
+        });
+    }
+    answers
+}
+
+/// Every item of a batch is a call of its own, and calls that wait together share a commit: so a batch costs one commit,
+/// and no item suffers from another.
+#[async_trait]
+impl KeyPackageStore for SqliteStore {
+    async fn save_key_packages(&self, save: &Save, now: Timestamp) -> Result<Vec<SaveOutcome>> {
+        let (save, limits) = (save.clone(), self.0.limits);
+        let saved = self.write("save_key_packages", move |statements| {
+            step(statements, &save.pool, |pool| rules::save(pool, &save, limits, now))
+        });
+        Ok(saved.wait().await?)
+    }
+
+    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
+        let reserve = |take: &Take| {
+            let take = take.clone();
+            self.write("reserve_key_packages", move |statements| {
+                step(statements, &take.pool, |pool| rules::reserve(pool, &take, lapse, now))
+            })
+        };
+        answers(takes.iter().map(reserve).collect()).await
+    }
+
+    async fn claim_key_packages(
+        &self,
+        takes: &[Take],
+        group: Option<&GroupId>,
+        now: Timestamp,
+    ) -> Vec<Result<Package>> {
+        let claim = |take: &Take| {
+            let (take, group) = (take.clone(), group.cloned());
+            self.write("claim_key_packages", move |statements| {
+                step(statements, &take.pool, |pool| {
+                    rules::claim(pool, &take, group.as_ref(), now)
+                })
+            })
+        };
+        answers(takes.iter().map(claim).collect()).await
+    }
+
+    async fn spend_key_packages(
+        &self,
+        tokens: &[ReservationToken],
+        usage: &Usage,
+        now: Timestamp,
+    ) -> Vec<Result<Receipt>> {
+        let spend = |token: &ReservationToken| {
+            let (token, usage) = (token.clone(), usage.clone());
+            self.write("spend_key_packages", move |statements| {
+                step(statements, &token.pool, |pool| rules::spend(pool, &token, &usage, now))
+            })
+        };
+        answers(tokens.iter().map(spend).collect()).await
+    }
+
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+        let release = |token: &ReservationToken| {
+            let token = token.clone();
+            self.write("release_key_packages", move |statements| {
+                step(statements, &token.pool, |pool| rules::release(pool, &token, now))
+            })
+        };
+        answers(tokens.iter().map(release).collect()).await
+    }
+
+    async fn get_key_package(
+        &self,
+        pool: &PoolId,
+        key_package_ref: &KeyPackageRef,
+        now: Timestamp,
+    ) -> Result<Option<Stored>> {
+        let (pool, key_package_ref) = (pool.clone(), key_package_ref.clone());
+        let get = self.read("get_key_package", move |statements| {
+            let mut records = Records::of(statements, &pool)?;
+            let Some(record) = records.by_ref(&key_package_ref)? else {
+                return Ok(None);
+            };
+            let bytes = record.keeps_bytes().then(|| records.bytes(&record)).transpose()?;
+            Ok(Some(record.into_stored(bytes, now)))
+        });
+        Ok(get.await?)
+    }
+
+    async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
+        let (pool, refs) = (pool.clone(), refs.to_vec());
+        let get = self.read("get_statuses", move |statements| {
+            let mut records = Records::of(statements, &pool)?;
+            let status = |key_package_ref| {
+                let found = records.by_ref(key_package_ref)?;
+                Ok(found.map(|record| record.settled(now).status(now)))
+            };
+            refs.iter().map(status).collect()
+        });
+        Ok(get.await?)
+    }
+
+    async fn list_available(
+        &self,
+        pool: &PoolId,
+        after: Option<&Cursor>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Page<PackageInfo>> {
+        let (pool, after, limit) = (pool.clone(), cursor::sequence(after)?, limit.max(1));
+        let list = self.read("list_available", move |statements| {
+            let (records, next) = Records::of(statements, &pool)?.available(after, limit, now)?;
+            let next = next.map(cursor::after_sequence);
+            let items = records.into_iter().map(|record| record.info).collect();
+            Ok(Page { items, next })
+        });
+        Ok(list.await?)
+    }
+
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
+        let pool = pool.clone();
+        let count = self.read("count_by_status", move |statements| {
+            let mut counts = BTreeMap::<_, Counts>::new();
+            for record in Records::of(statements, &pool)?.all()? {
+                let record = record.settled(now);
+                counts
+                    .entry(record.info.ciphersuite)
+                    .or_default()
+                    .add(record.status(now));
+            }
+            Ok(counts)
+        });
+        Ok(count.await?)
+    }
+
+    async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
+        let after = cursor::pool(after)?;
+        let list = self.read("list_pools", move |statements| {
+            let (items, next) = walks::page_of_pools(statements, &after, limit)?;
+            Ok(Page { items, next })
+        });
+        Ok(list.await?)
+    }
+
+    async fn remove_key_packages(
+        &self,
+        pool: &PoolId,
+        what: &Removal,
+        now: Timestamp,
+    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
+        // TIME-2: an empty batch is no call.
+        if *what == Removal::Refs(Vec::new()) {
+            return Ok(Vec::new());
+        }
+        let (pool, what) = (pool.clone(), what.clone());
+        let removed = self.write("remove_key_packages", move |statements| {
+            step(statements, &pool, |records| rules::remove(records, &what, now))
+        });
+        Ok(removed.wait().await?)
+    }
+
+    async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
+        let pool = pool.clone();
+        let deleted = self.write("delete_pool", move |statements| {
+            step(statements, &pool, |records| records.clear())
+        });
+        Ok(deleted.wait().await?)
+    }
+
+    async fn retire_unspent(
+        &self,
+        saved_before: Timestamp,
+        now: Timestamp,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<(u64, Option<Cursor>)> {
+        let mut after = after.cloned();
+        let mut left = limit.max(1);
+        let mut total = 0;
+        loop {
+            let (from, part) = (cursor::pool(after.as_ref())?, left.min(POOLS_AT_ONCE));
+            let step = self.write("retire_unspent", move |statements| {
+                walks::retire_from(statements, saved_before, now, &from, part)
+            });
+            let (retired, walked, next) = step.wait().await?;
+            total += retired;
+            left = left.saturating_sub(walked);
+            if next.is_none() || left == 0 {
+                return Ok((total, next));
+            }
+            after = next;
+        }
+    }
+
+    async fn cleanup_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let cost = |swept: &Swept| u32::try_from(swept.done).unwrap_or(u32::MAX);
+        self.sweep("cleanup_expired", now, limit, PACKAGES_AT_ONCE, walks::sweep, cost)
+            .await
+    }
+
+    async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let cost = |swept: &Swept| swept.busy;
+        self.sweep(
+            "release_expired_reservations",
+            now,
+            limit,
+            POOLS_AT_ONCE,
+            walks::release,
+            cost,
+        )
+        .await
+    }
+}
