@@ -10,6 +10,8 @@
 //!
 //! So it is for tests, for examples, and for servers whose clients upload afresh after a restart.
 //!
+//! [`MemoryMetadata`] is the same for a client's record of its own packages.
+//!
 //! Pools are locked apart from each other, and no call waits for anything but the lock of its pool. Reserving, claiming,
 //! spending and releasing take O(log n), also in a pool that is full of expired packages which nobody swept.
 

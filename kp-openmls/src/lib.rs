@@ -4,6 +4,8 @@
 //! reads an uploaded KeyPackage, verifies it with OpenMLS, and says what a store needs to know of it. It needs the
 //! cryptography only, no storage and no keys. [`credential_hash`] is how both sides name a credential.
 //!
+//! [`OpenMlsVault`] is the [`KeyVault`](kp_core::KeyVault) of a client: its private keys, in OpenMLS's own storage.
+//!
 //! ```
 //! use kp_core::{Admission, Refusal, Timestamp, Uploader};
 //! use kp_openmls::OpenMlsAdmission;
@@ -18,6 +20,8 @@
 mod admission;
 mod credential;
 mod unverified;
+mod vault;
 
 pub use admission::OpenMlsAdmission;
 pub use credential::credential_hash;
+pub use vault::{FreshPackage, Identity, LockedProvider, OpenMlsVault, ProviderAccess, VaultError};

@@ -1,4 +1,6 @@
-//! The KeyPackage directory of a delivery service.
+//! The two services of a KeyPackage pool: the directory of a delivery service, and the pool of a client.
+//!
+//! # The server
 //!
 //! [`KeyPackageDirectory`] is what the server's handlers call, over any [`KeyPackageStore`](kp_core::KeyPackageStore) and
 //! any [`Admission`](kp_core::Admission). It adds what a store leaves open: a clock, leases and windows, caps and limits,
@@ -27,9 +29,40 @@
 //! }
 //! ```
 //!
+//! # The client
+//!
+//! [`KeyPackagePool`] keeps a client's KeyPackages on the server and their keys safe, over any
+//! [`KeyVault`](kp_core::KeyVault), any [`PoolMetadataStore`](kp_core::PoolMetadataStore) and any
+//! [`KeyPackageTransport`]. Two calls are all that a messenger needs.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use kp_core::{Ciphersuite, KeyPackageRef, KeyVault, PoolMetadataStore};
+//! use kp_service::{KeyPackagePool, KeyPackageTransport, SuitePlan};
+//!
+//! async fn run<V: KeyVault>(
+//!     vault: V,
+//!     metadata: Arc<dyn PoolMetadataStore>,
+//!     server: Arc<dyn KeyPackageTransport>,
+//!     named_in_the_welcome: &[KeyPackageRef],
+//!     join: impl FnOnce() -> Result<(), std::io::Error> + Send,
+//! ) -> Result<(), Box<dyn std::error::Error>> {
+//!     let plan = SuitePlan::pool(Ciphersuite(0x0001));
+//!     let pool = KeyPackagePool::builder(vault, metadata, server).suite(plan).build()?;
+//!
+//!     // At the start, now and then, and after each Welcome.
+//!     let report = pool.refresh().await?;
+//!     println!("{} uploaded, due again at {:?}", report.uploaded, report.next_at);
+//!
+//!     // A Welcome came. Whatever becomes of it, no key is lost.
+//!     pool.join(named_in_the_welcome, join).await??;
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # Time
 //!
-//! A directory reads its [`Clock`] once a call and passes the moment on. [`SystemClock`] is the only place that reads the
+//! A service reads its [`Clock`] once a call and passes the moment on. [`SystemClock`] is the only place that reads the
 //! system's; with a [`ManualClock`], what lapses and expires is tested without sleeping.
 //!
 //! # Instruments
@@ -59,6 +92,7 @@ mod builder;
 mod clock;
 mod directory;
 mod observe;
+mod pool;
 mod status;
 mod sweeper;
 mod upload;
@@ -67,6 +101,10 @@ pub use ask::Ask;
 pub use builder::{ConfigError, DirectoryBuilder};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use directory::KeyPackageDirectory;
+pub use pool::{
+    KeyPackagePool, KeyPackageTransport, PoolBuilder, PoolConfigError, PoolError, RefreshEvery, RefreshReport,
+    Refresher, Sizes, SuitePlan, TransportError,
+};
 pub use status::{Health, PoolStatus, SuiteStatus, SyncReport};
 pub use sweeper::{Sweeper, Swept};
 pub use upload::{Upload, UploadError, Verdict};

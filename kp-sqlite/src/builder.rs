@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use crate::SqliteStore;
 use crate::call::Queue;
 use crate::connection::Connector;
+use crate::migrations::POOLS;
 use crate::{readers, writer};
 
 /// What an answer is worth: which accident it survives.
@@ -38,11 +39,7 @@ pub struct SqliteBuilder {
 impl SqliteBuilder {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self {
-            connector: Connector {
-                path,
-                survives: Survives::default(),
-                wait: Duration::from_secs(5),
-            },
+            connector: Connector::new(path, &POOLS),
             readers: 2,
             limits: Limits::default(),
             #[cfg(test)]
@@ -129,7 +126,7 @@ impl SqliteBuilder {
 }
 
 /// Starts a thread that opens its connection and, when it could, says so and serves.
-async fn start(
+pub(crate) async fn start(
     name: &str,
     open: impl FnOnce() -> Result<Connection, OpenError> + Send + 'static,
     serve: impl FnOnce(Connection) + Send + 'static,

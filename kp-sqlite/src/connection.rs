@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use crate::builder::Survives;
 use crate::error::Failure;
-use crate::migrations::{migrate, schema};
+use crate::migrations::Tables;
 use crate::patience::patiently;
 
 /// What every connection of a store is made of.
@@ -15,9 +15,20 @@ pub(crate) struct Connector {
     pub(crate) path: PathBuf,
     pub(crate) survives: Survives,
     pub(crate) wait: Duration,
+    /// What the file is opened for.
+    pub(crate) tables: &'static Tables,
 }
 
 impl Connector {
+    pub(crate) fn new(path: PathBuf, tables: &'static Tables) -> Self {
+        Self {
+            path,
+            survives: Survives::default(),
+            wait: Duration::from_secs(5),
+            tables,
+        }
+    }
+
     /// The connection that writes. Looks first, and changes a file only when it is one that this release may change.
     pub(crate) fn writer(&self) -> Result<Connection, OpenError> {
         if self.path.is_dir() {
@@ -26,7 +37,7 @@ impl Connector {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&self.path, flags).map_err(refused)?;
         connection.busy_timeout(self.wait).map_err(refused)?;
-        schema(&connection)?;
+        self.tables.schema(&connection)?;
         // SQLite opens what it may not write to for reading, and says nothing.
         if connection.is_readonly(MAIN_DB).map_err(refused)? {
             return Err(OpenError::Unreachable("the file is read-only".into()));
@@ -35,7 +46,7 @@ impl Connector {
         self.synchronous(&connection)?;
         // A page cache of 16 MiB: the indexes of some 200,000 packages.
         connection.pragma_update(None, "cache_size", -16_384).map_err(refused)?;
-        migrate(&mut connection)?;
+        self.tables.migrate(&mut connection)?;
         // From here on the writer waits by itself: see `patiently`.
         connection.busy_timeout(Duration::ZERO).map_err(refused)?;
         Ok(connection)

@@ -113,6 +113,7 @@ fn no_answer_leaves_before_the_commit() {
         path,
         survives: crate::Survives::PowerCut,
         wait: std::time::Duration::ZERO,
+        tables: &crate::migrations::POOLS,
     }
     .writer()
     .unwrap();

@@ -36,6 +36,10 @@
 //! # }
 //! ```
 //!
+//! [`SqliteMetadata`] is a client's [`PoolMetadataStore`](kp_core::PoolMetadataStore), for a file that may be the one of
+//! the MLS library's own storage. [`import_client_table`] and [`SqliteStore::import_server_table`] bring over the tables
+//! of this project's origin.
+//!
 //! # How it works
 //!
 //! One thread writes. It takes all calls that wait into one transaction, runs the [rules](kp_core::rules) over its rows,
@@ -48,12 +52,18 @@
 
 mod builder;
 mod call;
+mod cells;
 mod connection;
+#[cfg(test)]
+mod cost;
 mod cursor;
 mod error;
 #[cfg(test)]
 mod faults;
+mod metadata;
+mod metadata_rows;
 mod migrations;
+mod origin;
 mod patience;
 mod pool_row;
 mod readers;
@@ -65,4 +75,6 @@ mod walks;
 mod writer;
 
 pub use builder::{SqliteBuilder, Survives};
+pub use metadata::SqliteMetadata;
+pub use origin::{BadRow, ImportError, Imported, RowError, import_client_table};
 pub use store::SqliteStore;

@@ -6,9 +6,9 @@ use kp_core::{
     ReservationId, Timestamp,
 };
 use rusqlite::Row;
-use rusqlite::types::{FromSql, ValueRef};
 
-use crate::error::{Damage, Failure};
+use crate::cells::Cells;
+use crate::error::Failure;
 
 /// `keypackage_pool_packages.state`.
 mod state {
@@ -91,9 +91,9 @@ fn code(record: &Record) -> i64 {
     }
 }
 
-/// Which columns of a row a record is read from: all statements that read records name the same, in this order.
+/// Which columns of a row a record is read from, after its key: all statements that read records name the same, in this
+/// order.
 mod column {
-    pub(super) const KEY: usize = 0;
     pub(super) const REF: usize = 1;
     pub(super) const SUITE: usize = 2;
     pub(super) const NOT_BEFORE: usize = 3;
@@ -113,10 +113,7 @@ mod column {
 
 /// The record of a row; `credential` is its pool's.
 pub(crate) fn record(row: &Row<'_>, credential: CredentialHash) -> Result<Record, Failure> {
-    let cells = Cells {
-        row,
-        key: row.get(column::KEY)?,
-    };
+    let cells = Cells::of(row)?;
     let code: i64 = cells.get(column::STATE, "state")?;
     let lifetime = Lifetime::new(
         cells.time(column::NOT_BEFORE, "not_before")?,
@@ -148,64 +145,13 @@ pub(crate) fn record(row: &Row<'_>, credential: CredentialHash) -> Result<Record
 
 /// The bytes that a statement joined to a record.
 pub(crate) fn joined_bytes(row: &Row<'_>) -> Result<PackageBytes, Failure> {
-    let cells = Cells {
-        row,
-        key: row.get(column::KEY)?,
-    };
+    let cells = Cells::of(row)?;
     cells.made(column::BYTES, "bytes", |bytes: &[u8]| {
         PackageBytes::try_from(bytes).ok()
     })
 }
 
-/// A row under the eye of a reader that trusts nothing.
-struct Cells<'a, 'r> {
-    row: &'a Row<'r>,
-    key: i64,
-}
-
 impl Cells<'_, '_> {
-    fn damage(&self, column: &'static str) -> Failure {
-        Damage { key: self.key, column }.into()
-    }
-
-    fn get<T: FromSql>(&self, index: usize, name: &'static str) -> Result<T, Failure> {
-        self.row.get(index).map_err(|_| self.damage(name))
-    }
-
-    fn value(&self, index: usize) -> Result<ValueRef<'_>, Failure> {
-        Ok(self.row.get_ref(index)?)
-    }
-
-    /// A value, and what is made of it.
-    fn made<'v, V: Cell<'v>, T>(
-        &'v self,
-        index: usize,
-        name: &'static str,
-        make: impl FnOnce(V) -> Option<T>,
-    ) -> Result<T, Failure> {
-        V::of(self.value(index)?)
-            .and_then(make)
-            .ok_or_else(|| self.damage(name))
-    }
-
-    /// Bytes that may be absent, and what is made of them.
-    fn optional<T>(
-        &self,
-        index: usize,
-        name: &'static str,
-        make: impl FnOnce(&[u8]) -> Option<T>,
-    ) -> Result<Option<T>, Failure> {
-        match self.value(index)? {
-            ValueRef::Null => Ok(None),
-            ValueRef::Blob(bytes) => make(bytes).map(Some).ok_or_else(|| self.damage(name)),
-            _ => Err(self.damage(name)),
-        }
-    }
-
-    fn time(&self, index: usize, name: &'static str) -> Result<Timestamp, Failure> {
-        self.made(index, name, Timestamp::new)
-    }
-
     fn id(&self, index: usize, name: &'static str) -> Result<Option<ReservationId>, Failure> {
         self.optional(index, name, |bytes| {
             bytes.try_into().ok().map(ReservationId::from_bytes)
@@ -272,23 +218,6 @@ impl Cells<'_, '_> {
             by: self.party(column::SPENDER, "spender")?,
             window,
         }))
-    }
-}
-
-/// A value that a cell must hold.
-trait Cell<'v>: Sized {
-    fn of(value: ValueRef<'v>) -> Option<Self>;
-}
-
-impl<'v> Cell<'v> for i64 {
-    fn of(value: ValueRef<'v>) -> Option<Self> {
-        value.as_i64().ok()
-    }
-}
-
-impl<'v> Cell<'v> for &'v [u8] {
-    fn of(value: ValueRef<'v>) -> Option<Self> {
-        value.as_blob().ok()
     }
 }
 

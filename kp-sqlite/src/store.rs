@@ -87,7 +87,11 @@ impl SqliteStore {
         self.0.writer.stop().wait().await
     }
 
-    fn write<T: Send + 'static>(
+    pub(crate) fn limits(&self) -> Limits {
+        self.0.limits
+    }
+
+    pub(crate) fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
         run: impl FnMut(&mut Statements<'_>) -> Result<T, Failure> + Send + 'static,

@@ -55,7 +55,7 @@ fn pair_trial(pair: table::Pair, factory: &Backend) -> Trial {
 
 fn size_trial(factory: &Backend) -> Trial {
     let factory = Arc::clone(factory);
-    Trial::ignorable_test("META-4 a_row_takes_150_bytes_at_most", move || {
+    Trial::ignorable_test("META-4 a_row_takes_about_150_bytes_at_most", move || {
         let body = |context| -> BoxFuture<'static, _> { Box::pin(async move { size::bytes_a_row(&context).await }) };
         let Some(bytes) = in_a_space(&factory, body)? else {
             return Ok(Completion::ignored_with(format!(

@@ -1,2 +1,7 @@
--- The migrations applied to this file: of these tables only, whatever else it holds.
-CREATE TABLE IF NOT EXISTS keypackage_pool_schema (version INTEGER PRIMARY KEY) STRICT
+-- The migrations applied to this file, by whose tables they are (a server's pools, a client's metadata): whatever else it
+-- holds has others.
+CREATE TABLE IF NOT EXISTS keypackage_pool_schema (
+    tables TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (tables, version)
+) STRICT, WITHOUT ROWID

@@ -1,0 +1,40 @@
+-- claim_key_packages: hands packages of one pool out for good.
+-- Rules: TIME-2, CLAIM-1, RES-2 to RES-10, SPEND-4, LAST-2, LAST-4
+--
+-- KEYS    as in pool.lua
+-- ARGV    3 group or ''
+--         4 the requests, as in take.lua
+-- Reply   for each: ok, facts, package
+
+local group = ARGV[3]
+
+settle()
+return finish(each_take(4, function(take)
+    local bound, r = binding(take)
+    local chosen, code, stale
+    if bound == 'no' then
+        return no(r)
+    elseif bound == 'used' then
+        -- CLAIM-1: the same claim, in its window, gets the same package.
+        if r.window == REPLAYABLE and r.by == take.by and r.group == group then
+            return {'ok', facts(r), r.bytes}
+        end
+        return no('already_spent')
+    elseif bound == 'live' then
+        chosen = r -- CLAIM-1: a lease is spent by its id
+    else
+        stale = r
+        chosen, code = choose(take)
+        if not chosen then
+            return no(code)
+        elseif chosen.state == 'S' then
+            return {'ok', facts(chosen), chosen.bytes} -- RES-6
+        end
+    end
+    unbind(stale)
+    put(chosen, become(chosen, 'U', {
+        at = NOW, id = take.id, group = group, by = take.by, bound = true, window = REPLAYABLE,
+        expires_at = expires_at(chosen, take), reserver = take.by,
+    }))
+    return {'ok', facts(chosen), chosen.bytes}
+end))

@@ -1,0 +1,26 @@
+-- get_key_package, get_statuses: what became of these refs.
+-- Rules: READ-1, READ-4, TIME-2
+--
+-- KEYS    as in pool.lua
+-- ARGV    3 whole, or status: whether facts and package are asked for
+--         4 the refs
+-- Reply   for each nil, or: ok, status; if whole also: facts, package or nil
+
+local function get(ref)
+    local r = load(ref)
+    if not r then
+        return false
+    end
+    r = settled(r)
+    if ARGV[3] == 'status' then
+        return {'ok', {status(r)}}
+    end
+    -- READ-4: the bytes only while it is unspent.
+    return {'ok', {status(r)}, facts(r), (is_queued(r) or r.state == 'R') and r.bytes}
+end
+
+local replies = {}
+for at = 4, #ARGV do
+    replies[#replies + 1] = answer(get, ARGV[at])
+end
+return replies

@@ -1,0 +1,36 @@
+-- release_key_packages: gives reservations of one pool back.
+-- Rules: TIME-2, REL-1 to REL-3
+--
+-- KEYS    as in pool.lua
+-- ARGV    3 for each token: ref, id
+-- Reply   for each: ok
+
+-- REL-2, in its order.
+local function release(ref, id)
+    local r = load(ref)
+    if not r then
+        return no('not_found')
+    elseif is_over(r) then
+        return no('expired')
+    elseif r.state == 'U' then
+        return no('already_spent')
+    elseif r.state ~= 'R' or r.id ~= id then
+        return no('no_live_reservation')
+    end
+    -- REL-1: back to its place, also under retire; a recalled one is spent.
+    if r.recalled == WITHDRAWN then
+        put(r, become(r, 'W', {at = NOW}))
+    elseif r.recalled == RETIRED then
+        put(r, become(r, 'T', {at = NOW}))
+    else
+        put(r, become(r, 'F', {}))
+    end
+    return {'ok'}
+end
+
+settle()
+local replies = {}
+for at = 3, #ARGV, 2 do
+    replies[#replies + 1] = answer(release, ARGV[at], ARGV[at + 1])
+end
+return finish(replies)

@@ -1,0 +1,50 @@
+-- remove_key_packages: the owner withdraws packages of one pool.
+-- Rules: TIME-2, DEL-3
+--
+-- KEYS    as in pool.lua
+-- ARGV    3 what: refs or all
+--         4 the refs
+-- Reply   for each: ok, ref, what became of it
+
+if not can_read(4, 1) then
+    return {{'unreadable'}}
+end
+
+settle()
+local replies = {}
+local function withdraw(r)
+    take_back(r, WITHDRAWN)
+    replies[#replies + 1] = {'ok', r.ref, 'withdrawn'}
+end
+
+if ARGV[3] == 'all' then
+    -- In the pool's order, then last resort by ciphersuite.
+    local last = {}
+    for _, slot in ipairs(slots()) do
+        if not is_over(slot) then
+            last[#last + 1] = slot
+        end
+    end
+    table.sort(last, function(a, b) return a.suite < b.suite end)
+    for _, r in ipairs(unspent()) do
+        withdraw(r)
+    end
+    for _, r in ipairs(last) do
+        withdraw(r)
+    end
+    return finish(replies)
+end
+
+for at = 4, #ARGV do
+    local r = load(ARGV[at])
+    if not r or is_over(r) then
+        replies[#replies + 1] = {'ok', ARGV[at], 'not_found'}
+    elseif r.state == 'U' or r.state == 'T' or r.state == 'P' then
+        replies[#replies + 1] = {'ok', r.ref, 'already_spent'}
+    elseif r.state == 'W' then
+        replies[#replies + 1] = {'ok', r.ref, 'withdrawn'}
+    else
+        withdraw(r)
+    end
+end
+return finish(replies)

@@ -1,0 +1,31 @@
+-- reserve_key_packages: leases packages of one pool.
+-- Rules: TIME-2, RES-1 to RES-10, LAST-2, LAST-4
+--
+-- KEYS    as in pool.lua
+-- ARGV    3 at lapse: return or retire
+--         4 the requests, as in take.lua
+-- Reply   for each: ok, facts, package, expires_at (nil for a last resort)
+
+settle()
+return finish(each_take(4, function(take)
+    local bound, r = binding(take)
+    if bound == 'no' then
+        return no(r)
+    elseif bound == 'used' then
+        return no('already_spent') -- RES-5
+    elseif bound == 'live' then
+        return {'ok', facts(r), r.bytes, r.expires_at} -- RES-5: the same again
+    end
+    local chosen, code = choose(take)
+    if not chosen then
+        return no(code)
+    elseif chosen.state == 'S' then
+        return {'ok', facts(chosen), chosen.bytes, false} -- RES-6: no lease
+    end
+    unbind(r)
+    local leased = become(chosen, 'R', {
+        id = take.id, by = take.by, expires_at = expires_at(chosen, take), retire = ARGV[3] == 'retire', recalled = 0,
+    })
+    put(chosen, leased)
+    return {'ok', facts(leased), leased.bytes, leased.expires_at}
+end))

@@ -1,0 +1,24 @@
+-- retire_unspent, for one pool: what a restored backup may have lost track of.
+-- Rules: TIME-2, DEL-2
+--
+-- KEYS    as in pool.lua
+-- ARGV    3 saved_before
+-- Reply   how many were retired, newly recalled or newly marked
+
+local saved_before = tonumber(ARGV[3])
+
+settle()
+local count = 0
+for _, r in ipairs(unspent()) do
+    if r.saved_at < saved_before and (r.state == 'F' or r.recalled == 0) then
+        take_back(r, RETIRED)
+        count = count + 1
+    end
+end
+for _, slot in ipairs(slots()) do
+    if slot.saved_at < saved_before and not is_over(slot) and not slot.used then
+        put(slot, become(slot, 'S', {used = true}))
+        count = count + 1
+    end
+end
+return finish(count)

@@ -1,0 +1,159 @@
+-- save_key_packages: stores packages of one client.
+-- Rules: TIME-2, SAVE-1 to SAVE-8, LAST-1 to LAST-4
+--
+-- KEYS    as in pool.lua
+-- ARGV    3 mode: append or replace
+--         4 cap for each ciphersuite
+--         5 max_records
+--         6 the most last-resort slots
+--         7 for each package: ref, ciphersuite, not_before, not_after, last resort (0 or 1), credential, package
+-- Reply   for each: ok, the name of its outcome
+
+local replace = ARGV[3] == 'replace'
+local cap, max_records, max_slots = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+
+local items, in_batch = {}, {}
+for at = 7, #ARGV, 7 do
+    items[#items + 1] = {
+        ref = ARGV[at], suite = tonumber(ARGV[at + 1]), not_before = tonumber(ARGV[at + 2]),
+        not_after = tonumber(ARGV[at + 3]), last = ARGV[at + 4] == '1', credential = ARGV[at + 5],
+        bytes = ARGV[at + 6],
+    }
+    in_batch[ARGV[at]] = true
+end
+
+-- Whether a ciphersuite holds as many as it may (SAVE-6); under replace, the others count as if they were gone (SAVE-8).
+-- Only counted once it can matter.
+local held = {}
+local function is_suite_full(suite)
+    if not held[suite] then
+        if redis.call('ZCARD', QUEUE) + redis.call('ZCARD', ENDS) < cap then
+            return false
+        end
+        held[suite] = 0
+        for _, r in ipairs(unspent()) do
+            local counts = r.state == 'F' or r.recalled == 0
+            if r.suite == suite and counts and (not replace or in_batch[r.ref]) then
+                held[suite] = held[suite] + 1
+            end
+        end
+    end
+    return held[suite] >= cap
+end
+
+-- How many records of any kind are not past their not_after (SAVE-6); only counted once it can matter.
+local records, remembered = redis.call('HLEN', RECORDS), nil
+local function is_memory_full()
+    if records < max_records then
+        return false
+    end
+    if not remembered then
+        remembered = 0
+        each_record(function(r)
+            if r and not is_over(r) then
+                remembered = remembered + 1
+            end
+        end)
+    end
+    return remembered >= max_records
+end
+
+-- SAVE-6
+local function is_full(item)
+    if is_memory_full() then
+        return true
+    elseif item.last then
+        local others = 0
+        for _, slot in ipairs(slots()) do
+            if not is_over(slot) and slot.suite ~= item.suite then
+                others = others + 1
+            end
+        end
+        return others >= max_slots
+    end
+    return is_suite_full(item.suite)
+end
+
+-- SAVE-3, SAVE-5, SAVE-2, in this order.
+local function again(r, item)
+    if not (is_queued(r) or (r.state == 'R' and r.recalled == 0)) then
+        return 'already_spent'
+    elseif r.suite == item.suite and r.not_before == item.not_before and r.not_after == item.not_after
+        and r.last == item.last and r.credential == item.credential and r.bytes == item.bytes then
+        return 'already_stored' -- LAST-4: a slot stays as used as it is
+    end
+    return 'ref_conflict' -- LAST-3 too: the role is a fact
+end
+
+local accepted, any_accepted, earliest = {}, false, nil
+local function accept(suite)
+    accepted[suite], any_accepted = true, true
+end
+
+local function insert(item)
+    item.saved_at, item.sequence = NOW, redis.call('HINCRBY', RECORDS, '', 1)
+    if item.last then
+        -- LAST-1: the old one is remembered, also when it is past its not_after.
+        for _, slot in ipairs(slots()) do
+            if slot.suite == item.suite then
+                put(slot, become(slot, 'P', {at = NOW}))
+            end
+        end
+        put(nil, become(item, 'S', {used = false}))
+    else
+        accept(item.suite)
+        held[item.suite] = held[item.suite] and held[item.suite] + 1
+        put(nil, become(item, 'F', {}))
+    end
+    records = records + 1
+    remembered = remembered and remembered + 1
+    earliest = math.min(earliest or item.not_after, item.not_after)
+end
+
+-- SAVE-7: the first outcome that applies.
+local function judge(item)
+    if is_over(item) then
+        return 'expired' -- SAVE-4
+    end
+    local known = load(item.ref)
+    if known and not is_over(known) then
+        local outcome = again(known, item)
+        if outcome == 'already_stored' and not item.last then
+            accept(item.suite)
+        end
+        return outcome
+    elseif item.last and NOW < item.not_before then
+        return 'not_yet_valid' -- LAST-2
+    elseif is_full(item) then
+        return 'pool_full'
+    end
+    if known then
+        forget(known) -- SAVE-7: the same ref starts anew
+    end
+    insert(item)
+    return 'saved'
+end
+
+-- SAVE-1: a damaged record among them is met before anything is stored.
+if not can_read(7, 7) then
+    return {{'unreadable'}}
+end
+
+settle()
+local outcomes = {}
+for index, item in ipairs(items) do
+    outcomes[index] = {'ok', judge(item)}
+end
+-- SAVE-8
+if replace and any_accepted then
+    for _, r in ipairs(unspent()) do
+        if accepted[r.suite] and not in_batch[r.ref] then
+            take_back(r, WITHDRAWN)
+        end
+    end
+end
+if earliest then
+    redis.call('ZADD', POOLS, 0, POOL)
+    redis.call('ZADD', EXPIRY, 'LT', text(earliest), POOL)
+end
+return finish(outcomes)

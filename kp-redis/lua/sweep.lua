@@ -1,0 +1,26 @@
+-- cleanup_expired, for one pool: forgets what is past its not_after. Settles nothing (TIME-2).
+-- Rules: SWEEP-1, SWEEP-3
+--
+-- KEYS    as in pool.lua
+-- ARGV    3 the most to forget
+-- Reply   how many were forgotten
+
+local limit = tonumber(ARGV[3])
+local count, kept, earliest = 0, 0, nil
+each_record(function(r)
+    if r and is_over(r) and count < limit then
+        forget(r)
+        count = count + 1
+    else
+        kept = kept + 1
+        earliest = r and math.min(earliest or r.not_after, r.not_after) or earliest
+    end
+end)
+if kept == 0 then
+    redis.call('DEL', RECORDS, QUEUE, ENDS, IDS)
+    redis.call('ZREM', POOLS, POOL)
+    redis.call('ZREM', EXPIRY, POOL)
+else
+    redis.call('ZADD', EXPIRY, earliest and text(earliest) or '+inf', POOL)
+end
+return finish(count)

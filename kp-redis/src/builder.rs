@@ -1,0 +1,171 @@
+use std::fmt;
+use std::time::Duration;
+
+use kp_core::OpenError;
+use kp_core::rules::Limits;
+use redis::FromRedisValue;
+
+use crate::RedisStore;
+use crate::address::Address;
+use crate::keys::Keys;
+use crate::link::{Body, Link, Request};
+use crate::server::Server;
+
+/// The layout of the keys, as docs/decisions/redis-layout.md describes it.
+const SCHEMA: u32 = 1;
+
+/// The most buckets: as many as a cluster has slots.
+const MAX_BUCKETS: u16 = 16_384;
+
+/// How a [`RedisStore`] is opened.
+#[derive(Clone)]
+pub struct RedisBuilder {
+    url: String,
+    prefix: String,
+    buckets: u16,
+    timeout: Duration,
+    replicas: Option<u32>,
+    limits: Limits,
+    may_evict: bool,
+}
+
+impl RedisBuilder {
+    pub(crate) fn new(url: String) -> Self {
+        Self {
+            url,
+            prefix: "kp:".to_owned(),
+            buckets: 1_024,
+            timeout: Duration::from_secs(5),
+            replicas: None,
+            limits: Limits::default(),
+            may_evict: false,
+        }
+    }
+
+    /// What every key begins with, `kp:` by default: stores of different prefixes share nothing. Braces are refused,
+    /// since they mean something in a key.
+    #[must_use]
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        Self {
+            prefix: prefix.into(),
+            ..self
+        }
+    }
+
+    /// Answers a call that may have changed something only when `replicas` of them have it (`WAIT`); fewer within the
+    /// time-out: [`Outcome::Unknown`](kp_core::Outcome::Unknown). 0, the default, does not wait.
+    #[must_use]
+    pub fn wait(self, replicas: u32) -> Self {
+        Self {
+            replicas: (replicas > 0).then_some(replicas),
+            ..self
+        }
+    }
+
+    /// How long a call may take, 5 seconds by default. A server that refuses connections is told of at once.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Over how many buckets the pools spread, 1 to 16,384 and 1,024 by default. A cluster spreads buckets over its
+    /// nodes, and a sweep asks for each. It is set for good when the prefix is first used.
+    #[must_use]
+    pub fn buckets(self, buckets: u16) -> Self {
+        Self { buckets, ..self }
+    }
+
+    /// How much one pool may hold (`SAVE-6`).
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Takes a server that may evict keys: it is a cache, and a package may be handed out twice.
+    #[must_use]
+    pub fn allow_eviction(self) -> Self {
+        Self {
+            may_evict: true,
+            ..self
+        }
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    ///
+    /// Any [`OpenError`]: the server cannot be reached, is too old, may evict, or holds another layout under this prefix.
+    pub async fn open(self) -> Result<RedisStore, OpenError> {
+        if self.prefix.contains(['{', '}']) {
+            return Err(OpenError::UnsafeConfiguration("a prefix has no braces".to_owned()));
+        }
+        if self.buckets == 0 || self.buckets > MAX_BUCKETS {
+            return Err(OpenError::UnsafeConfiguration(format!(
+                "there are 1 to {MAX_BUCKETS} buckets, not {}",
+                self.buckets
+            )));
+        }
+        let address = Address::parse(&self.url, self.timeout).map_err(|error| OpenError::Unreachable(error.into()))?;
+        let link = Link::new(address, self.timeout, self.replicas);
+        let server = Server::inspect(&link, self.may_evict).await?;
+        let keys = Keys::new(self.prefix, self.buckets);
+        check_schema(&link, &keys).await?;
+        Ok(RedisStore::new(link, keys, self.limits, server))
+    }
+}
+
+impl fmt::Debug for RedisBuilder {
+    /// Without the URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBuilder")
+            .field("prefix", &self.prefix)
+            .field("buckets", &self.buckets)
+            .field("timeout", &self.timeout)
+            .field("replicas", &self.replicas)
+            .field("limits", &self.limits)
+            .field("may_evict", &self.may_evict)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Writes down the layout where there is none yet, and refuses another one.
+async fn check_schema(link: &Link, keys: &Keys) -> Result<(), OpenError> {
+    let key = keys.schema();
+    let mine = format!("kp-redis {SCHEMA} {}", keys.buckets());
+    let mut command = redis::cmd("SET");
+    command.arg(&key).arg(&mine).arg("NX").arg("GET");
+    let request = Request {
+        operation: "open",
+        key: &key,
+        body: Body::Command(command),
+        beat: None,
+    };
+    let reply = link
+        .call(&request)
+        .await
+        .map_err(|error| OpenError::Unreachable(error.into()))?;
+    let found = Option::<String>::from_redis_value(reply).map_err(|_| not_ours())?;
+    let Some(found) = found.filter(|found| *found != mine) else {
+        return Ok(());
+    };
+    let mut parts = found
+        .strip_prefix("kp-redis ")
+        .unwrap_or_default()
+        .split(' ')
+        .map(str::parse::<u32>);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(schema)), _) if schema > SCHEMA => Err(OpenError::NewerSchema {
+            found: schema,
+            known: SCHEMA,
+        }),
+        (Some(Ok(SCHEMA)), Some(Ok(buckets))) => Err(OpenError::UnsafeConfiguration(format!(
+            "the pools under this prefix lie in {buckets} buckets, not {}",
+            keys.buckets()
+        ))),
+        _ => Err(not_ours()),
+    }
+}
+
+fn not_ours() -> OpenError {
+    OpenError::NotADatabase("another program's keys lie under this prefix".to_owned())
+}

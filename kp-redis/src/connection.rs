@@ -1,0 +1,89 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redis::aio::MultiplexedConnection;
+use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
+use redis::{Cmd, Pipeline, RedisResult, Value};
+
+/// A connection to one server, or to the nodes of a cluster; its clones share it.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    to: To,
+    lost: Arc<AtomicBool>,
+}
+
+#[derive(Clone)]
+enum To {
+    Node(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Connection {
+    pub(crate) fn node(connection: MultiplexedConnection, lost: Arc<AtomicBool>) -> Self {
+        Self {
+            to: To::Node(connection),
+            lost,
+        }
+    }
+
+    /// A cluster's connections mend themselves.
+    pub(crate) fn cluster(connection: ClusterConnection) -> Self {
+        Self {
+            to: To::Cluster(connection),
+            lost: Arc::default(),
+        }
+    }
+
+    /// Whether it is of no more use.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Takes it out of use, for all its clones.
+    pub(crate) fn give_up(&self) {
+        if matches!(self.to, To::Node(_)) {
+            self.lost.store(true, Ordering::Release);
+        }
+    }
+
+    /// Sends commands in one go to the master of this key, or to the node named, and returns a reply to each.
+    pub(crate) async fn send(
+        &mut self,
+        commands: &Pipeline,
+        key: &[u8],
+        ask: Option<(String, u16)>,
+    ) -> RedisResult<Vec<Value>> {
+        match &mut self.to {
+            To::Node(connection) => connection.send_packed_commands(commands, 0, commands.len()).await,
+            To::Cluster(connection) => {
+                let node = match ask {
+                    None => SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master)),
+                    Some((host, port)) => SingleNodeRoutingInfo::ByAddress { host, port },
+                };
+                connection
+                    .route_pipeline(commands.clone(), 0, commands.len(), node)
+                    .await
+            }
+        }
+    }
+
+    /// Sends a command to every master; a reply from each.
+    pub(crate) async fn send_to_masters(&mut self, command: &Cmd) -> RedisResult<Vec<Value>> {
+        match &mut self.to {
+            To::Node(connection) => Ok(vec![connection.send_packed_command(command).await?.extract_error()?]),
+            To::Cluster(connection) => {
+                let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+                let replies = connection
+                    .route_command(command.clone(), masters)
+                    .await?
+                    .extract_error()?;
+                Ok(match replies {
+                    Value::Map(replies) => replies.into_iter().map(|(_, reply)| reply).collect(),
+                    Value::Array(replies) => replies,
+                    reply => vec![reply],
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+use kp_core::PoolId;
+
+/// Where everything lies: each key of a pool, and of the indexes that lead to it, carries the hash tag of its bucket.
+///
+/// The tag is a bucket and not the pool's id, so that no id can break it, and so that the indexes of a bucket lie in the
+/// same slot as its pools, and are kept by the same script.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    prefix: String,
+    buckets: u16,
+}
+
+/// An index of a bucket's pools.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Index {
+    /// All of them.
+    Pools,
+    /// By their earliest `not_after`.
+    Expiry,
+    /// By their earliest `expires_at`.
+    Ending,
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: String, buckets: u16) -> Self {
+        Self { prefix, buckets }
+    }
+
+    pub(crate) fn buckets(&self) -> u16 {
+        self.buckets
+    }
+
+    pub(crate) fn bucket(&self, pool: &PoolId) -> u16 {
+        let bucket = fnv1a(pool.as_bytes()) % u64::from(self.buckets);
+        u16::try_from(bucket).unwrap_or_default()
+    }
+
+    /// The KEYS of every script, in the order of `pool.lua`.
+    pub(crate) fn of_pool(&self, pool: &PoolId) -> Vec<Vec<u8>> {
+        let bucket = self.bucket(pool);
+        let own = ["r", "q", "e", "i"].map(|kind| {
+            let mut key = self.key(bucket, kind);
+            key.push(b':');
+            key.extend_from_slice(pool.as_bytes());
+            key
+        });
+        let shared = [Index::Pools, Index::Expiry, Index::Ending].map(|index| self.index(bucket, index));
+        own.into_iter().chain(shared).collect()
+    }
+
+    pub(crate) fn index(&self, bucket: u16, index: Index) -> Vec<u8> {
+        let name = match index {
+            Index::Pools => "pools",
+            Index::Expiry => "expiry",
+            Index::Ending => "ending",
+        };
+        self.key(bucket, name)
+    }
+
+    /// What is written behind a call that waits for replicas: see [`Link`](crate::link::Link).
+    pub(crate) fn beat(&self, pool: &PoolId) -> Vec<u8> {
+        self.key(self.bucket(pool), "beat")
+    }
+
+    /// What says which layout this is.
+    pub(crate) fn schema(&self) -> Vec<u8> {
+        format!("{}{{schema}}", self.prefix).into_bytes()
+    }
+
+    fn key(&self, bucket: u16, name: &str) -> Vec<u8> {
+        format!("{}{{{bucket:x}}}:{name}", self.prefix).into_bytes()
+    }
+}
+
+/// FNV-1a, 64 bits: only spreads pools over buckets.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_pool_id_can_break_the_tag() {
+        let keys = Keys::new("kp:".to_owned(), 1024);
+        let hostile = PoolId::try_from(b"}{a}\r\n\0*".as_slice()).unwrap();
+        for key in keys.of_pool(&hostile) {
+            let open = key.iter().position(|byte| *byte == b'{').unwrap();
+            let close = key.iter().position(|byte| *byte == b'}').unwrap();
+            let tag = std::str::from_utf8(&key[open + 1..close]).unwrap();
+            assert_eq!(u16::from_str_radix(tag, 16).unwrap(), keys.bucket(&hostile));
+        }
+    }
+
+    #[test]
+    fn pools_spread_over_the_buckets() {
+        let keys = Keys::new(String::new(), 64);
+        let mut pools = [0_u32; 64];
+        for number in 0..6_400 {
+            let pool = PoolId::try_from(format!("user-{number}").as_str()).unwrap();
+            pools[usize::from(keys.bucket(&pool))] += 1;
+        }
+        assert!(pools.iter().all(|count| (50..=160).contains(count)), "{pools:?}");
+    }
+}

@@ -1,0 +1,59 @@
+//! KeyPackage pools on Redis or Valkey: one store for a whole fleet of delivery services.
+//!
+//! [`RedisStore`] obeys every rule of [`KeyPackageStore`](kp_core::KeyPackageStore). Each call on a pool is *one* Lua
+//! script, so it is atomic (`LIN-1`), and one round trip. All keys of a pool lie in one hash slot, so the same code runs on
+//! one server, behind Sentinel, and on a cluster.
+//!
+//! ```no_run
+//! use kp_redis::RedisStore;
+//!
+//! # async fn open() -> Result<(), kp_core::OpenError> {
+//! let store = RedisStore::builder("redis-sentinel://:secret@10.0.0.1,10.0.0.2/main")
+//!     .prefix("messenger:")
+//!     .wait(1)
+//!     .open()
+//!     .await?;
+//! println!("{:?}", store.server());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Addresses
+//!
+//! | URL | |
+//! |---|---|
+//! | `redis://[user:password@]host[:port][/db]` | one server |
+//! | `redis-cluster://[user:password@]host[:port],host[:port]` | a cluster, by some of its nodes |
+//! | `redis-sentinel://[user:password@]host[:port],host[:port]/service` | the master of a service, by its Sentinels (port 26379) |
+//!
+//! With `rediss`, `rediss-cluster` and `rediss-sentinel` the same over TLS.
+//!
+//! # What survives
+//!
+//! Redis answers before it is durable, unless it is told not to: with `appendfsync always` what was answered survives a
+//! killed server and a power cut, with [`RedisBuilder::wait`] the loss of a master. [`RedisStore::server`] says what
+//! the server does. A server that may evict keys is refused, since it would forget which packages are spent.
+//!
+//! # Failures
+//!
+//! A lost reply, or a time-out after sending, is [`Outcome::Unknown`](kp_core::Outcome::Unknown), and nothing is sent twice:
+//! the caller asks again with the same id (`ERR-1`). What a server refuses for now (it loads, a slot moves, a replica was
+//! promoted) is sent again until the time-out, since that is certainly not applied. While a slot of a cluster moves, its
+//! pools may have to wait for the end of it: a node that imports a slot runs no script that names a key it does not have.
+
+mod address;
+mod builder;
+mod connection;
+mod error;
+mod keys;
+mod link;
+mod replies;
+mod requests;
+mod scripts;
+mod server;
+mod store;
+mod sweep;
+
+pub use builder::RedisBuilder;
+pub use server::Server;
+pub use store::RedisStore;

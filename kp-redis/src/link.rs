@@ -1,0 +1,241 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kp_core::{BackendError, Outcome};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::address::Address;
+use crate::connection::Connection;
+use crate::error::{TimedOut, TooFewReplicas, Verdict, failed, failed_for_now};
+use crate::scripts::Script;
+
+/// How long a refusal that may pass is let pass.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The most connections that wait for replicas at once.
+const WAITING: usize = 32;
+
+/// What carries calls to the server: one shared connection, and some that wait for replicas.
+///
+/// WAIT blocks its connection, so it has connections of its own, each for one call at a time. It waits for what was
+/// written *on its connection*: a replay or a refusal, which writes nothing, would be answered before the replicas have
+/// what it was decided on (`ERR-5`). So a beat is written between script and WAIT, in the same pipeline.
+pub(crate) struct Link {
+    address: Address,
+    timeout: Duration,
+    replicas: Option<u32>,
+    shared: Mutex<Option<Connection>>,
+    idle: Mutex<VecDeque<Connection>>,
+    permits: Semaphore,
+}
+
+/// One round trip.
+pub(crate) struct Request<'a> {
+    pub(crate) operation: &'static str,
+    /// A key of the slot that it goes to.
+    pub(crate) key: &'a [u8],
+    pub(crate) body: Body<'a>,
+    /// What to write behind it, when it is to wait for replicas.
+    pub(crate) beat: Option<Vec<u8>>,
+}
+
+pub(crate) enum Body<'a> {
+    Script {
+        script: &'static Script,
+        keys: &'a [Vec<u8>],
+        arguments: &'a [Vec<u8>],
+    },
+    /// A command that changes nothing, or may as well be sent twice.
+    Command(Cmd),
+}
+
+impl Link {
+    pub(crate) fn new(address: Address, timeout: Duration, replicas: Option<u32>) -> Self {
+        Self {
+            address,
+            timeout,
+            replicas,
+            shared: Mutex::default(),
+            idle: Mutex::default(),
+            permits: Semaphore::new(WAITING),
+        }
+    }
+
+    /// Sends a request, and again as long as it is certainly not applied, until the time-out.
+    pub(crate) async fn call(&self, request: &Request<'_>) -> Result<Value, BackendError> {
+        let sent = AtomicBool::new(false);
+        match tokio::time::timeout(self.timeout, self.attempts(request, &sent)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let unknown = sent.load(Ordering::Relaxed) && request.changes();
+                let outcome = if unknown { Outcome::Unknown } else { Outcome::NotApplied };
+                Err(failed_for_now(request.operation, outcome, TimedOut(self.timeout)))
+            }
+        }
+    }
+
+    async fn attempts(&self, request: &Request<'_>, sent: &AtomicBool) -> Result<Value, BackendError> {
+        let waits = self.replicas.filter(|_| request.beat.is_some());
+        let _permit = match waits {
+            Some(_) => self.permits.acquire().await.ok(),
+            None => None,
+        };
+        let (mut whole, mut ask, mut lost) = (false, None, false);
+        loop {
+            let mut connection = self
+                .connection(waits.is_some())
+                .await
+                .map_err(|error| failed_for_now(request.operation, Outcome::NotApplied, error))?;
+            let commands = request.commands(whole, ask.is_some(), waits, self.timeout);
+            let preface = usize::from(ask.is_some());
+            sent.store(true, Ordering::Relaxed);
+            let replies = connection.send(&commands, request.key, ask.take()).await;
+            let error = match first_and_rest(replies, preface) {
+                Ok((reply, rest)) => {
+                    if let Some(asked) = waits {
+                        self.idle.lock().await.push_back(connection);
+                        acknowledged(rest, asked)
+                            .map_err(|source| failed_for_now(request.operation, Outcome::Unknown, source))?;
+                    }
+                    return Ok(reply);
+                }
+                Err(error) => error,
+            };
+            let verdict = Verdict::of(&error);
+            match verdict {
+                Verdict::Refused => return Err(failed(request.operation, Outcome::NotApplied, error)),
+                Verdict::Lost => {
+                    connection.give_up();
+                    if request.changes() {
+                        return Err(failed_for_now(request.operation, Outcome::Unknown, error));
+                    } else if lost {
+                        return Err(failed_for_now(request.operation, Outcome::NotApplied, error));
+                    }
+                    lost = true; // A read changes nothing: once more, on a fresh connection.
+                    continue;
+                }
+                Verdict::SendWhole => whole = true,
+                Verdict::AskAnother => ask = address_in(&error),
+                Verdict::Reconnect => connection.give_up(),
+                Verdict::TryAgain => {}
+            }
+            sent.store(false, Ordering::Relaxed);
+            if waits.is_some() {
+                self.idle.lock().await.push_back(connection);
+            }
+            let at_once = verdict == Verdict::SendWhole || ask.is_some();
+            if !at_once {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Asks every master something that changes nothing.
+    pub(crate) async fn ask_masters(&self, command: &Cmd) -> RedisResult<Vec<Value>> {
+        let asked = async { self.connection(false).await?.send_to_masters(command).await };
+        tokio::time::timeout(self.timeout, asked)
+            .await
+            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+    }
+
+    /// The shared connection or, for a call that waits, one of its own.
+    async fn connection(&self, waits: bool) -> RedisResult<Connection> {
+        if waits {
+            let mut idle = self.idle.lock().await;
+            idle.retain(|connection| !connection.is_lost());
+            let found = idle.pop_front();
+            drop(idle);
+            return match found {
+                Some(connection) => Ok(connection),
+                None => self.address.connect(self.timeout).await,
+            };
+        }
+        let mut shared = self.shared.lock().await;
+        if let Some(connection) = shared.as_ref().filter(|connection| !connection.is_lost()) {
+            return Ok(connection.clone());
+        }
+        let connection = self.address.connect(self.timeout).await?;
+        *shared = Some(connection.clone());
+        Ok(connection)
+    }
+}
+
+impl fmt::Debug for Link {
+    /// Without the address, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("timeout", &self.timeout)
+            .field("replicas", &self.replicas)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Request<'_> {
+    fn changes(&self) -> bool {
+        match &self.body {
+            Body::Script { script, .. } => script.changes,
+            Body::Command(_) => false,
+        }
+    }
+
+    fn commands(&self, whole: bool, asking: bool, waits: Option<u32>, timeout: Duration) -> Pipeline {
+        let mut commands = redis::pipe();
+        if asking {
+            commands.cmd("ASKING");
+        }
+        match &self.body {
+            Body::Command(command) => commands.add_command(command.clone()),
+            Body::Script {
+                script,
+                keys,
+                arguments,
+            } => {
+                if whole {
+                    commands.cmd("EVAL").arg(script.source)
+                } else {
+                    commands.cmd("EVALSHA").arg(script.sha())
+                };
+                commands.arg(keys.len()).arg(*keys).arg(*arguments)
+            }
+        };
+        if let (Some(replicas), Some(beat)) = (waits, &self.beat) {
+            let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            commands.cmd("SET").arg(beat).arg("");
+            commands.cmd("WAIT").arg(replicas).arg(milliseconds);
+        }
+        commands
+    }
+}
+
+/// The reply to the call itself, and those behind it.
+fn first_and_rest(
+    replies: RedisResult<Vec<Value>>,
+    preface: usize,
+) -> RedisResult<(Value, impl Iterator<Item = Value>)> {
+    let mut replies = replies?.into_iter().skip(preface);
+    let first = replies.next().unwrap_or(Value::Nil).extract_error()?;
+    Ok((first, replies))
+}
+
+/// ERR-5: whether as many replicas as asked for have the beat, and so all that came before it.
+fn acknowledged(mut rest: impl Iterator<Item = Value>, asked: u32) -> Result<(), TooFewReplicas> {
+    let beat = rest.next().map(Value::extract_error);
+    let found = match (beat, rest.next()) {
+        (Some(Ok(_)), Some(Value::Int(found))) => found,
+        _ => 0,
+    };
+    if found >= i64::from(asked) {
+        Ok(())
+    } else {
+        Err(TooFewReplicas { found, asked })
+    }
+}
+
+/// Where an ASK leads to.
+fn address_in(error: &RedisError) -> Option<(String, u16)> {
+    let (host, port) = error.redirect_node()?.0.rsplit_once(':')?;
+    Some((host.to_owned(), port.parse().ok()?))
+}

@@ -1,0 +1,263 @@
+//! What scripts reply, read in one place.
+
+use std::collections::BTreeMap;
+
+use kp_core::{
+    Cause, Ciphersuite, Counts, CredentialHash, KeyPackageRef, Lease, Lifetime, Package, PackageBytes, PackageInfo,
+    PoolId, Receipt, Rejection, Removed, ReservationToken, Reserved, SaveOutcome, Status, Stored, Take, Timestamp,
+};
+use redis::Value;
+
+use crate::error::Malformed;
+
+pub(crate) type Read<T> = Result<T, Malformed>;
+
+/// The reply to one item.
+pub(crate) enum Item {
+    /// And what the script says.
+    Ok(Fields),
+    Rejected(Rejection),
+    Unreadable,
+}
+
+/// The elements of an array, in order.
+pub(crate) struct Fields(std::vec::IntoIter<Value>);
+
+impl Fields {
+    pub(crate) fn of(value: Value) -> Read<Self> {
+        match value {
+            Value::Array(values) => Ok(Self(values.into_iter())),
+            _ => Err(Malformed("no array")),
+        }
+    }
+
+    pub(crate) fn next(&mut self) -> Read<Value> {
+        self.0.next().ok_or(Malformed("too short"))
+    }
+
+    /// A field that may be nil, or missing at the end.
+    fn next_if_any(&mut self) -> Option<Value> {
+        self.0.next().filter(|value| *value != Value::Nil)
+    }
+
+    pub(crate) fn rest(self) -> impl Iterator<Item = Value> {
+        self.0
+    }
+
+    fn integer(&mut self) -> Read<i64> {
+        integer(&self.next()?)
+    }
+
+    fn bytes(&mut self) -> Read<Vec<u8>> {
+        bytes(self.next()?)
+    }
+
+    fn text(&mut self) -> Read<String> {
+        text(self.next()?)
+    }
+
+    fn time(&mut self) -> Read<Timestamp> {
+        time(&self.next()?)
+    }
+}
+
+pub(crate) fn integer(value: &Value) -> Read<i64> {
+    match value {
+        Value::Int(number) => Ok(*number),
+        _ => Err(Malformed("no integer")),
+    }
+}
+
+pub(crate) fn count<T: TryFrom<i64>>(value: &Value) -> Read<T> {
+    integer(value)?.try_into().map_err(|_| Malformed("an impossible count"))
+}
+
+fn bytes(value: Value) -> Read<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Ok(bytes),
+        Value::SimpleString(text) => Ok(text.into_bytes()),
+        _ => Err(Malformed("no text")),
+    }
+}
+
+fn text(value: Value) -> Read<String> {
+    String::from_utf8(bytes(value)?).map_err(|_| Malformed("no text"))
+}
+
+fn time(value: &Value) -> Read<Timestamp> {
+    Timestamp::new(integer(value)?).ok_or(Malformed("an impossible time"))
+}
+
+fn reference(bytes: Vec<u8>) -> Read<KeyPackageRef> {
+    bytes.try_into().map_err(|_| Malformed("an impossible ref"))
+}
+
+/// One item, tagged as `pool.lua` says.
+pub(crate) fn item(value: Value) -> Read<Item> {
+    let mut fields = Fields::of(value)?;
+    Ok(match fields.text()?.as_str() {
+        "ok" => Item::Ok(fields),
+        "no" => {
+            let code = fields.text()?;
+            let rejection = Rejection::ALL.into_iter().find(|rejection| rejection.code() == code);
+            Item::Rejected(rejection.ok_or(Malformed("an unknown rejection"))?)
+        }
+        "unreadable" => Item::Unreadable,
+        _ => return Err(Malformed("an unknown tag")),
+    })
+}
+
+/// Facts: ref, ciphersuite, not_before, not_after, last resort, credential.
+pub(crate) fn info(value: Value) -> Read<PackageInfo> {
+    let mut fields = Fields::of(value)?;
+    let key_package_ref = reference(fields.bytes()?)?;
+    let ciphersuite = Ciphersuite(count(&fields.next()?)?);
+    let (not_before, not_after) = (fields.time()?, fields.time()?);
+    Ok(PackageInfo {
+        key_package_ref,
+        ciphersuite,
+        lifetime: Lifetime::new(not_before, not_after).map_err(|_| Malformed("an impossible lifetime"))?,
+        last_resort: fields.integer()? == 1,
+        credential: CredentialHash(
+            fields
+                .bytes()?
+                .try_into()
+                .map_err(|_| Malformed("an impossible credential"))?,
+        ),
+    })
+}
+
+fn package_bytes(value: Value) -> Read<PackageBytes> {
+    bytes(value)?.try_into().map_err(|_| Malformed("an impossible package"))
+}
+
+/// What claim gives.
+pub(crate) fn package(fields: &mut Fields) -> Read<Package> {
+    Ok(Package {
+        info: info(fields.next()?)?,
+        bytes: package_bytes(fields.next()?)?,
+    })
+}
+
+/// What reserve gives.
+pub(crate) fn reserved(take: &Take, mut fields: Fields) -> Read<Reserved> {
+    let package = package(&mut fields)?;
+    let lease = match fields.next_if_any() {
+        None => None,
+        Some(expires_at) => Some(Lease {
+            token: ReservationToken::new(take.pool.clone(), package.info.key_package_ref.clone(), take.id),
+            expires_at: time(&expires_at)?,
+        }),
+    };
+    Ok(Reserved { package, lease })
+}
+
+/// What spend gives.
+pub(crate) fn receipt(token: &ReservationToken, mut fields: Fields) -> Read<Receipt> {
+    Ok(Receipt {
+        key_package_ref: token.key_package_ref.clone(),
+        spent_at: fields.time()?,
+    })
+}
+
+/// What get gives: the status alone.
+pub(crate) fn status(fields: &mut Fields) -> Read<Status> {
+    let mut status = Fields::of(fields.next()?)?;
+    Ok(match status.text()?.as_str() {
+        "available" => Status::Available,
+        "not_yet_valid" => Status::NotYetValid,
+        "reserved" => Status::Reserved { until: status.time()? },
+        "spent" => Status::Spent {
+            at: status.time()?,
+            cause: cause(&status.text()?)?,
+        },
+        "expired" => Status::Expired,
+        "last_resort" => Status::LastResort {
+            used: status.integer()? == 1,
+        },
+        _ => return Err(Malformed("an unknown status")),
+    })
+}
+
+/// What get gives when the whole of it is asked for.
+pub(crate) fn stored(mut fields: Fields) -> Read<Stored> {
+    Ok(Stored {
+        status: status(&mut fields)?,
+        info: info(fields.next()?)?,
+        bytes: fields.next_if_any().map(package_bytes).transpose()?,
+    })
+}
+
+fn cause(name: &str) -> Read<Cause> {
+    Ok(match name {
+        "used" => Cause::Used,
+        "retired" => Cause::Retired,
+        "withdrawn" => Cause::Withdrawn,
+        "replaced" => Cause::Replaced,
+        _ => return Err(Malformed("an unknown cause")),
+    })
+}
+
+/// What save gives for one package.
+pub(crate) fn save_outcome(mut fields: Fields) -> Read<SaveOutcome> {
+    Ok(match fields.text()?.as_str() {
+        "saved" => SaveOutcome::Saved,
+        "already_stored" => SaveOutcome::AlreadyStored,
+        "already_spent" => SaveOutcome::AlreadySpent,
+        "expired" => SaveOutcome::Expired,
+        "not_yet_valid" => SaveOutcome::NotYetValid,
+        "pool_full" => SaveOutcome::PoolFull,
+        "ref_conflict" => SaveOutcome::RefConflict,
+        _ => return Err(Malformed("an unknown outcome")),
+    })
+}
+
+/// What remove gives for one package.
+pub(crate) fn removed(mut fields: Fields) -> Read<(KeyPackageRef, Removed)> {
+    let key_package_ref = reference(fields.bytes()?)?;
+    let removed = match fields.text()?.as_str() {
+        "withdrawn" => Removed::Withdrawn,
+        "already_spent" => Removed::AlreadySpent,
+        "not_found" => Removed::NotFound,
+        _ => return Err(Malformed("an unknown answer")),
+    };
+    Ok((key_package_ref, removed))
+}
+
+/// What count gives.
+pub(crate) fn counts(value: Value) -> Read<BTreeMap<Ciphersuite, Counts>> {
+    Fields::of(value)?
+        .rest()
+        .map(|suite| {
+            let mut fields = Fields::of(suite)?;
+            let ciphersuite = Ciphersuite(count(&fields.next()?)?);
+            let counts = Counts {
+                available: count(&fields.next()?)?,
+                reserved: count(&fields.next()?)?,
+                spent: count(&fields.next()?)?,
+                not_yet_valid: count(&fields.next()?)?,
+                expired: count(&fields.next()?)?,
+                last_resort: match fields.integer()? {
+                    -1 => None,
+                    used => Some(used == 1),
+                },
+            };
+            Ok((ciphersuite, counts))
+        })
+        .collect()
+}
+
+/// A page of list_available: its items and, when more follow, the sequence of the last one.
+pub(crate) fn available(value: Value) -> Read<(Vec<PackageInfo>, Option<i64>)> {
+    let mut fields = Fields::of(value)?;
+    let more = fields.integer()? == 1;
+    let last = fields.integer()?;
+    let items = fields.rest().map(info).collect::<Read<_>>()?;
+    Ok((items, more.then_some(last)))
+}
+
+/// Pools of an index.
+pub(crate) fn pools(value: Value) -> Read<Vec<PoolId>> {
+    let pool = |value| bytes(value)?.try_into().map_err(|_| Malformed("an impossible pool"));
+    Fields::of(value)?.rest().map(pool).collect()
+}

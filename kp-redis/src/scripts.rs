@@ -1,0 +1,47 @@
+use std::sync::LazyLock;
+
+/// A Lua script, and the call that it serves.
+pub(crate) struct Script {
+    pub(crate) operation: &'static str,
+    pub(crate) source: &'static str,
+    /// Whether it changes anything.
+    pub(crate) changes: bool,
+    sha: LazyLock<String>,
+}
+
+impl Script {
+    /// What EVALSHA knows it by.
+    pub(crate) fn sha(&self) -> &str {
+        &self.sha
+    }
+}
+
+macro_rules! script {
+    ($name:ident, $operation:literal, $changes:literal, [$($file:literal),+]) => {
+        pub(crate) static $name: Script = Script {
+            operation: $operation,
+            source: concat!($(include_str!(concat!("../lua/", $file)), "\n"),+),
+            changes: $changes,
+            sha: LazyLock::new(|| redis::Script::new($name.source).get_hash().to_owned()),
+        };
+    };
+}
+
+script!(SAVE, "save", true, ["pool.lua", "save.lua"]);
+script!(RESERVE, "reserve", true, ["pool.lua", "take.lua", "reserve.lua"]);
+script!(CLAIM, "claim", true, ["pool.lua", "take.lua", "claim.lua"]);
+script!(SPEND, "spend", true, ["pool.lua", "spend.lua"]);
+script!(RELEASE, "release", true, ["pool.lua", "release.lua"]);
+script!(REMOVE, "remove", true, ["pool.lua", "remove.lua"]);
+script!(DELETE, "delete_pool", true, ["pool.lua", "delete.lua"]);
+script!(RETIRE, "retire_unspent", true, ["pool.lua", "retire.lua"]);
+script!(SWEEP, "cleanup_expired", true, ["pool.lua", "sweep.lua"]);
+script!(SETTLE, "release_expired_reservations", true, ["pool.lua", "settle.lua"]);
+script!(GET, "get", false, ["pool.lua", "status.lua", "get.lua"]);
+script!(COUNT, "count_by_status", false, ["pool.lua", "status.lua", "count.lua"]);
+script!(
+    AVAILABLE,
+    "list_available",
+    false,
+    ["pool.lua", "status.lua", "available.lua"]
+);

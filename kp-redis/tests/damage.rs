@@ -1,0 +1,159 @@
+//! Damaged records, foreign keys and a full server: each fails where it is met, and the rest is served.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod packages;
+mod servers;
+
+use kp_core::*;
+use kp_redis::RedisStore;
+use packages::{key_package_ref, last_resort, now, pool, save, take};
+use servers::Server;
+
+async fn store(server: &Server) -> RedisStore {
+    RedisStore::open(server.url()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_foreign_key_in_the_way_is_a_failure_of_its_pool_alone() {
+    let server = Server::start(&[]);
+    let store = store(&server).await;
+    let (bob, carol) = (pool("bob"), pool("carol"));
+    store.save_key_packages(&save(&bob, 0..3), now()).await.unwrap();
+    store.save_key_packages(&save(&carol, 0..3), now()).await.unwrap();
+    let records: Vec<String> = server.command(&["KEYS", "kp:*:r:bob"]).unwrap();
+    let () = server
+        .command(&["SET", &records[0].replace(":r:", ":i:"), "theirs"])
+        .unwrap();
+
+    let Err(Error::Backend(failure)) = store.claim_key_package(&take(&bob, 1), None, now()).await else {
+        panic!("it writes into another's key")
+    };
+    assert_eq!(
+        (failure.outcome(), failure.is_transient()),
+        (Outcome::NotApplied, false),
+        "{failure}"
+    );
+    store.claim_key_package(&take(&carol, 1), None, now()).await.unwrap();
+
+    // Sweeps do what they can, and tell of it once nothing else is to be told.
+    let later = now().plus(100_000);
+    assert_eq!(store.cleanup_expired(later, 100).await.unwrap(), 3);
+    assert!(store.cleanup_expired(later, 100).await.is_err());
+}
+
+#[tokio::test]
+async fn a_damaged_record_fails_where_it_is_named_and_is_passed_over_elsewhere() {
+    let server = Server::start(&[]);
+    let store = store(&server).await;
+    let bob = pool("bob");
+    store.save_key_packages(&save(&bob, 0..4), now()).await.unwrap();
+    store.save_key_package(&bob, last_resort(9), now()).await.unwrap();
+    let leased = store
+        .reserve_key_package(&take(&bob, 1), OnLapse::Return, now())
+        .await
+        .unwrap();
+
+    // The first of the queue and the leased one.
+    let keys: Vec<Vec<u8>> = server.command(&["KEYS", "kp:*:r:bob"]).unwrap();
+    for (number, damage) in [
+        (0, b"F".as_slice()),
+        (1, b"no record at all, but long enough for the facts of one..."),
+    ] {
+        let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+        let mut command = redis::cmd("HSET");
+        command
+            .arg(&keys[0])
+            .arg(key_package_ref(number).as_bytes())
+            .arg(damage);
+        let () = command.query(&mut connection).unwrap();
+    }
+    let unreadable = |answer: Result<()>| {
+        let Err(Error::Backend(failure)) = answer else {
+            panic!("it was read")
+        };
+        assert_eq!(
+            (failure.outcome(), failure.is_transient()),
+            (Outcome::NotApplied, false)
+        );
+        assert!(failure.to_string().contains("cannot be read"), "{failure}");
+    };
+    let damaged = key_package_ref(0);
+    assert_eq!(leased.package.info.key_package_ref, damaged);
+    let token = leased.lease.unwrap().token;
+    unreadable(
+        store
+            .spend_key_package(&token, &Usage::default(), now())
+            .await
+            .map(drop),
+    );
+    unreadable(store.release_key_package(&token, now()).await);
+    unreadable(store.get_key_package(&bob, &damaged, now()).await.map(drop));
+    unreadable(
+        store
+            .get_statuses(&bob, std::slice::from_ref(&damaged), now())
+            .await
+            .map(drop),
+    );
+    unreadable(
+        store
+            .reserve_key_package(&take(&bob, 1), OnLapse::Return, now())
+            .await
+            .map(drop),
+    );
+    unreadable(
+        store
+            .claim_key_package(&take(&bob, 7).only(damaged.clone()), None, now())
+            .await
+            .map(drop),
+    );
+    let removal = Removal::Refs(vec![key_package_ref(2), damaged.clone()]);
+    unreadable(store.remove_key_packages(&bob, &removal, now()).await.map(drop));
+    unreadable(store.save_key_packages(&save(&bob, 0..30), now()).await.map(drop));
+
+    // SAVE-1, DEL-3: of those, nothing was done; the others are served, and the damaged one in the queue passed over.
+    let counts = store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)];
+    assert_eq!(
+        (counts.available, counts.spent, counts.last_resort),
+        (2, 0, Some(false))
+    );
+    let next = store.claim_key_package(&take(&bob, 8), None, now()).await.unwrap();
+    assert_eq!(next.info.key_package_ref, key_package_ref(2));
+    // In a batch only the damaged item fails.
+    let both = [take(&bob, 1), take(&bob, 9)];
+    let answers = store.claim_key_packages(&both, None, now()).await;
+    assert!(matches!(answers[0], Err(Error::Backend(_))));
+    assert_eq!(answers[1].as_ref().unwrap().info.key_package_ref, key_package_ref(3));
+    let exhausted = store.claim_key_package(&take(&bob, 10), None, now()).await.unwrap_err();
+    assert_eq!(exhausted.rejection(), Some(&Rejection::PoolExhausted));
+    assert_eq!(store.list_available(&bob, None, 10, now()).await.unwrap().items, []);
+
+    // Nothing stays due for ever.
+    let later = now().plus(100_000);
+    while store.release_expired_reservations(later, 1).await.unwrap() > 0 {}
+    while store.cleanup_expired(later, 1).await.unwrap() > 0 {}
+    store.delete_pool(&bob).await.unwrap();
+    assert_eq!(store.list_pools(None, 10).await.unwrap().items, []);
+}
+
+#[tokio::test]
+async fn a_full_server_stores_nothing_and_loses_nothing() {
+    let server = Server::start(&[]);
+    let store = store(&server).await;
+    let bob = pool("bob");
+    store.save_key_packages(&save(&bob, 0..3), now()).await.unwrap();
+    let () = server.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    let Err(Error::Backend(failure)) = store.save_key_packages(&save(&bob, 3..6), now()).await else {
+        panic!("it stores more than it may")
+    };
+    assert_eq!(
+        (failure.outcome(), failure.is_transient()),
+        (Outcome::NotApplied, false),
+        "{failure}"
+    );
+    let counts = store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)];
+    assert_eq!((counts.available, counts.total()), (3, 3));
+    // What makes room goes on.
+    store.delete_pool(&bob).await.unwrap();
+    let () = server.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    store.save_key_packages(&save(&bob, 3..6), now()).await.unwrap();
+}

@@ -1,0 +1,79 @@
+//! What a package costs in the server's memory; the figures of docs/decisions/redis-layout.md.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod packages;
+mod servers;
+
+use kp_core::*;
+use kp_redis::RedisStore;
+use packages::{now, pool, save, take};
+use servers::Server;
+
+fn used_memory(server: &Server) -> u64 {
+    let info: String = server.command(&["INFO", "memory"]).unwrap();
+    let line = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+    line.trim().parse().unwrap()
+}
+
+/// Bytes per unspent and per spent package of OpenMLS's size, in this many pools of this many, and with what is known of
+/// a use, where anything is.
+async fn measure(pools: u32, size: u32, usage: Option<(GroupId, Party)>) -> (u64, u64) {
+    let server = Server::start(&[]);
+    let store = RedisStore::open(server.url()).await.unwrap();
+    let named: Vec<_> = (0..pools)
+        .map(|number| pool(format!("user-{number:06}/device-1")))
+        .collect();
+    // The scripts are in the server's memory before the first package.
+    let warm = pool("warm");
+    store.save_key_packages(&save(&warm, 0..1), now()).await.unwrap();
+    store.claim_key_package(&take(&warm, 0), None, now()).await.unwrap();
+    store.delete_pool(&warm).await.unwrap();
+    store.release_expired_reservations(now(), 1).await.unwrap();
+
+    let packages = u64::from(pools * size);
+    let empty = used_memory(&server);
+    for pool in &named {
+        for first in (0..size).step_by(100) {
+            let save = save(pool, first..size.min(first + 100));
+            let outcomes = store.save_key_packages(&save, now()).await.unwrap();
+            assert!(outcomes.iter().all(|outcome| *outcome == SaveOutcome::Saved));
+        }
+    }
+    let unspent = used_memory(&server) - empty;
+    let (group, by) = usage.unzip();
+    for pool in &named {
+        for first in (0..size).step_by(100) {
+            let numbers = first..size.min(first + 100);
+            let mut takes: Vec<_> = numbers.map(|number| take(pool, u64::from(number) << 17 | 1)).collect();
+            for take in &mut takes {
+                take.by.clone_from(&by);
+            }
+            let claimed = store.claim_key_packages(&takes, group.as_ref(), now()).await;
+            assert!(claimed.iter().all(Result::is_ok));
+        }
+    }
+    // Small batches, so that the buffers of a connection do not count. The windows end, and the bytes go.
+    while store.release_expired_reservations(now().plus(60), 100).await.unwrap() > 0 {}
+    let spent = used_memory(&server) - empty;
+    (unspent / packages, spent / packages)
+}
+
+#[tokio::test]
+async fn a_package_costs_what_the_layout_was_measured_to_cost() {
+    let used = Some((
+        GroupId::try_from([1; 32].as_slice()).unwrap(),
+        Party::try_from([2; 32].as_slice()).unwrap(),
+    ));
+    for (pools, size, most) in [(200, 32, (570, 265)), (64, 100, (545, 255)), (1, 10_000, (660, 320))] {
+        let found = measure(pools, size, None).await;
+        let (_, known) = measure(pools, size, used.clone()).await;
+        println!(
+            "pools of {size}: unspent {}, spent {}, spent with group and party {known}",
+            found.0, found.1
+        );
+        assert!(
+            found.0 <= most.0 && found.1 <= most.1,
+            "pools of {size}: {found:?}, at most {most:?}"
+        );
+    }
+}

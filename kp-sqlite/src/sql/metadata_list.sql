@@ -1,0 +1,9 @@
+-- META-3: all rows, the oldest first. A scan: of the few rows that a client has.
+-- Result: rowid, keypackage_ref, status, delete_at, created_at, uploaded_at, reserved_at, spent_at, not_after,
+-- ciphersuite, last_resort, credential hash.
+SELECT
+    metadata.rowid, keypackage_ref, status, delete_at, created_at, uploaded_at, reserved_at, spent_at, not_after,
+    ciphersuite, last_resort, hash
+FROM keypackage_pool_metadata AS metadata
+LEFT JOIN keypackage_pool_credentials AS credentials ON credentials.key = metadata.credential
+ORDER BY created_at, keypackage_ref

@@ -1,0 +1,2 @@
+-- Drops the origin's client table, keys and all.
+DROP TABLE keypackages
