@@ -32,7 +32,8 @@ impl ReferenceStore {
         lock(&SPACES).remove(name);
     }
 
-    fn model(&self) -> MutexGuard<'_, Model> {
+    /// The model itself, locked: to look into, or to step around the rules.
+    pub fn model(&self) -> MutexGuard<'_, Model> {
         lock(&self.model)
     }
 }

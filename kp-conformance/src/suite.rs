@@ -6,10 +6,13 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
+use crate::level::by_level;
 use crate::{Check, Context, Factory, Space, decisions, worker};
 
-/// A check that takes longer than this hangs: on a slow disk the longest takes seconds.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A check that takes longer than this hangs: on a slow disk the longest takes seconds, and at the heavy level minutes.
+fn patience() -> Duration {
+    Duration::from_secs(by_level(120, 3_600))
+}
 
 /// Runs the suite on the backend of this factory, with the arguments of the command line, which are those of
 /// `cargo test` and of nextest.
@@ -46,14 +49,18 @@ impl<S: ?Sized + Send + Sync + 'static> Check<Context<S>> {
     }
 }
 
+/// Why the check does not apply to the backend.
+pub(crate) fn missing<S: ?Sized + 'static>(check: &Check<Context<S>>, factory: &dyn Factory<S>) -> Option<String> {
+    let facet = check.needs.filter(|facet| !facet.is_in(factory.facets()))?;
+    Some(format!("{} has no facet `{}`", factory.name(), facet.name()))
+}
+
 /// A facet that the backend lacks shows in the kind of the trial, which the output puts before its name.
 pub(crate) fn trial<S: ?Sized + Send + Sync + 'static>(
     check: &'static Check<Context<S>>,
     factory: &Arc<dyn Factory<S>>,
 ) -> Trial {
-    let missing = check.needs.filter(|facet| !facet.is_in(factory.facets()));
-    if let Some(facet) = missing {
-        let reason = format!("{} has no facet `{}`", factory.name(), facet.name());
+    if let Some(reason) = missing(check, &**factory) {
         let ignored = reason.clone();
         return Trial::ignorable_test(check.to_string(), move || Ok(Completion::ignored_with(ignored)))
             .with_kind(reason)
@@ -67,10 +74,13 @@ pub(crate) fn trial<S: ?Sized + Send + Sync + 'static>(
 fn cell_trial(cell: decisions::Cell, factory: &Arc<dyn Factory>) -> Trial {
     let factory = Arc::clone(factory);
     Trial::test(format!("DECISIONS {}", cell.name()), move || {
-        let run = move |context: Context| -> BoxFuture<'static, ()> {
-            Box::pin(async move { cell.run(context.open().await).await })
-        };
-        in_a_space(&factory, run).map_err(Failed::from)
+        run_cell(cell, &factory).map_err(Failed::from)
+    })
+}
+
+pub(crate) fn run_cell(cell: decisions::Cell, factory: &Arc<dyn Factory>) -> Result<(), String> {
+    in_a_space(factory, move |context: Context| -> BoxFuture<'static, ()> {
+        Box::pin(async move { cell.run(context.open().await).await })
     })
 }
 
@@ -85,14 +95,15 @@ pub(crate) fn in_a_space<S: ?Sized + Send + Sync + 'static, T: Send + 'static>(
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime for the check: {error}"))?;
+    let patience = patience();
     let result = runtime.block_on(async {
         let task = tokio::spawn(body(Context::new(Arc::clone(factory), space.clone())));
-        let result = match tokio::time::timeout(PATIENCE, task).await {
+        let result = match tokio::time::timeout(patience, task).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(error
                 .try_into_panic()
                 .map_or_else(|error| error.to_string(), |payload| message(&*payload))),
-            Err(_) => Err(format!("it hangs: no end within {} s", PATIENCE.as_secs())),
+            Err(_) => Err(format!("it hangs: no end within {} s", patience.as_secs())),
         };
         factory.destroy(&space).await;
         result

@@ -1,15 +1,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use kp_core::OpenError;
 use kp_core::rules::Limits;
+use kp_core::{OpenError, PoolId};
 use redis::FromRedisValue;
 
-use crate::RedisStore;
 use crate::address::Address;
 use crate::keys::Keys;
 use crate::link::{Body, Link, Request};
 use crate::server::Server;
+use crate::{RedisMetadata, RedisStore};
 
 /// The layout of the keys, as docs/decisions/redis-layout.md describes it.
 const SCHEMA: u32 = 1;
@@ -17,7 +17,7 @@ const SCHEMA: u32 = 1;
 /// The most buckets: as many as a cluster has slots.
 const MAX_BUCKETS: u16 = 16_384;
 
-/// How a [`RedisStore`] is opened.
+/// How a [`RedisStore`] is opened, or a [`RedisMetadata`].
 #[derive(Clone)]
 pub struct RedisBuilder {
     url: String,
@@ -75,7 +75,7 @@ impl RedisBuilder {
         Self { buckets, ..self }
     }
 
-    /// How much one pool may hold (`SAVE-6`).
+    /// How much one pool of a [`RedisStore`] may hold (`SAVE-6`).
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
@@ -96,6 +96,22 @@ impl RedisBuilder {
     ///
     /// Any [`OpenError`]: the server cannot be reached, is too old, may evict, or holds another layout under this prefix.
     pub async fn open(self) -> Result<RedisStore, OpenError> {
+        let limits = self.limits;
+        let (link, keys, server) = self.connect().await?;
+        Ok(RedisStore::new(link, keys, limits, server))
+    }
+
+    /// Opens the metadata of this client, named as its pool is. A server's pools may lie under the same prefix.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_metadata(self, client: PoolId) -> Result<RedisMetadata, OpenError> {
+        let (link, keys, server) = self.connect().await?;
+        Ok(RedisMetadata::new(link, keys, client, server))
+    }
+
+    async fn connect(self) -> Result<(Link, Keys, Server), OpenError> {
         if self.prefix.contains(['{', '}']) {
             return Err(OpenError::UnsafeConfiguration("a prefix has no braces".to_owned()));
         }
@@ -110,7 +126,7 @@ impl RedisBuilder {
         let server = Server::inspect(&link, self.may_evict).await?;
         let keys = Keys::new(self.prefix, self.buckets);
         check_schema(&link, &keys).await?;
-        Ok(RedisStore::new(link, keys, self.limits, server))
+        Ok((link, keys, server))
     }
 }
 

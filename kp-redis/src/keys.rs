@@ -38,14 +38,14 @@ impl Keys {
     /// The KEYS of every script, in the order of `pool.lua`.
     pub(crate) fn of_pool(&self, pool: &PoolId) -> Vec<Vec<u8>> {
         let bucket = self.bucket(pool);
-        let own = ["r", "q", "e", "i"].map(|kind| {
-            let mut key = self.key(bucket, kind);
-            key.push(b':');
-            key.extend_from_slice(pool.as_bytes());
-            key
-        });
+        let own = ["r", "q", "e", "i"].map(|kind| self.named(pool, kind));
         let shared = [Index::Pools, Index::Expiry, Index::Ending].map(|index| self.index(bucket, index));
         own.into_iter().chain(shared).collect()
+    }
+
+    /// The rows of a client's metadata.
+    pub(crate) fn metadata(&self, client: &PoolId) -> Vec<u8> {
+        self.named(client, "m")
     }
 
     pub(crate) fn index(&self, bucket: u16, index: Index) -> Vec<u8> {
@@ -65,6 +65,13 @@ impl Keys {
     /// What says which layout this is.
     pub(crate) fn schema(&self) -> Vec<u8> {
         format!("{}{{schema}}", self.prefix).into_bytes()
+    }
+
+    fn named(&self, pool: &PoolId, kind: &str) -> Vec<u8> {
+        let mut key = self.key(self.bucket(pool), kind);
+        key.push(b':');
+        key.extend_from_slice(pool.as_bytes());
+        key
     }
 
     fn key(&self, bucket: u16, name: &str) -> Vec<u8> {
@@ -87,7 +94,7 @@ mod tests {
     fn no_pool_id_can_break_the_tag() {
         let keys = Keys::new("kp:".to_owned(), 1024);
         let hostile = PoolId::try_from(b"}{a}\r\n\0*".as_slice()).unwrap();
-        for key in keys.of_pool(&hostile) {
+        for key in keys.of_pool(&hostile).into_iter().chain([keys.metadata(&hostile)]) {
             let open = key.iter().position(|byte| *byte == b'{').unwrap();
             let close = key.iter().position(|byte| *byte == b'}').unwrap();
             let tag = std::str::from_utf8(&key[open + 1..close]).unwrap();

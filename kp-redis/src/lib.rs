@@ -18,6 +18,9 @@
 //! # }
 //! ```
 //!
+//! [`RedisMetadata`] is the other side, a client's record of its own packages
+//! ([`PoolMetadataStore`](kp_core::PoolMetadataStore)), for clients that are services themselves.
+//!
 //! # Addresses
 //!
 //! | URL | |
@@ -47,6 +50,8 @@ mod connection;
 mod error;
 mod keys;
 mod link;
+mod metadata;
+mod metadata_row;
 mod replies;
 mod requests;
 mod scripts;
@@ -55,5 +60,6 @@ mod store;
 mod sweep;
 
 pub use builder::RedisBuilder;
+pub use metadata::RedisMetadata;
 pub use server::Server;
 pub use store::RedisStore;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kp_core::{BackendError, Outcome};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::{Mutex, Semaphore};
+use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::connection::Connection;
@@ -66,8 +67,18 @@ impl Link {
 
     /// Sends a request, and again as long as it is certainly not applied, until the time-out.
     pub(crate) async fn call(&self, request: &Request<'_>) -> Result<Value, BackendError> {
+        self.call_until(request, self.deadline()).await
+    }
+
+    /// When a call that begins now has to end.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    /// As [`call`](Self::call), for one of several requests that are one call, and end together.
+    pub(crate) async fn call_until(&self, request: &Request<'_>, deadline: Instant) -> Result<Value, BackendError> {
         let sent = AtomicBool::new(false);
-        match tokio::time::timeout(self.timeout, self.attempts(request, &sent)).await {
+        match tokio::time::timeout_at(deadline, self.attempts(request, &sent)).await {
             Ok(answer) => answer,
             Err(_) => {
                 let unknown = sent.load(Ordering::Relaxed) && request.changes();

@@ -37,6 +37,9 @@ script!(DELETE, "delete_pool", true, ["pool.lua", "delete.lua"]);
 script!(RETIRE, "retire_unspent", true, ["pool.lua", "retire.lua"]);
 script!(SWEEP, "cleanup_expired", true, ["pool.lua", "sweep.lua"]);
 script!(SETTLE, "release_expired_reservations", true, ["pool.lua", "settle.lua"]);
+script!(CREATE_ROWS, "create_pool_metadata", true, ["set_rows.lua"]);
+script!(STEP_ROWS, "update_pool_status", true, ["set_rows.lua"]);
+script!(DELETE_ROWS, "delete_pool_metadata", true, ["delete_rows.lua"]);
 script!(GET, "get", false, ["pool.lua", "status.lua", "get.lua"]);
 script!(COUNT, "count_by_status", false, ["pool.lua", "status.lua", "count.lua"]);
 script!(

@@ -14,22 +14,6 @@ use kp_redis::RedisStore;
 use packages::{now, pool, save, take};
 use servers::{Server, until};
 
-/// A replica of this master, in step with it.
-fn replica_of(master: &Server) -> Server {
-    let replica = Server::start(&["--replicaof", &format!("127.0.0.1 {}", master.port())]);
-    // In step is one that acknowledges: "online" is said before.
-    let mut connection = redis::Client::open(master.url()).unwrap().get_connection().unwrap();
-    until(|| {
-        let mut commands = redis::pipe();
-        commands.cmd("SET").arg("probe").arg("").ignore();
-        commands.cmd("WAIT").arg(1).arg(1_000);
-        let (found,): (u32,) = commands.query(&mut connection).ok()?;
-        (found == 1).then_some(())
-    })
-    .expect("the replica follows");
-    replica
-}
-
 fn outcome<T: std::fmt::Debug>(answer: Result<T>) -> Outcome {
     match answer {
         Err(Error::Backend(failure)) => failure.outcome(),
@@ -40,12 +24,12 @@ fn outcome<T: std::fmt::Debug>(answer: Result<T>) -> Outcome {
 #[tokio::test]
 async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
     let master = Server::start(&["--repl-diskless-sync-delay", "0"]);
-    let replica = replica_of(&master);
+    let replica = Server::start_replica(&master);
     let bob = pool("bob");
     let open = |replicas| {
         RedisStore::builder(master.url())
             .wait(replicas)
-            .timeout(Duration::from_millis(2_000))
+            .timeout(Duration::from_millis(300))
             .open()
     };
     let store = open(1).await.unwrap();
@@ -117,7 +101,7 @@ fn sentinel_of(master: &Server) -> Server {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_behind_wait_survives_a_failover_under_load() {
     let master = Server::start(&["--repl-diskless-sync-delay", "0"]);
-    let replica = replica_of(&master);
+    let replica = Server::start_replica(&master);
     let sentinel = sentinel_of(&master);
     let url = format!("redis-sentinel://127.0.0.1:{}/main", sentinel.port());
     until(|| {
@@ -195,7 +179,7 @@ async fn what_was_answered_behind_wait_survives_a_failover_under_load() {
 #[tokio::test]
 async fn without_wait_a_failover_loses_what_the_replica_has_not() {
     let master = Server::start(&["--repl-diskless-sync-delay", "0"]);
-    let replica = replica_of(&master);
+    let replica = Server::start_replica(&master);
     let waiting = RedisStore::builder(master.url()).wait(1).open().await.unwrap();
     let bob = pool("bob");
     waiting.save_key_packages(&save(&bob, 0..100), now()).await.unwrap();

@@ -45,6 +45,10 @@ checks! {
         assert_eq!(pool.save_as(&capped, at(0)).await, expected);
         let none = pool.request(vec![last_resort(7)]).cap_per_suite(0);
         assert_eq!(pool.save_as(&none, at(0)).await, [Saved]);
+        let third = kp_core::Ciphersuite(0x0007);
+        pool.stock(vec![last_resort(8).of(third)], at(0)).await;
+        let beside = pool.request(vec![one_time(9).of(third)]).cap_per_suite(1);
+        assert_eq!(pool.save_as(&beside, at(0)).await, [Saved]);
     }
 
     /// Reserved packages and those not yet valid count towards the cap; used, withdrawn, recalled and expired ones do

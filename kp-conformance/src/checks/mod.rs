@@ -5,6 +5,7 @@ mod caps;
 mod claim;
 mod deleting;
 mod failures;
+mod histories;
 mod last_resort;
 mod limits;
 mod privacy;
@@ -15,6 +16,7 @@ mod release;
 mod replace;
 mod reserve;
 mod save;
+mod sequences;
 mod spend;
 mod sweeping;
 mod time;
@@ -38,5 +40,7 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     failures::CHECKS,
     privacy::CHECKS,
     races::CHECKS,
+    histories::CHECKS,
+    sequences::CHECKS,
     processes::CHECKS,
 ];

@@ -1,14 +1,20 @@
 use std::collections::HashSet;
 
+use futures::future::join_all;
 use kp_core::Status;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use crate::Context;
 use crate::check::checks;
+use crate::level::seeds;
 use crate::packages::{SUITE, at, last_resort, one_times};
 use crate::worker::{Order, Worker};
 
 /// How many processes run against each other.
 const PROCESSES: u64 = 4;
+/// How many ids a process that is to be killed has.
+const IDS: u64 = 100;
 
 /// Starts the processes, lets each take 100 packages with ids of its own, and gives back what they took.
 async fn taken_by_all(context: &Context, job: crate::worker::Job) -> Vec<String> {
@@ -86,6 +92,42 @@ checks! {
                 .await
                 .expect("a replay, or a new claim");
             assert!(!again.info.last_resort);
+        }
+    }
+
+    /// Writers are killed at random moments, again and again (20 kills, and 200 at the heavy level): every package that
+    /// one was told it got is spent, and its id still gets that package; none went to two.
+    #[rules("ERR-5", "ERR-2", "CLAIM-1")]
+    #[needs(Processes)]
+    async fn nothing_answered_is_lost_when_writers_are_killed(context: &Context) {
+        for seed in seeds(5, 50) {
+            let pool = context.pool().await;
+            pool.stock(one_times(0..PROCESSES * IDS), at(0)).await;
+            let mut random = StdRng::seed_from_u64(seed);
+            let doomed = (0..PROCESSES).map(|n| {
+                let order = Order::new(crate::worker::Job::Claim, context.space(), n * IDS, IDS);
+                Worker::start(&order).killed_after(random.random_range(0..60))
+            });
+            let answered = join_all(doomed).await;
+            let mut given = HashSet::new();
+            for (n, answered) in (0..).zip(answered) {
+                // What the killed one asked for, or would have, asked for again by its ids.
+                let takes: Vec<_> = (n * IDS..(n + 1) * IDS).map(|id| pool.take(id)).collect();
+                let again = pool.store.claim_key_packages(&takes, None, at(0)).await;
+                let again: HashSet<_> = again
+                    .into_iter()
+                    .map(|claim| crate::pool::answered(claim).expect("there is one for each id"))
+                    .map(|package| crate::worker::name(&package.info.key_package_ref))
+                    .collect();
+                for name in answered {
+                    assert!(again.contains(&name), "seed {seed}: an answer left before it was durable");
+                }
+                given.extend(again);
+            }
+            let count = pool.count(SUITE, at(0)).await;
+            assert_eq!(given.len() as u64, PROCESSES * IDS, "seed {seed}: one package went to two");
+            assert_eq!(u64::from(count.spent), PROCESSES * IDS, "seed {seed}: {count:?}");
+            pool.delete().await;
         }
     }
 }

@@ -46,6 +46,33 @@ impl Server {
         Self::start_binary(redis(), arguments)
     }
 
+    /// Starts a replica of this master, in step with it: one whose acknowledgements the master counts.
+    ///
+    /// A master calls a replica online before that. After a synchronisation without a file it sends no commands, and no
+    /// request to acknowledge any, until an acknowledgement has come *since* it noticed that its child had ended. The
+    /// replica's first may be earlier, and is then ignored; the next one comes a second later, and what waits for replicas
+    /// meanwhile waits in vain.
+    ///
+    /// So one write is waited for here; once it is online, since before its first replica a master counts no writes, and
+    /// has nothing to wait for.
+    #[must_use]
+    pub(crate) fn start_replica(master: &Self) -> Self {
+        let replica = Self::start(&["--replicaof", &format!("127.0.0.1 {}", master.port)]);
+        until(|| {
+            let info: String = master.command(&["INFO", "replication"]).ok()?;
+            info.contains("state=online").then_some(())
+        })
+        .expect("the master finds it");
+        let client = redis::Client::open(master.url()).expect("the master has a URL");
+        let mut connection = client.get_connection().expect("the master answers");
+        let mut write = redis::pipe();
+        write.cmd("SET").arg("probe").arg("").ignore();
+        write.cmd("WAIT").arg(1).arg(PATIENCE.as_millis().to_string());
+        let (found,): (u32,) = write.query(&mut connection).expect("the master answers");
+        assert_eq!(found, 1, "the replica follows");
+        replica
+    }
+
     /// Starts this server.
     #[must_use]
     pub(crate) fn start_binary(binary: PathBuf, arguments: &[&str]) -> Self {

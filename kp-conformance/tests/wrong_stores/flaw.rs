@@ -1,0 +1,240 @@
+use std::convert::Infallible;
+
+use kp_core::rules::{self, Answer, Limits, ModelPool, PoolRecords, Record};
+use kp_core::{
+    Ciphersuite, Counts, GroupId, KeyPackageRef, OnLapse, Package, PackageBytes, PackageInfo, Page, Party, PoolId,
+    Receipt, Removal, Removed, ReservationId, ReservationToken, Reserved, Result, Save, SaveOutcome, Status, Stored,
+    Take, Timestamp, Usage,
+};
+
+/// What a store does, piece by piece: the rules, with one piece falsified.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flaw {
+    // The calls, each a step on one pool.
+    pub(crate) save: fn(&mut Records<'_>, &Save, Timestamp) -> Vec<SaveOutcome>,
+    pub(crate) reserve: fn(&mut Records<'_>, &Take, OnLapse, Timestamp) -> Answer<Reserved>,
+    pub(crate) claim: fn(&mut Records<'_>, &Take, Option<&GroupId>, Timestamp) -> Answer<Package>,
+    pub(crate) spend: fn(&mut Records<'_>, &ReservationToken, &Usage, Timestamp) -> Answer<Receipt>,
+    pub(crate) release: fn(&mut Records<'_>, &ReservationToken, Timestamp) -> Answer<()>,
+    pub(crate) withdraw: fn(&mut Records<'_>, &Removal, Timestamp) -> Vec<(KeyPackageRef, Removed)>,
+    pub(crate) settle: fn(&mut Records<'_>, Timestamp) -> u64,
+    pub(crate) delete: fn(&mut Records<'_>),
+
+    // What the look-ups and changes of the rules do.
+    pub(crate) by_id: fn(&mut ModelPool, &ReservationId) -> Option<Record>,
+    pub(crate) ended: fn(&mut ModelPool, Timestamp) -> Vec<Record>,
+    pub(crate) oldest: fn(&mut ModelPool, &Take, Timestamp) -> Option<(Record, PackageBytes)>,
+    pub(crate) count_held: fn(&mut ModelPool, Ciphersuite, Timestamp) -> u32,
+    pub(crate) count_taken_by: fn(&mut ModelPool, &Party) -> u32,
+    pub(crate) insert: fn(&mut ModelPool, Record, &PackageBytes),
+    pub(crate) update: fn(&mut ModelPool, &Record, Record),
+
+    // What becomes of answers, of batches and of reads, on their way out.
+    pub(crate) claimed: fn(&mut Vec<Result<Package>>),
+    pub(crate) stored: fn(&mut Option<Stored>),
+    pub(crate) statuses: fn(&mut Vec<Option<Status>>),
+    pub(crate) listed: fn(&mut Page<PackageInfo>),
+    pub(crate) counts: fn(&mut Counts),
+    pub(crate) pools: fn(&mut Page<PoolId>),
+
+    // What happens beside the calls.
+    /// To a pool, before it is read.
+    pub(crate) read: fn(&mut Records<'_>, Timestamp),
+    /// To a pool, before expired packages are swept.
+    pub(crate) swept: fn(&mut Records<'_>, Timestamp),
+    /// To the limit of a sweep.
+    pub(crate) sweep_limit: fn(u32) -> u32,
+    /// To the moment before which `retire_unspent` retires.
+    pub(crate) saved_before: fn(Timestamp) -> Timestamp,
+    /// To a pool, when the store is opened again.
+    pub(crate) reopened: fn(&mut Records<'_>),
+    /// What the store prints of a pool.
+    pub(crate) printed: fn(&ModelPool) -> String,
+    /// What is not one atomic step.
+    pub(crate) torn: Option<Torn>,
+}
+
+/// A call that is not one atomic step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Torn {
+    /// It reads the pool, decides, lets others in, and writes back what it read and decided.
+    Apart(Call),
+    /// Each item of a save is a step of its own.
+    ItemByItem,
+    /// A reservation looks for a package, lets others in, then reserves it, and gives up when somebody was faster.
+    LooksFirst,
+    /// A reservation or claim takes a package, lets others in, and then binds its id.
+    BindsLater,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Save,
+    Reserve,
+    Claim,
+    Spend,
+    Release,
+    CleanUp,
+}
+
+impl Flaw {
+    /// The correct store.
+    pub(crate) const NONE: Self = Self {
+        save: |records, save, now| records.save(save, now),
+        reserve: |records, take, lapse, now| records.reserve(take, lapse, now),
+        claim: |records, take, group, now| records.claim(take, group, now),
+        spend: |records, token, usage, now| records.spend(token, usage, now),
+        release: |records, token, now| records.release(token, now),
+        withdraw: |records, what, now| records.withdraw(what, now),
+        settle: |records, now| records.settle(now),
+        delete: |records| records.pool.records.clear(),
+        by_id: |pool, id| sure(pool.by_id(id)),
+        ended: |pool, now| sure(pool.ended(now)),
+        oldest: |pool, take, now| sure(pool.oldest_that_fits(take, now)),
+        count_held: |pool, suite, now| sure(pool.count_held(suite, now)),
+        count_taken_by: |pool, party| sure(pool.count_taken_by(party)),
+        insert: |pool, record, bytes| sure(pool.insert(&record, bytes)),
+        update: |pool, before, after| sure(pool.update(before, &after)),
+        claimed: |_| (),
+        stored: |_| (),
+        statuses: |_| (),
+        listed: |_| (),
+        counts: |_| (),
+        pools: |_| (),
+        read: |_, _| (),
+        swept: |_, _| (),
+        sweep_limit: |limit| limit,
+        saved_before: |saved_before| saved_before,
+        reopened: |_| (),
+        printed: |_| String::new(),
+        torn: None,
+    };
+}
+
+pub(crate) fn sure<T>(result: Result<T, Infallible>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+/// A pool within a step, as the flaw has it: the rules meet it through [`PoolRecords`].
+#[derive(Debug)]
+pub(crate) struct Records<'a> {
+    pub(crate) pool: &'a mut ModelPool,
+    pub(crate) flaw: &'a Flaw,
+}
+
+/// The calls, by the rules.
+impl Records<'_> {
+    pub(crate) fn save(&mut self, save: &Save, now: Timestamp) -> Vec<SaveOutcome> {
+        sure(rules::save(self, save, Limits::default(), now))
+    }
+
+    pub(crate) fn reserve(&mut self, take: &Take, lapse: OnLapse, now: Timestamp) -> Answer<Reserved> {
+        sure(rules::reserve(self, take, lapse, now))
+    }
+
+    pub(crate) fn claim(&mut self, take: &Take, group: Option<&GroupId>, now: Timestamp) -> Answer<Package> {
+        sure(rules::claim(self, take, group, now))
+    }
+
+    pub(crate) fn spend(&mut self, token: &ReservationToken, usage: &Usage, now: Timestamp) -> Answer<Receipt> {
+        sure(rules::spend(self, token, usage, now))
+    }
+
+    pub(crate) fn release(&mut self, token: &ReservationToken, now: Timestamp) -> Answer<()> {
+        sure(rules::release(self, token, now))
+    }
+
+    pub(crate) fn withdraw(&mut self, what: &Removal, now: Timestamp) -> Vec<(KeyPackageRef, Removed)> {
+        sure(rules::remove(self, what, now))
+    }
+
+    pub(crate) fn settle(&mut self, now: Timestamp) -> u64 {
+        sure(rules::settle(self, now))
+    }
+
+    /// The record of a ref.
+    pub(crate) fn find(&mut self, key_package_ref: &KeyPackageRef) -> Option<Record> {
+        sure(self.pool.by_ref(key_package_ref))
+    }
+
+    /// Changes the states of records behind the rules' back.
+    pub(crate) fn alter(&mut self, alter: impl Fn(&mut Record)) {
+        for (record, _) in &mut self.pool.records {
+            alter(record);
+        }
+    }
+
+    /// Forgets records behind the rules' back.
+    pub(crate) fn forget(&mut self, which: impl Fn(&Record) -> bool) {
+        self.pool.records.retain(|(record, _)| !which(record));
+    }
+}
+
+impl PoolRecords for Records<'_> {
+    type Error = Infallible;
+
+    fn by_ref(&mut self, key_package_ref: &KeyPackageRef) -> Result<Option<Record>, Infallible> {
+        self.pool.by_ref(key_package_ref)
+    }
+
+    fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, Infallible> {
+        Ok((self.flaw.by_id)(self.pool, id))
+    }
+
+    fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
+        Ok((self.flaw.ended)(self.pool, now))
+    }
+
+    fn oldest_that_fits(&mut self, take: &Take, now: Timestamp) -> Result<Option<(Record, PackageBytes)>, Infallible> {
+        Ok((self.flaw.oldest)(self.pool, take, now))
+    }
+
+    fn has_available(&mut self, now: Timestamp) -> Result<bool, Infallible> {
+        self.pool.has_available(now)
+    }
+
+    fn slots(&mut self) -> Result<Vec<Record>, Infallible> {
+        self.pool.slots()
+    }
+
+    fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
+        self.pool.unspent(now)
+    }
+
+    fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, Infallible> {
+        Ok((self.flaw.count_held)(self.pool, suite, now))
+    }
+
+    fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Infallible> {
+        self.pool.count_remembered(now)
+    }
+
+    fn count_taken_by(&mut self, party: &Party) -> Result<u32, Infallible> {
+        Ok((self.flaw.count_taken_by)(self.pool, party))
+    }
+
+    fn bytes(&mut self, record: &Record) -> Result<PackageBytes, Infallible> {
+        self.pool.bytes(record)
+    }
+
+    fn next_sequence(&mut self) -> Result<u64, Infallible> {
+        self.pool.next_sequence()
+    }
+
+    fn insert(&mut self, record: &Record, bytes: &PackageBytes) -> Result<(), Infallible> {
+        (self.flaw.insert)(self.pool, record.clone(), bytes);
+        Ok(())
+    }
+
+    fn update(&mut self, before: &Record, after: &Record) -> Result<(), Infallible> {
+        (self.flaw.update)(self.pool, before, after.clone());
+        Ok(())
+    }
+
+    fn remove(&mut self, record: &Record) -> Result<(), Infallible> {
+        self.pool.remove(record)
+    }
+}

@@ -1,0 +1,77 @@
+use kp_core::Status;
+
+use crate::wrong_store::wrong_stores;
+
+wrong_stores! {
+    /// A last resort counts as available.
+    #[breaks("LAST-2", a_last_resort_is_never_available)]
+    fn counts_last_resort_as_available(flaw: &mut Flaw) {
+        flaw.counts = |counts| counts.available += u32::from(counts.last_resort.is_some());
+    }
+
+    /// A read ends what has lapsed, for good.
+    #[breaks("READ-1", what_is_no_call_on_the_pool_settles_nothing)]
+    fn reads_end_leases(flaw: &mut Flaw) {
+        flaw.read = |records, now| _ = records.settle(now);
+    }
+
+    /// The list is in the order of refs.
+    #[breaks("READ-2", the_list_is_what_reserve_could_hand_out)]
+    fn lists_by_ref(flaw: &mut Flaw) {
+        flaw.listed = |page| page.items.sort_by(|a, b| a.key_package_ref.cmp(&b.key_package_ref));
+    }
+
+    /// A page passes over a package.
+    #[breaks("READ-2", pages_show_each_package_once)]
+    fn a_page_passes_over_a_package(flaw: &mut Flaw) {
+        flaw.listed = |page| {
+            if page.next.is_some() {
+                page.items.pop();
+            }
+        };
+    }
+
+    /// Reserved packages are counted as available too.
+    #[breaks("READ-3", counts_add_up)]
+    fn counts_reserved_packages_twice(flaw: &mut Flaw) {
+        flaw.counts = |counts| counts.available += counts.reserved;
+    }
+
+    /// Expired records are left out of the counts.
+    #[breaks("READ-3", counts_add_up)]
+    fn leaves_expired_records_out(flaw: &mut Flaw) {
+        flaw.counts = |counts| counts.expired = 0;
+    }
+
+    /// The statuses leave out what is not known, and so come out of order.
+    #[breaks("READ-4", statuses_say_what_became_of_each_ref)]
+    fn passes_over_unknown_refs(flaw: &mut Flaw) {
+        flaw.statuses = |statuses| {
+            let asked = statuses.len();
+            statuses.retain(Option::is_some);
+            statuses.resize(asked, None);
+        };
+    }
+
+    /// A package that is leased shows no bytes.
+    #[breaks("READ-4", one_record_comes_with_its_bytes_while_it_is_unspent)]
+    fn shows_no_bytes_of_leased_packages(flaw: &mut Flaw) {
+        flaw.stored = |stored| {
+            if let Some(stored) = stored
+                && matches!(stored.status, Status::Reserved { .. })
+            {
+                stored.bytes = None;
+            }
+        };
+    }
+
+    /// A page passes over a pool.
+    #[breaks("READ-5", every_pool_that_holds_anything_is_listed_once)]
+    fn a_page_passes_over_a_pool(flaw: &mut Flaw) {
+        flaw.pools = |page| {
+            if page.next.is_some() {
+                page.items.pop();
+            }
+        };
+    }
+}

@@ -1,0 +1,259 @@
+use kp_core::rules::{PoolRecords, State};
+use kp_core::{Package, Save, SaveMode, SaveOutcome, Timestamp};
+
+use crate::flaw::{Call, Records, Torn, sure};
+use crate::wrong_store::wrong_stores;
+
+/// The same request with other packages.
+fn with(save: &Save, packages: impl Iterator<Item = Package>) -> Save {
+    let changed = Save::new(save.pool.clone(), packages.collect()).unwrap_or_else(|_| save.clone());
+    changed.mode(save.mode).cap_per_suite(save.cap_per_suite)
+}
+
+/// Saves, and answers one outcome as another.
+fn answering(
+    records: &mut Records<'_>,
+    save: &Save,
+    now: Timestamp,
+    is: SaveOutcome,
+    says: SaveOutcome,
+) -> Vec<SaveOutcome> {
+    let mut outcomes = records.save(save, now);
+    outcomes
+        .iter_mut()
+        .filter(|outcome| **outcome == is)
+        .for_each(|outcome| *outcome = says);
+    outcomes
+}
+
+/// Forgets the records of these packages, where they are in such a state, before they are saved.
+fn forgetting(records: &mut Records<'_>, save: &Save, now: Timestamp, which: fn(&State) -> bool) -> Vec<SaveOutcome> {
+    records.forget(|record| {
+        let again = save
+            .packages()
+            .iter()
+            .any(|package| package.info.key_package_ref == record.info.key_package_ref);
+        again && which(&record.state)
+    });
+    records.save(save, now)
+}
+
+wrong_stores! {
+    /// Each item of a batch is stored in a step of its own.
+    #[breaks("SAVE-1", a_batch_becomes_visible_at_once)]
+    fn stores_item_by_item(flaw: &mut Flaw) {
+        flaw.torn = Some(Torn::ItemByItem);
+    }
+
+    /// One refused item refuses the batch.
+    #[breaks("SAVE-1", good_items_are_stored_beside_refused_ones)]
+    fn one_refused_item_refuses_all(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| {
+            let before = records.pool.clone();
+            let outcomes = records.save(save, now);
+            if !outcomes.iter().all(|outcome| outcome.is_held()) {
+                *records.pool = before;
+            }
+            outcomes
+        };
+    }
+
+    /// The same package again is said to be stored anew.
+    #[breaks("SAVE-2", the_same_package_again_is_stored_once)]
+    fn says_saved_again(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| answering(records, save, now, SaveOutcome::AlreadyStored, SaveOutcome::Saved);
+    }
+
+    /// Of saves of one package at once, the last wins, and all are told that it was stored.
+    #[breaks("SAVE-2", the_same_package_saved_at_once_is_stored_once)]
+    fn looks_and_stores_in_two_steps(flaw: &mut Flaw) {
+        flaw.torn = Some(Torn::Apart(Call::Save));
+    }
+
+    /// A used package is forgotten, and can be saved again.
+    #[breaks("SAVE-3", a_used_package_cannot_come_back)]
+    fn forgets_used_packages(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| forgetting(records, save, now, |state| matches!(state, State::Used(_)));
+    }
+
+    /// A package that its owner withdrew comes back with a late upload.
+    #[breaks("SAVE-3", a_recalled_package_cannot_come_back)]
+    fn lets_a_withdrawn_package_come_back(flaw: &mut Flaw) {
+        flaw.save =
+            |records, save, now| forgetting(records, save, now, |state| matches!(state, State::Withdrawn { .. }));
+    }
+
+    /// A last resort that was replaced comes back with a late upload.
+    #[breaks("SAVE-3", a_last_resort_that_went_cannot_come_back)]
+    fn lets_a_replaced_last_resort_come_back(flaw: &mut Flaw) {
+        flaw.save =
+            |records, save, now| forgetting(records, save, now, |state| matches!(state, State::Replaced { .. }));
+    }
+
+    /// A package is taken in the very second of its end.
+    #[breaks("SAVE-4", an_expired_package_is_refused)]
+    fn takes_a_package_at_its_end(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| records.save(save, now.minus(1));
+    }
+
+    /// A one-time package of the future is refused.
+    #[breaks("SAVE-4", a_package_of_the_future_waits_for_its_time)]
+    fn refuses_the_future(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| {
+            let valid = |package: &Package| !package.info.lifetime.is_ahead(now);
+            let mut stored = records.save(&with(save, save.packages().iter().filter(|package| valid(package)).cloned()), now).into_iter();
+            let outcome = |package| if valid(package) { stored.next() } else { Some(SaveOutcome::NotYetValid) };
+            save.packages().iter().filter_map(outcome).collect()
+        };
+    }
+
+    /// Another package of the same ref is taken for the same one.
+    #[breaks("SAVE-5", the_same_ref_with_anything_else_is_a_conflict)]
+    fn compares_refs_alone(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| {
+            answering(records, save, now, SaveOutcome::RefConflict, SaveOutcome::AlreadyStored)
+        };
+    }
+
+    /// The package stored is overwritten by another of its ref.
+    #[breaks("SAVE-5", the_same_ref_with_anything_else_is_a_conflict)]
+    fn overwrites(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| forgetting(records, save, now, |state| *state == State::Free);
+    }
+
+    /// Reserved packages do not count towards the cap.
+    #[breaks("SAVE-6", the_cap_counts_what_is_free_or_reserved)]
+    fn the_cap_counts_only_what_is_free(flaw: &mut Flaw) {
+        flaw.count_held = |pool, suite, now| {
+            let free = pool.records.iter().filter(|(record, _)| {
+                record.info.ciphersuite == suite && record.state == State::Free && !record.is_over(now)
+            });
+            u32::try_from(free.count()).unwrap_or(u32::MAX)
+        };
+    }
+
+    /// The cap is checked in one step, and the packages are stored in another.
+    #[breaks("SAVE-6", concurrent_saves_fill_the_cap_exactly)]
+    fn checks_the_cap_outside_of_the_step(flaw: &mut Flaw) {
+        flaw.torn = Some(Torn::Apart(Call::Save));
+    }
+
+    /// The cap counts last-resort packages.
+    #[breaks("SAVE-6", the_cap_counts_each_ciphersuite_apart_and_no_last_resort)]
+    fn the_cap_counts_last_resort(flaw: &mut Flaw) {
+        flaw.count_held = |pool, suite, now| {
+            let slot = sure(pool.slots()).into_iter().filter(|slot| slot.info.ciphersuite == suite).count();
+            sure(pool.count_held(suite, now)) + u32::try_from(slot).unwrap_or(u32::MAX)
+        };
+    }
+
+    /// In a full pool, a package that is there already is said not to fit.
+    #[breaks("SAVE-7", a_lower_cap_removes_nothing)]
+    fn full_is_judged_first(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| {
+            let mut outcomes = records.save(save, now);
+            for (package, outcome) in save.packages().iter().zip(&mut outcomes) {
+                let held = sure(records.pool.count_held(package.info.ciphersuite, now));
+                if !package.info.last_resort && *outcome == SaveOutcome::AlreadyStored && held >= save.cap_per_suite {
+                    *outcome = SaveOutcome::PoolFull;
+                }
+            }
+            outcomes
+        };
+    }
+
+    /// A spent package that has expired is said to be spent.
+    #[breaks("SAVE-7", expired_is_judged_before_spent_and_spent_before_conflict)]
+    fn spent_is_judged_before_expired(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| {
+            let mut outcomes = records.save(save, now);
+            for (package, outcome) in save.packages().iter().zip(&mut outcomes) {
+                let known = records.find(&package.info.key_package_ref);
+                if *outcome == SaveOutcome::Expired && known.is_some_and(|record| matches!(record.state, State::Used(_))) {
+                    *outcome = SaveOutcome::AlreadySpent;
+                }
+            }
+            outcomes
+        };
+    }
+
+    /// A replace only adds.
+    #[breaks("SAVE-8", replace_withdraws_the_others)]
+    fn replace_appends(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| records.save(&save.clone().mode(SaveMode::Append), now);
+    }
+
+    /// A replace takes reserved packages away from those who hold them.
+    #[breaks("SAVE-8", replace_recalls_reserved_packages)]
+    fn replace_ends_leases(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| {
+            let outcomes = records.save(save, now);
+            if save.mode == SaveMode::Replace {
+                records.alter(|record| {
+                    if matches!(&record.state, State::Reserved(hold) if hold.recalled.is_some()) {
+                        record.state = State::Withdrawn { at: now };
+                    }
+                });
+            }
+            outcomes
+        };
+    }
+
+    /// A new last resort is stored beside the old one.
+    #[breaks("LAST-1", another_last_resort_takes_the_slot)]
+    fn the_slot_holds_two(flaw: &mut Flaw) {
+        flaw.update = |pool, before, after| {
+            if !matches!(after.state, State::Replaced { .. }) {
+                sure(pool.update(before, &after));
+            }
+        };
+    }
+
+    /// The last resort that was replaced is forgotten.
+    #[breaks("LAST-1", another_last_resort_takes_the_slot)]
+    fn forgets_the_replaced_last_resort(flaw: &mut Flaw) {
+        flaw.update = |pool, before, after| match after.state {
+            State::Replaced { .. } => sure(pool.remove(before)),
+            _ => sure(pool.update(before, &after)),
+        };
+    }
+
+    /// A package saved in the other role takes it.
+    #[breaks("LAST-3", a_package_never_changes_its_role)]
+    fn a_package_changes_its_role(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| {
+            let packages = save.packages().iter().cloned().map(|mut package| {
+                if let Some(known) = records.find(&package.info.key_package_ref) {
+                    package.info.last_resort = known.info.last_resort;
+                }
+                package
+            });
+            let save = with(save, packages.collect::<Vec<_>>().into_iter());
+            records.save(&save, now)
+        };
+    }
+
+    /// Saving the same last resort again makes it unused.
+    #[breaks("LAST-4", use_is_remembered_until_the_package_is_replaced)]
+    fn saving_again_makes_it_unused(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| {
+            records.alter(|record| {
+                let again = save.packages().iter().any(|package| package.info == record.info);
+                if again && record.state == (State::Slot { used: true }) {
+                    record.state = State::Slot { used: false };
+                }
+            });
+            records.save(save, now)
+        };
+    }
+
+    /// Nobody is told that the last resort was handed out.
+    #[breaks("LAST-4", the_last_resort_is_handed_out_when_nothing_is_left)]
+    fn use_is_not_marked(flaw: &mut Flaw) {
+        flaw.update = |pool, before, after| {
+            if after.state != (State::Slot { used: true }) {
+                sure(pool.update(before, &after));
+            }
+        };
+    }
+}

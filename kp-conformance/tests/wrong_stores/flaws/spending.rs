@@ -1,0 +1,135 @@
+use kp_core::rules::{PoolRecords, State};
+use kp_core::{OnLapse, Receipt, Rejection, ReservationToken};
+
+use crate::flaw::{Call, Torn, sure};
+use crate::wrong_store::wrong_stores;
+
+wrong_stores! {
+    /// A spent package is spent again, for another group.
+    #[breaks("SPEND-1", a_package_is_spent_once)]
+    fn spends_twice(flaw: &mut Flaw) {
+        flaw.spend = |records, token, usage, now| match records.spend(token, usage, now) {
+            Err(Rejection::AlreadySpent) => Ok(Receipt {
+                key_package_ref: token.key_package_ref.clone(),
+                spent_at: now,
+            }),
+            answer => answer,
+        };
+    }
+
+    /// A spend looks at the package in one step and spends it in another.
+    #[breaks("SPEND-1", of_concurrent_spends_one_wins)]
+    fn spends_in_two_steps(flaw: &mut Flaw) {
+        flaw.torn = Some(Torn::Apart(Call::Spend));
+    }
+
+    /// Whoever names a reserved package spends it, whatever the id.
+    #[breaks("SPEND-2", a_stale_reservation_is_fenced_off)]
+    fn spends_by_ref_only(flaw: &mut Flaw) {
+        flaw.spend = |records, token, usage, now| {
+            let holder = records.find(&token.key_package_ref).and_then(|record| match record.state {
+                State::Reserved(hold) => Some(hold.id),
+                _ => None,
+            });
+            let token = match holder {
+                Some(id) => ReservationToken::new(token.pool.clone(), token.key_package_ref.clone(), id),
+                None => token.clone(),
+            };
+            records.spend(&token, usage, now)
+        };
+    }
+
+    /// The same spend again is refused.
+    #[breaks("SPEND-3", the_same_spend_gets_the_same_receipt)]
+    fn gives_one_receipt(flaw: &mut Flaw) {
+        flaw.spend = |records, token, usage, now| match records.find(&token.key_package_ref).map(|record| record.state) {
+            Some(State::Used(_)) => Err(Rejection::AlreadySpent),
+            _ => records.spend(token, usage, now),
+        };
+    }
+
+    /// The same spend again gets a receipt of its own time.
+    #[breaks("SPEND-3", the_same_spend_gets_the_same_receipt)]
+    fn gives_another_receipt(flaw: &mut Flaw) {
+        flaw.spend = |records, token, usage, now| {
+            let receipt = records.spend(token, usage, now)?;
+            Ok(Receipt { spent_at: now, ..receipt })
+        };
+    }
+
+    /// Who reserved a package is forgotten when it is spent.
+    #[breaks("SPEND-4", used_packages_count_until_their_lease_would_have_ended)]
+    fn forgets_who_reserved(flaw: &mut Flaw) {
+        flaw.update = |pool, before, mut after| {
+            if let State::Used(usage) = &mut after.state {
+                usage.window = usage.window.take().filter(|window| window.replayable);
+            }
+            sure(pool.update(before, &after));
+        };
+    }
+
+    /// A package released is spent where a lapsed one would be.
+    #[breaks("REL-1", a_released_package_is_available_again)]
+    fn a_release_retires(flaw: &mut Flaw) {
+        flaw.release = |records, token, now| {
+            let before = records.find(&token.key_package_ref);
+            records.release(token, now)?;
+            if let Some(State::Reserved(hold)) = before.map(|record| record.state)
+                && hold.on_lapse == OnLapse::Retire
+            {
+                records.alter(|record| {
+                    if record.info.key_package_ref == token.key_package_ref {
+                        record.state = State::Retired { at: now };
+                    }
+                });
+            }
+            Ok(())
+        };
+    }
+
+    /// A release that comes too late is said to have worked.
+    #[breaks("REL-2", a_late_release_changes_nothing)]
+    fn a_late_release_is_no_error(flaw: &mut Flaw) {
+        flaw.release = |records, token, now| match records.release(token, now) {
+            Err(Rejection::NoLiveReservation) => Ok(()),
+            answer => answer,
+        };
+    }
+
+    /// Whoever names a reserved package releases it, whatever the id.
+    #[breaks("REL-2", a_stranger_cannot_release)]
+    fn releases_by_ref_only(flaw: &mut Flaw) {
+        flaw.release = |records, token, now| {
+            records.settle(now);
+            match records.find(&token.key_package_ref).map(|record| record.state) {
+                Some(State::Reserved(hold)) => {
+                    let key_package_ref = token.key_package_ref.clone();
+                    records.release(&ReservationToken::new(token.pool.clone(), key_package_ref, hold.id), now)
+                }
+                _ => records.release(token, now),
+            }
+        };
+    }
+
+    /// A release takes a spent package back.
+    #[breaks("REL-3", of_release_and_spend_the_first_wins)]
+    fn a_release_undoes_a_spend(flaw: &mut Flaw) {
+        flaw.release = |records, token, now| match records.release(token, now) {
+            Err(Rejection::AlreadySpent) => {
+                records.alter(|record| {
+                    if record.info.key_package_ref == token.key_package_ref {
+                        record.state = State::Free;
+                    }
+                });
+                Ok(())
+            }
+            answer => answer,
+        };
+    }
+
+    /// A release looks at the lease in one step and ends it in another.
+    #[breaks("REL-3", of_a_release_and_a_spend_one_wins)]
+    fn releases_in_two_steps(flaw: &mut Flaw) {
+        flaw.torn = Some(Torn::Apart(Call::Release));
+    }
+}

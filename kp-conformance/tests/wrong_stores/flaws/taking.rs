@@ -1,0 +1,192 @@
+use kp_core::rules::{PoolRecords, State, fits};
+use kp_core::{LastResort, OnLapse, Party, Rejection, Take};
+
+use crate::flaw::{Call, Torn, sure};
+use crate::wrong_store::wrong_stores;
+
+/// The same request by the party's name in small letters.
+fn in_small_letters(take: &Take) -> Take {
+    let mut small = take.clone();
+    small.by = take
+        .by
+        .as_ref()
+        .and_then(|by| Party::try_from(by.as_bytes().to_ascii_lowercase()).ok());
+    small
+}
+
+wrong_stores! {
+    /// A package that is reserved is handed out again.
+    #[breaks("RES-1", a_reserved_package_is_nobody_elses)]
+    fn hands_out_what_is_reserved(flaw: &mut Flaw) {
+        flaw.oldest = |pool, take, now| {
+            pool.records.iter().find_map(|(record, bytes)| {
+                let chosen = record.is_unspent_one_time() && fits(&record.info, take, now);
+                Some((record.clone(), bytes.clone()?)).filter(|_| chosen)
+            })
+        };
+    }
+
+    /// A reservation finds a package in one step and writes the lease in another.
+    #[breaks("RES-1", four_hundred_reservations_get_four_hundred_packages)]
+    fn reserves_in_two_steps(flaw: &mut Flaw) {
+        flaw.torn = Some(Torn::Apart(Call::Reserve));
+    }
+
+    /// The newest package is handed out first.
+    #[breaks("RES-2", the_oldest_saved_is_handed_out_first)]
+    fn hands_out_the_newest(flaw: &mut Flaw) {
+        flaw.oldest = |pool, take, now| {
+            pool.records.iter().rev().find_map(|(record, bytes)| {
+                let chosen = record.state == State::Free && fits(&record.info, take, now);
+                Some((record.clone(), bytes.clone()?)).filter(|_| chosen)
+            })
+        };
+    }
+
+    /// A package that returns goes to the end of the queue.
+    #[breaks("RES-2", a_package_that_returns_keeps_its_place)]
+    fn a_package_that_returns_loses_its_place(flaw: &mut Flaw) {
+        flaw.update = |pool, before, mut after| {
+            if after.state != State::Free {
+                return sure(pool.update(before, &after));
+            }
+            let bytes = sure(pool.bytes(before));
+            sure(pool.remove(before));
+            after.sequence = sure(pool.next_sequence());
+            sure(pool.insert(&after, &bytes));
+        };
+    }
+
+    /// Whatever ciphersuite is asked for, the oldest is handed out.
+    #[breaks("RES-3", only_accepted_ciphersuites_are_handed_out)]
+    fn any_ciphersuite_will_do(flaw: &mut Flaw) {
+        flaw.reserve = |records, take, lapse, now| records.reserve(&take.clone().suites([]), lapse, now);
+    }
+
+    /// Nobody looks how much lifetime is left.
+    #[breaks("RES-3", enough_lifetime_must_be_left)]
+    fn any_lifetime_will_do(flaw: &mut Flaw) {
+        flaw.reserve = |records, take, lapse, now| records.reserve(&take.clone().remaining(0), lapse, now);
+    }
+
+    /// A lease is said to last beyond the end of its package.
+    #[breaks("RES-4", a_lease_ends_with_its_package_at_the_latest)]
+    fn a_lease_outlives_its_package(flaw: &mut Flaw) {
+        flaw.reserve = |records, take, lapse, now| {
+            let mut reserved = records.reserve(take, lapse, now)?;
+            if let Some(lease) = &mut reserved.lease {
+                lease.expires_at = lease.expires_at.max(now.after(take.ttl));
+            }
+            Ok(reserved)
+        };
+    }
+
+    /// The same id again is a new request.
+    #[breaks("RES-5", the_same_id_is_the_same_reservation)]
+    fn drops_idempotency(flaw: &mut Flaw) {
+        flaw.by_id = |_, _| None;
+    }
+
+    /// An id is forgotten when its package is used.
+    #[breaks("RES-5", the_id_of_a_used_package_is_spent)]
+    fn a_used_id_is_free_again(flaw: &mut Flaw) {
+        flaw.by_id = |pool, id| sure(pool.by_id(id)).filter(|record| matches!(record.state, State::Reserved(_)));
+    }
+
+    /// A pool whose packages do not fit is said to be exhausted.
+    #[breaks("RES-6", exhausted_and_nothing_fits_are_told_apart)]
+    fn nothing_fits_is_exhausted(flaw: &mut Flaw) {
+        flaw.reserve = |records, take, lapse, now| {
+            records.reserve(take, lapse, now).map_err(|rejection| match rejection {
+                Rejection::NothingFits => Rejection::PoolExhausted,
+                other => other,
+            })
+        };
+    }
+
+    /// Used packages do not count against the limit of who reserved them.
+    #[breaks("RES-7", used_packages_count_until_their_lease_would_have_ended)]
+    fn the_limit_counts_only_leases(flaw: &mut Flaw) {
+        flaw.count_taken_by = |pool, party| {
+            let leased = pool.records.iter().filter(|(record, _)| {
+                matches!(record.state, State::Reserved(_)) && record.reserver() == Some(party)
+            });
+            u32::try_from(leased.count()).unwrap_or(u32::MAX)
+        };
+    }
+
+    /// Who loses a race for a package is told that the pool is exhausted.
+    #[breaks("RES-8", four_hundred_reservations_get_four_hundred_packages)]
+    fn the_loser_of_a_race_finds_the_pool_exhausted(flaw: &mut Flaw) {
+        flaw.torn = Some(Torn::LooksFirst);
+    }
+
+    /// Every lapsed package returns.
+    #[breaks("RES-9", a_lapsed_package_returns_or_is_retired)]
+    fn never_retires(flaw: &mut Flaw) {
+        flaw.reserve = |records, take, _, now| records.reserve(take, OnLapse::Return, now);
+    }
+
+    /// The limit is looked at before the id.
+    #[breaks("RES-10", a_request_is_judged_in_order)]
+    fn the_limit_is_judged_first(flaw: &mut Flaw) {
+        flaw.reserve = |records, take, lapse, now| {
+            records.settle(now);
+            if let (Some(by), Some(limit)) = (&take.by, take.limit)
+                && sure(records.pool.count_taken_by(by)) >= limit
+            {
+                return Err(Rejection::TooManyReservations);
+            }
+            records.reserve(take, lapse, now)
+        };
+    }
+
+    /// The last resort is handed out before the packages that fit.
+    #[breaks("RES-10", every_sequence_is_answered_as_by_the_rules)]
+    fn last_resort_comes_first(flaw: &mut Flaw) {
+        flaw.reserve = |records, take, lapse, now| {
+            let first = take.clone().last_resort(LastResort::Only);
+            match records.reserve(&first, lapse, now) {
+                Ok(reserved) if take.last_resort == LastResort::Fallback => Ok(reserved),
+                _ => records.reserve(take, lapse, now),
+            }
+        };
+    }
+
+    /// A claim is replayed to whoever knows its id, for any group.
+    #[breaks("CLAIM-1", another_party_or_group_gets_no_replay)]
+    fn replays_a_claim_for_another_group(flaw: &mut Flaw) {
+        flaw.claim = |records, take, group, now| {
+            let group = match sure(records.pool.by_id(&take.id)).map(|record| record.state) {
+                Some(State::Used(usage)) => usage.group,
+                _ => group.cloned(),
+            };
+            records.claim(take, group.as_ref(), now)
+        };
+    }
+
+    /// The bytes of a claimed package go at once, so that no claim is replayed.
+    #[breaks("CLAIM-1", the_same_claim_returns_the_same_package)]
+    fn replays_no_claim(flaw: &mut Flaw) {
+        flaw.update = |pool, before, mut after| {
+            if let State::Used(usage) = &mut after.state
+                && let Some(window) = &mut usage.window
+            {
+                window.replayable = false;
+            }
+            sure(pool.update(before, &after));
+        };
+    }
+
+    /// A claim finds a package in one step and spends it in another.
+    #[breaks("CLAIM-1", concurrent_claims_get_distinct_packages)]
+    fn claims_in_two_steps(flaw: &mut Flaw) {
+        flaw.torn = Some(Torn::Apart(Call::Claim));
+    }
+
+    /// Parties are compared without regard to capitals.
+    #[breaks("PRIV-1", parties_and_groups_are_compared_as_bytes)]
+    fn compares_parties_without_capitals(flaw: &mut Flaw) {
+        flaw.claim = |records, take, group, now| records.claim(&in_small_letters(take), group, now);
+    }
+}

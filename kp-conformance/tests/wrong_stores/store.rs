@@ -1,0 +1,315 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::MutexGuard;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use kp_conformance::ReferenceStore;
+use kp_core::rules::{Answer, Model, State};
+use kp_core::{
+    Ciphersuite, Counts, Cursor, GroupId, KeyPackageRef, KeyPackageStore, OnLapse, Package, PackageInfo, Page, PoolId,
+    Receipt, Rejection, Removal, Removed, ReservationId, ReservationToken, Reserved, Result, Save, SaveOutcome, Status,
+    Stored, Take, Timestamp, Usage,
+};
+
+use crate::flaw::{Call, Flaw, Records, Torn};
+
+/// The reference store with a flaw.
+pub(crate) struct FlawedStore {
+    flaw: Flaw,
+    correct: ReferenceStore,
+    /// How many packages were taken without the id of their request.
+    unbound: AtomicU64,
+    /// How many steps were made.
+    steps: AtomicU64,
+}
+
+impl FlawedStore {
+    pub(crate) fn new(flaw: Flaw) -> Self {
+        let (correct, unbound, steps) = Default::default();
+        Self {
+            flaw,
+            correct,
+            unbound,
+            steps,
+        }
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model> {
+        self.correct.model()
+    }
+
+    /// Everybody else gets a turn, and several where they take them; not for ever, where there is nobody.
+    async fn let_others_in(&self) {
+        let before = self.steps.load(Ordering::Relaxed);
+        for _ in 0..4_000 {
+            if self.steps.load(Ordering::Relaxed) > before + 4 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// One atomic step.
+    fn at_once<T>(&self, pool: &PoolId, step: impl FnOnce(&mut Records<'_>) -> T) -> T {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        self.model()
+            .step(pool, |pool| Ok(step(&mut Records { pool, flaw: &self.flaw })))
+    }
+
+    /// A call on one pool, atomic unless torn.
+    async fn step<T>(&self, call: Call, pool: &PoolId, step: impl FnOnce(&mut Records<'_>) -> T) -> T {
+        if self.flaw.torn != Some(Torn::Apart(call)) {
+            return self.at_once(pool, step);
+        }
+        let mut read = self.model().pool(pool).cloned().unwrap_or_default();
+        let answer = step(&mut Records {
+            pool: &mut read,
+            flaw: &self.flaw,
+        });
+        self.let_others_in().await;
+        self.at_once(pool, |records| *records.pool = read);
+        answer
+    }
+
+    /// A step on each of the pools.
+    fn on_each(&self, pools: &[PoolId], step: impl Fn(&mut Records<'_>)) {
+        for pool in pools {
+            self.at_once(pool, &step);
+        }
+    }
+
+    fn pools(&self) -> Vec<PoolId> {
+        self.model().list_pools().cloned().collect()
+    }
+
+    pub(crate) fn reopen(&self) {
+        self.on_each(&self.pools(), |records| (self.flaw.reopened)(records));
+    }
+
+    /// [`Torn::LooksFirst`]
+    async fn look_first(&self, take: &Take, lapse: OnLapse, now: Timestamp) -> Answer<Reserved> {
+        let seen = self.at_once(&take.pool, |records| (self.flaw.oldest)(records.pool, take, now));
+        self.let_others_in().await;
+        let named = match seen {
+            Some((record, _)) => take.clone().only(record.info.key_package_ref),
+            None => take.clone(),
+        };
+        self.at_once(&take.pool, |records| records.reserve(&named, lapse, now))
+            .map_err(|_| Rejection::PoolExhausted)
+    }
+
+    /// [`Torn::BindsLater`]: the id, once others were let in, of what was taken without it.
+    async fn bind_later<T>(&self, take: &Take, step: impl FnOnce(&mut Records<'_>, &Take) -> T) -> T {
+        let bound = |records: &mut Records<'_>| (self.flaw.by_id)(records.pool, &take.id).is_some();
+        if self.at_once(&take.pool, bound) {
+            return self.at_once(&take.pool, |records| step(records, take));
+        }
+        let nobodys = u128::from(self.unbound.fetch_add(1, Ordering::Relaxed));
+        let nobodys = ReservationId::from_bytes(nobodys.to_be_bytes());
+        let mut unbound = take.clone();
+        unbound.id = nobodys;
+        let answer = self.at_once(&take.pool, |records| step(records, &unbound));
+        self.let_others_in().await;
+        self.at_once(&take.pool, |records| {
+            records.alter(|record| match &mut record.state {
+                State::Reserved(hold) if hold.id == nobodys => hold.id = take.id,
+                State::Used(usage) if usage.id == nobodys => usage.id = take.id,
+                _ => (),
+            });
+        });
+        answer
+    }
+}
+
+impl fmt::Debug for FlawedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_list();
+        for name in self.pools() {
+            if let Some(pool) = self.model().pool(&name) {
+                shown.entry(&(self.flaw.printed)(pool));
+            }
+        }
+        shown.finish()
+    }
+}
+
+#[async_trait]
+impl KeyPackageStore for FlawedStore {
+    async fn save_key_packages(&self, save: &Save, now: Timestamp) -> Result<Vec<SaveOutcome>> {
+        let whole = |records: &mut Records<'_>| (self.flaw.save)(records, save, now);
+        if self.flaw.torn != Some(Torn::ItemByItem) {
+            return Ok(self.step(Call::Save, &save.pool, whole).await);
+        }
+        let mut outcomes = Vec::new();
+        for package in save.packages() {
+            let one = Save::one(save.pool.clone(), package.clone()).cap_per_suite(save.cap_per_suite);
+            outcomes.extend(self.at_once(&save.pool, |records| records.save(&one, now)));
+            tokio::task::yield_now().await;
+        }
+        Ok(outcomes)
+    }
+
+    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
+        let reserve = |records: &mut Records<'_>, take: &Take| (self.flaw.reserve)(records, take, lapse, now);
+        let mut answers = Vec::new();
+        for take in takes {
+            let answer = match self.flaw.torn {
+                Some(Torn::LooksFirst) => self.look_first(take, lapse, now).await,
+                Some(Torn::BindsLater) => {
+                    let reserved = self.bind_later(take, reserve).await;
+                    reserved.map(|reserved| with_id(reserved, take))
+                }
+                _ => {
+                    self.step(Call::Reserve, &take.pool, |records| reserve(records, take))
+                        .await
+                }
+            };
+            answers.push(answer.map_err(Into::into));
+        }
+        answers
+    }
+
+    async fn claim_key_packages(
+        &self,
+        takes: &[Take],
+        group: Option<&GroupId>,
+        now: Timestamp,
+    ) -> Vec<Result<Package>> {
+        let claim = |records: &mut Records<'_>, take: &Take| (self.flaw.claim)(records, take, group, now);
+        let mut answers = Vec::new();
+        for take in takes {
+            let answer = match self.flaw.torn {
+                Some(Torn::BindsLater) => self.bind_later(take, claim).await,
+                _ => self.step(Call::Claim, &take.pool, |records| claim(records, take)).await,
+            };
+            answers.push(answer.map_err(Into::into));
+        }
+        (self.flaw.claimed)(&mut answers);
+        answers
+    }
+
+    async fn spend_key_packages(
+        &self,
+        tokens: &[ReservationToken],
+        usage: &Usage,
+        now: Timestamp,
+    ) -> Vec<Result<Receipt>> {
+        let mut answers = Vec::new();
+        for token in tokens {
+            let spend = |records: &mut Records<'_>| (self.flaw.spend)(records, token, usage, now);
+            let answer = self.step(Call::Spend, &token.pool, spend).await;
+            answers.push(answer.map_err(Into::into));
+        }
+        answers
+    }
+
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+        let mut answers = Vec::new();
+        for token in tokens {
+            let release = |records: &mut Records<'_>| (self.flaw.release)(records, token, now);
+            let answer = self.step(Call::Release, &token.pool, release).await;
+            answers.push(answer.map_err(Into::into));
+        }
+        answers
+    }
+
+    async fn get_key_package(
+        &self,
+        pool: &PoolId,
+        key_package_ref: &KeyPackageRef,
+        now: Timestamp,
+    ) -> Result<Option<Stored>> {
+        self.at_once(pool, |records| (self.flaw.read)(records, now));
+        let mut stored = self.correct.get_key_package(pool, key_package_ref, now).await?;
+        (self.flaw.stored)(&mut stored);
+        Ok(stored)
+    }
+
+    async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
+        self.at_once(pool, |records| (self.flaw.read)(records, now));
+        let mut statuses = self.correct.get_statuses(pool, refs, now).await?;
+        (self.flaw.statuses)(&mut statuses);
+        Ok(statuses)
+    }
+
+    async fn list_available(
+        &self,
+        pool: &PoolId,
+        after: Option<&Cursor>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Page<PackageInfo>> {
+        self.at_once(pool, |records| (self.flaw.read)(records, now));
+        let mut page = self.correct.list_available(pool, after, limit, now).await?;
+        (self.flaw.listed)(&mut page);
+        Ok(page)
+    }
+
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
+        self.at_once(pool, |records| (self.flaw.read)(records, now));
+        let mut counts = self.correct.count_by_status(pool, now).await?;
+        counts.values_mut().for_each(self.flaw.counts);
+        Ok(counts)
+    }
+
+    async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
+        let mut page = self.correct.list_pools(after, limit).await?;
+        (self.flaw.pools)(&mut page);
+        Ok(page)
+    }
+
+    async fn remove_key_packages(
+        &self,
+        pool: &PoolId,
+        what: &Removal,
+        now: Timestamp,
+    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
+        Ok(self.at_once(pool, |records| (self.flaw.withdraw)(records, what, now)))
+    }
+
+    async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
+        self.at_once(pool, self.flaw.delete);
+        Ok(())
+    }
+
+    async fn retire_unspent(
+        &self,
+        saved_before: Timestamp,
+        now: Timestamp,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<(u64, Option<Cursor>)> {
+        let saved_before = (self.flaw.saved_before)(saved_before);
+        self.correct.retire_unspent(saved_before, now, after, limit).await
+    }
+
+    async fn cleanup_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let pools = self.pools();
+        self.on_each(&pools, |records| (self.flaw.swept)(records, now));
+        let limit = (self.flaw.sweep_limit)(limit);
+        if self.flaw.torn != Some(Torn::Apart(Call::CleanUp)) {
+            return self.correct.cleanup_expired(now, limit).await;
+        }
+        let before = self.model().clone();
+        self.let_others_in().await;
+        *self.model() = before;
+        self.correct.cleanup_expired(now, limit).await
+    }
+
+    async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let settle = |pool| self.at_once(pool, |records| (self.flaw.settle)(records, now));
+        let pools = self.pools();
+        let settled = pools.iter().map(settle).filter(|count| *count > 0);
+        Ok(settled.take(limit.max(1) as usize).sum())
+    }
+}
+
+/// A lease under the id that it was asked for with.
+fn with_id(mut reserved: Reserved, take: &Take) -> Reserved {
+    if let Some(lease) = &mut reserved.lease {
+        let key_package_ref = lease.token.key_package_ref.clone();
+        lease.token = ReservationToken::new(take.pool.clone(), key_package_ref, take.id);
+    }
+    reserved
+}

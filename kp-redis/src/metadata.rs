@@ -1,0 +1,237 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kp_core::{
+    BackendError, Error, KeyPackageRef, Lifecycle, Metadata, MetadataRejection, MetadataResult, OpenError, Outcome,
+    PoolId, PoolMetadataStore, Timestamp,
+};
+use redis::{FromRedisValue, Value};
+use tokio::time::Instant;
+
+use crate::error::{Malformed, failed};
+use crate::keys::Keys;
+use crate::link::{Body, Link, Request};
+use crate::metadata_row::{decode, encode};
+use crate::replies;
+use crate::scripts::{self, Script};
+use crate::store::malformed;
+use crate::{RedisBuilder, Server};
+
+/// The metadata of one client's packages, on a Redis or Valkey server or cluster: for a client that is itself a service,
+/// such as a bot that runs in several places. Cheap to clone; clones share their connections.
+///
+/// The rows are one hash. A batch of steps is read, judged by [`Metadata::step_all`], and set by a script only if no row
+/// has changed meanwhile; otherwise once more, until the time-out. What of it survives is what of the pools does: see the
+/// front page of this crate.
+///
+/// ```no_run
+/// use kp_core::*;
+/// use kp_redis::RedisMetadata;
+///
+/// # async fn create(info: PackageInfo, now: Timestamp) -> Result<(), Box<dyn std::error::Error>> {
+/// let bot = PoolId::try_from("bot/1")?;
+/// let metadata = RedisMetadata::open("redis://10.0.0.1/", bot).await?;
+/// metadata.create_pool_metadata(&[Metadata::created(&info, now)]).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct RedisMetadata {
+    link: Arc<Link>,
+    keys: Arc<Keys>,
+    client: PoolId,
+    server: Server,
+}
+
+/// A row that is to be set: encoded, and empty where there is none.
+struct Change {
+    key_package_ref: KeyPackageRef,
+    /// As it was read.
+    from: Vec<u8>,
+    to: Vec<u8>,
+}
+
+impl RedisMetadata {
+    /// Opens the metadata of this client, named as its pool is, at this URL, as the front page of this crate gives them,
+    /// with the defaults of [`RedisBuilder`].
+    ///
+    /// # Errors
+    ///
+    /// Any [`OpenError`]: see [`RedisBuilder::open_metadata`].
+    pub async fn open(url: impl Into<String>, client: PoolId) -> Result<Self, OpenError> {
+        RedisBuilder::new(url.into()).open_metadata(client).await
+    }
+
+    /// What the server does, as it was when the metadata was opened.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    pub(crate) fn new(link: Link, keys: Keys, client: PoolId, server: Server) -> Self {
+        Self {
+            link: Arc::new(link),
+            keys: Arc::new(keys),
+            client,
+            server,
+        }
+    }
+
+    async fn run(
+        &self,
+        script: &'static Script,
+        arguments: &[Vec<u8>],
+        deadline: Instant,
+    ) -> Result<Value, BackendError> {
+        let keys = [self.keys.metadata(&self.client)];
+        let request = Request {
+            operation: script.operation,
+            key: &keys[0],
+            body: Body::Script {
+                script,
+                keys: &keys,
+                arguments,
+            },
+            beat: Some(self.keys.beat(&self.client)),
+        };
+        self.link.call_until(&request, deadline).await
+    }
+
+    /// A read of the hash, by a command that is given its key and these arguments.
+    async fn read<T: FromRedisValue>(
+        &self,
+        operation: &'static str,
+        command: &str,
+        arguments: &[&KeyPackageRef],
+        deadline: Instant,
+    ) -> Result<T, BackendError> {
+        let key = self.keys.metadata(&self.client);
+        let mut sent = redis::cmd(command);
+        sent.arg(&key);
+        for argument in arguments {
+            sent.arg(argument.as_bytes());
+        }
+        let request = Request {
+            operation,
+            key: &key,
+            body: Body::Command(sent),
+            beat: None,
+        };
+        let reply = self.link.call_until(&request, deadline).await?;
+        T::from_redis_value(reply).map_err(|source| failed(operation, Outcome::NotApplied, source))
+    }
+
+    /// Sets these rows, all or none; says whether they still were as they had been read.
+    async fn set(
+        &self,
+        script: &'static Script,
+        changes: Vec<Change>,
+        deadline: Instant,
+    ) -> Result<bool, BackendError> {
+        let arguments: Vec<_> = changes
+            .into_iter()
+            .flat_map(|change| [change.key_package_ref.as_bytes().to_vec(), change.from, change.to])
+            .collect();
+        let reply = self.run(script, &arguments, deadline).await?;
+        match reply {
+            Value::Int(1) => Ok(true),
+            Value::Int(0) => Ok(false),
+            _ => Err(malformed(script, Malformed("neither set nor left"))),
+        }
+    }
+}
+
+fn row(operation: &'static str, key_package_ref: KeyPackageRef, value: &[u8]) -> Result<Metadata, BackendError> {
+    decode(key_package_ref, value).map_err(|source| failed(operation, Outcome::NotApplied, source))
+}
+
+#[async_trait]
+impl PoolMetadataStore for RedisMetadata {
+    async fn create_pool_metadata(&self, rows: &[Metadata]) -> MetadataResult<()> {
+        let mut refs = BTreeSet::new();
+        if !rows.iter().all(|row| refs.insert(&row.key_package_ref)) {
+            return Err(MetadataRejection::Exists.into());
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let changes = rows.iter().map(|row| Change {
+            key_package_ref: row.key_package_ref.clone(),
+            from: Vec::new(),
+            to: encode(row),
+        });
+        let created = self.set(&scripts::CREATE_ROWS, changes.collect(), self.link.deadline());
+        if created.await? {
+            Ok(())
+        } else {
+            Err(MetadataRejection::Exists.into())
+        }
+    }
+
+    async fn update_pool_status(&self, steps: &[(KeyPackageRef, Lifecycle)], now: Timestamp) -> MetadataResult<()> {
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let script = &scripts::STEP_ROWS;
+        let deadline = self.link.deadline();
+        let refs: BTreeSet<_> = steps.iter().map(|(named, _)| named).collect();
+        let refs: Vec<_> = refs.into_iter().collect();
+        loop {
+            let found: Vec<Option<Vec<u8>>> = self.read(script.operation, "HMGET", &refs, deadline).await?;
+            let mut rows = BTreeMap::new();
+            for (named, value) in refs.iter().zip(&found) {
+                if let Some(value) = value {
+                    rows.insert((*named).clone(), row(script.operation, (*named).clone(), value)?);
+                }
+            }
+            let answer = Metadata::step_all(&mut rows, steps, now);
+            // Also what is refused, or changes nothing, is set, to what it is: so that with WAIT it is answered only when
+            // the replicas have what it was decided on (ERR-5).
+            let changes = refs.iter().zip(found).map(|(named, value)| {
+                let from = value.unwrap_or_default();
+                let stepped = rows.get(*named).filter(|_| answer.is_ok());
+                Change {
+                    key_package_ref: (*named).clone(),
+                    to: stepped.map_or_else(|| from.clone(), encode),
+                    from,
+                }
+            });
+            if self.set(script, changes.collect(), deadline).await? {
+                return answer.map_err(Error::Rejected);
+            }
+            // Another call was in between: that one has been taken, so somebody always gets on.
+        }
+    }
+
+    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<Metadata>> {
+        let found: Option<Vec<u8>> = self
+            .read("get", "HGET", &[key_package_ref], self.link.deadline())
+            .await?;
+        let found = found.map(|value| row("get", key_package_ref.clone(), &value));
+        Ok(found.transpose()?)
+    }
+
+    /// A damaged row is an error, and not passed over: a client that does not see a row would take its key for lost.
+    async fn list(&self) -> MetadataResult<Vec<Metadata>> {
+        let found: BTreeMap<Vec<u8>, Vec<u8>> = self.read("list", "HGETALL", &[], self.link.deadline()).await?;
+        let mut rows = Vec::with_capacity(found.len());
+        for (named, value) in found {
+            let named = KeyPackageRef::try_from(named).map_err(|source| failed("list", Outcome::NotApplied, source))?;
+            rows.push(row("list", named, &value)?);
+        }
+        // Stable, over rows in the order of their refs.
+        rows.sort_by_key(|row| row.created_at);
+        Ok(rows)
+    }
+
+    async fn delete_pool_metadata(&self, refs: &[KeyPackageRef]) -> MetadataResult<u64> {
+        if refs.is_empty() {
+            return Ok(0);
+        }
+        let script = &scripts::DELETE_ROWS;
+        let refs: Vec<_> = refs.iter().map(|named| named.as_bytes().to_vec()).collect();
+        let reply = self.run(script, &refs, self.link.deadline()).await?;
+        Ok(replies::count(&reply).map_err(|source| malformed(script, source))?)
+    }
+}

@@ -1,0 +1,183 @@
+//! A row of a client's metadata, packed into one value: written and read in this file only.
+//!
+//! A tag; the ciphersuite; the credential; then times: `delete_at` of a superseded package, `created_at`, `not_after`, and
+//! of `uploaded_at`, `reserved_at` and `spent_at` those that there are. A time is base 128, the lowest digit first, since
+//! Redis keeps a small hash as one compact list only while none of its values is longer than 64 bytes.
+
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Lifecycle, Metadata, Timestamp};
+
+use crate::error::Unreadable;
+
+// The tag: the state in its lowest bits, and above it one bit each.
+const STATE: u8 = 0b111;
+const LAST_RESORT: u8 = 1 << 3;
+const UPLOADED: u8 = 1 << 4;
+const RESERVED: u8 = 1 << 5;
+const SPENT: u8 = 1 << 6;
+
+/// What is stored of this row, beside its ref.
+pub(crate) fn encode(row: &Metadata) -> Vec<u8> {
+    let flags = [
+        (LAST_RESORT, row.last_resort),
+        (UPLOADED, row.uploaded_at.is_some()),
+        (RESERVED, row.reserved_at.is_some()),
+        (SPENT, row.spent_at.is_some()),
+    ];
+    let tag = flags
+        .into_iter()
+        .filter(|(_, set)| *set)
+        .fold(state(row.lifecycle), |tag, (flag, _)| tag | flag);
+    let mut value = vec![tag];
+    value.extend(row.ciphersuite.0.to_be_bytes());
+    value.extend(row.credential.0);
+    let times = [
+        row.lifecycle.delete_at(),
+        Some(row.created_at),
+        Some(row.not_after),
+        row.uploaded_at,
+        row.reserved_at,
+        row.spent_at,
+    ];
+    for time in times.into_iter().flatten() {
+        write(&mut value, time);
+    }
+    value
+}
+
+/// The row of this ref.
+pub(crate) fn decode(key_package_ref: KeyPackageRef, value: &[u8]) -> Result<Metadata, Unreadable> {
+    parse(key_package_ref, value)
+        .filter(|row| encode(row) == value)
+        .ok_or(Unreadable)
+}
+
+fn parse(key_package_ref: KeyPackageRef, value: &[u8]) -> Option<Metadata> {
+    let mut rest = Rest(value);
+    let [tag] = rest.take()?;
+    let ciphersuite = Ciphersuite(u16::from_be_bytes(rest.take()?));
+    let credential = CredentialHash(rest.take()?);
+    Some(Metadata {
+        key_package_ref,
+        ciphersuite,
+        last_resort: tag & LAST_RESORT != 0,
+        credential,
+        lifecycle: match tag & STATE {
+            0 => Lifecycle::Created,
+            1 => Lifecycle::Available,
+            2 => Lifecycle::Reserved,
+            3 => Lifecycle::Joining,
+            4 => Lifecycle::Superseded {
+                delete_at: rest.time()?,
+            },
+            5 => Lifecycle::Spent,
+            6 => Lifecycle::Expired,
+            _ => Lifecycle::Failed,
+        },
+        created_at: rest.time()?,
+        not_after: rest.time()?,
+        uploaded_at: rest.time_if(tag & UPLOADED != 0)?,
+        reserved_at: rest.time_if(tag & RESERVED != 0)?,
+        spent_at: rest.time_if(tag & SPENT != 0)?,
+    })
+}
+
+fn state(lifecycle: Lifecycle) -> u8 {
+    match lifecycle {
+        Lifecycle::Created => 0,
+        Lifecycle::Available => 1,
+        Lifecycle::Reserved => 2,
+        Lifecycle::Joining => 3,
+        Lifecycle::Superseded { .. } => 4,
+        Lifecycle::Spent => 5,
+        Lifecycle::Expired => 6,
+        Lifecycle::Failed => 7,
+    }
+}
+
+fn write(value: &mut Vec<u8>, time: Timestamp) {
+    let mut seconds = time.get().unsigned_abs();
+    while seconds > 0x7F {
+        value.push(seconds.to_le_bytes()[0] | 0x80);
+        seconds >>= 7;
+    }
+    value.push(seconds.to_le_bytes()[0]);
+}
+
+/// What is yet to be read of a value.
+struct Rest<'a>(&'a [u8]);
+
+impl Rest<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn time(&mut self) -> Option<Timestamp> {
+        let mut seconds = 0;
+        // Eight digits are more than the 53 bits of a time.
+        for digit in 0..8 {
+            let [byte] = self.take()?;
+            seconds |= i64::from(byte & 0x7F) << (7 * digit);
+            if byte <= 0x7F {
+                return Timestamp::new(seconds);
+            }
+        }
+        None
+    }
+
+    /// `Some(None)` where there is to be none.
+    fn time_if(&mut self, there: bool) -> Option<Option<Timestamp>> {
+        if there { self.time().map(Some) } else { Some(None) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Metadata {
+        let at = |seconds| Timestamp::new(seconds).unwrap();
+        Metadata {
+            key_package_ref: "ref".try_into().unwrap(),
+            ciphersuite: Ciphersuite(1),
+            last_resort: true,
+            credential: CredentialHash([9; 32]),
+            created_at: at(1_700_000_000),
+            not_after: at(1_707_776_000),
+            lifecycle: Lifecycle::Superseded {
+                delete_at: at(1_700_003_600),
+            },
+            uploaded_at: Some(at(1_700_000_001)),
+            reserved_at: Some(at(1_700_000_002)),
+            spent_at: None,
+        }
+    }
+
+    #[test]
+    fn a_row_is_short_enough_for_a_compact_list() {
+        assert!(encode(&row()).len() <= 64);
+        assert_eq!(decode("ref".try_into().unwrap(), &encode(&row())).unwrap(), row());
+    }
+
+    #[test]
+    fn whatever_is_cut_off_or_added_is_damage() {
+        let value = encode(&row());
+        for length in 0..value.len() {
+            assert!(decode("ref".try_into().unwrap(), &value[..length]).is_err());
+        }
+        assert!(decode("ref".try_into().unwrap(), &[value.as_slice(), b"\0"].concat()).is_err());
+    }
+
+    #[test]
+    fn a_tag_or_a_time_that_there_is_not_is_damage() {
+        let value = encode(&row());
+        let unknown = [&[value[0] | 0x80], &value[1..]].concat();
+        assert!(decode("ref".try_into().unwrap(), &unknown).is_err());
+        let (facts, _) = value.split_at(35);
+        for time in [b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F".as_slice(), b"\x80\0"] {
+            let times = [time, time, time, time, time].concat();
+            assert!(decode("ref".try_into().unwrap(), &[facts, &times].concat()).is_err());
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The suite of a client's metadata, on one server.
+
+mod servers;
+mod suite;
+
+use std::process::ExitCode;
+
+use servers::Server;
+use suite::{Backend, Lazy};
+
+struct Standalone(Lazy<Server>);
+
+impl Backend for Standalone {
+    fn name(&self) -> &str {
+        "redis"
+    }
+
+    fn url(&self) -> String {
+        self.0.get().url()
+    }
+
+    fn stop(&self) {
+        if let Some(server) = self.0.if_started() {
+            server.kill();
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    suite::metadata_main(Standalone(Lazy::new(|| Server::start(&[]))))
+}

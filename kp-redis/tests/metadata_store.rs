@@ -1,0 +1,186 @@
+//! A client's metadata: what the suite cannot see, since it is Redis' own.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod packages;
+mod servers;
+
+use std::time::Duration;
+
+use kp_core::*;
+use kp_redis::{RedisMetadata, RedisStore};
+use packages::{key_package_ref, now, package, pool, save};
+use servers::{Cluster, Server};
+
+fn rows(numbers: std::ops::Range<u32>) -> Vec<Metadata> {
+    numbers
+        .map(|number| Metadata::created(&package(number).info, now()))
+        .collect()
+}
+
+fn available(number: u32) -> (KeyPackageRef, Lifecycle) {
+    (key_package_ref(number), Lifecycle::Available)
+}
+
+/// Sets a field of the client's hash behind the store's back.
+fn put(server: &Server, field: &[u8], value: &[u8]) {
+    let keys: Vec<Vec<u8>> = server.command(&["KEYS", "kp:*:m:bot"]).unwrap();
+    let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut command = redis::cmd("HSET");
+    command.arg(&keys[0]).arg(field).arg(value);
+    let () = command.query(&mut connection).unwrap();
+}
+
+fn failure<T: std::fmt::Debug>(answer: MetadataResult<T>) -> BackendError {
+    match answer {
+        Err(Error::Backend(failure)) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_row_fails_where_it_is_asked_for_and_the_others_are_served() {
+    let server = Server::start(&[]);
+    let metadata = RedisMetadata::open(server.url(), pool("bot")).await.unwrap();
+    metadata.create_pool_metadata(&rows(0..4)).await.unwrap();
+    let steps = [available(2), available(0)];
+    for damage in [b"".as_slice(), b"\x01", &[7; 90]] {
+        put(&server, key_package_ref(0).as_bytes(), damage);
+        let failures = [
+            failure(metadata.get(&key_package_ref(0)).await),
+            failure(metadata.list().await),
+            failure(metadata.update_pool_status(&steps, now()).await),
+        ];
+        for failure in failures {
+            assert_eq!(
+                (failure.outcome(), failure.is_transient()),
+                (Outcome::NotApplied, false)
+            );
+            assert!(failure.to_string().contains("cannot be read"), "{failure}");
+        }
+        // It is there, all the same.
+        let again = metadata.create_pool_metadata(&rows(0..1)).await.unwrap_err();
+        assert_eq!(again.rejection(), Some(&MetadataRejection::Exists));
+        assert_eq!(
+            metadata.get(&key_package_ref(2)).await.unwrap(),
+            Some(rows(2..3).remove(0))
+        );
+    }
+    metadata.update_pool_status(&[available(1)], now()).await.unwrap();
+    // Deleted, it is out of the way.
+    assert_eq!(metadata.delete_pool_metadata(&[key_package_ref(0)]).await.unwrap(), 1);
+    assert_eq!(metadata.list().await.unwrap().len(), 3);
+    // A ref that cannot be one.
+    put(&server, &[1; 65], b"");
+    assert_eq!(failure(metadata.list().await).outcome(), Outcome::NotApplied);
+}
+
+#[tokio::test]
+async fn clients_and_pools_under_one_prefix_share_nothing() {
+    let server = Server::start(&[]);
+    let (bot, other) = (pool("bot"), pool("other bot"));
+    let metadata = RedisMetadata::open(server.url(), bot.clone()).await.unwrap();
+    let theirs = RedisMetadata::open(server.url(), other).await.unwrap();
+    let store = RedisStore::open(server.url()).await.unwrap();
+    store.save_key_packages(&save(&bot, 0..2), now()).await.unwrap();
+    metadata.create_pool_metadata(&rows(0..3)).await.unwrap();
+    assert_eq!(theirs.list().await.unwrap(), []);
+    theirs.create_pool_metadata(&rows(0..1)).await.unwrap();
+    store.delete_pool(&bot).await.unwrap();
+    assert_eq!(metadata.list().await.unwrap(), rows(0..3));
+    assert_eq!(theirs.list().await.unwrap(), rows(0..1));
+}
+
+#[tokio::test]
+async fn a_foreign_key_or_a_full_server_changes_nothing() {
+    let server = Server::start(&[]);
+    let metadata = RedisMetadata::open(server.url(), pool("bot")).await.unwrap();
+    metadata.create_pool_metadata(&rows(0..2)).await.unwrap();
+    let () = server.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    for refused in [
+        failure(metadata.create_pool_metadata(&rows(2..3)).await),
+        failure(metadata.update_pool_status(&[available(0)], now()).await),
+    ] {
+        assert_eq!(
+            (refused.outcome(), refused.is_transient()),
+            (Outcome::NotApplied, false),
+            "{refused}"
+        );
+    }
+    assert_eq!(metadata.list().await.unwrap(), rows(0..2));
+    // What makes room goes on.
+    assert_eq!(metadata.delete_pool_metadata(&[key_package_ref(0)]).await.unwrap(), 1);
+    let () = server.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+
+    let keys: Vec<String> = server.command(&["KEYS", "kp:*:m:bot"]).unwrap();
+    let () = server.command(&["SET", &keys[0], "theirs"]).unwrap();
+    for refused in [
+        failure(metadata.list().await),
+        failure(metadata.create_pool_metadata(&rows(5..6)).await),
+        failure(metadata.update_pool_status(&[available(1)], now()).await),
+        failure(metadata.delete_pool_metadata(&[key_package_ref(1)]).await),
+    ] {
+        assert_eq!(
+            (refused.outcome(), refused.is_transient()),
+            (Outcome::NotApplied, false),
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
+    let master = Server::start(&["--repl-diskless-sync-delay", "0"]);
+    let replica = Server::start_replica(&master);
+    let metadata = RedisStore::builder(master.url())
+        .wait(1)
+        .timeout(Duration::from_millis(300))
+        .open_metadata(pool("bot"))
+        .await
+        .unwrap();
+    metadata.create_pool_metadata(&rows(0..2)).await.unwrap();
+    // The server knows the script, so that none has to be sent again whole.
+    assert_eq!(metadata.delete_pool_metadata(&[key_package_ref(9)]).await.unwrap(), 0);
+    replica.pause();
+    // Changes, replays and refusals alike (ERR-5).
+    let lost = [(key_package_ref(9), Lifecycle::Spent)];
+    for waits in [
+        failure(metadata.update_pool_status(&[available(0)], now()).await),
+        failure(metadata.update_pool_status(&[available(0)], now()).await),
+        failure(metadata.update_pool_status(&lost, now()).await),
+        failure(metadata.create_pool_metadata(&rows(0..1)).await),
+        failure(metadata.delete_pool_metadata(&[key_package_ref(1)]).await),
+    ] {
+        assert_eq!(
+            (waits.outcome(), waits.is_transient()),
+            (Outcome::Unknown, true),
+            "{waits}"
+        );
+    }
+    // Reads wait for nobody.
+    assert_eq!(metadata.list().await.unwrap().len(), 1);
+    replica.resume();
+    metadata.update_pool_status(&[available(0)], now()).await.unwrap();
+    let refused = metadata.update_pool_status(&lost, now()).await.unwrap_err();
+    assert_eq!(refused.rejection(), Some(&MetadataRejection::NotFound));
+}
+
+#[tokio::test]
+async fn clients_spread_over_a_cluster() {
+    let cluster = Cluster::start(servers::redis());
+    for client in 0..12 {
+        let client = pool(format!("bot/{client}"));
+        let metadata = RedisMetadata::open(cluster.url(), client).await.unwrap();
+        metadata.create_pool_metadata(&rows(0..5)).await.unwrap();
+        metadata
+            .update_pool_status(&[available(1), available(2)], now())
+            .await
+            .unwrap();
+        assert_eq!(metadata.delete_pool_metadata(&[key_package_ref(0)]).await.unwrap(), 1);
+        let counts = metadata.count_by_status().await.unwrap();
+        assert_eq!((counts["available"], counts["created"]), (2, 2));
+    }
+    for node in &cluster.nodes {
+        let keys: Vec<String> = node.command(&["KEYS", "kp:*:m:*"]).unwrap();
+        assert!(!keys.is_empty(), "each node has some");
+    }
+}

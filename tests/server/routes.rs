@@ -1,0 +1,111 @@
+use serde_json::{Value, json};
+
+use crate::node::{Answer, Node, key_packages};
+use crate::{ALICE, BOB, LAPTOP, alice, of};
+
+#[test]
+fn every_route_does_what_it_says() {
+    let node = Node::start(&[]);
+    let packages = key_packages("bob", 5);
+    let uploaded = node.post("/pool/upload", of(BOB), &packages).ok();
+    assert_eq!(
+        uploaded,
+        json!({ "verdicts": ["saved", "saved", "saved", "saved", "saved"] })
+    );
+    let again = node.post("/pool/upload", of(BOB), &packages).ok();
+    assert_eq!(again["verdicts"][4], "already_stored");
+
+    // A claim for both devices; the laptop has nothing. A retry is the same request.
+    let claimed = node.post("/users/bob/claim", alice("1"), &json!({})).ok();
+    let [phone, laptop] = devices(&claimed);
+    assert_eq!(
+        (&phone["device"], &phone["last_resort"]),
+        (&json!("phone"), &json!(false))
+    );
+    assert_eq!(phone["key_package"], packages["key_packages"][0]);
+    assert_eq!(laptop, json!({ "device": "laptop", "error": "pool_exhausted" }));
+    let again = node.post("/users/bob/claim", alice("1"), &json!({})).ok();
+    assert_eq!(again, claimed);
+    let other = node.post("/users/bob/claim", of(LAPTOP), &json!({})).ok();
+    assert_eq!(devices(&other)[0]["key_package"], packages["key_packages"][1]);
+    let unfit = node.post("/users/bob/claim", alice("2"), &json!({ "ciphersuites": [7] }));
+    assert_eq!(unfit.status, 404);
+    assert_eq!(devices(&unfit.json())[0]["error"], "nothing_fits");
+
+    // Reserve, release, reserve again: the same package; spend once.
+    let released = token(&node.post("/users/bob/reserve", alice("3"), &json!({})));
+    let answer = node.post("/release", of(ALICE), &json!({ "tokens": [released] })).ok();
+    assert_eq!(answer, json!({ "tokens": [{ "released": true }] }));
+    let too_late = node.post("/spend", of(ALICE), &json!({ "tokens": [released] }));
+    assert_eq!(too_late.status, 409);
+    assert_eq!(
+        too_late.json(),
+        json!({ "tokens": [{ "error": "no_live_reservation" }] })
+    );
+    let reserved = token(&node.post("/users/bob/reserve", alice("4"), &json!({ "ciphersuites": [1] })));
+    let spend = json!({ "tokens": [reserved], "group": "0a0b" });
+    let receipt = node.post("/spend", of(ALICE), &spend).ok();
+    assert!(receipt["tokens"][0]["spent_at"].is_u64(), "{receipt}");
+    assert_eq!(node.post("/spend", of(ALICE), &spend).ok(), receipt);
+    let for_another_group = node.post("/spend", of(ALICE), &json!({ "tokens": [reserved], "group": "ff" }));
+    assert_eq!(for_another_group.status, 409);
+    let by_another = node.post("/spend", of(BOB), &spend);
+    assert_eq!(by_another.json(), json!({ "tokens": [{ "error": "already_spent" }] }));
+
+    // What the owner sees, and withdraws.
+    let status = node.get("/pool", BOB).ok();
+    assert_eq!(status["health"], "low");
+    let counts = &status["ciphersuites"]["1"]["counts"];
+    assert_eq!((&counts["available"], &counts["spent"]), (&json!(2), &json!(3)));
+    let spent = phone["key_package_ref"].clone();
+    let synced = node.post("/pool/sync", of(BOB), &json!({ "refs": [spent] })).ok();
+    assert_eq!(synced["yours"][0]["spent"]["cause"], "used");
+    let unknown = synced["unknown_to_you"].as_array().expect("a list").clone();
+    assert_eq!(unknown.len(), 2);
+    let removed = node
+        .post("/pool/remove", of(BOB), &json!({ "refs": [unknown[0], spent] }))
+        .ok();
+    assert_eq!(removed["removed"][0]["outcome"], "withdrawn");
+    assert_eq!(removed["removed"][1]["outcome"], "already_spent");
+    let removed = node.post("/pool/remove", of(BOB), &json!({ "all": true })).ok();
+    assert_eq!(removed["removed"][0]["key_package_ref"], unknown[1]);
+
+    let mut fresh = key_packages("bob", 2);
+    fresh["replace"] = json!(true);
+    assert_eq!(node.post("/pool/upload", of(BOB), &fresh).ok()["verdicts"][1], "saved");
+
+    let metrics = node.send("GET", "/metrics", &[], None).text;
+    for line in [
+        r#"keypackage_directory_answers_total{operation="claim_many",outcome="ok",source="one_time"} 3"#,
+        r#"keypackage_directory_seconds_bucket{operation="spend",le="+Inf"} 5"#,
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+
+    let deleted = node.send("DELETE", "/pool", &[("authorization", "Bearer bob-phone")], None);
+    assert_eq!(deleted.status, 204);
+    let status = node.get("/pool", BOB).ok();
+    assert_eq!(status, json!({ "health": "exhausted", "ciphersuites": {} }));
+}
+
+#[test]
+fn one_user_takes_no_more_than_the_limit() {
+    let node = Node::start(&["--limit", "2"]);
+    node.post("/pool/upload", of(BOB), &key_packages("bob", 4)).ok();
+    node.post("/users/bob/claim", alice("1"), &json!({})).ok();
+    token(&node.post("/users/bob/reserve", alice("2"), &json!({})));
+    let third = node.post("/users/bob/claim", alice("3"), &json!({}));
+    assert_eq!(third.status, 429);
+    assert_eq!(devices(&third.json())[0]["error"], "too_many_reservations");
+    node.post("/users/bob/claim", of(LAPTOP), &json!({})).ok();
+}
+
+fn devices(answer: &Value) -> [Value; 2] {
+    let devices = answer["devices"].as_array().expect("a list");
+    devices.clone().try_into().expect("bob has two devices")
+}
+
+/// The token of the phone's reservation.
+fn token(answer: &Answer) -> String {
+    devices(&answer.ok())[0]["token"].as_str().expect("a token").to_owned()
+}
