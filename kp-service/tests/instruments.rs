@@ -37,13 +37,6 @@ fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
         .collect()
 }
 
-fn with_metrics<T>(future: impl Future<Output = T>) -> (T, BTreeMap<String, u64>) {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
-    let answer = metrics::with_local_recorder(&recorder, || block_on(future));
-    (answer, recorded(&snapshotter))
-}
-
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -63,8 +56,13 @@ impl Write for Log {
     }
 }
 
-/// Everything that is logged, spans and all, at every level.
-fn with_log<T>(future: impl Future<Output = T>) -> (T, String) {
+/// What was counted, and everything that is logged, spans and all, at every level.
+///
+/// Both in every test: whether anybody listens to an event is remembered for the whole process, and while there is one
+/// subscriber alone, it is the thread that comes first that is asked.
+fn observed<T>(future: impl Future<Output = T>) -> (T, BTreeMap<String, u64>, String) {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -73,8 +71,10 @@ fn with_log<T>(future: impl Future<Output = T>) -> (T, String) {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let answer = tracing::subscriber::with_default(subscriber, || block_on(future));
-    (answer, log.text())
+    let answer = tracing::subscriber::with_default(subscriber, || {
+        metrics::with_local_recorder(&recorder, || block_on(future))
+    });
+    (answer, recorded(&snapshotter), log.text())
 }
 
 /// Every operation once, with answers of every kind.
@@ -135,7 +135,7 @@ const OPERATIONS: [&str; 13] = [
 /// DIR-3: operation, outcome, source and latency of each.
 #[test]
 fn every_operation_is_counted() {
-    let ((), recorded) = with_metrics(everything());
+    let ((), recorded, _) = observed(everything());
     let answers = |labels: &str| {
         recorded
             .get(&format!("keypackage_directory_answers_total {labels}"))
@@ -176,7 +176,7 @@ fn every_operation_is_counted() {
 /// DIR-3: an outage is told from a refusal, also in each answer of a batch.
 #[test]
 fn an_outage_is_counted_as_one() {
-    let ((), recorded) = with_metrics(async {
+    let ((), recorded, _) = observed(async {
         let directory = KeyPackageDirectory::builder(Arc::new(Outage::new()), PlainAdmission)
             .clock(ManualClock::at(start()))
             .build()
@@ -194,7 +194,7 @@ fn an_outage_is_counted_as_one() {
 /// DIR-3: a span for each operation, with what came of it.
 #[test]
 fn every_operation_has_a_span() {
-    let ((), log) = with_log(everything());
+    let ((), _, log) = observed(everything());
     for operation in OPERATIONS {
         let span = format!("keypackage_directory{{operation=\"{operation}\" answers=");
         assert!(log.contains(&span), "no span of {operation} in {log}");
@@ -211,7 +211,7 @@ fn every_operation_has_a_span() {
 /// DIR-3: a failure is logged, with its cause.
 #[test]
 fn a_failure_is_logged() {
-    let (_, log) = with_log(async {
+    let (_, _, log) = observed(async {
         let outage = Arc::new(Outage::new());
         let directory = KeyPackageDirectory::builder(outage, PlainAdmission).build().unwrap();
         directory.claim(&bob(), &Ask::new().id(retry_key(0xAB))).await
@@ -223,8 +223,7 @@ fn a_failure_is_logged() {
 /// DIR-3, ERR-4: no package, id, token, party, group or pool in the log, nor in the labels of a metric.
 #[test]
 fn nothing_secret_is_told() {
-    let ((), log) = with_log(everything());
-    let ((), metrics) = with_metrics(everything());
+    let ((), metrics, log) = observed(everything());
     let told = format!("{log}{metrics:?}").to_lowercase();
     for secret in [
         "bob",
