@@ -47,11 +47,11 @@ impl PoolRecords for Pool {
     }
 
     fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, Infallible> {
-        Ok(self.all().find(|record| record.bound_id() == Some(id)).cloned())
+        Ok(self.all().find(|record| record.state.bound_id() == Some(id)).cloned())
     }
 
     fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
-        Ok(self.those(|record| record.ends_at().is_some_and(|end| end <= now)))
+        Ok(self.those(|record| record.state.ends_at().is_some_and(|end| end <= now)))
     }
 
     fn oldest_that_fits(&mut self, take: &Take, now: Timestamp) -> Result<Option<(Record, PackageBytes)>, Infallible> {
@@ -69,11 +69,11 @@ impl PoolRecords for Pool {
     }
 
     fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
-        Ok(self.those(|record| record.is_unspent_one_time() && !record.is_over(now)))
+        Ok(self.those(|record| record.state.is_unspent_one_time() && !record.is_over(now)))
     }
 
     fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, Infallible> {
-        Ok(self.count(|record| record.info.ciphersuite == suite && record.is_held() && !record.is_over(now)))
+        Ok(self.count(|record| record.info.ciphersuite == suite && record.state.is_held() && !record.is_over(now)))
     }
 
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Infallible> {
@@ -81,7 +81,7 @@ impl PoolRecords for Pool {
     }
 
     fn count_taken_by(&mut self, party: &Party) -> Result<u32, Infallible> {
-        Ok(self.count(|record| record.reserver() == Some(party)))
+        Ok(self.count(|record| record.state.reserver() == Some(party)))
     }
 
     fn bytes(&mut self, record: &Record) -> Result<PackageBytes, Infallible> {
@@ -101,12 +101,12 @@ impl PoolRecords for Pool {
         Ok(())
     }
 
-    fn update(&mut self, _before: &Record, after: &Record) -> Result<(), Infallible> {
-        if let Some((record, bytes)) = self.records.get_mut(&after.sequence) {
-            *record = after.clone();
-            if !after.keeps_bytes() {
+    fn update(&mut self, record: &Record, state: State) -> Result<(), Infallible> {
+        if let Some((record, bytes)) = self.records.get_mut(&record.sequence) {
+            if !state.keeps_bytes() {
                 *bytes = None;
             }
+            record.state = state;
         }
         Ok(())
     }
@@ -129,9 +129,15 @@ fn sure<T>(result: Result<T, Infallible>) -> T {
 #[derive(Clone, Default)]
 struct SnapshotStore {
     pools: Arc<Mutex<BTreeMap<PoolId, Arc<Pool>>>>,
+    limits: Limits,
 }
 
 impl SnapshotStore {
+    fn with_limits(limits: Limits) -> Self {
+        let pools = Arc::default();
+        Self { pools, limits }
+    }
+
     fn pools(&self) -> MutexGuard<'_, BTreeMap<PoolId, Arc<Pool>>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,7 +196,7 @@ impl fmt::Debug for SnapshotStore {
 #[async_trait]
 impl KeyPackageStore for SnapshotStore {
     async fn save_key_packages(&self, save: &Save, now: Timestamp) -> Result<Vec<SaveOutcome>> {
-        Ok(self.step(&save.pool, |pool| rules::save(pool, save, Limits::default(), now)))
+        Ok(self.step(&save.pool, |pool| rules::save(pool, save, self.limits, now)))
     }
 
     async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
@@ -342,17 +348,21 @@ impl Factory for Snapshots {
         "snapshots"
     }
 
-    /// Several handles; nothing outlives them, and other processes see nothing of it.
+    /// Several handles, and limits as asked for; nothing outlives them, and other processes see nothing of it.
     fn facets(&self) -> Facets {
         Facets {
             handles: true,
+            limits: true,
             ..Facets::default()
         }
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
         let mut stores = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::new(stores.entry(space.name().to_owned()).or_default().clone()))
+        let new = || SnapshotStore::with_limits(space.limits());
+        Ok(Arc::new(
+            stores.entry(space.name().to_owned()).or_insert_with(new).clone(),
+        ))
     }
 
     async fn destroy(&self, space: &Space) {

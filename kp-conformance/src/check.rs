@@ -22,6 +22,8 @@ pub enum Facet {
     Reopens,
     /// Several processes on one space.
     Processes,
+    /// Stores with limits as they are asked for.
+    Limits,
 }
 
 impl Facet {
@@ -32,6 +34,7 @@ impl Facet {
             Self::Handles => facets.handles,
             Self::Reopens => facets.reopens,
             Self::Processes => facets.processes,
+            Self::Limits => facets.limits,
         }
     }
 
@@ -42,6 +45,7 @@ impl Facet {
             Self::Handles => "handles",
             Self::Reopens => "reopens",
             Self::Processes => "processes",
+            Self::Limits => "limits",
         }
     }
 }

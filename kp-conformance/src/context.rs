@@ -2,9 +2,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use kp_core::KeyPackageStore;
+use kp_core::rules::Limits;
 
 use crate::pool::Pool;
-use crate::{Factory, Space};
+use crate::{Facets, Factory, Space};
 
 /// What a check works with: the factory of the backend, and a space of its own.
 pub struct Context<S: ?Sized + 'static = dyn KeyPackageStore> {
@@ -15,6 +16,15 @@ pub struct Context<S: ?Sized + 'static = dyn KeyPackageStore> {
 impl<S: ?Sized + 'static> Context<S> {
     pub(crate) fn new(factory: Arc<dyn Factory<S>>, space: Space) -> Self {
         Self { factory, space }
+    }
+
+    /// The same space, not opened yet, with other limits.
+    pub(crate) fn with_limits(&self, limits: Limits) -> Self {
+        Self::new(Arc::clone(&self.factory), self.space.clone().with_limits(limits))
+    }
+
+    pub(crate) fn facets(&self) -> Facets {
+        self.factory.facets()
     }
 
     /// A handle on the space: the first, another beside it, or, when all were dropped, a reopening.
@@ -32,7 +42,7 @@ impl<S: ?Sized + 'static> Context<S> {
     /// This many handles where the backend has [`handles`](crate::Facets::handles), and one, again and again, otherwise.
     pub(crate) async fn handles(&self, count: usize) -> Vec<Arc<S>> {
         let mut handles = vec![self.open().await; count];
-        if self.factory.facets().handles {
+        if self.facets().handles {
             for handle in handles.iter_mut().skip(1) {
                 *handle = self.open().await;
             }

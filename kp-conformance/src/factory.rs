@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kp_core::rules::Limits;
 use kp_core::{KeyPackageStore, OpenError};
 use tempfile::TempDir;
 
@@ -25,7 +26,9 @@ pub trait Factory<S: ?Sized + 'static = dyn KeyPackageStore>: Send + Sync + 'sta
     /// Opens the store of this space, which is empty when it is opened for the first time.
     async fn open(&self, space: &Space) -> Result<Arc<S>, OpenError>;
 
-    /// Removes what the space left behind. Its handles are dropped by then.
+    /// Removes what the space left behind. Its handles are dropped by then, unless the check hung.
+    ///
+    /// A panic here fails the check: the place to look whether what the backend keeps is whole.
     async fn destroy(&self, space: &Space);
 
     /// How many bytes the space takes, on disk or in the backend's server: for what the suite reports (`META-4`). `None`
@@ -44,6 +47,8 @@ pub struct Facets {
     pub reopens: bool,
     /// Several processes on one space, at the same time.
     pub processes: bool,
+    /// A store is opened with the [limits](Space::limits) of its space.
+    pub limits: bool,
 }
 
 /// A place of its own for one check.
@@ -51,6 +56,7 @@ pub struct Facets {
 pub struct Space {
     name: String,
     dir: PathBuf,
+    limits: Limits,
 }
 
 impl Space {
@@ -64,7 +70,13 @@ impl Space {
 
     /// One that another process made.
     pub(crate) fn at(name: String, dir: PathBuf) -> Self {
-        Self { name, dir }
+        let limits = Limits::default();
+        Self { name, dir, limits }
+    }
+
+    /// The same one, with other limits.
+    pub(crate) fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Unique among all spaces of all runs: 1 to 40 of `a-z`, `0-9` and `-`. Good for a key prefix or a table name.
@@ -77,5 +89,12 @@ impl Space {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// How much a pool may hold here (`SAVE-6`): the default, but for checks that need the facet
+    /// [`limits`](Facets::limits). All handles on a space have the same.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 }

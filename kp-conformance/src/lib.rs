@@ -30,11 +30,11 @@
 //!     }
 //!
 //!     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
-//!         Ok(Arc::new(ReferenceStore::of_space(space.name())))
+//!         Ok(Arc::new(ReferenceStore::of_space(space)))
 //!     }
 //!
 //!     async fn destroy(&self, space: &Space) {
-//!         ReferenceStore::forget_space(space.name());
+//!         ReferenceStore::forget_space(space);
 //!     }
 //! }
 //!
@@ -52,11 +52,13 @@
 //!
 //! [`report`] does the same as a library, and says what became of each check, as text or JSON.
 //!
+//! [`FaultyStore`] is a store whose calls fail now and then, for the tests of what is built on one.
+//!
 //! # Levels
 //!
 //! By default the suite takes less than a minute on two cores. With `KP_CONFORMANCE=heavy` in the environment there are
-//! thousands of random sequences and histories instead of dozens, 200 killed writers instead of 20, and 100,000 calls
-//! beside each other instead of 2,500. `KP_CONFORMANCE_SEED` is the first of the seeds: a failure names its own.
+//! hundreds of random sequences and thousands of histories instead of dozens, 200 killed writers instead of 20, and
+//! 100,000 calls beside each other instead of 2,500. `KP_CONFORMANCE_SEED` is the first of the seeds: a failure names its own.
 //!
 //! No check sleeps: time is an argument. Every check has a [`Space`] of its own.
 
@@ -66,6 +68,8 @@ mod checks;
 mod context;
 pub mod decisions;
 mod factory;
+mod fault;
+mod faulty_store;
 mod histories;
 mod level;
 mod metadata;
@@ -79,6 +83,8 @@ mod worker;
 pub use check::{Check, Facet};
 pub use context::Context;
 pub use factory::{Facets, Factory, Space};
+pub use fault::{Fault, Faults};
+pub use faulty_store::FaultyStore;
 pub use metadata::{metadata_checks, metadata_main};
 pub use reference::ReferenceStore;
 pub use report::{Finding, Report, Totals, Verdict, report};

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
+use std::future::Future;
 use std::sync::Arc;
 
 use kp_core::{
@@ -250,4 +251,19 @@ pub(crate) fn answered<T, R: Display>(result: Result<T, Error<R>>) -> Answer<T, 
         Err(Error::Rejected(rejection)) => Err(rejection),
         Err(failure) => panic!("the backend has to work: {failure}"),
     }
+}
+
+/// How often a call is made again before it counts as never answered: far more often than faults come in a row.
+const PATIENCE: usize = 40;
+
+/// Makes a call until it is answered: after a failure the same request again finds out what became of it (`ERR-1`).
+pub(crate) async fn until_answered<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Answer<T> {
+    let mut answer = call().await;
+    for _ in 0..PATIENCE {
+        match answer {
+            Err(Error::Backend(_)) => answer = call().await,
+            _ => break,
+        }
+    }
+    answered(answer)
 }

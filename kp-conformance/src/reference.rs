@@ -10,6 +10,8 @@ use kp_core::{
     Timestamp, Usage,
 };
 
+use crate::Space;
+
 /// The correct store, and nothing else: the rules of kp-core over lists in memory, under one lock.
 ///
 /// To test the suite itself with, and to compare backends with. Slow, and not for production: `kp-memory` is.
@@ -21,15 +23,18 @@ pub struct ReferenceStore {
 static SPACES: LazyLock<Mutex<HashMap<String, ReferenceStore>>> = LazyLock::new(Mutex::default);
 
 impl ReferenceStore {
-    /// A handle on the store of this name, of which there is one in the process.
+    /// A handle on the store of this space, of which there is one in the process.
     #[must_use]
-    pub fn of_space(name: &str) -> Self {
-        lock(&SPACES).entry(name.to_owned()).or_default().clone()
+    pub fn of_space(space: &Space) -> Self {
+        let new = || Self {
+            model: Arc::new(Mutex::new(Model::with_limits(space.limits()))),
+        };
+        lock(&SPACES).entry(space.name().to_owned()).or_insert_with(new).clone()
     }
 
-    /// Forgets the store of this name; its handles keep it.
-    pub fn forget_space(name: &str) {
-        lock(&SPACES).remove(name);
+    /// Forgets the store of this space; its handles keep it.
+    pub fn forget_space(space: &Space) {
+        lock(&SPACES).remove(space.name());
     }
 
     /// The model itself, locked: to look into, or to step around the rules.

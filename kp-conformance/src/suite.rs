@@ -1,10 +1,10 @@
-use std::any::Any;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use tokio::task::JoinError;
 
 use crate::level::by_level;
 use crate::{Check, Context, Factory, Space, decisions, worker};
@@ -97,23 +97,26 @@ pub(crate) fn in_a_space<S: ?Sized + Send + Sync + 'static, T: Send + 'static>(
         .map_err(|error| format!("no runtime for the check: {error}"))?;
     let patience = patience();
     let result = runtime.block_on(async {
-        let task = tokio::spawn(body(Context::new(Arc::clone(factory), space.clone())));
-        let result = match tokio::time::timeout(patience, task).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(error
-                .try_into_panic()
-                .map_or_else(|error| error.to_string(), |payload| message(&*payload))),
+        let checked = tokio::spawn(body(Context::new(Arc::clone(factory), space.clone())));
+        let checked = match tokio::time::timeout(patience, checked).await {
+            Ok(ended) => ended.map_err(failure),
             Err(_) => Err(format!("it hangs: no end within {} s", patience.as_secs())),
         };
-        factory.destroy(&space).await;
-        result
+        let factory = Arc::clone(factory);
+        let destroyed = tokio::spawn(async move { factory.destroy(&space).await });
+        let destroyed = destroyed.await.map_err(failure);
+        checked.and_then(|value| destroyed.map(|()| value))
     });
     // What hangs in a blocking call would hang the suite with it.
     runtime.shutdown_background();
     result
 }
 
-fn message(payload: &(dyn Any + Send)) -> String {
+/// What a task that panicked said.
+fn failure(error: JoinError) -> String {
+    let Ok(payload) = error.try_into_panic() else {
+        return "it was cancelled".to_owned();
+    };
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("it panicked").to_owned()

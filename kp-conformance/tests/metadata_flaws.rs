@@ -192,7 +192,7 @@ impl Factory<dyn PoolMetadataStore> for Backend {
         Facets {
             handles: true,
             reopens: true,
-            processes: false,
+            ..Facets::default()
         }
     }
 

@@ -21,15 +21,16 @@ impl Factory for Reference {
             handles: true,
             reopens: true,
             processes: false,
+            limits: true,
         }
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
-        Ok(Arc::new(ReferenceStore::of_space(space.name())))
+        Ok(Arc::new(ReferenceStore::of_space(space)))
     }
 
     async fn destroy(&self, space: &Space) {
-        ReferenceStore::forget_space(space.name());
+        ReferenceStore::forget_space(space);
     }
 }
 

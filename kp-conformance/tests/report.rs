@@ -20,11 +20,11 @@ impl Factory for Reference {
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
-        Ok(Arc::new(ReferenceStore::of_space(space.name())))
+        Ok(Arc::new(ReferenceStore::of_space(space)))
     }
 
     async fn destroy(&self, space: &Space) {
-        ReferenceStore::forget_space(space.name());
+        ReferenceStore::forget_space(space);
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::slice::from_ref;
 
 use async_trait::async_trait;
 
@@ -308,16 +309,20 @@ pub trait KeyPackageStore: Send + Sync + Debug {
 }
 
 /// The calls for one package, for every store: nothing to implement.
-#[async_trait]
 pub trait KeyPackageStoreExt: KeyPackageStore {
     /// [`KeyPackageStore::save_key_packages`] of one package, appended without a cap.
     ///
     /// # Errors
     ///
     /// Only failures of the backend; what the rules refuse is an outcome.
-    async fn save_key_package(&self, pool: &PoolId, package: Package, now: Timestamp) -> Result<SaveOutcome> {
-        let outcomes = self.save_key_packages(&Save::one(pool.clone(), package), now).await?;
-        outcomes.into_iter().next().ok_or_else(no_answer)
+    fn save_key_package(
+        &self,
+        pool: &PoolId,
+        package: Package,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<SaveOutcome>> + Send {
+        let save = Save::one(pool.clone(), package);
+        async move { self.save_key_packages(&save, now).await?.pop().ok_or_else(no_answer) }
     }
 
     /// [`KeyPackageStore::reserve_key_packages`] of one package.
@@ -325,12 +330,13 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
     /// # Errors
     ///
     /// The [`Rejection`](crate::Rejection), or a failure of the backend.
-    async fn reserve_key_package(&self, take: &Take, lapse: OnLapse, now: Timestamp) -> Result<Reserved> {
-        self.reserve_key_packages(std::slice::from_ref(take), lapse, now)
-            .await
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| Err(no_answer()))
+    fn reserve_key_package(
+        &self,
+        take: &Take,
+        lapse: OnLapse,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Reserved>> + Send {
+        async move { only(self.reserve_key_packages(from_ref(take), lapse, now).await) }
     }
 
     /// [`KeyPackageStore::claim_key_packages`] of one package.
@@ -338,12 +344,13 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
     /// # Errors
     ///
     /// The [`Rejection`](crate::Rejection), or a failure of the backend.
-    async fn claim_key_package(&self, take: &Take, group: Option<&GroupId>, now: Timestamp) -> Result<Package> {
-        self.claim_key_packages(std::slice::from_ref(take), group, now)
-            .await
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| Err(no_answer()))
+    fn claim_key_package(
+        &self,
+        take: &Take,
+        group: Option<&GroupId>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Package>> + Send {
+        async move { only(self.claim_key_packages(from_ref(take), group, now).await) }
     }
 
     /// [`KeyPackageStore::spend_key_packages`] of one token.
@@ -351,12 +358,13 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
     /// # Errors
     ///
     /// The [`Rejection`](crate::Rejection), or a failure of the backend.
-    async fn spend_key_package(&self, token: &ReservationToken, usage: &Usage, now: Timestamp) -> Result<Receipt> {
-        self.spend_key_packages(std::slice::from_ref(token), usage, now)
-            .await
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| Err(no_answer()))
+    fn spend_key_package(
+        &self,
+        token: &ReservationToken,
+        usage: &Usage,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Receipt>> + Send {
+        async move { only(self.spend_key_packages(from_ref(token), usage, now).await) }
     }
 
     /// [`KeyPackageStore::release_key_packages`] of one token.
@@ -364,16 +372,17 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
     /// # Errors
     ///
     /// The [`Rejection`](crate::Rejection), or a failure of the backend.
-    async fn release_key_package(&self, token: &ReservationToken, now: Timestamp) -> Result<()> {
-        self.release_key_packages(std::slice::from_ref(token), now)
-            .await
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| Err(no_answer()))
+    fn release_key_package(&self, token: &ReservationToken, now: Timestamp) -> impl Future<Output = Result<()>> + Send {
+        async move { only(self.release_key_packages(from_ref(token), now).await) }
     }
 }
 
 impl<S: KeyPackageStore + ?Sized> KeyPackageStoreExt for S {}
+
+/// The answer for a batch of one.
+fn only<T>(mut answers: Vec<Result<T>>) -> Result<T> {
+    answers.pop().unwrap_or_else(|| Err(no_answer()))
+}
 
 /// A store that answers a batch of one with none is broken; that is its failure, and no reason to panic.
 fn no_answer() -> Error {

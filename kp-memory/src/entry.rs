@@ -21,19 +21,19 @@ impl Entry {
             state: None,
             bytes: Some(bytes),
         };
-        entry.become_like(record);
+        entry.enter(record.state.clone());
         entry
     }
 
-    /// Takes over the state of `after`; bytes that it keeps no longer go.
-    pub(crate) fn become_like(&mut self, after: &Record) {
-        match (&mut self.state, &after.state) {
-            (state, State::Free) => *state = None,
-            (Some(state), after) => **state = after.clone(),
-            (state, after) => *state = Some(Box::new(after.clone())),
-        }
-        if !after.keeps_bytes() {
+    /// Takes over a state; bytes that it keeps no longer go.
+    pub(crate) fn enter(&mut self, state: State) {
+        if !state.keeps_bytes() {
             self.bytes = None;
+        }
+        match (&mut self.state, state) {
+            (was, State::Free) => *was = None,
+            (Some(was), state) => **was = state,
+            (was, state) => *was = Some(Box::new(state)),
         }
     }
 

@@ -1,11 +1,11 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use std::ops::Bound::{Excluded, Unbounded};
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use kp_core::rules::{Record, State};
 use kp_core::{
-    BackendError, Ciphersuite, KeyPackageRef, Lifetime, Outcome, PackageBytes, Party, ReservationId, Timestamp,
+    BackendError, Ciphersuite, KeyPackageRef, Outcome, PackageBytes, PackageInfo, Party, ReservationId, Timestamp,
 };
 
 use crate::agenda::Dates;
@@ -18,29 +18,31 @@ use crate::slab::{Key, Slab};
 /// An index is made of what a record *is*, never of what the time was: so `now` may step back (`TIME-3`).
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
+    // First what every call needs: side by side, it is fetched at once.
     pub(crate) entries: Slab<Entry>,
-    pub(crate) next_sequence: u64,
+    /// The one that was found last: most are asked for again, or changed, as soon as they are found.
+    pub(crate) recent: Key,
+    /// The free ones.
+    pub(crate) queues: Vec<Queue>,
+    /// By [`State::bound_id`].
+    pub(crate) by_id: HashMap<ReservationId, Key>,
+    /// By [`State::ends_at`].
+    pub(crate) ends: BTreeSet<(Timestamp, Key)>,
+    /// What the agenda has of the pool.
+    pub(crate) noted: Dates,
+    /// The first of `expiry`.
+    earliest: Option<Timestamp>,
     by_ref: HashTable<Key>,
     refs: DefaultHashBuilder,
-    /// The one that was found last: most are changed as soon as they are found.
-    pub(crate) recent: Key,
-    /// By [`Record::bound_id`].
-    pub(crate) by_id: HashMap<ReservationId, Key>,
-    /// The free ones.
-    pub(crate) queues: BTreeMap<Ciphersuite, Queue>,
-    /// The last-resort packages in their slots, by sequence.
-    pub(crate) slots: BTreeMap<u64, Key>,
-    /// By [`Record::ends_at`].
-    pub(crate) ends: BTreeSet<(Timestamp, Key)>,
-    /// All, by `not_after`; and the first of these, which is asked for after every step.
-    expiry: BTreeSet<(Timestamp, Key)>,
-    earliest: Option<Timestamp>,
-    /// How many have this [`Record::reserver`].
+    /// How many have this [`State::reserver`].
     pub(crate) taken: HashMap<Party, u32>,
+    /// All, by `not_after`.
+    expiry: BTreeSet<(Timestamp, Key)>,
+    /// The last-resort packages in their slots, by sequence.
+    pub(crate) slots: Vec<Key>,
+    pub(crate) next_sequence: u64,
     /// Its own, among all pools.
     pub(crate) number: u64,
-    /// What the agenda has of it.
-    pub(crate) noted: Dates,
 }
 
 impl Pool {
@@ -95,12 +97,14 @@ impl Pool {
     }
 
     pub(crate) fn key(&self, key_package_ref: &KeyPackageRef) -> Option<Key> {
-        let hash = self.refs.hash_one(key_package_ref);
         let named = |key: &Key| {
-            self.entries
-                .get(*key)
-                .is_some_and(|entry| entry.info().key_package_ref == *key_package_ref)
+            let entry = self.entries.get(*key);
+            entry.is_some_and(|entry| entry.info().key_package_ref == *key_package_ref)
         };
+        if named(&self.recent) {
+            return Some(self.recent);
+        }
+        let hash = self.refs.hash_one(key_package_ref.as_bytes());
         self.by_ref.find(hash, named).copied()
     }
 
@@ -114,38 +118,47 @@ impl Pool {
     }
 
     pub(crate) fn add(&mut self, entry: Entry) -> Result<(), BackendError> {
-        let record = entry.record();
+        if self.entries.is_sparse() {
+            self.compact()?;
+        }
+        let (info, state) = (entry.info().clone(), entry.state().clone());
         let key = self
             .entries
-            .insert(entry)
+            .push(entry)
             .map_err(|source| BackendError::new("memory", "insert", Outcome::NotApplied, source))?;
         let hash = |key: &Key| {
             let entry = self.entries.get(*key);
-            entry.map_or(0, |entry| self.refs.hash_one(&entry.info().key_package_ref))
+            entry.map_or(0, |entry| self.refs.hash_one(entry.info().key_package_ref.as_bytes()))
         };
         self.by_ref.insert_unique(hash(&key), key, hash);
-        let not_after = record.info.lifetime.not_after();
+        let not_after = info.lifetime.not_after();
         self.expiry.insert((not_after, key));
         self.earliest = self.earliest.min(Some(not_after)).or(Some(not_after));
-        self.index(key, None, Some(&record));
+        let mut was = None;
+        if state.is_unspent_one_time() {
+            // It has its place in the queue, also while it is reserved.
+            self.queue(info.ciphersuite).put(key, info.lifetime);
+            was = Some(&State::Free);
+        }
+        self.index(key, &info, was, Some(&state));
         Ok(())
     }
 
     pub(crate) fn forget(&mut self, key: Key) {
         let Some(entry) = self.entries.remove(key) else { return };
-        let record = entry.record();
-        let hash = self.refs.hash_one(&record.info.key_package_ref);
+        let info = entry.info();
+        let hash = self.refs.hash_one(info.key_package_ref.as_bytes());
         if let Ok(found) = self.by_ref.find_entry(hash, |other| *other == key) {
             found.remove();
         }
-        self.expiry.remove(&(record.info.lifetime.not_after(), key));
+        self.expiry.remove(&(info.lifetime.not_after(), key));
         self.earliest = self.expiry.first().map(|(at, _)| *at);
-        self.index(key, Some(&record), None);
+        self.index(key, info, Some(entry.state()), None);
     }
 
-    /// Brings the indexes of states from what a record was to what it is.
-    pub(crate) fn index(&mut self, key: Key, was: Option<&Record>, is: Option<&Record>) {
-        if let Some((was, is)) = change(was, is, Record::bound_id) {
+    /// Brings the indexes of states from what that of a package was to what it is.
+    pub(crate) fn index(&mut self, key: Key, info: &PackageInfo, was: Option<&State>, is: Option<&State>) {
+        if let Some((was, is)) = change(was, is, State::bound_id) {
             if let Some(id) = was {
                 self.by_id.remove(id);
             }
@@ -153,7 +166,7 @@ impl Pool {
                 self.by_id.insert(*id, key);
             }
         }
-        if let Some((was, is)) = change(was, is, Record::ends_at) {
+        if let Some((was, is)) = change(was, is, State::ends_at) {
             if let Some(at) = was {
                 self.ends.remove(&(at, key));
             }
@@ -161,7 +174,7 @@ impl Pool {
                 self.ends.insert((at, key));
             }
         }
-        if let Some((was, is)) = change(was, is, Record::reserver) {
+        if let Some((was, is)) = change(was, is, State::reserver) {
             if let Some(party) = was
                 && let Some(count) = self.taken.get_mut(party)
             {
@@ -174,28 +187,29 @@ impl Pool {
                 *self.taken.entry_ref(party).or_default() += 1;
             }
         }
-        if let Some((was, is)) = change(was, is, place_in_queue) {
-            if let Some((suite, sequence, _)) = was
-                && let Some(queue) = self.queues.get_mut(&suite)
-            {
-                queue.take(sequence);
-                if queue.is_empty() {
-                    self.queues.remove(&suite);
-                }
-            }
-            if let Some((suite, sequence, lifetime)) = is {
-                let queue = self.queues.entry(suite).or_insert_with(Queue::new);
-                queue.put(sequence, key, lifetime);
+        if let Some((_, is)) = change(was, is, |state| (*state == State::Free).then_some(())) {
+            let queue = self.queue(info.ciphersuite);
+            match is {
+                Some(()) => queue.put(key, info.lifetime),
+                None => queue.take(key),
             }
         }
-        if let Some((was, is)) = change(was, is, place_among_slots) {
-            if let Some(sequence) = was {
-                self.slots.remove(&sequence);
-            }
-            if let Some(sequence) = is {
-                self.slots.insert(sequence, key);
+        if let Some((_, is)) = change(was, is, |state| matches!(state, State::Slot { .. }).then_some(())) {
+            match is {
+                Some(()) => self.slots.push(key),
+                None => self.slots.retain(|other| *other != key),
             }
         }
+    }
+
+    fn queue(&mut self, suite: Ciphersuite) -> &mut Queue {
+        let at = self.queues.iter().position(|queue| queue.suite == suite);
+        let at = at.unwrap_or_else(|| {
+            self.queues.reserve_exact(1);
+            self.queues.push(Queue::new(suite));
+            self.queues.len() - 1
+        });
+        &mut self.queues[at]
     }
 
     /// Gives back the memory of records that are gone.
@@ -214,20 +228,12 @@ impl Pool {
     }
 }
 
-/// What a part of a record was and is, where the two differ.
+/// What a part of a state was and is, where the two differ.
 fn change<'a, T: PartialEq>(
-    was: Option<&'a Record>,
-    is: Option<&'a Record>,
-    part: impl Fn(&'a Record) -> Option<T>,
+    was: Option<&'a State>,
+    is: Option<&'a State>,
+    part: impl Fn(&'a State) -> Option<T>,
 ) -> Option<(Option<T>, Option<T>)> {
     let (was, is) = (was.and_then(&part), is.and_then(&part));
     (was != is).then_some((was, is))
-}
-
-fn place_in_queue(record: &Record) -> Option<(Ciphersuite, u64, Lifetime)> {
-    (record.state == State::Free).then_some((record.info.ciphersuite, record.sequence, record.info.lifetime))
-}
-
-fn place_among_slots(record: &Record) -> Option<u64> {
-    matches!(record.state, State::Slot { .. }).then_some(record.sequence)
 }

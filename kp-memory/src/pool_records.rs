@@ -1,4 +1,4 @@
-use kp_core::rules::{PoolRecords, Record};
+use kp_core::rules::{PoolRecords, Record, State};
 use kp_core::{BackendError, Ciphersuite, KeyPackageRef, Outcome, PackageBytes, Party, ReservationId, Take, Timestamp};
 
 use crate::entry::Entry;
@@ -11,9 +11,9 @@ impl Pool {
     fn oldest(&mut self, suites: &[Ciphersuite], wanted: Wanted) -> Option<Key> {
         let lifetime = |key| self.entries.get(key).map(Entry::lifetime);
         let queues = self.queues.iter_mut();
-        let accepted = queues.filter(|(suite, _)| suites.is_empty() || suites.contains(suite));
-        let oldest = accepted.filter_map(|(_, queue)| queue.oldest(wanted, &lifetime)).min();
-        oldest.map(|(_, key)| key)
+        let accepted = queues.filter(|queue| suites.is_empty() || suites.contains(&queue.suite));
+        // Keys are in the order of sequences.
+        accepted.filter_map(|queue| queue.oldest(wanted, &lifetime)).min()
     }
 
     /// A record that is likely to be asked for again.
@@ -67,19 +67,19 @@ impl PoolRecords for Pool {
     }
 
     fn slots(&mut self) -> Result<Vec<Record>, BackendError> {
-        Ok(self.records_of(self.slots.values()))
+        Ok(self.records_of(self.slots.iter()))
     }
 
     fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, BackendError> {
-        let records = self.live(now).map(Entry::record);
-        let mut unspent: Vec<_> = records.filter(Record::is_unspent_one_time).collect();
+        let live = self.live(now).filter(|entry| entry.state().is_unspent_one_time());
+        let mut unspent: Vec<_> = live.map(Entry::record).collect();
         unspent.sort_unstable_by_key(|record| record.sequence);
         Ok(unspent)
     }
 
     fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, BackendError> {
         let of_suite = self.live(now).filter(|entry| entry.info().ciphersuite == suite);
-        Ok(count(of_suite.filter(|entry| entry.record().is_held())))
+        Ok(count(of_suite.filter(|entry| entry.state().is_held())))
     }
 
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, BackendError> {
@@ -108,12 +108,12 @@ impl PoolRecords for Pool {
         self.add(Entry::new(record, bytes.clone()))
     }
 
-    fn update(&mut self, before: &Record, after: &Record) -> Result<(), BackendError> {
-        if let Some(key) = self.key_of(before) {
+    fn update(&mut self, record: &Record, state: State) -> Result<(), BackendError> {
+        if let Some(key) = self.key_of(record) {
+            self.index(key, &record.info, Some(&record.state), Some(&state));
             if let Some(entry) = self.entries.get_mut(key) {
-                entry.become_like(after);
+                entry.enter(state);
             }
-            self.index(key, Some(before), Some(after));
         }
         Ok(())
     }

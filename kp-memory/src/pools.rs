@@ -1,7 +1,7 @@
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::{DefaultHashBuilder, HashTable};
 use kp_core::{PoolId, Timestamp};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -13,7 +13,8 @@ const SHARDS: usize = 256;
 /// How many pools are listed at a time: between two lots, others get at the agenda (`COST-1`).
 const LOT: usize = 1_000;
 
-type Shard = HashMap<PoolId, Box<Mutex<Pool>>>;
+/// Pools by the hash of their ids, which is made once a call.
+type Shard = HashTable<(PoolId, Box<Mutex<Pool>>)>;
 
 /// All pools, each under a lock of its own.
 ///
@@ -42,7 +43,8 @@ impl Default for Pools {
 impl Pools {
     /// Looks at a pool; one that is not there is empty.
     pub(crate) fn look<T>(&self, id: &PoolId, look: impl FnOnce(&Pool) -> T) -> T {
-        match self.shard(id).read().get(id) {
+        let hash = self.hasher.hash_one(id);
+        match find(&self.shard(hash).read(), hash, id) {
             Some(pool) => look(&pool.lock()),
             None => look(&Pool::default()),
         }
@@ -50,32 +52,37 @@ impl Pools {
 
     /// One atomic step on a pool (`LIN-1`); one that is not there is empty, and stays so.
     pub(crate) fn change<T>(&self, id: &PoolId, now: Timestamp, step: impl FnOnce(&mut Pool) -> T) -> T {
-        self.step(self.shard(id).read(), id, now, step)
+        let hash = self.hasher.hash_one(id);
+        self.step(self.shard(hash).read(), hash, id, now, step)
     }
 
     /// The same, but what the step puts into a pool that was not there stays.
     pub(crate) fn fill<T>(&self, id: &PoolId, now: Timestamp, step: impl FnOnce(&mut Pool) -> T) -> T {
-        let mut shard = self.shard(id).read();
-        if !shard.contains_key(id) {
+        let hash = self.hasher.hash_one(id);
+        let mut shard = self.shard(hash).read();
+        if find(&shard, hash, id).is_none() {
             drop(shard);
-            let mut writing = self.shard(id).write();
-            writing.entry(id.clone()).or_insert_with(|| {
+            let mut writing = self.shard(hash).write();
+            let place = writing.entry(hash, |(other, _)| other == id, |(id, _)| self.hasher.hash_one(id));
+            place.or_insert_with(|| {
                 let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-                Box::new(Mutex::new(Pool::numbered(number)))
+                (id.clone(), Box::new(Mutex::new(Pool::numbered(number))))
             });
             shard = RwLockWriteGuard::downgrade(writing);
         }
-        self.step(shard, id, now, step)
+        self.step(shard, hash, id, now, step)
     }
 
     /// Removes a pool at once.
     pub(crate) fn delete(&self, id: &PoolId) {
-        let mut shard = self.shard(id).write();
-        let mut pool = shard.remove(id);
-        if let Some(pool) = pool.as_mut().map(|pool| pool.get_mut()) {
-            let nothing = Dates::default();
-            self.agenda.lock().note(id, pool.number, pool.noted, nothing);
-        }
+        let hash = self.hasher.hash_one(id);
+        let mut shard = self.shard(hash).write();
+        let Ok(found) = shard.find_entry(hash, |(other, _)| other == id) else {
+            return;
+        };
+        let ((_, mut pool), _) = found.remove();
+        let (pool, nothing) = (pool.get_mut(), Dates::default());
+        self.agenda.lock().note(id, pool.number, pool.noted, nothing);
         // What a large pool held is freed without the lock.
         drop(shard);
     }
@@ -106,20 +113,20 @@ impl Pools {
         self.agenda.lock().len()
     }
 
-    fn shard(&self, id: &PoolId) -> &RwLock<Shard> {
-        // The upper bits, since the shard's own table uses the lower ones.
-        let upper = self.hasher.hash_one(id) >> 32;
-        &self.shards[upper as usize % SHARDS]
+    fn shard(&self, hash: u64) -> &RwLock<Shard> {
+        // The bits in the middle, since the shard's own table uses the others.
+        &self.shards[(hash >> 32) as usize % SHARDS]
     }
 
     fn step<T>(
         &self,
         shard: RwLockReadGuard<'_, Shard>,
+        hash: u64,
         id: &PoolId,
         now: Timestamp,
         step: impl FnOnce(&mut Pool) -> T,
     ) -> T {
-        let Some(pool) = shard.get(id) else {
+        let Some(pool) = find(&shard, hash, id) else {
             return step(&mut Pool::default());
         };
         let mut pool = pool.lock();
@@ -132,16 +139,23 @@ impl Pools {
         if pool.is_empty() {
             drop(pool);
             drop(shard);
-            self.remove_if_empty(id);
+            self.remove_if_empty(hash, id);
         }
         answer
     }
 
     /// Another may have filled it meanwhile.
-    fn remove_if_empty(&self, id: &PoolId) {
-        let mut shard = self.shard(id).write();
-        if shard.get_mut(id).is_some_and(|pool| pool.get_mut().is_empty()) {
-            shard.remove(id);
+    fn remove_if_empty(&self, hash: u64, id: &PoolId) {
+        let mut shard = self.shard(hash).write();
+        if let Ok(mut found) = shard.find_entry(hash, |(other, _)| other == id)
+            && found.get_mut().1.get_mut().is_empty()
+        {
+            found.remove();
         }
     }
+}
+
+fn find<'a>(shard: &'a Shard, hash: u64, id: &PoolId) -> Option<&'a Mutex<Pool>> {
+    let found = shard.find(hash, |(other, _)| other == id);
+    found.map(|(_, pool)| &**pool)
 }

@@ -1,26 +1,30 @@
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
-
-use kp_core::{Lifetime, Timestamp};
+use kp_core::{Ciphersuite, Lifetime, Timestamp};
 
 use crate::slab::Key;
 
 /// How many places stand behind one sign, as a power of two; and how many signs behind one of the next level.
-const SPAN_BITS: u32 = 5;
+const SPAN_BITS: usize = 6;
+const SPAN: usize = 1 << SPAN_BITS;
 
 /// The free packages of one ciphersuite in the order in which they are handed out (`RES-2`).
 ///
-/// Above the places stand signs: for each span of sequences, how far the lifetimes there reach at most; and above the
-/// signs, signs for spans of them. So the oldest that fits is found in O(log n), also behind any number of packages that
-/// have expired or are not valid yet (`COST-1`), and nothing depends on the order in which `now` comes (`TIME-3`).
+/// Every package that was ever free has a place, and a bit that tells whether it is. Above the places stand signs: for
+/// each span of them, how far the lifetimes of the free ones reach at most; and above the signs, signs for spans of
+/// them. So the oldest that fits is found in O(log n), also behind any number of packages that have expired or are not
+/// valid yet (`COST-1`), and nothing depends on the order in which `now` comes (`TIME-3`).
 ///
 /// A sign may promise too much, never too little: it is put up when a package comes, and put right by the search that
 /// it disappointed. So taking a package costs nothing here.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    places: BTreeMap<u64, Key>,
-    /// By the upper bits of the sequence, [`SPAN_BITS`] fewer at each level.
-    signs: Vec<BTreeMap<u64, Reach>>,
+    pub(crate) suite: Ciphersuite,
+    /// Their keys, which are in the order of sequences.
+    places: Vec<Key>,
+    /// A bit for each place, a word for each span.
+    free: Vec<u64>,
+    /// The first that is free, by its place: the next to go, as a rule.
+    first: Option<(usize, Key)>,
+    signs: Vec<Vec<Reach>>,
 }
 
 /// The earliest `not_before` and the latest `not_after` of some packages.
@@ -31,6 +35,12 @@ struct Reach {
 }
 
 impl Reach {
+    /// That of no package.
+    const NOTHING: Self = Self {
+        from: Timestamp::MAX,
+        to: Timestamp::MIN,
+    };
+
     fn of(lifetime: Lifetime) -> Self {
         Self {
             from: lifetime.not_before(),
@@ -68,114 +78,138 @@ impl Wanted {
 }
 
 impl Queue {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(suite: Ciphersuite) -> Self {
         Self {
-            places: BTreeMap::new(),
-            signs: vec![BTreeMap::new()],
+            suite,
+            places: Vec::new(),
+            free: Vec::new(),
+            first: None,
+            signs: vec![Vec::new()],
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+    /// A package comes, newer than all that have a place, or comes back to its own.
+    pub(crate) fn put(&mut self, key: Key, lifetime: Lifetime) {
+        let place = self.places.binary_search(&key).unwrap_or_else(|end| {
+            self.places.push(key);
+            end
+        });
+        let span = place >> SPAN_BITS;
+        match self.free.get_mut(span) {
+            Some(free) => *free |= bit(place),
+            None => self.free.push(bit(place)),
+        }
+        if self.first.is_none_or(|(first, _)| place < first) {
+            self.first = Some((place, key));
+        }
+        self.promise(span, Reach::of(lifetime));
     }
 
-    /// A package comes, or comes back to its place.
-    pub(crate) fn put(&mut self, sequence: u64, key: Key, lifetime: Lifetime) {
-        self.places.insert(sequence, key);
-        let reach = Reach::of(lifetime);
-        let mut span = sequence;
-        for signs in &mut self.signs {
-            span >>= SPAN_BITS;
-            raise(signs, span, reach);
-        }
-        if let Some(top) = self.signs.last()
-            && top.len() > 1 << SPAN_BITS
-        {
-            let mut higher = BTreeMap::new();
-            for (span, reach) in top {
-                raise(&mut higher, span >> SPAN_BITS, *reach);
+    pub(crate) fn take(&mut self, key: Key) {
+        match self.first {
+            Some((place, first)) if first == key => {
+                self.free[place >> SPAN_BITS] &= !bit(place);
+                self.first = self.first_from(place >> SPAN_BITS);
             }
-            self.signs.push(higher);
+            _ => {
+                if let Ok(place) = self.places.binary_search(&key) {
+                    self.free[place >> SPAN_BITS] &= !bit(place);
+                }
+            }
         }
-    }
-
-    pub(crate) fn take(&mut self, sequence: u64) {
-        self.places.remove(&sequence);
     }
 
     /// The oldest package whose lifetime is as wanted.
-    pub(crate) fn oldest(&mut self, wanted: Wanted, lifetime: &impl Fn(Key) -> Option<Lifetime>) -> Option<(u64, Key)> {
+    pub(crate) fn oldest(&mut self, wanted: Wanted, lifetime: &impl Fn(Key) -> Option<Lifetime>) -> Option<Key> {
         // Nearly always the first will do, and no more memory need be fetched.
-        if let Some((sequence, key)) = self.places.first_key_value()
-            && lifetime(*key).is_some_and(|lifetime| wanted.is_met_by(Reach::of(lifetime)))
-        {
-            return Some((*sequence, *key));
+        let (_, first) = self.first?;
+        if lifetime(first).is_some_and(|lifetime| wanted.is_met_by(Reach::of(lifetime))) {
+            return Some(first);
         }
-        let top = self.signs.len();
-        self.search(top, 0..=u64::MAX, wanted, lifetime)
+        self.search(self.signs.len(), 0, wanted, lifetime)
     }
 
-    /// Among the places (level 0), or the signs of a level, with these numbers.
+    /// The first that is free in a span or after it.
+    fn first_from(&self, span: usize) -> Option<(usize, Key)> {
+        let mut spans = (span..).zip(self.free.get(span..)?);
+        let (span, free) = spans.find(|(_, free)| **free != 0)?;
+        let place = span << SPAN_BITS | free.trailing_zeros() as usize;
+        Some((place, *self.places.get(place)?))
+    }
+
+    /// Behind a span of places (level 0), or of the signs of the level below.
     fn search(
         &mut self,
         level: usize,
-        mut numbers: RangeInclusive<u64>,
+        span: usize,
         wanted: Wanted,
         lifetime: &impl Fn(Key) -> Option<Lifetime>,
-    ) -> Option<(u64, Key)> {
+    ) -> Option<Key> {
         let meets = |reach: Reach| wanted.is_met_by(reach);
         let Some(below) = level.checked_sub(1) else {
-            let mut places = self.places.range(numbers);
-            let found = places.find(|(_, key)| lifetime(**key).map(Reach::of).is_some_and(meets));
-            return found.map(|(sequence, key)| (*sequence, *key));
+            return self
+                .keys(span)
+                .find(|key| lifetime(*key).map(Reach::of).is_some_and(meets));
         };
-        loop {
-            let mut signs = self.signs[below].range(numbers.clone());
-            let (&span, _) = signs.find(|(_, reach)| meets(**reach))?;
-            let behind = (span << SPAN_BITS)..=(span << SPAN_BITS | ((1 << SPAN_BITS) - 1));
-            let found = self.search(below, behind.clone(), wanted, lifetime);
-            if found.is_some() {
-                return found;
+        let start = span << SPAN_BITS;
+        for sign in start..self.signs[below].len().min(start + SPAN) {
+            if meets(self.signs[below][sign]) {
+                let found = self.search(below, sign, wanted, lifetime);
+                if found.is_some() {
+                    return found;
+                }
+                self.signs[below][sign] = self.reach(below, sign, lifetime);
             }
-            match self.reach(below, behind, lifetime) {
-                Some(truth) => self.signs[below].insert(span, truth),
-                None => self.signs[below].remove(&span),
-            };
-            if span == *numbers.end() {
-                return None;
+        }
+        None
+    }
+
+    /// How far a span of places, or of the signs of the level below, reaches.
+    fn reach(&self, level: usize, span: usize, lifetime: &impl Fn(Key) -> Option<Lifetime>) -> Reach {
+        match level.checked_sub(1) {
+            None => {
+                let lifetimes = self.keys(span).filter_map(lifetime);
+                lifetimes.map(Reach::of).fold(Reach::NOTHING, Reach::with)
             }
-            numbers = span + 1..=*numbers.end();
+            Some(below) => {
+                let signs = self.signs[below].iter().skip(span << SPAN_BITS).take(SPAN);
+                signs.copied().fold(Reach::NOTHING, Reach::with)
+            }
         }
     }
 
-    /// How far the places, or the signs of a level, with these numbers reach together.
-    fn reach(
-        &self,
-        level: usize,
-        numbers: RangeInclusive<u64>,
-        lifetime: &impl Fn(Key) -> Option<Lifetime>,
-    ) -> Option<Reach> {
-        match level.checked_sub(1) {
-            None => {
-                let places = self.places.range(numbers);
-                places
-                    .filter_map(|(_, key)| lifetime(*key).map(Reach::of))
-                    .reduce(Reach::with)
+    /// The free ones of a span.
+    fn keys(&self, span: usize) -> impl Iterator<Item = Key> {
+        let mut free = self.free.get(span).copied().unwrap_or(0);
+        std::iter::from_fn(move || {
+            let next = (free != 0).then(|| free.trailing_zeros() as usize)?;
+            free &= free - 1;
+            self.places.get(span << SPAN_BITS | next).copied()
+        })
+    }
+
+    /// Makes the signs above a span promise this much more.
+    fn promise(&mut self, mut span: usize, reach: Reach) {
+        for signs in &mut self.signs {
+            match signs.get_mut(span) {
+                Some(sign) => *sign = sign.with(reach),
+                None => signs.push(reach),
             }
-            Some(below) => {
-                let signs = self.signs[below].range(numbers);
-                signs.map(|(_, reach)| *reach).reduce(Reach::with)
-            }
+            span >>= SPAN_BITS;
+        }
+        if let Some(top) = self.signs.last()
+            && top.len() > SPAN
+        {
+            let together = |signs: &[Reach]| signs.iter().copied().fold(Reach::NOTHING, Reach::with);
+            let higher = top.chunks(SPAN).map(together).collect();
+            self.signs.push(higher);
         }
     }
 }
 
-/// Makes a sign promise this much more.
-fn raise(signs: &mut BTreeMap<u64, Reach>, span: u64, reach: Reach) {
-    signs
-        .entry(span)
-        .and_modify(|sign| *sign = sign.with(reach))
-        .or_insert(reach);
+/// That of a place in the word of its span.
+const fn bit(place: usize) -> u64 {
+    1 << (place % SPAN)
 }
 
 #[cfg(test)]
@@ -206,7 +240,12 @@ mod tests {
                 })
                 .collect();
             let mut there = vec![false; lifetimes.len()];
-            let mut queue = Queue::new();
+            let mut queue = Queue::new(Ciphersuite(1));
+            // All have been there, so that all have a place.
+            for (place, lifetime) in lifetimes.iter().enumerate() {
+                queue.put(place as Key, *lifetime);
+                queue.take(place as Key);
+            }
             for step in 0..4_000 {
                 // Whole stretches come and go, as batches do.
                 let start = rng.random_range(0..there.len());
@@ -214,8 +253,8 @@ mod tests {
                 let comes = rng.random_bool(0.5);
                 for place in start..end {
                     match (there[place], comes) {
-                        (false, true) => queue.put(place as u64, place as Key, lifetimes[place]),
-                        (true, false) => queue.take(place as u64),
+                        (false, true) => queue.put(place as Key, lifetimes[place]),
+                        (true, false) => queue.take(place as Key),
                         _ => continue,
                     }
                     there[place] = comes;
@@ -225,7 +264,7 @@ mod tests {
                     let left = lifetimes[*place].not_after().get() - now.get();
                     there[*place] && lifetimes[*place].contains(now) && left >= i64::from(remaining)
                 };
-                let expected = (0..there.len()).find(fits).map(|place| (place as u64, place as Key));
+                let expected = (0..there.len()).find(fits).map(|place| place as Key);
                 let of = |key: Key| lifetimes.get(key as usize).copied();
                 let found = queue.oldest(Wanted::new(now, remaining), &of);
                 assert_eq!(found, expected, "seed {seed}, step {step}");
@@ -238,9 +277,9 @@ mod tests {
         let unfit = [lifetime(0, 10), lifetime(500, 1_000), lifetime(0, 150)];
         for unfit in unfit {
             let lifetimes = |key: Key| if key < 100_000 { unfit } else { lifetime(0, 1_000) };
-            let mut queue = Queue::new();
+            let mut queue = Queue::new(Ciphersuite(1));
             for key in 0..100_100 {
-                queue.put(key.into(), key, lifetimes(key));
+                queue.put(key, lifetimes(key));
             }
             let looked_at = Cell::new(0);
             let look = |key| {
@@ -250,9 +289,9 @@ mod tests {
             for key in 100_000..100_100 {
                 looked_at.set(0);
                 let oldest = queue.oldest(Wanted::new(at(100), 100), &look);
-                assert_eq!(oldest, Some((key.into(), key)));
+                assert_eq!(oldest, Some(key));
                 assert!(looked_at.get() <= 100, "{} lifetimes", looked_at.get());
-                queue.take(key.into());
+                queue.take(key);
             }
         }
     }

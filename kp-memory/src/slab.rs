@@ -3,29 +3,28 @@ use std::num::TryFromIntError;
 /// The place of an entry in a [`Slab`]: half the size of a pointer, since every index is made of them.
 pub(crate) type Key = u32;
 
-/// Entries at places that do not change while they are there.
+/// Entries in the order in which they came, at places that do not change while they are there.
+///
+/// A place is used once, so that keys are in the order of entries. What removals leave unused is given back by making
+/// another slab.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
     places: Vec<Option<T>>,
-    vacant: Vec<Key>,
+    vacant: usize,
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self {
             places: Vec::new(),
-            vacant: Vec::new(),
+            vacant: 0,
         }
     }
 }
 
 impl<T> Slab<T> {
-    /// Fails when there are more entries than keys.
-    pub(crate) fn insert(&mut self, entry: T) -> Result<Key, TryFromIntError> {
-        if let Some(key) = self.vacant.pop() {
-            self.places[key as usize] = Some(entry);
-            return Ok(key);
-        }
+    /// Fails when there are more places than keys.
+    pub(crate) fn push(&mut self, entry: T) -> Result<Key, TryFromIntError> {
         let key = Key::try_from(self.places.len())?;
         if self.places.len() == self.places.capacity() {
             // An eighth at a time: doubling would leave half of the memory of a large pool unused.
@@ -45,23 +44,25 @@ impl<T> Slab<T> {
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let entry = self.places.get_mut(key as usize)?.take()?;
-        self.vacant.push(key);
+        self.vacant += 1;
         Some(entry)
     }
 
+    /// All, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.places.iter().flatten()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.places.len() - self.vacant.len()
+        self.places.len() - self.vacant
     }
 
     /// Whether most of its memory is unused.
     pub(crate) fn is_sparse(&self) -> bool {
-        self.vacant.len() > 64 && self.vacant.len() > self.len()
+        self.vacant > 64 && self.vacant > self.len()
     }
 
+    /// All, in order.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = T> {
         self.places.into_iter().flatten()
     }

@@ -25,12 +25,16 @@ impl Factory for Memory {
             handles: true,
             reopens: false,
             processes: false,
+            limits: true,
         }
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
         let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::new(stores.entry(space.name().to_owned()).or_default().clone()))
+        let new = || MemoryStore::with_limits(space.limits());
+        Ok(Arc::new(
+            stores.entry(space.name().to_owned()).or_insert_with(new).clone(),
+        ))
     }
 
     async fn destroy(&self, space: &Space) {

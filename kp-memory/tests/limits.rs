@@ -61,3 +61,37 @@ async fn the_queue_keeps_its_order_when_a_sweep_gives_memory_back() {
         assert_eq!(claimed, package(number, 100));
     }
 }
+
+#[tokio::test]
+async fn what_was_reserved_when_memory_was_given_back_returns_to_its_place() {
+    let store = MemoryStore::new();
+    let pool = PoolId::try_from("bob").unwrap();
+    let take = |id| {
+        Take::new(
+            pool.clone(),
+            ReservationId::from_bytes([id; 16]),
+            Ttl::try_from(60).unwrap(),
+        )
+    };
+    let packages = (0..200).map(|number| package(number, if number < 196 { 10 } else { 100 }));
+    let save = Save::new(pool.clone(), packages.collect()).unwrap();
+    store.save_key_packages(&save, NOW).await.unwrap();
+    let mut tokens = Vec::new();
+    for number in [196, 198] {
+        let named = KeyPackageRef::try_from([number].as_slice()).unwrap();
+        let take = take(number).only(named);
+        let reserved = store.reserve_key_package(&take, OnLapse::Return, NOW).await.unwrap();
+        tokens.push(reserved.lease.unwrap().token);
+    }
+    let now = NOW.plus(10);
+    assert_eq!(store.cleanup_expired(now, 1_000).await.unwrap(), 196);
+    for token in tokens.iter().rev() {
+        store.release_key_package(token, now).await.unwrap();
+    }
+    for number in 196..200 {
+        let claimed = store.claim_key_package(&take(number), None, now).await.unwrap();
+        assert_eq!(claimed, package(number, 100));
+    }
+    let emptied = store.claim_key_package(&take(0), None, now).await.unwrap_err();
+    assert_eq!(emptied.rejection(), Some(&Rejection::PoolExhausted));
+}

@@ -17,10 +17,11 @@ return finish(each_take(4, function(take)
     elseif bound == 'used' then
         -- CLAIM-1: the same claim, in its window, gets the same package.
         if r.window == REPLAYABLE and r.by == take.by and r.group == group then
-            return {'ok', facts(r), r.bytes}
+            return handed(r)
         end
         return no('already_spent')
     elseif bound == 'live' then
+        redis.call('ZCARD', QUEUE) -- Not read yet, and the next request may write it.
         chosen = r -- CLAIM-1: a lease is spent by its id
     else
         stale = r
@@ -28,13 +29,13 @@ return finish(each_take(4, function(take)
         if not chosen then
             return no(code)
         elseif chosen.state == 'S' then
-            return {'ok', facts(chosen), chosen.bytes} -- RES-6
+            return handed(chosen) -- RES-6
         end
     end
     unbind(stale)
-    put(chosen, become(chosen, 'U', {
-        at = NOW, id = take.id, group = group, by = take.by, bound = true, window = REPLAYABLE,
+    put(chosen, become(chosen, {
+        state = 'U', at = NOW, id = take.id, group = group, by = take.by, bound = true, window = REPLAYABLE,
         expires_at = expires_at(chosen, take), reserver = take.by,
     }))
-    return {'ok', facts(chosen), chosen.bytes}
+    return handed(chosen)
 end))

@@ -19,15 +19,16 @@ local function release(ref, id)
     end
     -- REL-1: back to its place, also under retire; a recalled one is spent.
     if r.recalled == WITHDRAWN then
-        put(r, become(r, 'W', {at = NOW}))
+        put(r, become(r, {state = 'W', at = NOW}))
     elseif r.recalled == RETIRED then
-        put(r, become(r, 'T', {at = NOW}))
+        put(r, become(r, {state = 'T', at = NOW}))
     else
-        put(r, become(r, 'F', {}))
+        put(r, become(r, {state = 'F'}))
     end
     return {'ok'}
 end
 
+check_keys()
 settle()
 local replies = {}
 for at = 3, #ARGV, 2 do

@@ -6,7 +6,8 @@
 --         4 the refs
 -- Reply   for each: ok, ref, what became of it
 
-if not can_read(4, 1) then
+check_keys()
+if not absent_among(4, 1) then
     return {{'unreadable'}}
 end
 

@@ -4,7 +4,7 @@
 -- KEYS    as in pool.lua
 -- ARGV    3 at lapse: return or retire
 --         4 the requests, as in take.lua
--- Reply   for each: ok, facts, package, expires_at (nil for a last resort)
+-- Reply   for each: ok, facts, package, expires_at (none for a last resort)
 
 settle()
 return finish(each_take(4, function(take)
@@ -14,18 +14,19 @@ return finish(each_take(4, function(take)
     elseif bound == 'used' then
         return no('already_spent') -- RES-5
     elseif bound == 'live' then
-        return {'ok', facts(r), r.bytes, r.expires_at} -- RES-5: the same again
+        return handed(r, r.expires_at) -- RES-5: the same again
     end
     local chosen, code = choose(take)
     if not chosen then
         return no(code)
     elseif chosen.state == 'S' then
-        return {'ok', facts(chosen), chosen.bytes, false} -- RES-6: no lease
+        return handed(chosen) -- RES-6: no lease
     end
     unbind(r)
-    local leased = become(chosen, 'R', {
-        id = take.id, by = take.by, expires_at = expires_at(chosen, take), retire = ARGV[3] == 'retire', recalled = 0,
+    local leased = become(chosen, {
+        state = 'R', id = take.id, by = take.by, expires_at = expires_at(chosen, take), retire = ARGV[3] == 'retire',
+        recalled = 0,
     })
     put(chosen, leased)
-    return {'ok', facts(leased), leased.bytes, leased.expires_at}
+    return handed(chosen, leased.expires_at)
 end))

@@ -7,6 +7,7 @@
 
 local saved_before = tonumber(ARGV[3])
 
+check_keys()
 settle()
 local count = 0
 for _, r in ipairs(unspent()) do
@@ -17,7 +18,7 @@ for _, r in ipairs(unspent()) do
 end
 for _, slot in ipairs(slots()) do
     if slot.saved_at < saved_before and not is_over(slot) and not slot.used then
-        put(slot, become(slot, 'S', {used = true}))
+        put(slot, become(slot, {used = true}))
         count = count + 1
     end
 end

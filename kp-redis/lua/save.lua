@@ -9,8 +9,17 @@
 --         7 for each package: ref, ciphersuite, not_before, not_after, last resort (0 or 1), credential, package
 -- Reply   for each: ok, the name of its outcome
 
+check_keys()
+
 local replace = ARGV[3] == 'replace'
 local cap, max_records, max_slots = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+
+-- SAVE-1: what is damaged is met before anything is stored.
+local absent = absent_among(7, 7)
+local sequence = tonumber(redis.call('HGET', RECORDS, '') or 0)
+if not absent or not sequence then
+    return {{'unreadable'}}
+end
 
 local items, in_batch = {}, {}
 for at = 7, #ARGV, 7 do
@@ -24,10 +33,11 @@ end
 
 -- Whether a ciphersuite holds as many as it may (SAVE-6); under replace, the others count as if they were gone (SAVE-8).
 -- Only counted once it can matter.
-local held = {}
+local held, listed = {}, nil
 local function is_suite_full(suite)
     if not held[suite] then
-        if redis.call('ZCARD', QUEUE) + redis.call('ZCARD', ENDS) < cap then
+        listed = listed or redis.call('ZCARD', QUEUE) + redis.call('ZCARD', ENDS)
+        if listed < cap then
             return false
         end
         held[suite] = 0
@@ -91,21 +101,25 @@ local function accept(suite)
 end
 
 local function insert(item)
-    item.saved_at, item.sequence = NOW, redis.call('HINCRBY', RECORDS, '', 1)
+    sequence = sequence + 1
+    item.saved_at, item.sequence = NOW, sequence
+    item.head = struct.pack('>I2I7I7c32', item.suite, item.not_before, item.not_after, item.credential)
     if item.last then
         -- LAST-1: the old one is remembered, also when it is past its not_after.
         for _, slot in ipairs(slots()) do
             if slot.suite == item.suite then
-                put(slot, become(slot, 'P', {at = NOW}))
+                put(slot, become(slot, {state = 'P', at = NOW}))
             end
         end
-        put(nil, become(item, 'S', {used = false}))
+        item.state, item.used = 'S', false
     else
         accept(item.suite)
         held[item.suite] = held[item.suite] and held[item.suite] + 1
-        put(nil, become(item, 'F', {}))
+        item.state = 'F'
     end
-    records = records + 1
+    put(nil, item)
+    absent[item.ref] = nil
+    records, listed = records + 1, listed and listed + 1
     remembered = remembered and remembered + 1
     earliest = math.min(earliest or item.not_after, item.not_after)
 end
@@ -115,7 +129,7 @@ local function judge(item)
     if is_over(item) then
         return 'expired' -- SAVE-4
     end
-    local known = load(item.ref)
+    local known = not absent[item.ref] and load(item.ref)
     if known and not is_over(known) then
         local outcome = again(known, item)
         if outcome == 'already_stored' and not item.last then
@@ -134,10 +148,6 @@ local function judge(item)
     return 'saved'
 end
 
--- SAVE-1: a damaged record among them is met before anything is stored.
-if not can_read(7, 7) then
-    return {{'unreadable'}}
-end
 
 settle()
 local outcomes = {}
@@ -153,7 +163,8 @@ if replace and any_accepted then
     end
 end
 if earliest then
+    redis.call('HSET', RECORDS, '', sequence)
     redis.call('ZADD', POOLS, 0, POOL)
-    redis.call('ZADD', EXPIRY, 'LT', text(earliest), POOL)
+    redis.call('ZADD', EXPIRY, 'LT', earliest, POOL)
 end
 return finish(outcomes)

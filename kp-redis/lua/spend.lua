@@ -24,8 +24,8 @@ local function spend(ref, id)
         return no('no_live_reservation')
     end
     -- SPEND-4: the bytes go; the reserver stays until the lease would have ended.
-    put(r, become(r, 'U', {
-        at = NOW, id = id, group = group, by = by, bound = true, window = r.by ~= '' and RESERVER or 0,
+    put(r, become(r, {
+        state = 'U', at = NOW, id = id, group = group, by = by, bound = true, window = r.by ~= '' and RESERVER or 0,
         expires_at = r.expires_at, reserver = r.by,
     }))
     return {'ok', NOW}

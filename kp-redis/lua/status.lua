@@ -1,8 +1,8 @@
--- Where a package stands, as reads see it. Stands between pool.lua and the reads.
+-- What reads say of a package. Stands between pool.lua and the reads.
 
 -- TIME-2: as if the pool had been settled; nothing is written (READ-1).
 local function settled(r)
-    if is_ending(r) and r.expires_at <= NOW then
+    if (ends_at(r) or math.huge) <= NOW then
         return ended(r)
     end
     return r
@@ -24,4 +24,9 @@ local function status(r)
         return 'not_yet_valid'
     end
     return 'available'
+end
+
+-- The facts about a package.
+local function facts(r)
+    return {r.ref, r.suite, r.not_before, r.not_after, r.last and 1 or 0, r.credential}
 end

@@ -5,6 +5,7 @@
 -- ARGV    3 the most to forget
 -- Reply   how many were forgotten
 
+check_keys()
 local limit = tonumber(ARGV[3])
 local count, kept, earliest = 0, 0, nil
 each_record(function(r)
@@ -18,9 +19,10 @@ each_record(function(r)
 end)
 if kept == 0 then
     redis.call('DEL', RECORDS, QUEUE, ENDS, IDS)
+    first_end_moved = true
     redis.call('ZREM', POOLS, POOL)
     redis.call('ZREM', EXPIRY, POOL)
 else
-    redis.call('ZADD', EXPIRY, earliest and text(earliest) or '+inf', POOL)
+    redis.call('ZADD', EXPIRY, earliest or '+inf', POOL)
 end
 return finish(count)

@@ -1,4 +1,5 @@
--- What reserve and claim share: the request, the binding of its id, and the choice. Stands between pool.lua and them.
+-- What reserve and claim share: the request, the binding of its id, the choice, and the reply. Stands before them, behind
+-- changes.lua and queue.lua.
 --
 -- ARGV of a request
 --   id, ttl, least lifetime left, ref wanted or '', last resort (never, fallback, only), by or '', limit or '',
@@ -65,10 +66,7 @@ end
 -- A new binding ends the old one for good (RES-5, TIME-3).
 local function unbind(stale)
     if stale and stale.state == 'U' then
-        put(stale, become(stale, 'U', {
-            at = stale.at, id = stale.id, group = stale.group, by = stale.by, bound = false, window = stale.window,
-            expires_at = stale.expires_at, reserver = stale.reserver,
-        }))
+        put(stale, become(stale, {bound = false}))
     end
 end
 
@@ -111,7 +109,7 @@ local function last_resort(take)
     for _, r in ipairs(slots()) do
         if fits(r, take) then
             if not r.used then
-                put(r, become(r, 'S', {used = true}))
+                put(r, become(r, {used = true}))
             end
             return r
         end
@@ -141,4 +139,11 @@ local function choose(take)
         return chosen
     end
     return nil, available and 'nothing_fits' or 'pool_exhausted'
+end
+
+-- What is handed out: its facts, and the package.
+local function handed(r, expires_at)
+    return {
+        'ok', r.ref, r.suite, r.not_before, r.not_after, r.last and 1 or 0, r.credential, r.bytes, expires_at,
+    }
 end

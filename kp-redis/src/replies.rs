@@ -108,8 +108,7 @@ pub(crate) fn item(value: Value) -> Read<Item> {
 }
 
 /// Facts: ref, ciphersuite, not_before, not_after, last resort, credential.
-pub(crate) fn info(value: Value) -> Read<PackageInfo> {
-    let mut fields = Fields::of(value)?;
+fn info(fields: &mut Fields) -> Read<PackageInfo> {
     let key_package_ref = reference(fields.bytes()?)?;
     let ciphersuite = Ciphersuite(count(&fields.next()?)?);
     let (not_before, not_after) = (fields.time()?, fields.time()?);
@@ -134,7 +133,7 @@ fn package_bytes(value: Value) -> Read<PackageBytes> {
 /// What claim gives.
 pub(crate) fn package(fields: &mut Fields) -> Read<Package> {
     Ok(Package {
-        info: info(fields.next()?)?,
+        info: info(fields)?,
         bytes: package_bytes(fields.next()?)?,
     })
 }
@@ -183,7 +182,7 @@ pub(crate) fn status(fields: &mut Fields) -> Read<Status> {
 pub(crate) fn stored(mut fields: Fields) -> Read<Stored> {
     Ok(Stored {
         status: status(&mut fields)?,
-        info: info(fields.next()?)?,
+        info: info(&mut Fields::of(fields.next()?)?)?,
         bytes: fields.next_if_any().map(package_bytes).transpose()?,
     })
 }
@@ -252,7 +251,10 @@ pub(crate) fn available(value: Value) -> Read<(Vec<PackageInfo>, Option<i64>)> {
     let mut fields = Fields::of(value)?;
     let more = fields.integer()? == 1;
     let last = fields.integer()?;
-    let items = fields.rest().map(info).collect::<Read<_>>()?;
+    let items = fields
+        .rest()
+        .map(|facts| info(&mut Fields::of(facts)?))
+        .collect::<Read<_>>()?;
     Ok((items, more.then_some(last)))
 }
 

@@ -27,16 +27,46 @@ macro_rules! script {
     };
 }
 
-script!(SAVE, "save", true, ["pool.lua", "save.lua"]);
-script!(RESERVE, "reserve", true, ["pool.lua", "take.lua", "reserve.lua"]);
-script!(CLAIM, "claim", true, ["pool.lua", "take.lua", "claim.lua"]);
-script!(SPEND, "spend", true, ["pool.lua", "spend.lua"]);
-script!(RELEASE, "release", true, ["pool.lua", "release.lua"]);
-script!(REMOVE, "remove", true, ["pool.lua", "remove.lua"]);
-script!(DELETE, "delete_pool", true, ["pool.lua", "delete.lua"]);
-script!(RETIRE, "retire_unspent", true, ["pool.lua", "retire.lua"]);
-script!(SWEEP, "cleanup_expired", true, ["pool.lua", "sweep.lua"]);
-script!(SETTLE, "release_expired_reservations", true, ["pool.lua", "settle.lua"]);
+script!(
+    SAVE,
+    "save",
+    true,
+    ["pool.lua", "changes.lua", "queue.lua", "unspent.lua", "save.lua"]
+);
+script!(
+    RESERVE,
+    "reserve",
+    true,
+    ["pool.lua", "changes.lua", "queue.lua", "take.lua", "reserve.lua"]
+);
+script!(
+    CLAIM,
+    "claim",
+    true,
+    ["pool.lua", "changes.lua", "queue.lua", "take.lua", "claim.lua"]
+);
+script!(SPEND, "spend", true, ["pool.lua", "changes.lua", "spend.lua"]);
+script!(RELEASE, "release", true, ["pool.lua", "changes.lua", "release.lua"]);
+script!(
+    REMOVE,
+    "remove",
+    true,
+    ["pool.lua", "changes.lua", "queue.lua", "unspent.lua", "remove.lua"]
+);
+script!(DELETE, "delete_pool", true, ["pool.lua", "changes.lua", "delete.lua"]);
+script!(
+    RETIRE,
+    "retire_unspent",
+    true,
+    ["pool.lua", "changes.lua", "queue.lua", "unspent.lua", "retire.lua"]
+);
+script!(SWEEP, "cleanup_expired", true, ["pool.lua", "changes.lua", "sweep.lua"]);
+script!(
+    SETTLE,
+    "release_expired_reservations",
+    true,
+    ["pool.lua", "changes.lua", "settle.lua"]
+);
 script!(CREATE_ROWS, "create_pool_metadata", true, ["set_rows.lua"]);
 script!(STEP_ROWS, "update_pool_status", true, ["set_rows.lua"]);
 script!(DELETE_ROWS, "delete_pool_metadata", true, ["delete_rows.lua"]);
@@ -46,5 +76,5 @@ script!(
     AVAILABLE,
     "list_available",
     false,
-    ["pool.lua", "status.lua", "available.lua"]
+    ["pool.lua", "queue.lua", "status.lua", "available.lua"]
 );

@@ -46,6 +46,11 @@ impl Connector {
         self.synchronous(&connection)?;
         // A page cache of 16 MiB: the indexes of some 200,000 packages.
         connection.pragma_update(None, "cache_size", -16_384).map_err(refused)?;
+        // Some 16 MiB of log between two checkpoints: of many pools, each page is moved into the file at random, and the
+        // more of them at once, the cheaper.
+        connection
+            .pragma_update(None, "wal_autocheckpoint", 4_000)
+            .map_err(refused)?;
         self.tables.migrate(&mut connection)?;
         // From here on the writer waits by itself: see `patiently`.
         connection.busy_timeout(Duration::ZERO).map_err(refused)?;

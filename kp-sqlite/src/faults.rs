@@ -13,6 +13,8 @@ use kp_core::*;
 use rusqlite::Connection;
 
 use crate::call::Message;
+use crate::error::Failure;
+use crate::statements::Statements;
 use crate::{SqliteStore, writer};
 
 fn at(seconds: i64) -> Timestamp {
@@ -143,6 +145,41 @@ fn no_answer_leaves_before_the_commit() {
         let failure = futures_block_on(reply.wait()).unwrap_err();
         assert_eq!(failure.outcome(), Outcome::Unknown);
     }
+}
+
+fn write(statements: &mut Statements<'_>) -> std::result::Result<usize, Failure> {
+    Ok(statements.connection().execute("INSERT INTO written VALUES (1)", [])?)
+}
+
+/// Whoever comes while a transaction is under way is in it.
+#[test]
+fn calls_that_come_meanwhile_share_the_commit() {
+    #[allow(
+        unused_mut,
+        reason = "rusqlite 0.37 hooks a shared connection, 0.41 an exclusive one"
+    )]
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch("CREATE TABLE written (a)").unwrap();
+    let commits = std::sync::Arc::new(AtomicUsize::new(0));
+    let seen = std::sync::Arc::clone(&commits);
+    let _ = connection.commit_hook(Some(move || {
+        seen.fetch_add(1, Ordering::SeqCst);
+        false
+    }));
+    let (queue, messages) = crate::call::Queue::new();
+    let (comes, late) = std::sync::mpsc::channel();
+    let early = queue.submit("test", {
+        let queue = queue.clone();
+        move |statements| {
+            comes.send(queue.submit("test", write)).unwrap();
+            write(statements)
+        }
+    });
+    drop(queue);
+    writer::run(connection, messages, std::time::Duration::ZERO);
+    assert_eq!(futures_block_on(early.wait()).unwrap(), 1);
+    assert_eq!(futures_block_on(late.recv().unwrap().wait()).unwrap(), 1);
+    assert_eq!(commits.load(Ordering::SeqCst), 1);
 }
 
 fn futures_block_on<T>(future: impl Future<Output = T>) -> T {

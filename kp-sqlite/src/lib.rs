@@ -42,10 +42,11 @@
 //!
 //! # How it works
 //!
-//! One thread writes. It takes all calls that wait into one transaction, runs the [rules](kp_core::rules) over its rows,
-//! commits once, and only then answers: a sync of the disk serves as many calls as came meanwhile. When one of them
-//! fails, each is run again in a transaction of its own. Other threads read, each in a snapshot, beside the writer.
-//! Other stores and processes on the file wait for each other at the beginning of a transaction, never within.
+//! One thread writes. It takes all calls that wait, and those that come while it works, into one transaction, runs the
+//! [rules](kp_core::rules) over its rows, commits once when nobody waits any more, and only then answers: a sync of the
+//! disk serves many calls. When one of them fails, each is run again in a transaction of its own. Other threads read,
+//! each in a snapshot, beside the writer. Other stores and processes on the file wait for each other at the beginning
+//! of a transaction, never within.
 //!
 //! The tables are `STRICT`, begin with `keypackage_pool`, and have a table of migrations of their own, so the file may
 //! hold anything else besides.
@@ -66,6 +67,7 @@ mod migrations;
 mod origin;
 mod patience;
 mod pool_row;
+mod pool_rows;
 mod readers;
 mod records;
 mod rows;

@@ -15,7 +15,10 @@ pub(crate) struct Tables {
 /// A server's pools.
 pub(crate) static POOLS: Tables = Tables {
     name: "pools",
-    migrations: &[include_str!("migrations/0001_pools.sql")],
+    migrations: &[
+        include_str!("migrations/0001_pools.sql"),
+        include_str!("migrations/0002_bytes_in_their_rows.sql"),
+    ],
 };
 
 /// A client's metadata.
@@ -94,6 +97,39 @@ mod tests {
             )
             .unwrap();
         assert_eq!(kept, (1, 7));
+    }
+
+    #[test]
+    fn bytes_move_into_their_rows() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let first = Tables {
+            name: POOLS.name,
+            migrations: &[include_str!("migrations/0001_pools.sql")],
+        };
+        first.migrate(&mut connection).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO keypackage_pools (key, pool, records, last_sequence, credential, sweep_at)
+                 VALUES (1, x'01', 2, 5, zeroblob(32), 10);
+                 INSERT INTO keypackage_pool_packages
+                     (key, pool, ref, tag, suite, not_before, not_after, saved_at, state, id, spent_at)
+                 VALUES (4, 1, x'0a', 7, 1, 0, 10, 3, 0, NULL, NULL), (5, 1, x'0b', 8, 1, 0, 10, 3, 9, zeroblob(16), 4);
+                 INSERT INTO keypackage_pool_bytes (key, bytes) VALUES (4, x'ff');",
+            )
+            .unwrap();
+        POOLS.migrate(&mut connection).unwrap();
+        assert_eq!(POOLS.schema(&connection).unwrap(), 2);
+        let rows: Vec<String> = connection
+            .prepare(
+                "SELECT key || ' ' || quote(ref) || ' ' || state || ' ' || quote(spent_at) || ' ' || quote(bytes)
+                 FROM keypackage_pool_packages ORDER BY key",
+            )
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(rows, ["4 X'0A' 0 NULL X'FF'", "5 X'0B' 9 4 NULL"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use kp_core::rules::{PoolRecords, Record, fits};
+use kp_core::rules::{PoolRecords, Record, State, fits};
 use kp_core::{Ciphersuite, KeyPackageRef, PackageBytes, Party, PoolId, ReservationId, Take, Timestamp};
 use rusqlite::{OptionalExtension, Params};
 
@@ -7,7 +7,8 @@ use crate::pool_row::PoolRow;
 use crate::rows::{self, StateRow};
 use crate::statements::{Sql, Statements};
 
-/// How much of the queue is looked at before what is past its `not_after` is left out by another index (COST-1).
+/// How much of the queue is looked at before what is past its `not_after` is left out by another index (COST-1): the LIMIT
+/// of `queue.sql`.
 const HEAD_OF_QUEUE: u32 = 32;
 
 /// The records of one pool, inside a transaction.
@@ -27,27 +28,50 @@ pub(crate) fn step<T>(
     pool: &PoolId,
     rules: impl FnOnce(&mut Records<'_, '_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let mut records = Records::of(statements, pool)?;
+    let row = match statements.pools.get(pool) {
+        Some(known) => Some(known.clone()),
+        None => {
+            let found = PoolRow::find(statements, pool)?;
+            if let Some(row) = &found {
+                statements.pools.put(pool, row.clone());
+            }
+            found
+        }
+    };
+    let mut records = Records::with_row(statements, pool, row);
     let answer = rules(&mut records)?;
     records.finish()?;
     Ok(answer)
 }
 
 impl<'a, 'c> Records<'a, 'c> {
+    /// The records of a pool, for a read.
     pub(crate) fn of(statements: &'a mut Statements<'c>, pool: &'a PoolId) -> Result<Self, Failure> {
         let row = PoolRow::find(statements, pool)?;
-        Ok(Self {
+        Ok(Self::with_row(statements, pool, row))
+    }
+
+    fn with_row(statements: &'a mut Statements<'c>, pool: &'a PoolId, row: Option<PoolRow>) -> Self {
+        Self {
             statements,
             pool,
             stored: row.clone(),
             row,
-        })
+        }
     }
 
     /// Stores what the step changed of the pool's row.
     fn finish(self) -> Result<(), Failure> {
-        match &self.row {
-            Some(row) if self.row != self.stored => row.store(self.statements),
+        match self.row {
+            Some(row) if Some(&row) != self.stored.as_ref() => {
+                row.store(self.statements)?;
+                if row.records == 0 {
+                    self.statements.pools.remove(self.pool);
+                } else {
+                    self.statements.pools.put(self.pool, row);
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -86,7 +110,6 @@ impl<'a, 'c> Records<'a, 'c> {
     /// Removes records past their `not_after`, with their bytes, and says how many (SWEEP-1).
     pub(crate) fn sweep(&mut self, now: Timestamp, limit: u32) -> Result<u32, Failure> {
         let Some(row) = &mut self.row else { return Ok(0) };
-        self.statements.execute(Sql::SweepBytes, (row.key, now.get(), limit))?;
         let swept = self
             .statements
             .execute(Sql::SweepPackages, (row.key, now.get(), limit))?;
@@ -102,7 +125,6 @@ impl<'a, 'c> Records<'a, 'c> {
     /// Removes everything (DEL-1).
     pub(crate) fn clear(&mut self) -> Result<(), Failure> {
         if let Some(row) = &mut self.row {
-            self.statements.execute(Sql::PoolDeleteBytes, [row.key])?;
             self.statements.execute(Sql::PoolDeletePackages, [row.key])?;
             row.records = 0;
         }
@@ -127,7 +149,7 @@ impl<'a, 'c> Records<'a, 'c> {
         will_do: impl Fn(&Record) -> bool,
     ) -> Result<Option<(Record, PackageBytes)>, Failure> {
         let Some(pool) = &self.row else { return Ok(None) };
-        let mut rows = self.statements.get(Sql::Queue)?.query((pool.key, HEAD_OF_QUEUE))?;
+        let mut rows = self.statements.get(Sql::Queue)?.query([pool.key])?;
         let mut seen = 0;
         while let Some(row) = rows.next()? {
             seen += 1;
@@ -135,7 +157,7 @@ impl<'a, 'c> Records<'a, 'c> {
                 continue;
             };
             if will_do(&record)
-                && let Some(bytes) = pass_over_damage(rows::joined_bytes(row))?
+                && let Some(bytes) = pass_over_damage(rows::bytes(row))?
             {
                 return Ok(Some((record, bytes)));
             }
@@ -195,10 +217,7 @@ impl PoolRecords for Records<'_, '_> {
 
     fn by_ref(&mut self, key_package_ref: &KeyPackageRef) -> Result<Option<Record>, Failure> {
         let pool = self.row.as_ref().map(|row| row.key);
-        self.one(
-            Sql::ByRef,
-            (pool, rows::tag(key_package_ref), key_package_ref.as_bytes()),
-        )
+        self.one(Sql::ByRef, (pool, key_package_ref.as_bytes()))
     }
 
     fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, Failure> {
@@ -263,7 +282,7 @@ impl PoolRecords for Records<'_, '_> {
         let bytes = self
             .statements
             .one(Sql::Bytes, [key], |row| {
-                Ok(PackageBytes::try_from(row.get_ref(0)?.as_blob()?).ok())
+                Ok(row.get_ref(0)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok()))
             })
             .optional()?
             .flatten();
@@ -312,55 +331,51 @@ impl PoolRecords for Records<'_, '_> {
             key,
             pool.key,
             info.key_package_ref.as_bytes(),
-            rows::tag(&info.key_package_ref),
             info.ciphersuite.0,
             info.lifetime.not_before().get(),
             not_after,
             record.saved_at.get(),
             (info.credential != pool.credential).then_some(info.credential.0),
-            StateRow::of(record).state,
+            StateRow::of(info, &record.state).state,
+            bytes.as_ref(),
         );
         self.statements.execute(Sql::PackageInsert, row)?;
-        self.statements.execute(Sql::BytesInsert, (key, bytes.as_ref()))?;
         Ok(())
     }
 
-    fn update(&mut self, before: &Record, after: &Record) -> Result<(), Failure> {
-        let key = key(before)?;
-        let row = StateRow::of(after);
-        let state = (
-            key,
-            row.state,
-            row.reserver,
-            row.ends_at,
-            row.spent_at,
-            row.spender,
-            row.group,
-        );
-        let changed = if before.bound_id() == after.bound_id() {
+    fn update(&mut self, record: &Record, after: State) -> Result<(), Failure> {
+        let key = key(record)?;
+        let row = StateRow::of(&record.info, &after);
+        let keeps_bytes = after.keeps_bytes();
+        let changed = if record.state.bound_id() == after.bound_id() {
+            let state = (
+                key,
+                row.state,
+                row.reserver,
+                row.ends_at,
+                row.spent_at,
+                row.spender,
+                row.group,
+                keeps_bytes,
+            );
             self.statements.execute(Sql::PackageState, state)?
         } else {
-            let (key, code, reserver, ends_at, spent_at, spender, group) = state;
-            self.statements.execute(
-                Sql::PackageBinding,
-                (
-                    key,
-                    code,
-                    reserver,
-                    ends_at,
-                    spent_at,
-                    spender,
-                    group,
-                    row.id,
-                    row.former_id,
-                ),
-            )?
+            let binding = (
+                key,
+                row.state,
+                row.reserver,
+                row.ends_at,
+                row.spent_at,
+                row.spender,
+                row.group,
+                keeps_bytes,
+                row.id,
+                row.former_id,
+            );
+            self.statements.execute(Sql::PackageBinding, binding)?
         };
         if changed != 1 {
             return Err(Damage { key, column: "key" }.into());
-        }
-        if before.keeps_bytes() && !after.keeps_bytes() {
-            self.statements.execute(Sql::BytesDelete, [key])?;
         }
         if let (Some(pool), Some(ends_at)) = (&mut self.row, row.ends_at) {
             pool.settle_at = Some(pool.settle_at.map_or(ends_at, |settle_at| settle_at.min(ends_at)));
@@ -371,7 +386,6 @@ impl PoolRecords for Records<'_, '_> {
     fn remove(&mut self, record: &Record) -> Result<(), Failure> {
         let key = key(record)?;
         self.statements.execute(Sql::PackageDelete, [key])?;
-        self.statements.execute(Sql::BytesDelete, [key])?;
         if let Some(row) = &mut self.row {
             row.records -= 1;
         }

@@ -42,18 +42,18 @@ pub(crate) struct StateRow<'a> {
 }
 
 impl<'a> StateRow<'a> {
-    pub(crate) fn of(record: &'a Record) -> Self {
+    pub(crate) fn of(info: &PackageInfo, state: &'a State) -> Self {
         let mut row = Self {
-            state: code(record),
-            id: record.bound_id().map(|id| id.as_bytes().as_slice()),
+            state: code(info, state),
+            id: state.bound_id().map(|id| id.as_bytes().as_slice()),
             former_id: None,
-            reserver: record.reserver().map(Party::as_bytes),
-            ends_at: record.ends_at().map(Timestamp::get),
+            reserver: state.reserver().map(Party::as_bytes),
+            ends_at: state.ends_at().map(Timestamp::get),
             spent_at: None,
             spender: None,
             group: None,
         };
-        match &record.state {
+        match state {
             State::Used(usage) => {
                 row.former_id = (!usage.bound).then_some(usage.id.as_bytes().as_slice());
                 row.spent_at = Some(usage.at.get());
@@ -67,8 +67,8 @@ impl<'a> StateRow<'a> {
     }
 }
 
-fn code(record: &Record) -> i64 {
-    match &record.state {
+fn code(info: &PackageInfo, state: &State) -> i64 {
+    match state {
         State::Free => state::FREE,
         State::Slot { used: false } => state::SLOT,
         State::Slot { used: true } => state::SLOT_USED,
@@ -85,7 +85,7 @@ fn code(record: &Record) -> i64 {
             None => state::USED,
         },
         State::Retired { .. } => state::RETIRED,
-        State::Withdrawn { .. } if record.info.last_resort => state::LAST_RESORT_WITHDRAWN,
+        State::Withdrawn { .. } if info.last_resort => state::LAST_RESORT_WITHDRAWN,
         State::Withdrawn { .. } => state::WITHDRAWN,
         State::Replaced { .. } => state::LAST_RESORT_REPLACED,
     }
@@ -143,8 +143,8 @@ pub(crate) fn record(row: &Row<'_>, credential: CredentialHash) -> Result<Record
     })
 }
 
-/// The bytes that a statement joined to a record.
-pub(crate) fn joined_bytes(row: &Row<'_>) -> Result<PackageBytes, Failure> {
+/// The bytes of a record, of a statement that reads them too.
+pub(crate) fn bytes(row: &Row<'_>) -> Result<PackageBytes, Failure> {
     let cells = Cells::of(row)?;
     cells.made(column::BYTES, "bytes", |bytes: &[u8]| {
         PackageBytes::try_from(bytes).ok()
@@ -219,13 +219,4 @@ impl Cells<'_, '_> {
             window,
         }))
     }
-}
-
-/// What the index of refs holds of a ref: 23 bits of its FNV-1a hash. That fits an integer of three bytes, and the row
-/// has the whole ref.
-pub(crate) fn tag(key_package_ref: &KeyPackageRef) -> i64 {
-    let hash = key_package_ref.as_bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    });
-    i64::from((hash ^ (hash >> 23)) & 0x7f_ffff)
 }

@@ -2,6 +2,8 @@ use std::fmt;
 
 use rusqlite::{Connection, Params, Row, Statement};
 
+use crate::pool_rows::PoolRows;
+
 /// Every statement there is: one file each, in `src/sql`.
 macro_rules! statements {
     ($($name:ident = $file:literal,)*) => {
@@ -25,16 +27,15 @@ statements! {
     BeginRead = "begin_read",
     Commit = "commit",
     Rollback = "rollback",
+    DataVersion = "data_version",
     Pool = "pool",
     PoolInsert = "pool_insert",
     PoolUpdate = "pool_update",
     PoolDelete = "pool_delete",
     PoolDeletePackages = "pool_delete_packages",
-    PoolDeleteBytes = "pool_delete_bytes",
     PoolsAfter = "pools_after",
     PoolsToSettle = "pools_to_settle",
     PoolsToSweep = "pools_to_sweep",
-    SweepBytes = "sweep_bytes",
     SweepPackages = "sweep_packages",
     FirstExpiry = "first_expiry",
     ByRef = "by_ref",
@@ -55,8 +56,6 @@ statements! {
     PackageState = "package_state",
     PackageBinding = "package_binding",
     PackageDelete = "package_delete",
-    BytesInsert = "bytes_insert",
-    BytesDelete = "bytes_delete",
     Records = "records",
     Available = "available",
     MetadataCredential = "metadata_credential",
@@ -71,6 +70,8 @@ statements! {
 pub(crate) struct Statements<'c> {
     connection: &'c Connection,
     prepared: [Option<Statement<'c>>; Sql::ALL.len()],
+    /// What the writer knows of pools without asking.
+    pub(crate) pools: PoolRows,
 }
 
 impl fmt::Debug for Statements<'_> {
@@ -84,6 +85,7 @@ impl<'c> Statements<'c> {
         Self {
             connection,
             prepared: [const { None }; Sql::ALL.len()],
+            pools: PoolRows::default(),
         }
     }
 
@@ -128,6 +130,8 @@ impl<'c> Statements<'c> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use rusqlite::StatementStatus;
 
     use super::*;
     use crate::migrations::{METADATA, POOLS};
@@ -184,24 +188,57 @@ mod tests {
         assert!(searches > 30, "the plans were read: {searches}");
     }
 
+    /// SQLite prepares a statement again when what it was planned for is bound anew (a LIMIT is): that costs more than
+    /// to run it.
+    #[test]
+    fn the_hot_statements_are_prepared_once() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        POOLS.migrate(&mut connection).unwrap();
+        for sql in [
+            Sql::DataVersion,
+            Sql::Pool,
+            Sql::ById,
+            Sql::ByRef,
+            Sql::Bytes,
+            Sql::Queue,
+            Sql::PackageState,
+            Sql::PackageBinding,
+            Sql::PoolUpdate,
+        ] {
+            let mut statement = connection.prepare(sql.text()).unwrap();
+            for value in 0..3 {
+                let values = vec![value; statement.parameter_count()];
+                let mut rows = statement.query(rusqlite::params_from_iter(values)).unwrap();
+                while rows.next().unwrap().is_some() {}
+            }
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql:?}");
+        }
+        // The test can fail.
+        let mut statement = connection.prepare(Sql::PoolsAfter.text()).unwrap();
+        for value in 0..3 {
+            statement.query((value, value)).unwrap().next().unwrap();
+        }
+        assert_ne!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
+
     /// COST-1: the queue, and what settling looks for, are ranges of an index, in its order.
     #[test]
     fn the_hot_statements_use_all_of_their_index() {
         let mut connection = Connection::open_in_memory().unwrap();
         POOLS.migrate(&mut connection).unwrap();
         for (sql, range) in [
-            (Sql::Queue, "(pool=? AND state=? AND ends_at=?)"),
-            (Sql::Ended, "(pool=? AND state=? AND ends_at<?)"),
+            (Sql::Queue, "keypackage_pool_free (pool=?)"),
+            (Sql::Ended, "(pool=? AND ends_at<?)"),
             (Sql::FreeUnexpired, "(pool=? AND not_after>?)"),
             (Sql::ById, "(pool=? AND id=?)"),
-            (Sql::ByRef, "(pool=? AND tag=?)"),
+            (Sql::ByRef, "(pool=? AND <expr>=?)"),
         ] {
-            let plan: Vec<String> = connection
+            let mut explain = connection
                 .prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text()))
-                .unwrap()
-                .query_map(rusqlite::params_from_iter(vec![0; params(sql)]), |row| {
-                    row.get("detail")
-                })
+                .unwrap();
+            let zeros = vec![0; explain.parameter_count()];
+            let plan: Vec<String> = explain
+                .query_map(rusqlite::params_from_iter(zeros), |row| row.get("detail"))
                 .unwrap()
                 .map(Result::unwrap)
                 .collect();
@@ -211,9 +248,5 @@ mod tests {
                 "{sql:?}: {plan:?}"
             );
         }
-    }
-
-    fn params(sql: Sql) -> usize {
-        if sql == Sql::ByRef { 3 } else { 2 }
     }
 }

@@ -224,7 +224,7 @@ impl KeyPackageStore for SqliteStore {
             let Some(record) = records.by_ref(&key_package_ref)? else {
                 return Ok(None);
             };
-            let bytes = record.keeps_bytes().then(|| records.bytes(&record)).transpose()?;
+            let bytes = record.state.keeps_bytes().then(|| records.bytes(&record)).transpose()?;
             Ok(Some(record.into_stored(bytes, now)))
         });
         Ok(get.await?)

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::Duration;
 
 use futures::channel::oneshot;
@@ -39,23 +40,35 @@ fn serve(
 ) -> Option<oneshot::Sender<Result<(), BackendError>>> {
     let mut statements = Statements::new(connection);
     while let Ok(first) = messages.recv() {
-        let mut batch = Vec::new();
-        let mut stop = None;
-        for message in std::iter::once(first).chain(messages.try_iter()) {
-            match message {
-                Message::Call(call) => batch.push(call),
-                Message::Stop(done) => stop = Some(done),
-            }
-            if stop.is_some() || batch.len() == MAX_BATCH {
-                break;
-            }
-        }
-        commit(&mut statements, batch, wait);
-        if stop.is_some() {
-            return stop;
+        let mut batch = Batch::default();
+        batch.take(std::iter::once(first).chain(messages.try_iter()));
+        commit(&mut statements, &mut batch, messages, wait);
+        if batch.stop.is_some() {
+            return batch.stop;
         }
     }
     None
+}
+
+/// Calls that share a commit.
+#[derive(Default)]
+struct Batch {
+    calls: Vec<Box<dyn Call>>,
+    /// What comes after this is not done.
+    stop: Option<oneshot::Sender<Result<(), BackendError>>>,
+}
+
+impl Batch {
+    /// Takes what waits, as far as it may.
+    fn take(&mut self, mut waiting: impl Iterator<Item = Message>) {
+        while self.stop.is_none() && self.calls.len() < MAX_BATCH {
+            match waiting.next() {
+                Some(Message::Call(call)) => self.calls.push(call),
+                Some(Message::Stop(done)) => self.stop = Some(done),
+                None => break,
+            }
+        }
+    }
 }
 
 /// Moves the log into the file; others may go on with either.
@@ -74,36 +87,72 @@ enum Undone {
 }
 
 /// Runs calls in one transaction, and answers them once it is committed (ERR-5).
-fn commit(statements: &mut Statements<'_>, mut batch: Vec<Box<dyn Call>>, wait: Duration) {
-    if batch.is_empty() {
+fn commit(statements: &mut Statements<'_>, batch: &mut Batch, messages: &Receiver<Message>, wait: Duration) {
+    if batch.calls.is_empty() {
         return;
     }
-    let (outcome, failure) = match attempt(statements, &mut batch, wait) {
-        Ok(()) => return batch.into_iter().for_each(Call::answer),
+    let done = attempt(statements, wait, |statements| work_through(statements, batch, messages));
+    let calls = std::mem::take(&mut batch.calls);
+    match done {
         // Whichever it was, its neighbours shall not suffer: nobody has an answer, so each is done again, alone.
-        Err(Undone::Call(_)) if batch.len() > 1 => {
-            return batch.into_iter().for_each(|call| commit(statements, vec![call], wait));
+        Err(Undone::Call(_)) if calls.len() > 1 => calls.into_iter().for_each(|mut call| {
+            let done = attempt(statements, wait, |statements| call.run(statements));
+            answer(vec![call], done);
+        }),
+        done => answer(calls, done),
+    }
+}
+
+/// Runs the calls of a batch, and those that come meanwhile: whoever was answered last is back by then, as a rule, and
+/// waits for this commit rather than for the next but one. It ends when nobody waits.
+fn work_through(
+    statements: &mut Statements<'_>,
+    batch: &mut Batch,
+    messages: &Receiver<Message>,
+) -> Result<(), Failure> {
+    let mut done = 0;
+    while let Some(call) = batch.calls.get_mut(done) {
+        call.run(statements)?;
+        done += 1;
+        if done == batch.calls.len() {
+            // The last of them may still be on their way here: a turn of the processor costs less than a sync of the disk.
+            thread::yield_now();
+            batch.take(messages.try_iter());
         }
+    }
+    Ok(())
+}
+
+fn answer(calls: Vec<Box<dyn Call>>, done: Result<(), Undone>) {
+    let (outcome, failure) = match done {
+        Ok(()) => return calls.into_iter().for_each(Call::answer),
         Err(Undone::Begin(failure) | Undone::Call(failure)) => (Outcome::NotApplied, failure),
         // ERR-1: what became of it is for the file to say, at the next try.
         Err(Undone::Commit(failure)) => (Outcome::Unknown, failure),
     };
     let failure = Arc::new(failure);
-    for call in batch {
+    for call in calls {
         call.fail(outcome, Arc::clone(&failure));
     }
 }
 
-fn attempt(statements: &mut Statements<'_>, batch: &mut [Box<dyn Call>], wait: Duration) -> Result<(), Undone> {
+/// One transaction.
+fn attempt(
+    statements: &mut Statements<'_>,
+    wait: Duration,
+    calls: impl FnOnce(&mut Statements<'_>) -> Result<(), Failure>,
+) -> Result<(), Undone> {
     patiently(wait, || statements.execute(Sql::Begin, [])).map_err(Undone::Begin)?;
-    let done = batch
-        .iter_mut()
-        .try_for_each(|call| call.run(statements))
+    let done = at_this_version(statements)
+        .and_then(|()| calls(statements))
         .map_err(Undone::Call)
         .and_then(|()| match statements.execute(Sql::Commit, []) {
             Ok(_) => Ok(()),
             Err(error) => Err(Undone::Commit(error.into())),
         });
+    if done.is_err() {
+        statements.pools.undo();
+    }
     // After some failures (a full disk), SQLite has rolled back by itself.
     if done.is_err()
         && !statements.connection().is_autocommit()
@@ -112,4 +161,11 @@ fn attempt(statements: &mut Statements<'_>, batch: &mut [Box<dyn Call>], wait: D
         tracing::error!(%error, "a transaction could not be rolled back");
     }
     done
+}
+
+/// What is known of pools, others may have changed meanwhile.
+fn at_this_version(statements: &mut Statements<'_>) -> Result<(), Failure> {
+    let version = statements.one(Sql::DataVersion, [], |row| row.get(0))?;
+    statements.pools.begin(version);
+    Ok(())
 }

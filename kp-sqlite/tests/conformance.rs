@@ -1,5 +1,6 @@
-//! Every rule, by the conformance suite.
+//! Every rule, by the conformance suite; and after every check, what the rows say of themselves.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -7,8 +8,13 @@ use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Space};
 use kp_core::{KeyPackageStore, OpenError};
 use kp_sqlite::SqliteStore;
+use rusqlite::Connection;
 
 struct Sqlite;
+
+fn file(space: &Space) -> PathBuf {
+    space.dir().join("pools.db")
+}
 
 #[async_trait]
 impl Factory for Sqlite {
@@ -21,15 +27,43 @@ impl Factory for Sqlite {
             handles: true,
             reopens: true,
             processes: true,
+            limits: true,
         }
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
-        Ok(Arc::new(SqliteStore::open(space.dir().join("pools.db")).await?))
+        let store = SqliteStore::builder(file(space)).limits(space.limits());
+        Ok(Arc::new(store.open().await?))
     }
 
-    async fn destroy(&self, _: &Space) {
-        // The file goes with the space's directory.
+    /// The file goes with the space's directory.
+    async fn destroy(&self, space: &Space) {
+        check_rows(&file(space));
+    }
+}
+
+/// The bounds and counts of pools hold, and bytes are kept where they should be, and nowhere else.
+fn check_rows(path: &Path) {
+    let wrong = [
+        "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+        "SELECT count(*) FROM keypackage_pools AS q WHERE
+             records <> (SELECT count(*) FROM keypackage_pool_packages WHERE pool = q.key)
+             OR sweep_at > (SELECT min(not_after) FROM keypackage_pool_packages WHERE pool = q.key)
+             OR last_sequence < (SELECT max(key) FROM keypackage_pool_packages WHERE pool = q.key)
+             OR coalesce(settle_at, 1 << 60) > (SELECT min(ends_at) FROM keypackage_pool_packages WHERE pool = q.key)",
+        "SELECT count(*) FROM keypackage_pool_packages AS p WHERE
+             (state <= 6 OR state = 8) <> (bytes IS NOT NULL)
+             OR NOT EXISTS (SELECT 1 FROM keypackage_pools WHERE key = p.pool)",
+    ];
+    if !path.exists() {
+        return; // The check opened no store.
+    }
+    let rows = Connection::open(path).expect("the file can be opened");
+    for wrong in wrong {
+        let count: i64 = rows
+            .query_row(wrong, [], |row| row.get(0))
+            .expect("the file can be read");
+        assert_eq!(count, 0, "{wrong}");
     }
 }
 

@@ -27,6 +27,7 @@ impl Factory<dyn PoolMetadataStore> for Sqlite {
             handles: true,
             reopens: true,
             processes: true,
+            ..Facets::default()
         }
     }
 

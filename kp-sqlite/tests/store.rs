@@ -125,7 +125,7 @@ async fn a_newer_schema_is_refused_by_name_and_left_alone() {
     let before = std::fs::read(&path).unwrap();
     let refused = SqliteStore::open(&path).await.unwrap_err();
     assert!(
-        matches!(refused, OpenError::NewerSchema { found: 999, known: 1 }),
+        matches!(refused, OpenError::NewerSchema { found: 999, known: 2 }),
         "{refused:?}"
     );
     assert_eq!(std::fs::read(&path).unwrap(), before);
@@ -287,7 +287,7 @@ async fn a_damaged_row_never_wedges_its_pool() {
          UPDATE keypackage_pool_packages SET id = x'00' WHERE key = 1;
          UPDATE keypackage_pool_packages SET credential = x'00' WHERE key = 2;
          UPDATE keypackage_pool_packages SET not_before = -5 WHERE key = 3;
-         DELETE FROM keypackage_pool_bytes WHERE key = 4;",
+         UPDATE keypackage_pool_packages SET bytes = NULL WHERE key = 4;",
     )
     .unwrap();
     for damaged in &all[..4] {

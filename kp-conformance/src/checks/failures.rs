@@ -1,131 +1,13 @@
 use std::collections::HashSet;
-use std::future::Future;
 
-use futures::FutureExt;
-use kp_core::{Cause, KeyPackageRef, OnLapse, Rejection, Removal, Removed, SaveOutcome, Status};
+use kp_core::{Cause, KeyPackageRef, Rejection, Removed, SaveOutcome, Status};
 
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{SUITE, at, group, id, key_package_ref, last_resort, no_usage, one_time, one_times, usage};
 use crate::pool::{Pool, answered};
 
-/// Polls a future this many times at most, letting others run in between, and drops it.
-async fn dropped_after(polls: usize, future: impl Future) {
-    let mut future = std::pin::pin!(future);
-    for _ in 0..polls {
-        if future.as_mut().now_or_never().is_some() {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
 checks! {
-    /// A reservation whose future was dropped, asked for again with its id, takes no second package; the store stays
-    /// usable, and every package is accounted for.
-    #[rules("ERR-1", "ERR-2", "RES-5")]
-    async fn a_dropped_reservation_is_found_again_by_its_id(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=50), at(0)).await;
-        let mut given = HashSet::new();
-        for n in 1..=25 {
-            let takes = [pool.take(n)];
-            let polls = n as usize % 5;
-            dropped_after(polls, pool.store.reserve_key_packages(&takes, OnLapse::Return, at(0))).await;
-            given.insert(
-                pool.reserve_ref(&pool.take(n), at(0))
-                    .await
-                    .expect("there is one for each"),
-            );
-        }
-        assert_eq!(given.len(), 25, "one package for each id");
-        let count = pool.count(SUITE, at(0)).await;
-        assert_eq!((count.available, count.reserved, count.total()), (25, 25, 50));
-    }
-
-    /// The same for claims.
-    #[rules("ERR-1", "ERR-2", "CLAIM-1")]
-    async fn a_dropped_claim_is_found_again_by_its_id(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=50), at(0)).await;
-        let mut given = HashSet::new();
-        for n in 1..=25 {
-            let takes = [pool.take(n)];
-            dropped_after(n as usize % 5, pool.store.claim_key_packages(&takes, None, at(0))).await;
-            given.insert(
-                pool.claim_ref(&pool.take(n), at(0))
-                    .await
-                    .expect("there is one for each"),
-            );
-        }
-        assert_eq!(given.len(), 25, "one package for each id");
-        let count = pool.count(SUITE, at(0)).await;
-        assert_eq!((count.available, count.spent, count.total()), (25, 25, 50));
-    }
-
-    /// Saves, spends, releases and withdrawals whose futures were dropped, made again, end as if made once.
-    #[rules("ERR-1", "ERR-2", "SPEND-3")]
-    async fn dropped_changes_made_again_end_as_if_made_once(context: &Context) {
-        let pool = context.pool().await;
-        for n in 1..=10 {
-            let polls = n as usize % 5;
-            let save = pool.request(vec![one_time(n)]);
-            dropped_after(polls, pool.store.save_key_packages(&save, at(0))).await;
-            assert!(pool.save_as(&save, at(0)).await[0].is_held());
-            let token = pool.lease(&pool.take(n).only(key_package_ref(n)), at(0)).await;
-            let tokens = [token.clone()];
-            match n % 3 {
-                0 => {
-                    dropped_after(polls, pool.store.spend_key_packages(&tokens, &no_usage(), at(1))).await;
-                    let receipt = pool.spend(&token, &no_usage(), at(1)).await.expect("spent by now");
-                    assert_eq!(receipt.spent_at, at(1));
-                }
-                1 => {
-                    dropped_after(polls, pool.store.release_key_packages(&tokens, at(1))).await;
-                    let again = pool.release(&token, at(1)).await;
-                    assert!(matches!(again, Ok(()) | Err(Rejection::NoLiveReservation)), "{again:?}");
-                }
-                _ => {
-                    let removal = Removal::Refs(vec![key_package_ref(n)]);
-                    dropped_after(polls, pool.store.remove_key_packages(&pool.id, &removal, at(1))).await;
-                    assert_eq!(pool.withdraw([n], at(1)).await, [Removed::Withdrawn]);
-                }
-            }
-        }
-        for n in 1..=10 {
-            let expected = match n % 3 {
-                0 => Status::Spent {
-                    at: at(1),
-                    cause: Cause::Used,
-                },
-                1 => Status::Available,
-                _ => Status::Reserved { until: at(60) },
-            };
-            assert_eq!(pool.status(n, at(1)).await, Some(expected), "package {n}");
-        }
-        assert_eq!(pool.count(SUITE, at(1)).await.total(), 10);
-    }
-
-    /// Reads, sweeps and a deletion whose futures were dropped leave the store usable.
-    #[rules("ERR-2", "SWEEP-3")]
-    async fn dropped_sweeps_and_reads_leave_the_store_usable(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=5), at(0)).await;
-        let store = &pool.store;
-        for polls in 0..4 {
-            dropped_after(polls, store.count_by_status(&pool.id, at(0))).await;
-            dropped_after(polls, store.list_available(&pool.id, None, 2, at(0))).await;
-            dropped_after(polls, store.list_pools(None, 2)).await;
-            dropped_after(polls, store.get_key_package(&pool.id, &key_package_ref(1), at(0))).await;
-            dropped_after(polls, store.cleanup_expired(at(0), 2)).await;
-            dropped_after(polls, store.release_expired_reservations(at(0), 2)).await;
-            dropped_after(polls, store.retire_unspent(at(0), at(0), None, 2)).await;
-            dropped_after(polls, store.delete_pool(&pool.beside("nobody").id)).await;
-        }
-        assert_eq!(pool.available(at(0)).await, [1, 2, 3, 4, 5].map(key_package_ref));
-        assert_eq!(pool.reserve_ref(&pool.take(1), at(0)).await, Ok(key_package_ref(1)));
-    }
-
     /// Every refusal has a code of its own, which never changes.
     #[rules("ERR-3")]
     async fn refusals_have_stable_codes(_context: &Context) {

@@ -3,8 +3,10 @@
 mod binding;
 mod caps;
 mod claim;
+mod conservation;
 mod deleting;
 mod failures;
+mod faults;
 mod histories;
 mod last_resort;
 mod limits;
@@ -38,8 +40,10 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     deleting::CHECKS,
     time::CHECKS,
     failures::CHECKS,
+    faults::CHECKS,
     privacy::CHECKS,
     races::CHECKS,
+    conservation::CHECKS,
     histories::CHECKS,
     sequences::CHECKS,
     processes::CHECKS,

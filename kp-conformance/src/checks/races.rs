@@ -1,6 +1,5 @@
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use kp_core::Rejection::{AlreadyReserved, AlreadySpent, NoLiveReservation, PoolExhausted};
 use kp_core::SaveOutcome::{AlreadyStored, PoolFull, Saved};
@@ -9,7 +8,6 @@ use kp_core::{LastResort, Status};
 use crate::Context;
 use crate::at_once::at_once;
 use crate::check::checks;
-use crate::level::by_level;
 use crate::packages::{SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, usage};
 use crate::pool::answered;
 
@@ -348,100 +346,6 @@ checks! {
                 assert!(there == 0 || there == 10, "{there} of 10");
             }
             assert_eq!(pools[0].count(SUITE, at(0)).await.total() as usize, listed.len());
-        }
-    }
-
-    /// Sweeps run beside live traffic: they take nothing that is not over, and nobody is told a failure.
-    #[rules("SWEEP-3", "SWEEP-1", "SWEEP-2")]
-    async fn sweeps_beside_traffic_disturb_nobody(context: &Context) {
-        use crate::packages::{Altered, DAY};
-        let pools = context.pools(HANDLES).await;
-        pools[0]
-            .stock((1_000..1_100).map(|n| one_time(n).valid(-DAY, 50)).collect(), at(0))
-            .await;
-        pools[0].stock(one_times(0..100), at(0)).await;
-        let sweeps = Arc::new(AtomicU64::new(0));
-        let swept = at_once(&pools, 6, |pool, task| {
-            let others = Arc::downgrade(&sweeps);
-            let ours = (task >= 2).then(|| Arc::clone(&sweeps));
-            async move {
-                let (mut swept, mut rounds) = (0, 0);
-                // The sweeps go on as long as any traffic does (one more holds their number), and the traffic lets them
-                // begin, as far as that does not take forever.
-                while rounds < 20 || (ours.is_none() && others.strong_count() > 1) {
-                    for _ in 0..10_000 {
-                        let Some(sweeps) = &ours else { break };
-                        if sweeps.load(Ordering::Relaxed) > rounds {
-                            break;
-                        }
-                        tokio::task::yield_now().await;
-                    }
-                    match task {
-                        0 => {
-                            if let Some(sweeps) = others.upgrade() {
-                                sweeps.fetch_add(1, Ordering::Relaxed);
-                            }
-                            swept += pool.cleanup(at(50), 7).await;
-                        }
-                        1 => _ = pool.settle(at(50), 3).await,
-                        _ => {
-                            let take = pool.take(task * 20 + rounds).remaining(1_000);
-                            let token = pool.lease(&take, at(51)).await;
-                            tokio::task::yield_now().await;
-                            pool.spend(&token, &no_usage(), at(51))
-                                .await
-                                .expect("no sweep ended this lease");
-                        }
-                    }
-                    rounds += 1;
-                    tokio::task::yield_now().await;
-                }
-                swept
-            }
-        })
-        .await;
-        assert_eq!(swept.iter().sum::<u64>(), 100);
-        let count = pools[0].count(SUITE, at(51)).await;
-        assert_eq!((count.spent, count.available, count.expired), (80, 20, 0));
-    }
-
-    /// Thousands of reservations, releases, spends and claims beside each other (100,000 calls at the heavy level): each
-    /// turn gets a package, no package serves two, and at the end all are accounted for.
-    #[rules("RES-8", "SPEND-1", "REL-1", "READ-3")]
-    async fn many_calls_at_once_conserve_every_package(context: &Context) {
-        const TURNS: u64 = 125;
-        let handles = context.pools(HANDLES).await;
-        for round in 0..by_level(1, 40) {
-            let name = format!("round-{round}");
-            let pools: Vec<_> = handles.iter().map(|pool| pool.beside(&name)).collect();
-            pools[0].stock(one_times(0..TASKS * TURNS), at(0)).await;
-            pools[0].stock(vec![last_resort(u64::MAX)], at(0)).await;
-            let used = at_once(&pools, TASKS, |pool, task| async move {
-                let mut used = Vec::new();
-                for turn in task * TURNS..(task + 1) * TURNS {
-                    let take = pool.take(turn);
-                    let token = pool.lease(&take, at(0)).await;
-                    used.push(match turn % 3 {
-                        0 => {
-                            assert_eq!(pool.release(&token, at(1)).await, Ok(()));
-                            pool.claim_ref(&take, at(1)).await.expect("one is free for each turn")
-                        }
-                        1 => {
-                            let spent = pool.spend(&token, &no_usage(), at(1)).await;
-                            spent.expect("the lease is live").key_package_ref
-                        }
-                        _ => pool.claim_ref(&take, at(1)).await.expect("the lease is live"),
-                    });
-                }
-                used
-            })
-            .await;
-            let distinct: HashSet<_> = used.into_iter().flatten().collect();
-            assert_eq!(distinct.len() as u64, TASKS * TURNS, "one package served two turns");
-            let count = pools[0].count(SUITE, at(1)).await;
-            assert_eq!((u64::from(count.spent), count.last_resort), (TASKS * TURNS, Some(false)));
-            assert_eq!(u64::from(count.total()), TASKS * TURNS + 1);
-            pools[0].delete().await;
         }
     }
 }

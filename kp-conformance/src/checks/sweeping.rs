@@ -1,8 +1,12 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use kp_core::Rejection::{NoLiveReservation, NotFound, PoolExhausted};
 use kp_core::SaveOutcome::Saved;
 use kp_core::{OnLapse, Status};
 
 use crate::Context;
+use crate::at_once::at_once;
 use crate::check::checks;
 use crate::packages::{
     Altered, DAY, END, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party,
@@ -239,5 +243,58 @@ checks! {
         let anew = (4..=6).map(|n| one_time(n).valid(0, 2 * END)).collect();
         pool.stock(anew, at(END)).await;
         assert_eq!(pool.available(at(END)).await, [4, 5, 6].map(key_package_ref));
+    }
+
+    /// Sweeps run beside live traffic: they take nothing that is not over, and nobody is told a failure.
+    #[rules("SWEEP-3", "SWEEP-1", "SWEEP-2")]
+    async fn sweeps_beside_traffic_disturb_nobody(context: &Context) {
+        let pools = context.pools(4).await;
+        pools[0]
+            .stock((1_000..1_100).map(|n| one_time(n).valid(-DAY, 50)).collect(), at(0))
+            .await;
+        pools[0].stock(one_times(0..100), at(0)).await;
+        let sweeps = Arc::new(AtomicU64::new(0));
+        let swept = at_once(&pools, 6, |pool, task| {
+            let others = Arc::downgrade(&sweeps);
+            let ours = (task >= 2).then(|| Arc::clone(&sweeps));
+            async move {
+                let (mut swept, mut rounds) = (0, 0);
+                // The sweeps go on as long as any traffic does (one more holds their number), and the traffic lets them
+                // begin, as far as that does not take forever.
+                while rounds < 20 || (ours.is_none() && others.strong_count() > 1) {
+                    for _ in 0..10_000 {
+                        let Some(sweeps) = &ours else { break };
+                        if sweeps.load(Ordering::Relaxed) > rounds {
+                            break;
+                        }
+                        tokio::task::yield_now().await;
+                    }
+                    match task {
+                        0 => {
+                            if let Some(sweeps) = others.upgrade() {
+                                sweeps.fetch_add(1, Ordering::Relaxed);
+                            }
+                            swept += pool.cleanup(at(50), 7).await;
+                        }
+                        1 => _ = pool.settle(at(50), 3).await,
+                        _ => {
+                            let take = pool.take(task * 20 + rounds).remaining(1_000);
+                            let token = pool.lease(&take, at(51)).await;
+                            tokio::task::yield_now().await;
+                            pool.spend(&token, &no_usage(), at(51))
+                                .await
+                                .expect("no sweep ended this lease");
+                        }
+                    }
+                    rounds += 1;
+                    tokio::task::yield_now().await;
+                }
+                swept
+            }
+        })
+        .await;
+        assert_eq!(swept.iter().sum::<u64>(), 100);
+        let count = pools[0].count(SUITE, at(51)).await;
+        assert_eq!((count.spent, count.available, count.expired), (80, 20, 0));
     }
 }

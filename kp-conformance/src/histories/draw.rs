@@ -1,40 +1,42 @@
-use kp_core::rules::Model;
+use kp_core::rules::{Limits, Model};
 use kp_core::{
-    Ciphersuite, GroupId, LastResort, OnLapse, Package, Party, PoolId, Removal, ReservationToken, Save, SaveMode, Take,
-    Timestamp, Usage,
+    Ciphersuite, CredentialHash, GroupId, KeyPackageRef, LastResort, OnLapse, Package, Party, PoolId, Removal,
+    ReservationToken, Save, SaveMode, Take, Timestamp, Usage,
 };
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use super::Call;
+use super::{Call, Reply};
 use crate::packages::{Altered, OTHER_SUITE, SUITE, at, group, id, key_package_ref, one_time, party, ttl};
+
+const SUITES: [Ciphersuite; 3] = [SUITE, OTHER_SUITE, Ciphersuite(0x0002)];
 
 /// Out of how much calls are drawn: little, so that they meet.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Scale {
-    pub(crate) pools: &'static [&'static str],
+pub(crate) struct Scale<'a> {
+    pub(crate) pools: &'a [&'a str],
     pub(crate) packages: u64,
     pub(crate) ids: u64,
     /// The most packages of a save.
     pub(crate) batch: usize,
     /// Moments lie between 0 and this.
     pub(crate) moments: i64,
-    /// With calls that are a series of steps: sweeps, and listings of all pools.
+    /// With calls that are a series of steps: sweeps to their end, batches, and listings of all pools.
     pub(crate) in_steps: bool,
 }
 
 /// Draws calls from a seed. A model goes along, so that many of them are about something that is there.
 #[derive(Debug)]
-pub(crate) struct Draw {
+pub(crate) struct Draw<'a> {
     random: StdRng,
-    scale: Scale,
+    scale: Scale<'a>,
     now: Timestamp,
     model: Model,
 }
 
-impl Draw {
-    pub(crate) fn new(seed: u64, scale: Scale) -> Self {
+impl<'a> Draw<'a> {
+    pub(crate) fn new(seed: u64, scale: Scale<'a>) -> Self {
         Self {
             random: StdRng::seed_from_u64(seed),
             scale,
@@ -43,12 +45,30 @@ impl Draw {
         }
     }
 
+    /// For a store with these limits.
+    pub(crate) fn limits(self, limits: Limits) -> Self {
+        Self {
+            model: Model::with_limits(limits),
+            ..self
+        }
+    }
+
     /// The next call.
     pub(crate) fn call(&mut self) -> Call {
+        self.step().0
+    }
+
+    /// The next call, and what the rules answer.
+    pub(crate) fn step(&mut self) -> (Call, Reply) {
         self.tick();
         let now = self.now;
         let call = match self.random.random_range(0..100) {
             0..18 => self.save(),
+            18..22 if self.scale.in_steps => {
+                let lapse = self.one_of(&[OnLapse::Return, OnLapse::Retire]);
+                let takes = (0..self.random.random_range(0..4)).map(|_| self.take());
+                Call::ReserveMany(takes.collect(), lapse, now)
+            }
             18..38 => {
                 let lapse = self.one_of(&[OnLapse::Return, OnLapse::Retire]);
                 Call::Reserve(self.take(), lapse, now)
@@ -63,8 +83,9 @@ impl Draw {
             }
             64..72 => Call::Release(self.token(), now),
             72..77 => Call::Withdraw(self.pool(), self.removal(), now),
-            77..79 => Call::Delete(self.pool()),
+            77..79 if !self.is_wide() || self.random.random_bool(0.1) => Call::Delete(self.pool()),
             79..84 => self.series(),
+            84..89 if !self.scale.in_steps => self.series(),
             84..90 => {
                 let n = self.random.random_range(0..self.scale.packages);
                 Call::Get(self.pool(), key_package_ref(n), self.moment())
@@ -79,8 +100,33 @@ impl Draw {
             }
             _ => Call::Count(self.pool(), self.moment()),
         };
-        call.answered_by(&mut self.model);
-        call
+        let reply = call.answered_by(&mut self.model);
+        (call, reply)
+    }
+
+    /// Reads of all pools, at some moment, and what the rules answer: everything, but of many packages only some.
+    pub(crate) fn reads(&mut self) -> Vec<(Call, Reply)> {
+        let now = self.moment();
+        let mut calls = vec![Call::Pools { limit: self.limit() }];
+        for pool in self.scale.pools {
+            let pool = PoolId::try_from(*pool).expect("a short name is a pool id");
+            let some = self.scale.packages.min(50);
+            let first = self.random.random_range(0..=self.scale.packages - some);
+            let refs: Vec<_> = (first..first + some).map(key_package_ref).collect();
+            let get = |named: &KeyPackageRef| Call::Get(pool.clone(), named.clone(), now);
+            calls.extend(refs.iter().map(get));
+            let limit = self.limit();
+            calls.extend([
+                Call::Statuses(pool.clone(), refs, now),
+                Call::Count(pool.clone(), now),
+                Call::List { pool, limit, now },
+            ]);
+        }
+        let answered = |call: Call| {
+            let reply = call.answered_by(&mut self.model);
+            (call, reply)
+        };
+        calls.into_iter().map(answered).collect()
     }
 
     /// Time stands still, goes on, jumps, and steps back (`TIME-3`).
@@ -97,6 +143,11 @@ impl Draw {
         }
     }
 
+    /// Pools take long to fill, and are to stay so.
+    fn is_wide(&self) -> bool {
+        self.scale.packages >= 1_000
+    }
+
     fn one_of<T: Copy>(&mut self, items: &[T]) -> T {
         *items.choose(&mut self.random).expect("there are some")
     }
@@ -105,8 +156,11 @@ impl Draw {
         at(self.random.random_range(0..=self.scale.moments))
     }
 
+    /// How many at once: a page, a step of a sweep, the cap of a save.
     fn limit(&mut self) -> u32 {
-        self.random.random_range(0..5)
+        let most = self.scale.batch.max(4);
+        self.random
+            .random_range(0..=u32::try_from(most).expect("batches are small"))
     }
 
     fn pool(&mut self) -> PoolId {
@@ -124,24 +178,32 @@ impl Draw {
     /// The facts follow from the number, but now and then.
     fn package(&mut self) -> Package {
         let n = self.random.random_range(0..self.scale.packages);
+        let (moments, wide) = (self.scale.moments, self.is_wide());
         let mut facts = StdRng::seed_from_u64(n);
         let facts = if self.random.random_bool(0.03) {
             &mut self.random
         } else {
             &mut facts
         };
-        let moments = self.scale.moments;
         let begin = if facts.random_bool(0.8) {
             0
         } else {
             facts.random_range(0..moments)
         };
         let end = begin + facts.random_range(1..=moments);
-        let suite = if facts.random_bool(0.7) { SUITE } else { OTHER_SUITE };
+        let suite = if facts.random_bool(0.6) {
+            SUITE
+        } else {
+            *SUITES.choose(facts).expect("there are some")
+        };
         let mut package = one_time(n).of(suite).valid(begin, end);
-        package.info.last_resort = facts.random_bool(0.25);
-        if facts.random_bool(0.02) {
-            package = package.with_bytes_of(n + 1_000);
+        // There is one slot a ciphersuite, so that a few do.
+        package.info.last_resort = facts.random_bool(if wide { 0.02 } else { 0.25 });
+        if facts.random_bool(0.1) {
+            package.info.credential = CredentialHash([8; 32]);
+        }
+        if self.random.random_bool(0.01) {
+            package = package.with_bytes_of(n + self.scale.packages);
         }
         package
     }
@@ -165,10 +227,11 @@ impl Draw {
         let mut take = Take::new(self.pool(), id(n), ttl(self.random.random_range(1..=longest)));
         take.by = self.party();
         if self.random.random_bool(0.2) {
-            take.limit = Some(self.limit());
+            take.limit = Some(self.random.random_range(0..5));
         }
-        if self.random.random_bool(0.3) {
-            take.suites = vec![self.one_of::<Ciphersuite>(&[SUITE, OTHER_SUITE])];
+        if self.random.random_bool(0.4) {
+            let some = self.random.random_range(1..=SUITES.len());
+            take.suites = SUITES.choose_multiple(&mut self.random, some).copied().collect();
         }
         if self.random.random_bool(0.2) {
             take.remaining = self.random.random_range(0..3 * longest);
@@ -185,7 +248,8 @@ impl Draw {
     fn token(&mut self) -> ReservationToken {
         let pool = self.pool();
         let records = self.model.pool(&pool).into_iter().flat_map(|pool| &pool.records);
-        let bound = records.filter_map(|(record, _)| Some((record.info.key_package_ref.clone(), *record.bound_id()?)));
+        let bound =
+            records.filter_map(|(record, _)| Some((record.info.key_package_ref.clone(), *record.state.bound_id()?)));
         let bound: Vec<_> = bound.collect();
         let any = (
             key_package_ref(self.random.random_range(0..self.scale.packages)),
@@ -205,27 +269,31 @@ impl Draw {
         Removal::Refs(refs.collect())
     }
 
-    /// A call on all pools. Without those in steps, one that is one step when there is one pool.
+    /// A call on all pools. Without those in steps, one that is one step when there is one pool, or a clean-up.
     fn series(&mut self) -> Call {
         let (limit, now) = (self.limit(), self.now);
-        let which = if self.scale.in_steps {
-            self.random.random_range(0..4)
-        } else {
-            0
-        };
-        match which {
+        let in_steps = self.scale.in_steps;
+        match self.random.random_range(0..4) {
             0 => Call::Retire {
                 saved_before: self.moment(),
                 limit,
                 now,
             },
-            1 => Call::Settle { limit, now },
-            2 => Call::Pools { limit },
-            // A sweep forgets, so that it mostly runs behind (DIR-4).
-            _ => Call::CleanUp {
-                limit,
-                now: self.moment().min(now),
+            1 => Call::Settle {
+                limit: if in_steps { limit } else { 1 },
+                now,
             },
+            2 if in_steps => Call::Pools { limit },
+            // A sweep forgets, so that it mostly runs behind (DIR-4).
+            _ => {
+                let now = if self.random.random_bool(0.7) {
+                    now
+                } else {
+                    at(self.scale.moments)
+                };
+                let now = self.moment().min(now);
+                Call::CleanUp { limit, now }
+            }
         }
     }
 }

@@ -2,10 +2,12 @@
 
 mod call;
 mod draw;
+mod history;
 mod reply;
 mod spec;
 
 pub(crate) use call::Call;
 pub(crate) use draw::{Draw, Scale};
+pub(crate) use history::History;
 pub(crate) use reply::Reply;
 pub(crate) use spec::Spec;

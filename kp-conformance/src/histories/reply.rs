@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use kp_core::rules::Answer;
 use kp_core::{
-    Ciphersuite, Counts, KeyPackageRef, Package, PackageInfo, PoolId, Receipt, Removed, Reserved, SaveOutcome, Stored,
+    Ciphersuite, Counts, KeyPackageRef, Package, PackageInfo, PoolId, Receipt, Removed, Reserved, SaveOutcome, Status,
+    Stored,
 };
 
 /// What a call was answered.
@@ -10,6 +11,7 @@ use kp_core::{
 pub(crate) enum Reply {
     Saved(Vec<SaveOutcome>),
     Reserved(Answer<Reserved>),
+    ReservedMany(Vec<Answer<Reserved>>),
     Claimed(Answer<Package>),
     Spent(Answer<Receipt>),
     Released(Answer<()>),
@@ -18,9 +20,12 @@ pub(crate) enum Reply {
     /// How many records a sweep or a retirement dealt with.
     Swept(u64),
     Got(Option<Stored>),
+    Statuses(Vec<Option<Status>>),
     Listed(Vec<PackageInfo>),
     Counted(BTreeMap<Ciphersuite, Counts>),
     Pools(Vec<PoolId>),
+    /// A page or a step that went beyond its limit: what the rules never answer.
+    TooMany,
     /// A failure that says that nothing was done (`ERR-1`).
     NotApplied,
 }

@@ -25,6 +25,7 @@ impl Factory for Backend {
             handles: true,
             reopens: true,
             processes: false,
+            limits: false,
         }
     }
 

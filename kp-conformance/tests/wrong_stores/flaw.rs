@@ -1,10 +1,10 @@
 use std::convert::Infallible;
 
-use kp_core::rules::{self, Answer, Limits, ModelPool, PoolRecords, Record};
+use kp_core::rules::{self, Answer, Limits, ModelPool, PoolRecords, Record, State};
 use kp_core::{
-    Ciphersuite, Counts, GroupId, KeyPackageRef, OnLapse, Package, PackageBytes, PackageInfo, Page, Party, PoolId,
-    Receipt, Removal, Removed, ReservationId, ReservationToken, Reserved, Result, Save, SaveOutcome, Status, Stored,
-    Take, Timestamp, Usage,
+    Ciphersuite, Counts, GroupId, KeyPackageRef, OnLapse, Outcome, Package, PackageBytes, PackageInfo, Page, Party,
+    PoolId, Receipt, Removal, Removed, ReservationId, ReservationToken, Reserved, Result, Save, SaveOutcome, Status,
+    Stored, Take, Timestamp, Usage,
 };
 
 /// What a store does, piece by piece: the rules, with one piece falsified.
@@ -31,6 +31,8 @@ pub(crate) struct Flaw {
 
     // What becomes of answers, of batches and of reads, on their way out.
     pub(crate) claimed: fn(&mut Vec<Result<Package>>),
+    /// What a claim that was made says of itself when it fails, if it does; whether its id was bound before is given.
+    pub(crate) failed: fn(bool) -> Option<Outcome>,
     pub(crate) stored: fn(&mut Option<Stored>),
     pub(crate) statuses: fn(&mut Vec<Option<Status>>),
     pub(crate) listed: fn(&mut Page<PackageInfo>),
@@ -65,6 +67,17 @@ pub(crate) enum Torn {
     LooksFirst,
     /// A reservation or claim takes a package, lets others in, and then binds its id.
     BindsLater,
+    /// A claim reserves, lets others in, and then spends.
+    SpendsLater,
+    /// A claim takes a lock, lets others in, and gives the lock back when it is done.
+    KeepsItsLock,
+}
+
+impl Torn {
+    /// Whether it takes others to see it; the rest is wrong when its future is dropped.
+    pub(crate) fn races(self) -> bool {
+        !matches!(self, Self::BindsLater | Self::SpendsLater | Self::KeepsItsLock)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +88,7 @@ pub(crate) enum Call {
     Spend,
     Release,
     CleanUp,
+    Settle,
 }
 
 impl Flaw {
@@ -94,8 +108,9 @@ impl Flaw {
         count_held: |pool, suite, now| sure(pool.count_held(suite, now)),
         count_taken_by: |pool, party| sure(pool.count_taken_by(party)),
         insert: |pool, record, bytes| sure(pool.insert(&record, bytes)),
-        update: |pool, before, after| sure(pool.update(before, &after)),
+        update: |pool, before, after| sure(pool.update(before, after.state)),
         claimed: |_| (),
+        failed: |_| None,
         stored: |_| (),
         statuses: |_| (),
         listed: |_| (),
@@ -229,8 +244,12 @@ impl PoolRecords for Records<'_> {
         Ok(())
     }
 
-    fn update(&mut self, before: &Record, after: &Record) -> Result<(), Infallible> {
-        (self.flaw.update)(self.pool, before, after.clone());
+    fn update(&mut self, record: &Record, state: State) -> Result<(), Infallible> {
+        let after = Record {
+            state,
+            ..record.clone()
+        };
+        (self.flaw.update)(self.pool, record, after);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod wrong_store;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use kp_core::Outcome;
 use kp_core::rules::CATALOGUE;
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -33,6 +34,25 @@ fn without_a_flaw_nothing_is_caught() -> Result<(), Failed> {
     } else {
         Err(format!("{caught:#?}").into())
     }
+}
+
+/// A store that fails now and then, and says so, obeys `ERR-1`: the checks that meet failures do not blame it.
+fn a_store_that_owns_up_is_not_blamed() -> Result<(), Failed> {
+    let mut owns_up = Flaw::NONE;
+    owns_up.failed = |bound| (!bound).then_some(Outcome::Unknown);
+    let checks = [
+        "a_call_that_failed_did_what_it_says",
+        "a_call_dropped_at_any_await_happens_wholly_or_not_at_all",
+        "failures_lose_no_package_and_use_none_twice",
+    ];
+    for name in checks {
+        let check = kp_conformance::checks().find(|check| check.name() == name);
+        let check = check.ok_or_else(|| format!("{name} is no check"))?;
+        if let Some(blame) = backend::caught_by(check, owns_up) {
+            return Err(blame.into());
+        }
+    }
+    Ok(())
 }
 
 fn every_rule_has_a_wrong_store() -> Result<(), Failed> {
@@ -60,6 +80,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<_> = wrong_stores().map(WrongStore::trial).collect();
     trials.extend([
         Trial::test("without_a_flaw_nothing_is_caught", without_a_flaw_nothing_is_caught),
+        Trial::test("a_store_that_owns_up_is_not_blamed", a_store_that_owns_up_is_not_blamed),
         Trial::test("every_rule_has_a_wrong_store", every_rule_has_a_wrong_store),
         Trial::test(
             "every_wrong_store_has_a_name_of_its_own",

@@ -1,15 +1,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::MutexGuard;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use kp_conformance::ReferenceStore;
 use kp_core::rules::{Answer, Model, State};
 use kp_core::{
-    Ciphersuite, Counts, Cursor, GroupId, KeyPackageRef, KeyPackageStore, OnLapse, Package, PackageInfo, Page, PoolId,
-    Receipt, Rejection, Removal, Removed, ReservationId, ReservationToken, Reserved, Result, Save, SaveOutcome, Status,
-    Stored, Take, Timestamp, Usage,
+    BackendError, Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackageRef, KeyPackageStore, OnLapse, Outcome,
+    Package, PackageInfo, Page, PoolId, Receipt, Rejection, Removal, Removed, ReservationId, ReservationToken,
+    Reserved, Result, Save, SaveOutcome, Status, Stored, Take, Timestamp, Usage,
 };
 
 use crate::flaw::{Call, Flaw, Records, Torn};
@@ -22,16 +22,19 @@ pub(crate) struct FlawedStore {
     unbound: AtomicU64,
     /// How many steps were made.
     steps: AtomicU64,
+    /// Whether a claim is under way, or was ([`Torn::KeepsItsLock`]).
+    locked: AtomicBool,
 }
 
 impl FlawedStore {
     pub(crate) fn new(flaw: Flaw) -> Self {
-        let (correct, unbound, steps) = Default::default();
+        let (correct, unbound, steps, locked) = Default::default();
         Self {
             flaw,
             correct,
             unbound,
             steps,
+            locked,
         }
     }
 
@@ -99,10 +102,39 @@ impl FlawedStore {
             .map_err(|_| Rejection::PoolExhausted)
     }
 
+    fn is_bound(&self, take: &Take) -> bool {
+        let bound = |records: &mut Records<'_>| (self.flaw.by_id)(records.pool, &take.id).is_some();
+        self.at_once(&take.pool, bound)
+    }
+
+    /// [`Torn::SpendsLater`]
+    async fn spend_later(&self, take: &Take, group: Option<&GroupId>, now: Timestamp) -> Answer<Package> {
+        if !self.is_bound(take) {
+            self.at_once(&take.pool, |records| records.reserve(take, OnLapse::Return, now))?;
+            self.let_others_in().await;
+        }
+        self.at_once(&take.pool, |records| records.claim(take, group, now))
+    }
+
+    /// [`Torn::KeepsItsLock`]
+    async fn claim_under_lock(&self, take: &Take, group: Option<&GroupId>, now: Timestamp) -> Result<Package> {
+        let mut turns = 0;
+        while self.locked.swap(true, Ordering::Relaxed) {
+            turns += 1;
+            if turns == 5_000 {
+                return Err(BackendError::transient("flawed", "claim", Outcome::NotApplied, "it is locked").into());
+            }
+            tokio::task::yield_now().await;
+        }
+        self.let_others_in().await;
+        let answer = self.at_once(&take.pool, |records| records.claim(take, group, now));
+        self.locked.store(false, Ordering::Relaxed);
+        Ok(answer?)
+    }
+
     /// [`Torn::BindsLater`]: the id, once others were let in, of what was taken without it.
     async fn bind_later<T>(&self, take: &Take, step: impl FnOnce(&mut Records<'_>, &Take) -> T) -> T {
-        let bound = |records: &mut Records<'_>| (self.flaw.by_id)(records.pool, &take.id).is_some();
-        if self.at_once(&take.pool, bound) {
+        if self.is_bound(take) {
             return self.at_once(&take.pool, |records| step(records, take));
         }
         let nobodys = u128::from(self.unbound.fetch_add(1, Ordering::Relaxed));
@@ -179,11 +211,20 @@ impl KeyPackageStore for FlawedStore {
         let claim = |records: &mut Records<'_>, take: &Take| (self.flaw.claim)(records, take, group, now);
         let mut answers = Vec::new();
         for take in takes {
+            let failed = (self.flaw.failed)(self.is_bound(take));
             let answer = match self.flaw.torn {
-                Some(Torn::BindsLater) => self.bind_later(take, claim).await,
-                _ => self.step(Call::Claim, &take.pool, |records| claim(records, take)).await,
+                Some(Torn::BindsLater) => self.bind_later(take, claim).await.map_err(Error::from),
+                Some(Torn::SpendsLater) => self.spend_later(take, group, now).await.map_err(Error::from),
+                Some(Torn::KeepsItsLock) => self.claim_under_lock(take, group, now).await,
+                _ => {
+                    let step = self.step(Call::Claim, &take.pool, |records| claim(records, take));
+                    step.await.map_err(Error::from)
+                }
             };
-            answers.push(answer.map_err(Into::into));
+            answers.push(match failed {
+                Some(outcome) => Err(BackendError::transient("flawed", "claim", outcome, "it failed").into()),
+                None => answer,
+            });
         }
         (self.flaw.claimed)(&mut answers);
         answers
@@ -298,10 +339,17 @@ impl KeyPackageStore for FlawedStore {
     }
 
     async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64> {
-        let settle = |pool| self.at_once(pool, |records| (self.flaw.settle)(records, now));
-        let pools = self.pools();
-        let settled = pools.iter().map(settle).filter(|count| *count > 0);
-        Ok(settled.take(limit.max(1) as usize).sum())
+        let (mut settled, mut total) = (0, 0);
+        for pool in self.pools() {
+            if settled == limit.max(1) {
+                break;
+            }
+            let settle = |records: &mut Records<'_>| (self.flaw.settle)(records, now);
+            let count = self.step(Call::Settle, &pool, settle).await;
+            settled += u32::from(count > 0);
+            total += count;
+        }
+        Ok(total)
     }
 }
 

@@ -2,7 +2,7 @@ use kp_conformance::Check;
 use libtest_mimic::{Failed, Trial};
 
 use crate::backend::caught_by;
-use crate::flaw::Flaw;
+use crate::flaw::{Flaw, Torn};
 
 /// How often a wrong store is run against the check that has to catch it.
 const RUNS_OF_A_RACE: usize = 20;
@@ -29,7 +29,7 @@ impl WrongStore {
 
     /// Whether it is wrong only while others are at it.
     pub(crate) fn races(&self) -> bool {
-        self.flaw().torn.is_some()
+        self.flaw().torn.is_some_and(Torn::races)
     }
 
     pub(crate) fn trial(&'static self) -> Trial {

@@ -12,7 +12,7 @@
 //! | `remove_key_packages`, `retire_unspent` | [`remove`], [`retire`] |
 //! | `release_expired_reservations` | [`settle`] |
 //! | `cleanup_expired` | [`Record::is_over`] |
-//! | reads | [`Record::settled`], then [`Record::status`], [`Record::is_available`], [`Record::shows_bytes`] |
+//! | reads | [`Record::settled`], then [`Record::status`], [`Record::is_available`], [`State::shows_bytes`] |
 //!
 //! The functions return two results, one in the other: the outer one is the backend's (the step failed: roll back, and
 //! answer with a failure), the inner one the rules' (a [`Rejection`](crate::Rejection) is an answer: commit, since the

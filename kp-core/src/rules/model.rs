@@ -47,13 +47,13 @@ impl PoolRecords for ModelPool {
     }
 
     fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, Infallible> {
-        Ok(self.all().find(|record| record.bound_id() == Some(id)).cloned())
+        Ok(self.all().find(|record| record.state.bound_id() == Some(id)).cloned())
     }
 
     fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
         Ok(self
             .all()
-            .filter(|record| record.ended(now).is_some())
+            .filter(|record| record.state.ends_at().is_some_and(|at| at <= now))
             .cloned()
             .collect())
     }
@@ -80,13 +80,13 @@ impl PoolRecords for ModelPool {
     fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
         Ok(self
             .all()
-            .filter(|record| record.is_unspent_one_time() && !record.is_over(now))
+            .filter(|record| record.state.is_unspent_one_time() && !record.is_over(now))
             .cloned()
             .collect())
     }
 
     fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, Infallible> {
-        self.count(|record| record.info.ciphersuite == suite && record.is_held() && !record.is_over(now))
+        self.count(|record| record.info.ciphersuite == suite && record.state.is_held() && !record.is_over(now))
     }
 
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Infallible> {
@@ -94,7 +94,7 @@ impl PoolRecords for ModelPool {
     }
 
     fn count_taken_by(&mut self, party: &Party) -> Result<u32, Infallible> {
-        self.count(|record| record.reserver() == Some(party))
+        self.count(|record| record.state.reserver() == Some(party))
     }
 
     /// # Panics
@@ -116,10 +116,13 @@ impl PoolRecords for ModelPool {
         Ok(())
     }
 
-    fn update(&mut self, before: &Record, after: &Record) -> Result<(), Infallible> {
-        if let Some(at) = self.position(before) {
-            let bytes = self.records[at].1.take().filter(|_| after.keeps_bytes());
-            self.records[at] = (after.clone(), bytes);
+    fn update(&mut self, record: &Record, state: State) -> Result<(), Infallible> {
+        if let Some(at) = self.position(record) {
+            let (record, bytes) = &mut self.records[at];
+            if !state.keeps_bytes() {
+                *bytes = None;
+            }
+            record.state = state;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-use super::Record;
+use super::{Record, State};
 use crate::{Ciphersuite, KeyPackageRef, PackageBytes, Party, ReservationId, Take, Timestamp};
 
 /// The records of one pool, inside one atomic step: what the rules ask of a backend.
@@ -15,10 +15,10 @@ pub trait PoolRecords {
     /// The record of this ref.
     fn by_ref(&mut self, key_package_ref: &KeyPackageRef) -> Result<Option<Record>, Self::Error>;
 
-    /// The record whose [`bound_id`](Record::bound_id) this is; there is one at most.
+    /// The record whose [`bound_id`](State::bound_id) this is; there is one at most.
     fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, Self::Error>;
 
-    /// The records whose [`ends_at`](Record::ends_at) has come, in any order (`TIME-2`).
+    /// The records whose [`ends_at`](State::ends_at) has come, in any order (`TIME-2`).
     fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, Self::Error>;
 
     /// Of the free records that [`fits`](super::fits), the one with the lowest sequence, with its bytes (`RES-2`,
@@ -31,20 +31,20 @@ pub trait PoolRecords {
     /// The last-resort packages in their slots, also those past their `not_after`, by sequence.
     fn slots(&mut self) -> Result<Vec<Record>, Self::Error>;
 
-    /// The [one-time packages that are free or reserved](Record::is_unspent_one_time) and not past their `not_after`, by
+    /// The [one-time packages that are free or reserved](State::is_unspent_one_time) and not past their `not_after`, by
     /// sequence.
     fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, Self::Error>;
 
-    /// How many records of this ciphersuite [are held](Record::is_held) and not past their `not_after` (`SAVE-6`).
+    /// How many records of this ciphersuite [are held](State::is_held) and not past their `not_after` (`SAVE-6`).
     fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, Self::Error>;
 
     /// How many records, of any kind, are not past their `not_after` (`SAVE-6`).
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Self::Error>;
 
-    /// How many records have this [`reserver`](Record::reserver) (`RES-7`).
+    /// How many records have this [`reserver`](State::reserver) (`RES-7`).
     fn count_taken_by(&mut self, party: &Party) -> Result<u32, Self::Error>;
 
-    /// The bytes of a record that [keeps them](Record::keeps_bytes).
+    /// The bytes of a record that [keeps them](State::keeps_bytes).
     fn bytes(&mut self, record: &Record) -> Result<PackageBytes, Self::Error>;
 
     /// A sequence higher than any that the pool gave out since it was last empty (`RES-2`).
@@ -53,9 +53,9 @@ pub trait PoolRecords {
     /// Stores a new record, whose ref and sequence are new to the pool, and its bytes.
     fn insert(&mut self, record: &Record, bytes: &PackageBytes) -> Result<(), Self::Error>;
 
-    /// Changes the state of a record; nothing else of it differs. Bytes that are [kept no
-    /// longer](Record::keeps_bytes) go.
-    fn update(&mut self, before: &Record, after: &Record) -> Result<(), Self::Error>;
+    /// Brings a record, given as it was before, to another state. Bytes that are [kept no longer](State::keeps_bytes)
+    /// go.
+    fn update(&mut self, record: &Record, state: State) -> Result<(), Self::Error>;
 
     /// Forgets a record, and its bytes.
     fn remove(&mut self, record: &Record) -> Result<(), Self::Error>;

@@ -96,19 +96,13 @@ pub struct Window {
     pub replayable: bool,
 }
 
-impl Record {
-    /// Whether it is past its `not_after` (`TIME-1`).
-    #[must_use]
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        self.info.lifetime.is_over(now)
-    }
-
-    /// When its lease or window ends: what [`settle`](crate::rules::settle) looks for.
+impl State {
+    /// When the lease or window ends: what [`settle`](crate::rules::settle) looks for.
     #[must_use]
     pub fn ends_at(&self) -> Option<Timestamp> {
-        match &self.state {
-            State::Reserved(hold) => Some(hold.expires_at),
-            State::Used(usage) => usage.window.as_ref().map(|window| window.expires_at),
+        match self {
+            Self::Reserved(hold) => Some(hold.expires_at),
+            Self::Used(usage) => usage.window.as_ref().map(|window| window.expires_at),
             _ => None,
         }
     }
@@ -118,12 +112,12 @@ impl Record {
     #[must_use]
     pub fn ended(&self, now: Timestamp) -> Option<Self> {
         let at = self.ends_at().filter(|ends_at| *ends_at <= now)?;
-        let state = match &self.state {
-            State::Reserved(Hold {
+        Some(match self {
+            Self::Reserved(Hold {
                 recalled: Some(Recall::Withdrawn),
                 ..
-            }) => State::Withdrawn { at },
-            State::Reserved(
+            }) => Self::Withdrawn { at },
+            Self::Reserved(
                 Hold {
                     recalled: Some(Recall::Retired),
                     ..
@@ -132,71 +126,81 @@ impl Record {
                     on_lapse: OnLapse::Retire,
                     ..
                 },
-            ) => State::Retired { at },
-            State::Reserved(_) => State::Free,
-            State::Used(usage) => State::Used(Use {
+            ) => Self::Retired { at },
+            Self::Reserved(_) => Self::Free,
+            Self::Used(usage) => Self::Used(Use {
                 window: None,
                 ..usage.clone()
             }),
             other => other.clone(),
-        };
-        Some(self.with(state))
+        })
     }
 
-    /// As a read sees it at `now` (`TIME-2`).
-    #[must_use]
-    pub fn settled(self, now: Timestamp) -> Self {
-        self.ended(now).unwrap_or(self)
-    }
-
-    /// The id that is bound to it, which is then bound to no other package of the pool (`RES-5`).
+    /// The id that is bound to the package, which is then bound to no other package of the pool (`RES-5`).
     ///
     /// Whether the binding still holds depends on `now` when the package is used, so a look-up by id finds it whatever
     /// the time.
     #[must_use]
     pub fn bound_id(&self) -> Option<&ReservationId> {
-        match &self.state {
-            State::Reserved(hold) => Some(&hold.id),
-            State::Used(usage) if usage.bound => Some(&usage.id),
+        match self {
+            Self::Reserved(hold) => Some(&hold.id),
+            Self::Used(usage) if usage.bound => Some(&usage.id),
             _ => None,
         }
     }
 
-    /// Whose limit it counts against (`RES-7`).
+    /// Whose limit the package counts against (`RES-7`).
     #[must_use]
     pub fn reserver(&self) -> Option<&Party> {
-        match &self.state {
-            State::Reserved(hold) => hold.by.as_ref(),
-            State::Used(usage) => usage.window.as_ref()?.reserver.as_ref(),
+        match self {
+            Self::Reserved(hold) => hold.by.as_ref(),
+            Self::Used(usage) => usage.window.as_ref()?.reserver.as_ref(),
             _ => None,
         }
     }
 
-    /// Whether its bytes are kept (`SPEND-4`, `LAST-1`).
+    /// Whether the bytes are kept (`SPEND-4`, `LAST-1`).
     #[must_use]
     pub fn keeps_bytes(&self) -> bool {
-        match &self.state {
-            State::Used(usage) => usage.window.as_ref().is_some_and(|window| window.replayable),
+        match self {
+            Self::Used(usage) => usage.window.as_ref().is_some_and(|window| window.replayable),
             _ => self.shows_bytes(),
         }
     }
 
-    /// Whether a read shows its bytes: while it is unspent (`READ-4`).
+    /// Whether a read shows the bytes: while the package is unspent (`READ-4`).
     #[must_use]
     pub fn shows_bytes(&self) -> bool {
-        matches!(self.state, State::Free | State::Reserved(_) | State::Slot { .. })
+        matches!(self, Self::Free | Self::Reserved(_) | Self::Slot { .. })
     }
 
-    /// Whether it is a one-time package that is free or reserved, recalled or not.
+    /// Whether it is that of a one-time package that is free or reserved, recalled or not.
     #[must_use]
     pub fn is_unspent_one_time(&self) -> bool {
-        matches!(self.state, State::Free | State::Reserved(_))
+        matches!(self, Self::Free | Self::Reserved(_))
     }
 
-    /// Whether it counts towards the cap of its ciphersuite, unless it is past its `not_after` (`SAVE-6`).
+    /// Whether the package counts towards the cap of its ciphersuite, unless it is past its `not_after` (`SAVE-6`).
     #[must_use]
     pub fn is_held(&self) -> bool {
-        matches!(self.state, State::Free | State::Reserved(Hold { recalled: None, .. }))
+        matches!(self, Self::Free | Self::Reserved(Hold { recalled: None, .. }))
+    }
+}
+
+impl Record {
+    /// Whether it is past its `not_after` (`TIME-1`).
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.info.lifetime.is_over(now)
+    }
+
+    /// As a read sees it at `now` (`TIME-2`).
+    #[must_use]
+    pub fn settled(self, now: Timestamp) -> Self {
+        match self.state.ended(now) {
+            Some(state) => Self { state, ..self },
+            None => self,
+        }
     }
 
     /// Whether it is a one-time package that can be taken at `now`, by its state and lifetime (`RES-3`).
@@ -240,17 +244,11 @@ impl Record {
     #[must_use]
     pub fn into_stored(self, bytes: Option<crate::PackageBytes>, now: Timestamp) -> Stored {
         let settled = self.settled(now);
-        let bytes = bytes.filter(|_| settled.shows_bytes());
+        let bytes = bytes.filter(|_| settled.state.shows_bytes());
         Stored {
             status: settled.status(now),
             info: settled.info,
             bytes,
         }
-    }
-
-    /// The same package in another state.
-    #[must_use]
-    pub fn with(&self, state: State) -> Self {
-        Self { state, ..self.clone() }
     }
 }

@@ -143,7 +143,7 @@ impl<'a> Batch<'a> {
                 };
                 let spared = |record: &&Record| {
                     record.info.ciphersuite == suite
-                        && record.is_held()
+                        && record.state.is_held()
                         && replace.spared.contains(&record.info.key_package_ref)
                 };
                 u32::try_from(before.iter().filter(spared).count()).unwrap_or(u32::MAX)
@@ -159,7 +159,7 @@ impl<'a> Batch<'a> {
             // LAST-1: the old one is remembered, also when it is past its not_after.
             for slot in pool.slots()? {
                 if slot.info.ciphersuite == info.ciphersuite {
-                    pool.update(&slot, &slot.with(State::Replaced { at: self.now }))?;
+                    pool.update(&slot, State::Replaced { at: self.now })?;
                 }
             }
             State::Slot { used: false }

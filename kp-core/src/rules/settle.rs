@@ -7,9 +7,9 @@ use crate::Timestamp;
 /// Every function of this module that changes a pool does so first.
 pub fn settle<P: PoolRecords>(pool: &mut P, now: Timestamp) -> Result<u64, P::Error> {
     let mut count = 0;
-    for before in pool.ended(now)? {
-        if let Some(after) = before.ended(now) {
-            pool.update(&before, &after)?;
+    for record in pool.ended(now)? {
+        if let Some(state) = record.state.ended(now) {
+            pool.update(&record, state)?;
             count += 1;
         }
     }

@@ -44,7 +44,7 @@ pub fn spend<P: PoolRecords>(
                 by,
                 window,
             };
-            pool.update(&record, &record.with(State::Used(used)))?;
+            pool.update(&record, State::Used(used))?;
             Ok(Ok(receipt(now)))
         }
         _ => Ok(Err(Rejection::NoLiveReservation)),
@@ -68,7 +68,7 @@ pub fn release<P: PoolRecords>(pool: &mut P, token: &ReservationToken, now: Time
                 Some(Recall::Retired) => State::Retired { at: now },
                 Some(Recall::Withdrawn) => State::Withdrawn { at: now },
             };
-            pool.update(&record, &record.with(state))?;
+            pool.update(&record, state)?;
             Ok(Ok(()))
         }
         _ => Ok(Err(Rejection::NoLiveReservation)),

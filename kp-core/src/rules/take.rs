@@ -22,9 +22,9 @@ pub fn reserve<P: PoolRecords>(
 ) -> Result<Answer<Reserved>, P::Error> {
     settle(pool, now)?;
     let stale = match binding(pool, take, now)? {
-        Binding::Live(record, hold) => {
+        Binding::Live(record, expires_at) => {
             let bytes = pool.bytes(&record)?;
-            return Ok(Ok(lent(record, &hold, bytes, take)));
+            return Ok(Ok(lent(record, bytes, take, expires_at)));
         }
         Binding::Used(..) => return Ok(Err(Rejection::AlreadySpent)),
         Binding::Refused(rejection) => return Ok(Err(rejection)),
@@ -43,8 +43,8 @@ pub fn reserve<P: PoolRecords>(
                 recalled: None,
             };
             unbind(pool, stale)?;
-            pool.update(&record, &record.with(State::Reserved(hold.clone())))?;
-            Ok(Ok(lent(record, &hold, bytes, take)))
+            pool.update(&record, State::Reserved(hold))?;
+            Ok(Ok(lent(record, bytes, take, expires_at)))
         }
     }
 }
@@ -94,7 +94,7 @@ pub fn claim<P: PoolRecords>(
         window: Some(window),
     };
     unbind(pool, stale)?;
-    pool.update(&record, &record.with(State::Used(usage)))?;
+    pool.update(&record, State::Used(usage))?;
     Ok(Ok(Package {
         info: record.info,
         bytes,
@@ -103,8 +103,8 @@ pub fn claim<P: PoolRecords>(
 
 /// What the id of a request is bound to (`RES-5`).
 enum Binding {
-    /// A live reservation of the same request.
-    Live(Record, Hold),
+    /// A live reservation of the same request, and when it ends.
+    Live(Record, Timestamp),
     /// A package that it used.
     Used(Record, Use),
     /// Another request.
@@ -127,9 +127,15 @@ fn binding<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<
     {
         return Ok(Binding::Refused(Rejection::ReservationConflict));
     }
-    Ok(match record.state.clone() {
-        State::Used(usage) => Binding::Used(record, usage),
-        State::Reserved(hold) if hold.by == take.by => Binding::Live(record, hold),
+    Ok(match &record.state {
+        State::Used(usage) => {
+            let usage = usage.clone();
+            Binding::Used(record, usage)
+        }
+        State::Reserved(hold) if hold.by == take.by => {
+            let expires_at = hold.expires_at;
+            Binding::Live(record, expires_at)
+        }
         State::Reserved(_) => Binding::Refused(Rejection::ReservationConflict),
         _ => Binding::None { stale: None },
     })
@@ -137,14 +143,14 @@ fn binding<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<
 
 /// A new binding ends the old one for good (`RES-5`, `TIME-3`).
 fn unbind<P: PoolRecords>(pool: &mut P, stale: Option<Record>) -> Result<(), P::Error> {
-    if let Some(before) = stale
-        && let State::Used(usage) = &before.state
+    if let Some(record) = stale
+        && let State::Used(usage) = &record.state
     {
-        let after = before.with(State::Used(Use {
+        let unbound = Use {
             bound: false,
             ..usage.clone()
-        }));
-        pool.update(&before, &after)?;
+        };
+        pool.update(&record, State::Used(unbound))?;
     }
     Ok(())
 }
@@ -214,7 +220,7 @@ fn last_resort<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Res
     };
     let bytes = pool.bytes(&record)?;
     if record.state == (State::Slot { used: false }) {
-        pool.update(&record, &record.with(State::Slot { used: true }))?;
+        pool.update(&record, State::Slot { used: true })?;
     }
     Ok(Some(Package {
         info: record.info,
@@ -227,12 +233,9 @@ fn expires_at(record: &Record, take: &Take, now: Timestamp) -> Timestamp {
     now.after(take.ttl).min(record.info.lifetime.not_after())
 }
 
-fn lent(record: Record, hold: &Hold, bytes: PackageBytes, take: &Take) -> Reserved {
-    let token = ReservationToken::new(take.pool.clone(), record.info.key_package_ref.clone(), hold.id);
-    let lease = Lease {
-        token,
-        expires_at: hold.expires_at,
-    };
+fn lent(record: Record, bytes: PackageBytes, take: &Take, expires_at: Timestamp) -> Reserved {
+    let token = ReservationToken::new(take.pool.clone(), record.info.key_package_ref.clone(), take.id);
+    let lease = Lease { token, expires_at };
     Reserved {
         package: Package {
             info: record.info,

@@ -65,7 +65,7 @@ pub fn retire<P: PoolRecords>(pool: &mut P, saved_before: Timestamp, now: Timest
     }
     for slot in pool.slots()? {
         if slot.saved_at < saved_before && !slot.is_over(now) && slot.state == (State::Slot { used: false }) {
-            pool.update(&slot, &slot.with(State::Slot { used: true }))?;
+            pool.update(&slot, State::Slot { used: true })?;
             count += 1;
         }
     }
@@ -89,7 +89,7 @@ pub(super) fn take_back<P: PoolRecords>(
         (_, Recall::Withdrawn) => State::Withdrawn { at: now },
     };
     if state != record.state {
-        pool.update(record, &record.with(state))?;
+        pool.update(record, state)?;
     }
     Ok(())
 }

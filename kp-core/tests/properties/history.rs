@@ -151,8 +151,12 @@ fn holds_together(pool: &ModelPool) {
             refs.insert(&record.info.key_package_ref),
             "one record a ref: {record:?}"
         );
-        assert_eq!(bytes.is_some(), record.keeps_bytes(), "SPEND-4, LAST-1: {record:?}");
-        if let Some(id) = record.bound_id() {
+        assert_eq!(
+            bytes.is_some(),
+            record.state.keeps_bytes(),
+            "SPEND-4, LAST-1: {record:?}"
+        );
+        if let Some(id) = record.state.bound_id() {
             assert!(bound.insert(*id), "RES-5: an id is bound to one package: {record:?}");
         }
         if let State::Slot { .. } = record.state {
@@ -165,6 +169,7 @@ fn holds_together(pool: &ModelPool) {
         assert!(record.info.last_resort || !last_resort, "LAST-3: {record:?}");
         assert!(
             record
+                .state
                 .ends_at()
                 .is_none_or(|end| end <= record.info.lifetime.not_after()),
             "RES-4: {record:?}"
@@ -195,7 +200,7 @@ fn is_counted(model: &Model, id: &PoolId, pool: &ModelPool) {
 fn is_settled(pool: &ModelPool, now: Timestamp) {
     for (record, _) in &pool.records {
         assert!(
-            record.ends_at().is_none_or(|end| now < end),
+            record.state.ends_at().is_none_or(|end| now < end),
             "TIME-2: {record:?} at {now:?}"
         );
     }
@@ -275,7 +280,7 @@ fn keeps_the_caps(was: &ModelPool, is: &ModelPool, cap: u32, mode: SaveMode, now
     let held = |pool: &ModelPool| {
         let mut held = BTreeMap::<_, u32>::new();
         for (record, _) in &pool.records {
-            if !record.is_over(now) && record.clone().settled(now).is_held() {
+            if !record.is_over(now) && record.clone().settled(now).state.is_held() {
                 *held.entry(record.info.ciphersuite).or_default() += 1;
             }
         }
@@ -297,7 +302,7 @@ fn keeps_the_limit(was: Option<&ModelPool>, is: Option<&ModelPool>, take: &Take)
         let records = pool.map_or(&[][..], |pool| &pool.records);
         records
             .iter()
-            .filter(|(record, _)| record.reserver() == take.by.as_ref())
+            .filter(|(record, _)| record.state.reserver() == take.by.as_ref())
             .count()
     };
     let limit = usize::try_from(limit).expect("a small number");

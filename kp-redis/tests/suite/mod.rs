@@ -24,6 +24,7 @@ const FACETS: Facets = Facets {
     handles: true,
     reopens: true,
     processes: true,
+    limits: true,
 };
 
 impl<B: Backend> Suite<B> {
@@ -38,7 +39,8 @@ impl<B: Backend> Suite<B> {
                 url
             }
         };
-        RedisStore::builder(url).prefix(format!("{}:", space.name()))
+        // Few buckets, so that pools share them; and a sweep asks them all.
+        RedisStore::builder(url).prefix(format!("{}:", space.name())).buckets(2)
     }
 }
 
@@ -53,7 +55,7 @@ impl<B: Backend> Factory for Suite<B> {
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
-        Ok(Arc::new(self.builder(space).open().await?))
+        Ok(Arc::new(self.builder(space).limits(space.limits()).open().await?))
     }
 
     /// The server goes, and all spaces with it.

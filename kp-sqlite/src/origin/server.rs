@@ -203,7 +203,7 @@ fn write_page(statements: &mut Statements<'_>, page: &[Coming], limits: Limits) 
                 && let Some(record) = pool.by_ref(&coming.info.key_package_ref)?
                 && record.state != coming.state
             {
-                pool.update(&record, &record.with(coming.state.clone()))?;
+                pool.update(&record, coming.state.clone())?;
             }
             Ok(outcome)
         })?;

@@ -1,6 +1,6 @@
 -- The record of a ref.
--- Parameters: 1 the pool's key, 2 the ref's tag, 3 the ref. Result: none or one record.
+-- Parameters: 1 the pool's key, 2 the ref. Result: none or one record.
 SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential, p.state, p.id, p.former_id,
        p.reserver, p.ends_at, p.spent_at, p.spender, p.group_id
 FROM keypackage_pool_packages AS p INDEXED BY keypackage_pool_refs
-WHERE p.pool = ?1 AND p.tag = ?2 AND p.ref = ?3
+WHERE p.pool = ?1 AND substr(p.ref, 1, 3) = substr(?2, 1, 3) AND p.ref = ?2

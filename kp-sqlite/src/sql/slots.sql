@@ -2,6 +2,6 @@
 -- Parameters: 1 the pool's key. Result: records, by sequence.
 SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential, p.state, p.id, p.former_id,
        p.reserver, p.ends_at, p.spent_at, p.spender, p.group_id
-FROM keypackage_pool_packages AS p INDEXED BY keypackage_pool_states
+FROM keypackage_pool_packages AS p INDEXED BY keypackage_pool_slots
 WHERE p.pool = ?1 AND p.state IN (1, 2)
 ORDER BY p.key

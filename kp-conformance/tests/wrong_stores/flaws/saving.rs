@@ -204,7 +204,7 @@ wrong_stores! {
     fn the_slot_holds_two(flaw: &mut Flaw) {
         flaw.update = |pool, before, after| {
             if !matches!(after.state, State::Replaced { .. }) {
-                sure(pool.update(before, &after));
+                sure(pool.update(before, after.state));
             }
         };
     }
@@ -214,7 +214,7 @@ wrong_stores! {
     fn forgets_the_replaced_last_resort(flaw: &mut Flaw) {
         flaw.update = |pool, before, after| match after.state {
             State::Replaced { .. } => sure(pool.remove(before)),
-            _ => sure(pool.update(before, &after)),
+            _ => sure(pool.update(before, after.state)),
         };
     }
 
@@ -252,7 +252,7 @@ wrong_stores! {
     fn use_is_not_marked(flaw: &mut Flaw) {
         flaw.update = |pool, before, after| {
             if after.state != (State::Slot { used: true }) {
-                sure(pool.update(before, &after));
+                sure(pool.update(before, after.state));
             }
         };
     }

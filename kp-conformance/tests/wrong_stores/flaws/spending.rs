@@ -64,7 +64,7 @@ wrong_stores! {
             if let State::Used(usage) = &mut after.state {
                 usage.window = usage.window.take().filter(|window| window.replayable);
             }
-            sure(pool.update(before, &after));
+            sure(pool.update(before, after.state));
         };
     }
 

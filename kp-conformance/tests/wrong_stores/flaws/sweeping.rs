@@ -33,4 +33,10 @@ wrong_stores! {
     fn a_sweep_undoes_what_happened_meanwhile(flaw: &mut Flaw) {
         flaw.torn = Some(Torn::Apart(Call::CleanUp));
     }
+
+    /// Settling reads a pool, and writes it back.
+    #[breaks("SWEEP-3", sweeps_beside_traffic_disturb_nobody)]
+    fn settling_undoes_what_happened_meanwhile(flaw: &mut Flaw) {
+        flaw.torn = Some(Torn::Apart(Call::Settle));
+    }
 }

@@ -20,7 +20,7 @@ wrong_stores! {
     fn hands_out_what_is_reserved(flaw: &mut Flaw) {
         flaw.oldest = |pool, take, now| {
             pool.records.iter().find_map(|(record, bytes)| {
-                let chosen = record.is_unspent_one_time() && fits(&record.info, take, now);
+                let chosen = record.state.is_unspent_one_time() && fits(&record.info, take, now);
                 Some((record.clone(), bytes.clone()?)).filter(|_| chosen)
             })
         };
@@ -48,7 +48,7 @@ wrong_stores! {
     fn a_package_that_returns_loses_its_place(flaw: &mut Flaw) {
         flaw.update = |pool, before, mut after| {
             if after.state != State::Free {
-                return sure(pool.update(before, &after));
+                return sure(pool.update(before, after.state));
             }
             let bytes = sure(pool.bytes(before));
             sure(pool.remove(before));
@@ -109,7 +109,7 @@ wrong_stores! {
     fn the_limit_counts_only_leases(flaw: &mut Flaw) {
         flaw.count_taken_by = |pool, party| {
             let leased = pool.records.iter().filter(|(record, _)| {
-                matches!(record.state, State::Reserved(_)) && record.reserver() == Some(party)
+                matches!(record.state, State::Reserved(_)) && record.state.reserver() == Some(party)
             });
             u32::try_from(leased.count()).unwrap_or(u32::MAX)
         };
@@ -174,7 +174,7 @@ wrong_stores! {
             {
                 window.replayable = false;
             }
-            sure(pool.update(before, &after));
+            sure(pool.update(before, after.state));
         };
     }
 

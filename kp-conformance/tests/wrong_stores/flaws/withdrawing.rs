@@ -7,7 +7,7 @@ wrong_stores! {
     /// A deleted pool remembers what was spent.
     #[breaks("DEL-1", a_deleted_pool_is_gone_with_its_memory)]
     fn a_deleted_pool_remembers_spent_packages(flaw: &mut Flaw) {
-        flaw.delete = |records| records.forget(|record| record.shows_bytes());
+        flaw.delete = |records| records.forget(|record| record.state.shows_bytes());
     }
 
     /// What was saved in the very second of the backup is retired too.
@@ -37,7 +37,7 @@ wrong_stores! {
             if let State::Reserved(Hold { recalled, .. }) = &mut after.state {
                 *recalled = None;
             }
-            sure(pool.update(before, &after));
+            sure(pool.update(before, after.state));
         };
     }
 }

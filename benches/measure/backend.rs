@@ -1,0 +1,118 @@
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use kp_core::KeyPackageStore;
+use kp_memory::MemoryStore;
+use kp_redis::RedisStore;
+use kp_sqlite::SqliteStore;
+use tempfile::TempDir;
+
+use super::Fallible;
+use super::servers::{self, Server};
+
+/// What is compared, each as a delivery service would run it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Memory,
+    /// A file: write-ahead log, `synchronous=FULL`.
+    Sqlite,
+    /// Redis, its append-only file synced every second.
+    RedisEverysec,
+    /// Redis, its append-only file synced before every answer.
+    RedisAlways,
+}
+
+/// A store under measurement.
+pub(crate) struct Subject {
+    pub(crate) backend: Backend,
+    pub(crate) store: Arc<dyn KeyPackageStore>,
+    pub(crate) server: Option<Server>,
+    /// Where its file, or its server's, is.
+    dir: TempDir,
+}
+
+impl Backend {
+    pub(crate) const ALL: [Self; 4] = [Self::Memory, Self::Sqlite, Self::RedisEverysec, Self::RedisAlways];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Sqlite => "SQLite",
+            Self::RedisEverysec => "Redis everysec",
+            Self::RedisAlways => "Redis always",
+        }
+    }
+
+    /// Whether this machine has what it takes.
+    pub(crate) fn is_here(self) -> bool {
+        match self {
+            Self::Memory | Self::Sqlite => true,
+            Self::RedisEverysec | Self::RedisAlways => redis_version().is_some(),
+        }
+    }
+
+    /// An empty store.
+    pub(crate) async fn open(self) -> Fallible<Subject> {
+        let dir = on_disk()?;
+        let mut server = None;
+        let store: Arc<dyn KeyPackageStore> = match self {
+            Self::Memory => Arc::new(MemoryStore::new()),
+            Self::Sqlite => Arc::new(SqliteStore::open(dir.path().join("pools.db")).await?),
+            Self::RedisEverysec => Arc::new(start(&mut server, dir.path(), "everysec").await?),
+            Self::RedisAlways => Arc::new(start(&mut server, dir.path(), "always").await?),
+        };
+        Ok(Subject {
+            backend: self,
+            store,
+            server,
+            dir,
+        })
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Whether a benchmark is to measure this backend: it is here, and was chosen on the command line, by the beginning of its
+/// name. Without a choice, all are.
+pub(crate) fn is_chosen(backend: Backend) -> bool {
+    let words = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
+    let words: Vec<_> = words.collect();
+    let chosen = words.is_empty() || words.iter().any(|word| backend.name().starts_with(word));
+    if chosen && !backend.is_here() {
+        eprintln!("{backend}: there is no server on this machine");
+    }
+    chosen && backend.is_here()
+}
+
+/// The server on this machine, if there is one, as it calls itself.
+pub(crate) fn redis_version() -> Option<String> {
+    let output = Command::new(servers::redis()).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+/// A directory that is not in /tmp, which may be memory: what is durable is measured on a disk.
+pub(crate) fn on_disk() -> Fallible<TempDir> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    std::fs::create_dir_all(&target)?;
+    Ok(tempfile::tempdir_in(target)?)
+}
+
+async fn start(server: &mut Option<Server>, dir: &Path, sync: &str) -> Fallible<RedisStore> {
+    let dir = dir.display().to_string();
+    let arguments = [
+        ["--appendonly", "yes"],
+        ["--appendfsync", sync],
+        ["--dir", &dir],
+        // A rewrite of the log would fall into one measurement and not into the next.
+        ["--auto-aof-rewrite-percentage", "0"],
+    ];
+    let server = server.insert(Server::start(arguments.as_flattened()));
+    Ok(RedisStore::open(server.url()).await?)
+}

@@ -1,0 +1,6 @@
+//! The floors: the least that has to be done on an engine for the same work, without the rules. `docs/performance.md`
+//! says what each does and leaves out.
+
+pub(crate) mod memory;
+pub(crate) mod redis;
+pub(crate) mod sqlite;

@@ -1,0 +1,73 @@
+//! Packages as OpenMLS makes them: 295 bytes, a ref of 32; in pools of 100.
+
+use std::ops::Range;
+
+use kp_core::*;
+
+use super::Fallible;
+
+/// When everything happens.
+pub(crate) const NOW: Timestamp = match Timestamp::new(1_700_000_000) {
+    Some(now) => now,
+    None => Timestamp::MAX,
+};
+
+/// What a package's bytes weigh: a basic credential, ciphersuite 1.
+pub(crate) const PAYLOAD: usize = 295;
+
+/// The packages of a pool.
+pub(crate) const PER_POOL: u32 = 100;
+
+/// Valid now, and for a day.
+pub(crate) fn lifetime() -> Fallible<Lifetime> {
+    Ok(Lifetime::new(NOW, NOW.plus(86_400))?)
+}
+
+pub(crate) fn pool_id(number: u32) -> Fallible<PoolId> {
+    Ok(PoolId::try_from(format!("user-{number:08}/phone").as_str())?)
+}
+
+/// A request of its own for a package of this pool.
+pub(crate) fn take(pool: u32, serial: u64) -> Fallible<Take> {
+    let id = ReservationId::from_bytes(spread(serial, 0)[..16].try_into()?);
+    Ok(Take::new(pool_id(pool)?, id, Ttl::try_from(60)?))
+}
+
+pub(crate) fn save(pool: u32, numbers: Range<u32>, lifetime: Lifetime) -> Fallible<Save> {
+    let packages = numbers.map(|number| package(pool, number, lifetime));
+    Ok(Save::new(pool_id(pool)?, packages.collect::<Fallible<_>>()?)?)
+}
+
+pub(crate) fn package(pool: u32, number: u32, lifetime: Lifetime) -> Fallible<Package> {
+    let hash = spread(u64::from(pool), u64::from(number));
+    let bytes: Vec<u8> = hash.iter().copied().cycle().take(PAYLOAD).collect();
+    Ok(Package {
+        info: PackageInfo {
+            key_package_ref: KeyPackageRef::try_from(hash.as_slice())?,
+            ciphersuite: Ciphersuite(1),
+            lifetime,
+            last_resort: false,
+            credential: CredentialHash([7; 32]),
+        },
+        bytes: PackageBytes::try_from(bytes)?,
+    })
+}
+
+pub(crate) fn last_resort(pool: u32) -> Fallible<Package> {
+    let mut package = package(pool, u32::MAX, lifetime()?)?;
+    package.info.last_resort = true;
+    Ok(package)
+}
+
+/// 32 bytes as long as a hash, and as spread.
+fn spread(high: u64, low: u64) -> Vec<u8> {
+    let mut state = high.rotate_left(32) ^ low;
+    let words = std::array::from_fn::<_, 4, _>(|_| {
+        // SplitMix64.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)).to_be_bytes()
+    });
+    words.concat()
+}

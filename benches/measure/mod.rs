@@ -1,0 +1,19 @@
+//! What the benchmarks and `examples/compare` share: the inputs, the backends, the calls, and the floors that figures are
+//! ratios to. Nothing here asserts on time.
+#![allow(dead_code, reason = "each benchmark takes what it needs of it")]
+
+pub(crate) mod backend;
+pub(crate) mod call;
+pub(crate) mod floor;
+pub(crate) mod footprint;
+pub(crate) mod in_flight;
+pub(crate) mod inputs;
+pub(crate) mod ratio;
+pub(crate) mod stock;
+pub(crate) mod work;
+
+// Real servers on free ports, killed when dropped: those of the tests.
+#[path = "../../kp-redis/tests/servers/mod.rs"]
+pub(crate) mod servers;
+
+pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

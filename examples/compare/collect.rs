@@ -1,0 +1,96 @@
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::machine::Machine;
+use crate::measure::Fallible;
+use crate::measure::backend::Backend;
+use crate::measure::footprint::bytes_per_package;
+use crate::measure::inputs::PER_POOL;
+use crate::measure::ratio::ratios;
+use crate::measure::stock::Stock;
+use crate::measure::work::Work;
+use crate::report::{Figure, Report};
+
+const CALLERS: [usize; 5] = [1, 4, 16, 64, 256];
+const STORED: [u32; 3] = [1_000, 10_000, 100_000];
+/// Of the first table, and while the number of callers changes.
+const USUAL: u32 = 10_000;
+const EACH: Duration = Duration::from_millis(150);
+const ROUNDS: usize = 3;
+
+/// Measures everything, and shows how far it is.
+pub(crate) fn collect() -> Fallible<Report> {
+    let (backends, missing): (Vec<_>, Vec<_>) = Backend::ALL.into_iter().partition(|backend| backend.is_here());
+    let each = 2 * Work::ALL.len() - 1 + CALLERS.len() + STORED.len() + 2;
+    let bar = ProgressBar::new((each * backends.len()) as u64);
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:40} {pos}/{len} [{elapsed}] {wide_msg}",
+    )?);
+    bar.enable_steady_tick(Duration::from_millis(200));
+
+    // What the process needs is to be seen before it has needed anything else.
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let mut report = Report {
+        missing,
+        footprint: Vec::new(),
+        calls: Vec::new(),
+        callers: Vec::new(),
+        stored: Vec::new(),
+        ratios: Vec::new(),
+        machine: Machine::look()?,
+    };
+    for backend in &backends {
+        step(&bar, format!("{backend}: bytes"));
+        report
+            .footprint
+            .push((*backend, runtime.block_on(bytes_per_package(*backend))?));
+    }
+    for backend in &backends {
+        figures(&runtime, &bar, *backend, &mut report)?;
+        growth(&runtime, &bar, *backend, &mut report)?;
+        step(&bar, format!("{backend}: against its floor"));
+        report.ratios.extend(ratios(&runtime, *backend, ROUNDS)?);
+    }
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+fn step(bar: &ProgressBar, what: String) {
+    bar.set_message(what);
+    bar.inc(1);
+}
+
+/// Every call, and then the cycle with more and more callers.
+fn figures(runtime: &Runtime, bar: &ProgressBar, backend: Backend, report: &mut Report) -> Fallible<()> {
+    let subject = runtime.block_on(backend.open())?;
+    let mut stock = runtime.block_on(Stock::fill(&subject.store, 0..USUAL / PER_POOL))?;
+    let mut measure = |work: Work, callers: usize| {
+        step(bar, format!("{backend}: {work}, {callers} in flight"));
+        let run = runtime.block_on(work.keep_on(&mut stock, callers, EACH))?;
+        Fallible::Ok(Figure::new(backend, work, callers, USUAL, &run))
+    };
+    for work in Work::ALL {
+        for callers in [1, 64].into_iter().filter(|callers| *callers == 1 || work.is_shared()) {
+            report.calls.push(measure(work, callers)?);
+        }
+    }
+    for callers in CALLERS {
+        report.callers.push(measure(Work::Cycle, callers)?);
+    }
+    Ok(())
+}
+
+/// The cycle in a store that grows.
+fn growth(runtime: &Runtime, bar: &ProgressBar, backend: Backend, report: &mut Report) -> Fallible<()> {
+    let subject = runtime.block_on(backend.open())?;
+    let mut stock = runtime.block_on(Stock::fill(&subject.store, 0..0))?;
+    for stored in STORED {
+        step(bar, format!("{backend}: {} with {stored} stored", Work::Cycle));
+        runtime.block_on(stock.grow(stored / PER_POOL))?;
+        let run = runtime.block_on(Work::Cycle.keep_on(&mut stock, 64, EACH))?;
+        report.stored.push(Figure::new(backend, Work::Cycle, 64, stored, &run));
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+-- How a pool changes: its records, the indexes that are kept with them, and what has ended. Stands behind pool.lua in
+-- scripts that change anything.
+
+local function no(code)
+    return {'no', code}
+end
+
+-- RES-5: its id leads to it.
+local function is_bound(r)
+    return r.state == 'R' or (r.state == 'U' and r.bound)
+end
+
+local function pack(r)
+    local state, mark, rest, bytes = r.state, 0, nil, ''
+    if state == 'F' or state == 'S' then
+        mark = state == 'S' and r.used and 1 or 0
+        rest, bytes = struct.pack('>I7', r.saved_at), r.bytes
+    elseif state == 'R' then
+        mark = (r.retire and 1 or 0) + 2 * r.recalled
+        rest = struct.pack('>I7I7I7c16Bc0', r.saved_at, r.sequence, r.expires_at, r.id, #r.by, r.by)
+        bytes = r.bytes
+    elseif state == 'U' then
+        mark = (r.bound and 1 or 0) + 2 * r.window
+        rest = struct.pack('>I7c16Bc0Bc0', r.at, r.id, #r.group, r.group, #r.by, r.by)
+        if r.window > 0 then
+            rest = rest .. struct.pack('>I7Bc0', r.expires_at, #r.reserver, r.reserver)
+        end
+        if r.window == REPLAYABLE then
+            bytes = r.bytes -- SPEND-4
+        end
+    else
+        mark = state == 'W' and r.last and 1 or 0
+        rest = struct.pack('>I7', r.at) -- SPEND-4, LAST-1: the bytes go
+    end
+    return state .. string.char(mark) .. r.head .. rest .. bytes
+end
+
+-- The pool's earliest end, as the bucket's index has it; and whether it may be another one by now.
+local first_end, first_end_moved = math.huge, false
+
+local function moves_first_end(before, after)
+    if before and before <= first_end or after and after < first_end then
+        first_end_moved = true
+    end
+end
+
+-- Takes out of the indexes what a record no longer has a part in; `after` is nil when it goes.
+local function unlist(before, after)
+    if is_queued(before) and not (after and is_queued(after)) then
+        redis.call('ZREM', QUEUE, before.ref)
+    end
+    if ends_at(before) and not (after and ends_at(after)) then
+        redis.call('ZREM', ENDS, before.ref)
+        moves_first_end(ends_at(before), nil)
+    end
+    if is_bound(before) and not (after and is_bound(after) and after.id == before.id) then
+        redis.call('HDEL', IDS, before.id)
+    end
+end
+
+-- Writes a record, and keeps the indexes; `before` is nil for a new one.
+local function put(before, after)
+    if before then
+        unlist(before, after)
+    end
+    redis.call('HSET', RECORDS, after.ref, pack(after))
+    if is_queued(after) and not (before and is_queued(before)) then
+        redis.call('ZADD', QUEUE, after.state == 'S' and -after.sequence or after.sequence, after.ref)
+    end
+    local was, is = before and ends_at(before), ends_at(after)
+    if is and is ~= was then
+        redis.call('ZADD', ENDS, is, after.ref)
+        moves_first_end(was, is)
+    end
+    if is_bound(after) and not (before and is_bound(before)) then
+        redis.call('HSET', IDS, after.id, after.ref)
+    end
+end
+
+local function forget(r)
+    unlist(r, nil)
+    redis.call('HDEL', RECORDS, r.ref)
+end
+
+-- Fails where a key holds something else: for a script that is to write what it has not read.
+local function check_keys()
+    redis.call('HLEN', RECORDS)
+    redis.call('HLEN', IDS)
+    for _, key in ipairs({QUEUE, ENDS, POOLS, EXPIRY, ENDING}) do
+        redis.call('ZCARD', key)
+    end
+end
+
+-- TIME-2, SWEEP-2: what has ended ends for good. Says how many there were. The first thing that a call does.
+local function settle()
+    first_end = tonumber(redis.call('ZSCORE', ENDING, POOL) or math.huge)
+    local due = redis.call('ZRANGEBYSCORE', ENDS, '-inf', ARGV[2])
+    if #due == 0 then
+        return 0
+    end
+    check_keys()
+    local count = 0
+    for _, ref in ipairs(due) do
+        local r = peek(ref, redis.call('HGET', RECORDS, ref))
+        if r and ends_at(r) and r.expires_at <= NOW then
+            put(r, ended(r))
+            count = count + 1
+        else
+            -- Nothing that can end: else its pool would be due for ever (SWEEP-2).
+            redis.call('ZREM', ENDS, ref)
+            first_end_moved = true
+        end
+    end
+    return count
+end
+
+-- Keeps the bucket's index of what ends: the last thing that a script which changes a pool does.
+local function finish(reply)
+    if first_end_moved then
+        local first = redis.call('ZRANGE', ENDS, 0, 0, 'WITHSCORES')[2]
+        if not first then
+            redis.call('ZREM', ENDING, POOL)
+        elseif tonumber(first) ~= first_end then
+            redis.call('ZADD', ENDING, first, POOL)
+        end
+    end
+    return reply
+end

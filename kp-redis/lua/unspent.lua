@@ -1,0 +1,47 @@
+-- The unspent packages of a pool, and how they are taken back. Stands behind changes.lua and queue.lua.
+
+-- Which of these arguments, `step` apart, are refs without a record; nil when the record of one is damaged. Asked before
+-- anything is written.
+local function absent_among(first, step)
+    local refs, absent = {}, {}
+    for at = first, #ARGV, step do
+        refs[#refs + 1] = ARGV[at]
+    end
+    for start = 1, #refs, 1000 do
+        local page = {unpack(refs, start, math.min(start + 999, #refs))}
+        for index, value in ipairs(redis.call('HMGET', RECORDS, unpack(page))) do
+            if not value then
+                absent[page[index]] = true
+            elseif not pcall(parse, page[index], value) then
+                return nil
+            end
+        end
+    end
+    return absent
+end
+
+-- The one-time packages that are free or leased and not past their not_after, by sequence.
+local function unspent()
+    local found = {}
+    walk_free(0, function(r)
+        if not is_over(r) then
+            found[#found + 1] = r
+        end
+    end)
+    for _, r in ipairs(read_all(redis.call('ZRANGE', ENDS, 0, -1))) do
+        if r.state == 'R' and not is_over(r) then
+            found[#found + 1] = r
+        end
+    end
+    table.sort(found, function(a, b) return a.sequence < b.sequence end)
+    return found
+end
+
+-- DEL-2, DEL-3, SAVE-8: a free package or a slot is spent, a leased one recalled; a withdrawal outranks a retirement.
+local function take_back(r, recall)
+    if r.state ~= 'R' then
+        put(r, become(r, {state = recall == WITHDRAWN and 'W' or 'T', at = NOW}))
+    elseif recall > r.recalled then
+        put(r, become(r, {recalled = recall}))
+    end
+end
