@@ -9,7 +9,7 @@ use crate::statements::{Sql, Statements};
 
 /// How much of the queue is looked at before what is past its `not_after` is left out by another index (COST-1): the LIMIT
 /// of `queue.sql`.
-const HEAD_OF_QUEUE: u32 = 32;
+pub(crate) const HEAD_OF_QUEUE: u32 = 32;
 
 /// The records of one pool, inside a transaction.
 #[derive(Debug)]

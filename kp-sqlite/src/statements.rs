@@ -135,6 +135,7 @@ mod tests {
 
     use super::*;
     use crate::migrations::{METADATA, POOLS};
+    use crate::records::HEAD_OF_QUEUE;
 
     #[test]
     fn every_file_is_a_statement() {
@@ -186,6 +187,13 @@ mod tests {
             searches += plan.iter().filter(|step| step.contains("SEARCH")).count();
         }
         assert!(searches > 30, "the plans were read: {searches}");
+    }
+
+    /// Were the SQL to look at fewer than the code believes, a package behind them would not be found (RES-8).
+    #[test]
+    fn the_head_of_the_queue_is_as_long_in_sql() {
+        let limit = format!("LIMIT {HEAD_OF_QUEUE}");
+        assert!(Sql::Queue.text().trim_end().ends_with(&limit), "{limit}");
     }
 
     /// SQLite prepares a statement again when what it was planned for is bound anew (a LIMIT is): that costs more than
