@@ -6,29 +6,14 @@
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
 mod keys;
+mod sqlite_provider;
 
 use keys::keeps_what_it_promises;
 use kp_openmls::LockedProvider;
-use openmls_rust_crypto::RustCrypto;
-use openmls_sqlite_storage::{Codec, Connection, SqliteStorageProvider};
-use openmls_traits::OpenMlsProvider;
+use openmls_sqlite_storage::{Codec, Connection};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-#[derive(Default)]
-struct Json;
-
-impl Codec for Json {
-    type Error = serde_json::Error;
-
-    fn to_vec<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(value)
-    }
-
-    fn from_slice<T: DeserializeOwned>(slice: &[u8]) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(slice)
-    }
-}
+use sqlite_provider::{Json, SqliteProvider};
 
 #[derive(Default)]
 struct Binary;
@@ -42,41 +27,6 @@ impl Codec for Binary {
 
     fn from_slice<T: DeserializeOwned>(slice: &[u8]) -> Result<T, postcard::Error> {
         postcard::from_bytes(slice)
-    }
-}
-
-/// The connection is in a `RefCell`, so that this is not `Sync`.
-struct SqliteProvider<C: Codec> {
-    crypto: RustCrypto,
-    storage: SqliteStorageProvider<C, Connection>,
-}
-
-impl<C: Codec> SqliteProvider<C> {
-    fn open(path: &std::path::Path) -> Self {
-        let mut storage = SqliteStorageProvider::new(Connection::open(path).unwrap());
-        storage.run_migrations().unwrap();
-        Self {
-            crypto: RustCrypto::default(),
-            storage,
-        }
-    }
-}
-
-impl<C: Codec> OpenMlsProvider for SqliteProvider<C> {
-    type CryptoProvider = RustCrypto;
-    type RandProvider = RustCrypto;
-    type StorageProvider = SqliteStorageProvider<C, Connection>;
-
-    fn storage(&self) -> &Self::StorageProvider {
-        &self.storage
-    }
-
-    fn crypto(&self) -> &RustCrypto {
-        &self.crypto
-    }
-
-    fn rand(&self) -> &RustCrypto {
-        &self.crypto
     }
 }
 

@@ -15,7 +15,7 @@ local function show(r)
     return #found > limit
 end
 
-walk_free(ARGV[3], show)
+walk_free(after, show)
 -- What a settling would return to its place.
 for _, r in ipairs(read_all(redis.call('ZRANGEBYSCORE', ENDS, '-inf', ARGV[2]))) do
     local free = settled(r)

@@ -58,6 +58,14 @@ local function unlist(before, after)
     end
 end
 
+-- A package returns to its place: where nothing was left, something is again.
+local function reopen(r)
+    local over = redis.call('HGET', IDS, '')
+    if over and (#over ~= OVER_LENGTH or r.sequence <= struct.unpack(OVER, over)) then
+        redis.call('HDEL', IDS, '')
+    end
+end
+
 -- Writes a record, and keeps the indexes; `before` is nil for a new one.
 local function put(before, after)
     if before then
@@ -66,6 +74,9 @@ local function put(before, after)
     redis.call('HSET', RECORDS, after.ref, pack(after))
     if is_queued(after) and not (before and is_queued(before)) then
         redis.call('ZADD', QUEUE, after.state == 'S' and -after.sequence or after.sequence, after.ref)
+        if before then
+            reopen(after)
+        end
     end
     local was, is = before and ends_at(before), ends_at(after)
     if is and is ~= was then

@@ -4,7 +4,7 @@
 --   1 records  hash  ref -> record; the empty field -> the last sequence given out
 --   2 queue    zset  ref at its place: free packages at their sequence, last-resort slots at minus theirs
 --   3 ends     zset  ref at the expires_at of its lease or window
---   4 ids      hash  reservation id -> the ref that it is bound to
+--   4 ids      hash  reservation id -> the ref that it is bound to; the empty field -> how far the queue was over (OVER)
 --   5 pools    zset  of the bucket: every pool that holds anything, all at 0
 --   6 expiry   zset  of the bucket: every pool, at its earliest not_after or before
 --   7 ending   zset  of the bucket: every pool with leases or windows, at its earliest expires_at
@@ -36,6 +36,10 @@ local UNREADABLE = {}
 -- Texts have their length before them, and none is one of length 0.
 local FACTS, HEAD, BEHIND_HEAD = '>c1BI2I7I7c32', 3, 51
 local MAX_TIME = 9007199254740991
+
+-- What was found at the head of a queue: a place, and the latest not_after of the free packages up to it. It tells what
+-- they are, not what the time was: so it holds also where `now` steps back (TIME-3).
+local OVER, OVER_LENGTH = '>I7I7', 14
 
 -- Recalled as (rules::Recall), and windows.
 local RETIRED, WITHDRAWN = 1, 2

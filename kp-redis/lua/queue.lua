@@ -12,13 +12,17 @@ local function read_all(refs)
     return found
 end
 
--- RES-2: calls `visit` with the free packages behind this place, the oldest first, until it returns true.
+-- RES-2: calls `visit` with the free packages behind this place that are not past their not_after, the oldest first,
+-- until it returns true. Returns how many before the first of them are over and were not known to be, and what OVER is to
+-- say of them.
 local function walk_free(after, visit)
-    local size = 1 -- The oldest is mostly the one.
+    local size, found = 1, false -- The oldest is mostly the one.
+    local over, place, latest = 0, 0, 0
     while true do
-        local page = redis.call('ZRANGEBYSCORE', QUEUE, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, size)
+        local behind = string.format('(%.0f', after)
+        local page = redis.call('ZRANGEBYSCORE', QUEUE, behind, '+inf', 'WITHSCORES', 'LIMIT', 0, size)
         if #page == 0 then
-            return
+            return over, place, latest
         end
         local refs = {}
         for index = 1, #page, 2 do
@@ -28,12 +32,27 @@ local function walk_free(after, visit)
             local r = peek(refs[index], value)
             if r and r.state == 'F' then
                 r.sequence = tonumber(page[2 * index])
-                if visit(r) then
-                    return
+                if not is_over(r) then
+                    found = true
+                    if visit(r) then
+                        return over, place, latest
+                    end
+                elseif not found then
+                    over, place, latest = over + 1, r.sequence, math.max(latest, r.not_after)
                 end
             end
         end
-        after, size = page[#page], math.min(8 * size, 512)
+        after = tonumber(page[#page])
+        if size == 1 and over == 1 then
+            local known = redis.call('HGET', IDS, '')
+            if known and #known == OVER_LENGTH then
+                local known_place, known_latest = struct.unpack(OVER, known)
+                if after < known_place and known_latest <= NOW then
+                    over, after, latest = 0, known_place, known_latest
+                end
+            end
+        end
+        size = math.min(8 * size, 512)
     end
 end
 

@@ -116,6 +116,9 @@ local function last_resort(take)
     end
 end
 
+-- How many packages that are over a walk passes before it notes where they end, for the next one (COST-1).
+local WORTH_A_NOTE = 64
+
 -- RES-10, for an id that is not bound: the record to be taken or, of state 'S', handed out; or nil and the code.
 local function choose(take)
     if take.by ~= '' and take.limit and count_taken_by(take.by) >= take.limit then
@@ -124,7 +127,7 @@ local function choose(take)
         return named(take)
     end
     local chosen, available = nil, false
-    walk_free(0, function(r)
+    local over, place, latest = walk_free(0, function(r)
         available = available or is_valid(r)
         if take.last_resort ~= 'only' and fits(r, take) then
             chosen = r
@@ -132,6 +135,9 @@ local function choose(take)
         -- Without a one-time package to be had, it only matters whether any is available (RES-6).
         return chosen or (take.last_resort == 'only' and available)
     end)
+    if over >= WORTH_A_NOTE then
+        redis.call('HSET', IDS, '', struct.pack(OVER, place, latest))
+    end
     if not chosen and take.last_resort ~= 'never' then
         chosen = last_resort(take)
     end

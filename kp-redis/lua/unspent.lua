@@ -24,9 +24,7 @@ end
 local function unspent()
     local found = {}
     walk_free(0, function(r)
-        if not is_over(r) then
-            found[#found + 1] = r
-        end
+        found[#found + 1] = r
     end)
     for _, r in ipairs(read_all(redis.call('ZRANGE', ENDS, 0, -1))) do
         if r.state == 'R' and not is_over(r) then

@@ -177,7 +177,7 @@ fn every_operation_is_counted() {
 #[test]
 fn an_outage_is_counted_as_one() {
     let ((), recorded, _) = observed(async {
-        let directory = KeyPackageDirectory::builder(Arc::new(Outage::new()), PlainAdmission)
+        let directory = KeyPackageDirectory::builder(Outage::new().faulty(), PlainAdmission)
             .clock(ManualClock::at(start()))
             .build()
             .unwrap();
@@ -212,12 +212,12 @@ fn every_operation_has_a_span() {
 #[test]
 fn a_failure_is_logged() {
     let (_, _, log) = observed(async {
-        let outage = Arc::new(Outage::new());
-        let directory = KeyPackageDirectory::builder(outage, PlainAdmission).build().unwrap();
+        let store = Outage::new().faulty();
+        let directory = KeyPackageDirectory::builder(store, PlainAdmission).build().unwrap();
         directory.claim(&bob(), &Ask::new().id(retry_key(0xAB))).await
     });
     assert!(log.contains("WARN") && log.contains("claim failed"), "{log}");
-    assert!(log.contains("connection lost"), "{log}");
+    assert!(log.contains("the call was dropped on its way"), "{log}");
 }
 
 /// DIR-3, ERR-4: no package, id, token, party, group or pool in the log, nor in the labels of a metric.

@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
 mod messenger;
+// That of kp-openmls's own tests.
+#[path = "../../kp-openmls/tests/sqlite_provider/mod.rs"]
+mod sqlite_provider;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,57 +17,17 @@ use kp_service::{Ask, KeyPackageDirectory, KeyPackagePool, SuitePlan};
 use kp_sqlite::{SqliteMetadata, SqliteStore};
 use messenger::{Alice, Invitation, SUITE, identity, parse};
 use openmls::prelude::{MlsGroup, MlsGroupJoinConfig, StagedWelcome};
-use openmls_rust_crypto::RustCrypto;
-use openmls_sqlite_storage::{Codec, Connection, SqliteStorageProvider};
+use openmls_sqlite_storage::Connection;
 use openmls_traits::OpenMlsProvider;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-#[derive(Default)]
-struct Json;
-
-impl Codec for Json {
-    type Error = serde_json::Error;
-
-    fn to_vec<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(value)
-    }
-
-    fn from_slice<T: DeserializeOwned>(slice: &[u8]) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(slice)
-    }
-}
-
-struct SqliteProvider {
-    crypto: RustCrypto,
-    storage: SqliteStorageProvider<Json, Connection>,
-}
-
-impl OpenMlsProvider for SqliteProvider {
-    type CryptoProvider = RustCrypto;
-    type RandProvider = RustCrypto;
-    type StorageProvider = SqliteStorageProvider<Json, Connection>;
-
-    fn storage(&self) -> &Self::StorageProvider {
-        &self.storage
-    }
-
-    fn crypto(&self) -> &RustCrypto {
-        &self.crypto
-    }
-
-    fn rand(&self) -> &RustCrypto {
-        &self.crypto
-    }
-}
+use sqlite_provider::{Json, SqliteProvider};
 
 /// One process: everything is opened anew, from one file.
 struct Process {
     store: SqliteStore,
     directory: KeyPackageDirectory,
     metadata: SqliteMetadata,
-    provider: LockedProvider<SqliteProvider>,
-    pool: KeyPackagePool<OpenMlsVault<LockedProvider<SqliteProvider>>>,
+    provider: LockedProvider<SqliteProvider<Json>>,
+    pool: KeyPackagePool<OpenMlsVault<LockedProvider<SqliteProvider<Json>>>>,
 }
 
 impl Process {
@@ -74,12 +37,7 @@ impl Process {
         let directory = directory.build().unwrap();
         let metadata = SqliteMetadata::open(path).await.unwrap();
 
-        let mut storage = SqliteStorageProvider::new(Connection::open(path).unwrap());
-        storage.run_migrations().unwrap();
-        let provider = LockedProvider::new(SqliteProvider {
-            crypto: RustCrypto::default(),
-            storage,
-        });
+        let provider = LockedProvider::new(SqliteProvider::open(path));
         let bob = bob.clone();
         let vault = OpenMlsVault::new(provider.clone(), move |_| Some(bob.clone()));
         let transport = directory.transport(pool_id(), Uploader::identity("bob"));

@@ -106,9 +106,9 @@ async fn a_dropped_sweeper_stops() {
 /// DIR-1: a sweep that fails is no end of the sweeping.
 #[tokio::test(start_paused = true)]
 async fn a_sweeper_outlives_an_outage() {
-    let outage = Arc::new(Outage::new());
+    let outage = Outage::new();
     let clock = ManualClock::at(start());
-    let directory = KeyPackageDirectory::builder(outage.clone(), PlainAdmission)
+    let directory = KeyPackageDirectory::builder(outage.faulty(), PlainAdmission)
         .clock(clock.clone())
         .build()
         .unwrap();

@@ -63,6 +63,40 @@ checks! {
         }
     }
 
+    /// However many packages have expired, what lies among them and behind them has its place: also when it returns, and
+    /// when `now` steps back.
+    #[rules("RES-2", "TIME-3", "COST-1")]
+    async fn many_that_have_expired_hide_nothing(context: &Context) {
+        let pool = context.pool().await;
+        let mut batch = one_times(1..=153);
+        for (n, package) in (1..=150).zip(&mut batch).filter(|(n, _)| *n != 75) {
+            *package = package.clone().valid(-DAY, if n % 2 == 1 { 100 } else { 200 });
+        }
+        pool.stock(batch, at(0)).await;
+        let mut among = pool.take(1).only(key_package_ref(75));
+        among.ttl = ttl(1_000);
+        let among = pool.lease(&among, at(0)).await;
+        // Only what is behind them is left, for one call as for the next.
+        for n in [151, 152] {
+            assert_eq!(pool.reserve_ref(&pool.take(n), at(200)).await, Ok(key_package_ref(n)));
+        }
+        // What is among them returns: it is released, and lapses.
+        pool.release(&among, at(201)).await.expect("it is live");
+        assert_eq!(pool.reserve_ref(&pool.take(2), at(201)).await, Ok(key_package_ref(75)));
+        assert_eq!(pool.reserve_ref(&pool.take(3), at(202)).await, Ok(key_package_ref(153)));
+        assert_eq!(pool.claim_ref(&pool.take(4), at(261)).await, Ok(key_package_ref(75)));
+        assert_eq!(pool.claim_ref(&pool.take(5), at(261)).await, Ok(key_package_ref(151)));
+        // Where the clock is behind, some of them have not expired.
+        assert_eq!(pool.reserve_ref(&pool.take(6), at(199)).await, Ok(key_package_ref(2)));
+        assert_eq!(pool.reserve_ref(&pool.take(7), at(99)).await, Ok(key_package_ref(1)));
+        // By then, those leases have lapsed too: of one that is behind them, and of two that have expired.
+        for n in [152, 153] {
+            assert_eq!(pool.claim_ref(&pool.take(n + 100), at(300)).await, Ok(key_package_ref(n)));
+        }
+        assert_eq!(pool.reserve(&pool.take(8), at(300)).await, Err(PoolExhausted));
+        assert_eq!(pool.reserve_ref(&pool.take(9), at(99)).await, Ok(key_package_ref(1)));
+    }
+
     /// A package that was released, that lapsed, or whose time has come only now, keeps its place.
     #[rules("RES-2", "REL-1", "RES-9")]
     async fn a_package_that_returns_keeps_its_place(context: &Context) {

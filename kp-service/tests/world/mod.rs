@@ -1,17 +1,14 @@
-//! What the tests stand on: a plain package format, a directory over the memory store, and a store that fails.
+//! What the tests stand on: a plain package format, a directory over the memory store, and a server that is gone.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
+use kp_conformance::{Fault, FaultyStore};
 use kp_core::{
-    Admission, Admitted, BackendError, Ciphersuite, Counts, CredentialHash, Cursor, GroupId, KeyPackageRef,
-    KeyPackageStore, Lifetime, OnLapse, Outcome, Package, PackageBytes, PackageInfo, Page, Party, PoolId, Receipt,
-    Refusal, Removal, Removed, ReservationId, ReservationToken, Reserved, Result, Save, SaveOutcome, Status, Stored,
-    Take, Timestamp, Uploader, Usage,
+    Admission, Admitted, Ciphersuite, CredentialHash, GroupId, KeyPackageRef, Lifetime, Package, PackageBytes,
+    PackageInfo, Party, PoolId, Refusal, ReservationId, Timestamp, Uploader,
 };
 use kp_memory::MemoryStore;
 use kp_service::{DirectoryBuilder, KeyPackageDirectory, ManualClock, Upload, Verdict};
@@ -160,150 +157,28 @@ pub(crate) fn to_bob(packages: Vec<Vec<u8>>) -> Upload {
     Upload::new(bob(), Uploader::identity("bob"), packages)
 }
 
-/// A store whose server is gone until it is back: every call fails, and says that its outcome is unknown.
+/// A server that is gone until it is back: no call is made, and nobody can tell.
 #[derive(Debug)]
 pub(crate) struct Outage {
     pub(crate) store: MemoryStore,
-    pub(crate) gone: AtomicBool,
+    pub(crate) gone: Arc<AtomicBool>,
 }
 
 impl Outage {
     pub(crate) fn new() -> Self {
         Self {
             store: MemoryStore::new(),
-            gone: AtomicBool::new(true),
+            gone: Arc::new(AtomicBool::new(true)),
         }
     }
 
-    fn check(&self, operation: &'static str) -> Result<()> {
-        if self.gone.load(Ordering::SeqCst) {
-            let lost = std::io::Error::other("connection lost");
-            return Err(BackendError::transient("outage", operation, Outcome::Unknown, lost).into());
-        }
-        Ok(())
-    }
-
-    fn check_each<T, U>(&self, operation: &'static str, items: &[U]) -> Option<Vec<Result<T>>> {
-        let failure = self.check(operation).err()?;
-        Some(items.iter().map(|_| Err(failure.clone())).collect())
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl KeyPackageStore for Outage {
-    async fn save_key_packages(&self, save: &Save, now: Timestamp) -> Result<Vec<SaveOutcome>> {
-        self.check("save")?;
-        self.store.save_key_packages(save, now).await
-    }
-
-    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
-        match self.check_each("reserve", takes) {
-            Some(failures) => failures,
-            None => self.store.reserve_key_packages(takes, lapse, now).await,
-        }
-    }
-
-    async fn claim_key_packages(
-        &self,
-        takes: &[Take],
-        group: Option<&GroupId>,
-        now: Timestamp,
-    ) -> Vec<Result<Package>> {
-        match self.check_each("claim", takes) {
-            Some(failures) => failures,
-            None => self.store.claim_key_packages(takes, group, now).await,
-        }
-    }
-
-    async fn spend_key_packages(
-        &self,
-        tokens: &[ReservationToken],
-        usage: &Usage,
-        now: Timestamp,
-    ) -> Vec<Result<Receipt>> {
-        match self.check_each("spend", tokens) {
-            Some(failures) => failures,
-            None => self.store.spend_key_packages(tokens, usage, now).await,
-        }
-    }
-
-    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
-        match self.check_each("release", tokens) {
-            Some(failures) => failures,
-            None => self.store.release_key_packages(tokens, now).await,
-        }
-    }
-
-    async fn get_key_package(
-        &self,
-        pool: &PoolId,
-        key_package_ref: &KeyPackageRef,
-        now: Timestamp,
-    ) -> Result<Option<Stored>> {
-        self.check("get")?;
-        self.store.get_key_package(pool, key_package_ref, now).await
-    }
-
-    async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
-        self.check("get_statuses")?;
-        self.store.get_statuses(pool, refs, now).await
-    }
-
-    async fn list_available(
-        &self,
-        pool: &PoolId,
-        after: Option<&Cursor>,
-        limit: u32,
-        now: Timestamp,
-    ) -> Result<Page<PackageInfo>> {
-        self.check("list_available")?;
-        self.store.list_available(pool, after, limit, now).await
-    }
-
-    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
-        self.check("count_by_status")?;
-        self.store.count_by_status(pool, now).await
-    }
-
-    async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
-        self.check("list_pools")?;
-        self.store.list_pools(after, limit).await
-    }
-
-    async fn remove_key_packages(
-        &self,
-        pool: &PoolId,
-        what: &Removal,
-        now: Timestamp,
-    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
-        self.check("remove")?;
-        self.store.remove_key_packages(pool, what, now).await
-    }
-
-    async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
-        self.check("delete_pool")?;
-        self.store.delete_pool(pool).await
-    }
-
-    async fn retire_unspent(
-        &self,
-        saved_before: Timestamp,
-        now: Timestamp,
-        after: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<(u64, Option<Cursor>)> {
-        self.check("retire_unspent")?;
-        self.store.retire_unspent(saved_before, now, after, limit).await
-    }
-
-    async fn cleanup_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {
-        self.check("cleanup_expired")?;
-        self.store.cleanup_expired(now, limit).await
-    }
-
-    async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64> {
-        self.check("release_expired_reservations")?;
-        self.store.release_expired_reservations(now, limit).await
+    /// The store, as who depends on the server has it.
+    pub(crate) fn faulty(&self) -> Arc<FaultyStore> {
+        let gone = Arc::clone(&self.gone);
+        let faults = std::iter::repeat_with(move || match gone.load(Ordering::SeqCst) {
+            true => Fault::Dropped { at_await: 0 },
+            false => Fault::None,
+        });
+        Arc::new(FaultyStore::new(Arc::new(self.store.clone()), faults))
     }
 }

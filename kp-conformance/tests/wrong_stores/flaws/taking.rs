@@ -57,6 +57,20 @@ wrong_stores! {
         };
     }
 
+    /// The queue begins behind the packages that have expired, where they are many.
+    #[breaks("RES-2", many_that_have_expired_hide_nothing)]
+    fn passes_over_what_returned_among_many(flaw: &mut Flaw) {
+        flaw.oldest = |pool, take, now| {
+            let expired = pool.records.iter().enumerate().filter(|(_, (record, _))| record.is_over(now));
+            let expired: Vec<_> = expired.map(|(place, _)| place).collect();
+            let behind = expired.last().filter(|_| expired.len() >= 100).map_or(0, |last| last + 1);
+            pool.records.iter().skip(behind).find_map(|(record, bytes)| {
+                let chosen = record.state == State::Free && fits(&record.info, take, now);
+                Some((record.clone(), bytes.clone()?)).filter(|_| chosen)
+            })
+        };
+    }
+
     /// Whatever ciphersuite is asked for, the oldest is handed out.
     #[breaks("RES-3", only_accepted_ciphersuites_are_handed_out)]
     fn any_ciphersuite_will_do(flaw: &mut Flaw) {
