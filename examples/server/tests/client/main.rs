@@ -6,7 +6,7 @@ mod http_transport;
 
 #[path = "../server/examples.rs"]
 mod examples;
-#[path = "../../kp-service/tests/messenger/mod.rs"]
+#[path = "../../../../kp-service/tests/messenger/mod.rs"]
 mod messenger;
 #[allow(dead_code, reason = "the server's tests need more of it")]
 #[path = "../server/node.rs"]

@@ -8,7 +8,7 @@ mod stopping;
 mod together;
 mod wrong;
 
-#[path = "../../kp-redis/tests/servers/mod.rs"]
+#[path = "../../../../kp-redis/tests/servers/mod.rs"]
 mod servers;
 
 use node::From;

@@ -7,7 +7,7 @@ use crate::node::{Answer, Node};
 
 /// The commands of the README's block about the server, one a line.
 pub(crate) fn commands() -> Vec<Vec<String>> {
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../../../README.md");
     let (_, section) = readme.split_once("## A server to try").expect("the section");
     let (_, block) = section.split_once("```sh\n").expect("its block");
     let (block, _) = block.split_once("```").expect("its end");
