@@ -48,6 +48,9 @@
 //! each in a snapshot, beside the writer. Other stores and processes on the file wait for each other at the beginning
 //! of a transaction, never within.
 //!
+//! What a commit costs is the pages that it changes. Leases are short rows of a table of their own, which share pages; the
+//! row of a package, with its bytes, is written when it is saved and when it is spent.
+//!
 //! The tables are `STRICT`, begin with `keypackage_pool`, and have a table of migrations of their own, so the file may
 //! hold anything else besides.
 
@@ -61,13 +64,15 @@ mod cursor;
 mod error;
 #[cfg(test)]
 mod faults;
+mod known;
 mod metadata;
 mod metadata_rows;
 mod migrations;
 mod origin;
+mod outlook;
 mod patience;
 mod pool_row;
-mod pool_rows;
+mod queue;
 mod readers;
 mod records;
 mod rows;

@@ -17,7 +17,7 @@ pub(crate) static POOLS: Tables = Tables {
     name: "pools",
     migrations: &[
         include_str!("migrations/0001_pools.sql"),
-        include_str!("migrations/0002_bytes_in_their_rows.sql"),
+        include_str!("migrations/0002_leases_apart.sql"),
     ],
 };
 
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_move_into_their_rows() {
+    fn leases_move_out_and_bytes_in() {
         let mut connection = Connection::open_in_memory().unwrap();
         let first = Tables {
             name: POOLS.name,
@@ -109,27 +109,52 @@ mod tests {
         first.migrate(&mut connection).unwrap();
         connection
             .execute_batch(
-                "INSERT INTO keypackage_pools (key, pool, records, last_sequence, credential, sweep_at)
-                 VALUES (1, x'01', 2, 5, zeroblob(32), 10);
+                "INSERT INTO keypackage_pools (key, pool, records, last_sequence, credential, sweep_at, settle_at)
+                 VALUES (1, x'01', 6, 9, zeroblob(32), 10, 6);
                  INSERT INTO keypackage_pool_packages
-                     (key, pool, ref, tag, suite, not_before, not_after, saved_at, state, id, spent_at)
-                 VALUES (4, 1, x'0a', 7, 1, 0, 10, 3, 0, NULL, NULL), (5, 1, x'0b', 8, 1, 0, 10, 3, 9, zeroblob(16), 4);
-                 INSERT INTO keypackage_pool_bytes (key, bytes) VALUES (4, x'ff');",
+                     (key, pool, ref, tag, suite, not_before, not_after, saved_at, state, id, reserver, ends_at, spent_at)
+                 VALUES (4, 1, x'0a', 7, 1, 0, 10, 3, 0, NULL, NULL, NULL, NULL),
+                     (5, 1, x'0b', 8, 1, 0, 10, 3, 9, x'000102030405060708090a0b0c0d0e05', NULL, NULL, 4),
+                     (6, 1, x'0c', 8, 1, 0, 10, 3, 4, x'000102030405060708090a0b0c0d0e06', x'ee', 6, NULL),
+                     (7, 1, x'0d', 8, 1, 0, 10, 3, 7, x'000102030405060708090a0b0c0d0e07', x'ee', 7, 5),
+                     (8, 1, x'0e', 8, 1, 0, 10, 3, 8, x'000102030405060708090a0b0c0d0e08', NULL, 8, 5),
+                     (9, 1, x'0f', 8, 1, 0, 10, 3, 2, NULL, NULL, NULL, NULL);
+                 INSERT INTO keypackage_pool_bytes (key, bytes) VALUES (4, x'f4'), (6, x'f6'), (8, x'f8'), (9, x'f9');",
             )
             .unwrap();
         POOLS.migrate(&mut connection).unwrap();
         assert_eq!(POOLS.schema(&connection).unwrap(), 2);
-        let rows: Vec<String> = connection
-            .prepare(
-                "SELECT key || ' ' || quote(ref) || ' ' || state || ' ' || quote(spent_at) || ' ' || quote(bytes)
-                 FROM keypackage_pool_packages ORDER BY key",
-            )
-            .unwrap()
-            .query_map([], |row| row.get(0))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        assert_eq!(rows, ["4 X'0A' 0 NULL X'FF'", "5 X'0B' 9 4 NULL"]);
+        let rows = |sql: &str| -> Vec<String> {
+            let mut statement = connection.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| row.get(0)).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        assert_eq!(
+            rows(
+                "SELECT concat_ws(' ', key, quote(ref), state, quote(substr(id, 16)), quote(spent_at), quote(bytes))
+                 FROM keypackage_pool_packages ORDER BY key"
+            ),
+            [
+                "4 X'0A' 0 NULL NULL X'F4'",
+                "5 X'0B' 9 X'05' 4 NULL",
+                "6 X'0C' 0 NULL NULL X'F6'",
+                "7 X'0D' 9 X'07' 5 NULL",
+                "8 X'0E' 0 NULL NULL X'F8'",
+                "9 X'0F' 2 NULL NULL X'F9'",
+            ]
+        );
+        assert_eq!(
+            rows(
+                "SELECT concat_ws(' ', key, pool, state, quote(substr(id, 16)), ends_at, quote(reserver), quote(spent_at))
+                 FROM keypackage_pool_leases ORDER BY key"
+            ),
+            [
+                "6 1 4 X'06' 6 X'EE' NULL",
+                "7 1 7 X'07' 7 X'EE' 5",
+                "8 1 8 X'08' 8 NULL 5",
+            ]
+        );
+        assert_eq!(rows("SELECT quote(unspent_from) FROM keypackage_pools"), ["0"]);
     }
 
     #[test]

@@ -15,8 +15,8 @@ pub(crate) struct PoolRow {
     pub(crate) credential: CredentialHash,
     /// No record is past its `not_after` before this moment. A lower bound: it may be too early, never too late.
     pub(crate) sweep_at: i64,
-    /// No lease or window ends before this moment. A lower bound, too.
-    pub(crate) settle_at: Option<i64>,
+    /// No package below this sequence is free, or leased and may be free again. A lower bound, too.
+    pub(crate) unspent_from: i64,
 }
 
 impl PoolRow {
@@ -33,7 +33,7 @@ impl PoolRow {
                         last_sequence: row.get(2)?,
                         credential: CredentialHash(credential.unwrap_or_default()),
                         sweep_at: row.get(4)?,
-                        settle_at: row.get(5)?,
+                        unspent_from: row.get(5)?,
                     },
                     credential.is_some(),
                 ))
@@ -60,7 +60,7 @@ impl PoolRow {
                 self.records,
                 self.last_sequence,
                 self.sweep_at,
-                self.settle_at,
+                self.unspent_from,
             );
             statements.execute(Sql::PoolUpdate, row)?;
         }
@@ -75,7 +75,7 @@ impl PoolRow {
             self.last_sequence,
             self.credential.0,
             self.sweep_at,
-            self.settle_at,
+            self.unspent_from,
         );
         self.key = statements.one(Sql::PoolInsert, row, |row| row.get(0))?;
         Ok(())
@@ -84,10 +84,5 @@ impl PoolRow {
     /// Whether nothing of the pool is past its `not_after`.
     pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
         now.get() < self.sweep_at
-    }
-
-    /// Whether a lease or window may have ended.
-    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        self.settle_at.is_some_and(|settle_at| settle_at <= now.get())
     }
 }

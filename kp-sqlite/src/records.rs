@@ -1,15 +1,13 @@
 use kp_core::rules::{PoolRecords, Record, State, fits};
 use kp_core::{Ciphersuite, KeyPackageRef, PackageBytes, Party, PoolId, ReservationId, Take, Timestamp};
-use rusqlite::{OptionalExtension, Params};
+use rusqlite::Params;
 
 use crate::error::{Damage, Failure};
+use crate::outlook::Outlook;
 use crate::pool_row::PoolRow;
-use crate::rows::{self, StateRow};
+use crate::queue;
+use crate::rows::{self, LeaseRow, PackageRow, many, pass_over_damage};
 use crate::statements::{Sql, Statements};
-
-/// How much of the queue is looked at before what is past its `not_after` is left out by another index (COST-1): the LIMIT
-/// of `queue.sql`.
-pub(crate) const HEAD_OF_QUEUE: u32 = 32;
 
 /// The records of one pool, inside a transaction.
 #[derive(Debug)]
@@ -20,6 +18,7 @@ pub(crate) struct Records<'a, 'c> {
     row: Option<PoolRow>,
     /// The same as it is stored.
     stored: Option<PoolRow>,
+    outlook: Outlook,
 }
 
 /// Runs a step of the rules on one pool.
@@ -28,17 +27,11 @@ pub(crate) fn step<T>(
     pool: &PoolId,
     rules: impl FnOnce(&mut Records<'_, '_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let row = match statements.pools.get(pool) {
-        Some(known) => Some(known.clone()),
-        None => {
-            let found = PoolRow::find(statements, pool)?;
-            if let Some(row) = &found {
-                statements.pools.put(pool, row.clone());
-            }
-            found
-        }
+    let (row, outlook) = match statements.known.pool(pool) {
+        Some((row, outlook)) => (Some(row.clone()), *outlook),
+        None => (PoolRow::find(statements, pool)?, Outlook::default()),
     };
-    let mut records = Records::with_row(statements, pool, row);
+    let mut records = Records::with_row(statements, pool, row, outlook);
     let answer = rules(&mut records)?;
     records.finish()?;
     Ok(answer)
@@ -48,32 +41,31 @@ impl<'a, 'c> Records<'a, 'c> {
     /// The records of a pool, for a read.
     pub(crate) fn of(statements: &'a mut Statements<'c>, pool: &'a PoolId) -> Result<Self, Failure> {
         let row = PoolRow::find(statements, pool)?;
-        Ok(Self::with_row(statements, pool, row))
+        Ok(Self::with_row(statements, pool, row, Outlook::default()))
     }
 
-    fn with_row(statements: &'a mut Statements<'c>, pool: &'a PoolId, row: Option<PoolRow>) -> Self {
+    fn with_row(statements: &'a mut Statements<'c>, pool: &'a PoolId, row: Option<PoolRow>, outlook: Outlook) -> Self {
         Self {
             statements,
             pool,
             stored: row.clone(),
             row,
+            outlook,
         }
     }
 
-    /// Stores what the step changed of the pool's row.
+    /// Stores what the step changed of the pool's row, and keeps what it knows for the next.
     fn finish(self) -> Result<(), Failure> {
-        match self.row {
-            Some(row) if Some(&row) != self.stored.as_ref() => {
-                row.store(self.statements)?;
-                if row.records == 0 {
-                    self.statements.pools.remove(self.pool);
-                } else {
-                    self.statements.pools.put(self.pool, row);
-                }
-                Ok(())
-            }
-            _ => Ok(()),
+        let Some(row) = self.row else { return Ok(()) };
+        if Some(&row) != self.stored.as_ref() {
+            row.store(self.statements)?;
         }
+        if row.records == 0 {
+            self.statements.known.remove_pool(self.pool);
+        } else {
+            self.statements.known.put_pool(self.pool, row, self.outlook);
+        }
+        Ok(())
     }
 
     /// All records, for a read (READ-3); damaged ones are passed over.
@@ -93,6 +85,7 @@ impl<'a, 'c> Records<'a, 'c> {
         let Some(pool) = &self.row else {
             return Ok((Vec::new(), None));
         };
+        let after = after.max(pool.unspent_from - 1);
         let params = (pool.key, after, now.get(), i64::from(limit) + 1);
         let mut rows = self.statements.get(Sql::Available)?.query(params)?;
         let (mut records, mut seen, mut last) = (Vec::new(), 0, after);
@@ -110,6 +103,7 @@ impl<'a, 'c> Records<'a, 'c> {
     /// Removes records past their `not_after`, with their bytes, and says how many (SWEEP-1).
     pub(crate) fn sweep(&mut self, now: Timestamp, limit: u32) -> Result<u32, Failure> {
         let Some(row) = &mut self.row else { return Ok(0) };
+        self.statements.known.forget_leased();
         let swept = self
             .statements
             .execute(Sql::SweepPackages, (row.key, now.get(), limit))?;
@@ -125,6 +119,7 @@ impl<'a, 'c> Records<'a, 'c> {
     /// Removes everything (DEL-1).
     pub(crate) fn clear(&mut self) -> Result<(), Failure> {
         if let Some(row) = &mut self.row {
+            self.statements.known.forget_leased();
             self.statements.execute(Sql::PoolDeletePackages, [row.key])?;
             row.records = 0;
         }
@@ -139,84 +134,34 @@ impl<'a, 'c> Records<'a, 'c> {
         rows.next()?.map(|row| rows::record(row, credential)).transpose()
     }
 
-    /// The oldest free record that will do, with its bytes (RES-2).
-    ///
-    /// It is at the head of the queue, as a rule. Where the head is of no use, the rest is read without what is past its
-    /// `not_after`: an unswept pool may have any number of those.
-    fn first_free(
-        &mut self,
-        now: Timestamp,
-        will_do: impl Fn(&Record) -> bool,
-    ) -> Result<Option<(Record, PackageBytes)>, Failure> {
-        let Some(pool) = &self.row else { return Ok(None) };
-        let mut rows = self.statements.get(Sql::Queue)?.query([pool.key])?;
-        let mut seen = 0;
-        while let Some(row) = rows.next()? {
-            seen += 1;
-            let Some(record) = pass_over_damage(rows::record(row, pool.credential))? else {
-                continue;
-            };
-            if will_do(&record)
-                && let Some(bytes) = pass_over_damage(rows::bytes(row))?
-            {
-                return Ok(Some((record, bytes)));
-            }
-        }
-        drop(rows);
-        if seen < HEAD_OF_QUEUE {
-            return Ok(None);
-        }
-        let mut rest = many(self.statements, pool, Sql::FreeUnexpired, (pool.key, now.get()))?;
-        rest.retain(will_do);
-        rest.sort_unstable_by_key(|record| record.sequence);
-        for record in rest {
-            if let Some(bytes) = pass_over_damage(self.bytes(&record))? {
-                return Ok(Some((record, bytes)));
-            }
-        }
-        Ok(None)
-    }
-
     fn count(&mut self, sql: Sql, params: impl Params) -> Result<u32, Failure> {
         Ok(self.statements.one(sql, params, |row| row.get(0))?)
     }
 }
 
-/// Records that are looked through: damaged ones are passed over, so that one never wedges its pool.
-fn many(
-    statements: &mut Statements<'_>,
-    pool: &PoolRow,
-    sql: Sql,
-    params: impl Params,
-) -> Result<Vec<Record>, Failure> {
-    let mut rows = statements.get(sql)?.query(params)?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        records.extend(pass_over_damage(rows::record(row, pool.credential))?);
-    }
-    Ok(records)
+/// When the first lease or window ends after this moment; never, where there is none.
+fn next_end(statements: &mut Statements<'_>, pool: &PoolRow, after: i64) -> Result<i64, Failure> {
+    let end: Option<i64> = statements.one(Sql::NextEnd, (pool.key, after), |row| row.get(0))?;
+    Ok(end.unwrap_or(i64::MAX))
 }
 
-fn pass_over_damage<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match read {
-        Ok(value) => Ok(Some(value)),
-        Err(Failure::Damaged(damage)) => {
-            tracing::warn!(key = damage.key, column = damage.column, "passed over a damaged row");
-            Ok(None)
-        }
-        Err(failure) => Err(failure),
+fn one_row(key: i64, changed: usize) -> Result<(), Failure> {
+    match changed {
+        1 => Ok(()),
+        _ => Err(Damage { key, column: "key" }.into()),
     }
-}
-
-fn key(record: &Record) -> Result<i64, Failure> {
-    i64::try_from(record.sequence).map_err(|_| Damage { key: -1, column: "key" }.into())
 }
 
 impl PoolRecords for Records<'_, '_> {
     type Error = Failure;
 
     fn by_ref(&mut self, key_package_ref: &KeyPackageRef) -> Result<Option<Record>, Failure> {
-        let pool = self.row.as_ref().map(|row| row.key);
+        let Some(pool) = self.row.as_ref().map(|row| row.key) else {
+            return Ok(None);
+        };
+        if let Some(leased) = self.statements.known.take_leased(pool, key_package_ref) {
+            return Ok(Some(leased));
+        }
         self.one(Sql::ByRef, (pool, key_package_ref.as_bytes()))
     }
 
@@ -226,22 +171,33 @@ impl PoolRecords for Records<'_, '_> {
     }
 
     fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, Failure> {
-        let Some(row) = self.row.as_mut().filter(|row| row.is_due(now)) else {
-            return Ok(Vec::new());
+        let Some(row) = &self.row else { return Ok(Vec::new()) };
+        let first_end = match self.outlook.next_end {
+            Some(known) => known,
+            None => next_end(self.statements, row, i64::MIN)?,
         };
-        // What has ended is settled by the caller, so the bound moves on.
-        row.settle_at = self
-            .statements
-            .one(Sql::NextEnd, (row.key, now.get()), |row| row.get(0))?;
+        if now.get() < first_end {
+            self.outlook.next_end = Some(first_end);
+            return Ok(Vec::new());
+        }
+        // What has ended is settled by the caller.
+        self.outlook.next_end = Some(next_end(self.statements, row, now.get())?);
         many(self.statements, row, Sql::Ended, (row.key, now.get()))
     }
 
     fn oldest_that_fits(&mut self, take: &Take, now: Timestamp) -> Result<Option<(Record, PackageBytes)>, Failure> {
-        self.first_free(now, |record| fits(&record.info, take, now))
+        queue::first_free(self.statements, &mut self.row, &mut self.outlook, now, |record| {
+            fits(&record.info, take, now)
+        })
     }
 
     fn has_available(&mut self, now: Timestamp) -> Result<bool, Failure> {
-        Ok(self.first_free(now, |record| record.is_available(now))?.is_some())
+        Ok(
+            queue::first_free(self.statements, &mut self.row, &mut self.outlook, now, |record| {
+                record.is_available(now)
+            })?
+            .is_some(),
+        )
     }
 
     fn slots(&mut self) -> Result<Vec<Record>, Failure> {
@@ -255,10 +211,21 @@ impl PoolRecords for Records<'_, '_> {
     }
 
     fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, Failure> {
-        match &self.row {
+        match &mut self.row {
             None => Ok(0),
-            Some(row) if row.is_fresh(now) => self.count(Sql::CountHeld, (row.key, suite.0)),
-            Some(row) => self.count(Sql::CountHeldUnexpired, (row.key, suite.0, now.get())),
+            Some(row) if row.is_fresh(now) => {
+                let params = (row.key, suite.0, row.unspent_from);
+                let (held, first): (u32, Option<i64>) = self
+                    .statements
+                    .one(Sql::CountHeld, params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+                // The row is written by a save, as a rule: it may as well say what was seen.
+                row.unspent_from = first.unwrap_or(row.last_sequence + 1);
+                Ok(held)
+            }
+            Some(row) => {
+                let params = (row.key, suite.0, now.get());
+                self.count(Sql::CountHeldUnexpired, params)
+            }
         }
     }
 
@@ -278,15 +245,7 @@ impl PoolRecords for Records<'_, '_> {
     }
 
     fn bytes(&mut self, record: &Record) -> Result<PackageBytes, Failure> {
-        let key = key(record)?;
-        let bytes = self
-            .statements
-            .one(Sql::Bytes, [key], |row| {
-                Ok(row.get_ref(0)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok()))
-            })
-            .optional()?
-            .flatten();
-        bytes.ok_or_else(|| Damage { key, column: "bytes" }.into())
+        rows::bytes_of(self.statements, rows::key(record)?)
     }
 
     fn next_sequence(&mut self) -> Result<u64, Failure> {
@@ -304,7 +263,7 @@ impl PoolRecords for Records<'_, '_> {
 
     fn insert(&mut self, record: &Record, bytes: &PackageBytes) -> Result<(), Failure> {
         let info = &record.info;
-        let key = key(record)?;
+        let key = rows::key(record)?;
         let not_after = info.lifetime.not_after().get();
         let pool = match &mut self.row {
             Some(row) => {
@@ -320,7 +279,7 @@ impl PoolRecords for Records<'_, '_> {
                     last_sequence: key,
                     credential: info.credential,
                     sweep_at: not_after,
-                    settle_at: None,
+                    unspent_from: key,
                 };
                 row.create(self.statements, self.pool)?;
                 self.stored = Some(row.clone());
@@ -336,56 +295,73 @@ impl PoolRecords for Records<'_, '_> {
             not_after,
             record.saved_at.get(),
             (info.credential != pool.credential).then_some(info.credential.0),
-            StateRow::of(info, &record.state).state,
+            PackageRow::of(info, &record.state).state,
             bytes.as_ref(),
         );
         self.statements.execute(Sql::PackageInsert, row)?;
+        self.outlook.freed(key);
         Ok(())
     }
 
     fn update(&mut self, record: &Record, after: State) -> Result<(), Failure> {
-        let key = key(record)?;
-        let row = StateRow::of(&record.info, &after);
-        let keeps_bytes = after.keeps_bytes();
-        let changed = if record.state.bound_id() == after.bound_id() {
-            let state = (
+        let key = rows::key(record)?;
+        let Some(pool) = &self.row else {
+            return Err(Damage { key, column: "pool" }.into());
+        };
+        let row = PackageRow::of(&record.info, &after);
+        if row != PackageRow::of(&record.info, &record.state) {
+            let row = (
                 key,
                 row.state,
-                row.reserver,
-                row.ends_at,
-                row.spent_at,
-                row.spender,
-                row.group,
-                keeps_bytes,
-            );
-            self.statements.execute(Sql::PackageState, state)?
-        } else {
-            let binding = (
-                key,
-                row.state,
-                row.reserver,
-                row.ends_at,
-                row.spent_at,
-                row.spender,
-                row.group,
-                keeps_bytes,
                 row.id,
                 row.former_id,
+                row.spent_at,
+                row.spender,
+                row.group,
+                row.keeps_bytes,
             );
-            self.statements.execute(Sql::PackageBinding, binding)?
-        };
-        if changed != 1 {
-            return Err(Damage { key, column: "key" }.into());
+            one_row(key, self.statements.execute(Sql::PackageUpdate, row)?)?;
         }
-        if let (Some(pool), Some(ends_at)) = (&mut self.row, row.ends_at) {
-            pool.settle_at = Some(pool.settle_at.map_or(ends_at, |settle_at| settle_at.min(ends_at)));
+        if let Some(lease) = LeaseRow::of(&after) {
+            let row = (
+                key,
+                pool.key,
+                lease.state,
+                lease.id,
+                lease.ends_at,
+                lease.reserver,
+                lease.spent_at,
+                lease.spender,
+                lease.group,
+            );
+            one_row(key, self.statements.execute(Sql::LeaseStore, row)?)?;
+            self.outlook.leased(lease.ends_at);
+            let state = after.clone();
+            self.statements.known.put_leased(
+                pool.key,
+                Record {
+                    state,
+                    ..record.clone()
+                },
+            );
+        } else if record.state.ends_at().is_some() {
+            self.statements
+                .known
+                .take_leased(pool.key, &record.info.key_package_ref);
+            one_row(key, self.statements.execute(Sql::LeaseDelete, [key])?)?;
+        }
+        if after == State::Free {
+            self.outlook.freed(key);
+        } else if record.state == State::Free {
+            self.outlook.taken(key);
         }
         Ok(())
     }
 
     fn remove(&mut self, record: &Record) -> Result<(), Failure> {
-        let key = key(record)?;
+        let key = rows::key(record)?;
         self.statements.execute(Sql::PackageDelete, [key])?;
+        self.statements.known.forget_leased();
         if let Some(row) = &mut self.row {
             row.records -= 1;
         }

@@ -5,12 +5,14 @@ use kp_core::{
     Ciphersuite, CredentialHash, GroupId, KeyPackageRef, Lifetime, OnLapse, PackageBytes, PackageInfo, Party,
     ReservationId, Timestamp,
 };
-use rusqlite::Row;
+use rusqlite::{OptionalExtension, Params, Row};
 
 use crate::cells::Cells;
-use crate::error::Failure;
+use crate::error::{Damage, Failure};
+use crate::pool_row::PoolRow;
+use crate::statements::{Sql, Statements};
 
-/// `keypackage_pool_packages.state`.
+/// `keypackage_pool_packages.state`, and `keypackage_pool_leases.state`.
 mod state {
     pub(super) const FREE: i64 = 0;
     pub(super) const SLOT: i64 = 1;
@@ -28,66 +30,102 @@ mod state {
     pub(super) const LAST_RESORT_REPLACED: i64 = 13;
 }
 
-/// The columns of a record that change.
-#[derive(Debug)]
-pub(crate) struct StateRow<'a> {
+/// The columns of a package's row that change.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PackageRow<'a> {
     pub(crate) state: i64,
     pub(crate) id: Option<&'a [u8]>,
     pub(crate) former_id: Option<&'a [u8]>,
-    pub(crate) reserver: Option<&'a [u8]>,
-    pub(crate) ends_at: Option<i64>,
     pub(crate) spent_at: Option<i64>,
     pub(crate) spender: Option<&'a [u8]>,
     pub(crate) group: Option<&'a [u8]>,
+    pub(crate) keeps_bytes: bool,
 }
 
-impl<'a> StateRow<'a> {
+impl<'a> PackageRow<'a> {
+    /// While its bytes are kept, what is leased stays as it was: free.
     pub(crate) fn of(info: &PackageInfo, state: &'a State) -> Self {
         let mut row = Self {
-            state: code(info, state),
-            id: state.bound_id().map(|id| id.as_bytes().as_slice()),
+            state: state::FREE,
+            id: None,
             former_id: None,
-            reserver: state.reserver().map(Party::as_bytes),
-            ends_at: state.ends_at().map(Timestamp::get),
             spent_at: None,
             spender: None,
             group: None,
+            keeps_bytes: state.keeps_bytes(),
         };
         match state {
+            State::Free | State::Reserved(_) => {}
+            State::Used(_) if row.keeps_bytes => {}
             State::Used(usage) => {
-                row.former_id = (!usage.bound).then_some(usage.id.as_bytes().as_slice());
+                row.state = state::USED;
+                let id = Some(usage.id.as_bytes().as_slice());
+                *if usage.bound { &mut row.id } else { &mut row.former_id } = id;
                 row.spent_at = Some(usage.at.get());
                 row.spender = usage.by.as_ref().map(Party::as_bytes);
                 row.group = usage.group.as_ref().map(GroupId::as_bytes);
             }
-            State::Retired { at } | State::Withdrawn { at } | State::Replaced { at } => row.spent_at = Some(at.get()),
-            State::Free | State::Reserved(_) | State::Slot { .. } => {}
+            State::Slot { used: false } => row.state = state::SLOT,
+            State::Slot { used: true } => row.state = state::SLOT_USED,
+            State::Retired { at } => (row.state, row.spent_at) = (state::RETIRED, Some(at.get())),
+            State::Withdrawn { at } if info.last_resort => {
+                (row.state, row.spent_at) = (state::LAST_RESORT_WITHDRAWN, Some(at.get()));
+            }
+            State::Withdrawn { at } => (row.state, row.spent_at) = (state::WITHDRAWN, Some(at.get())),
+            State::Replaced { at } => (row.state, row.spent_at) = (state::LAST_RESORT_REPLACED, Some(at.get())),
         }
         row
     }
 }
 
-fn code(info: &PackageInfo, state: &State) -> i64 {
-    match state {
-        State::Free => state::FREE,
-        State::Slot { used: false } => state::SLOT,
-        State::Slot { used: true } => state::SLOT_USED,
-        // What happens at its lapse no longer matters when it is recalled (DEL-3).
-        State::Reserved(hold) => match (hold.recalled, hold.on_lapse) {
-            (None, OnLapse::Return) => state::RESERVED,
-            (None, OnLapse::Retire) => state::RESERVED_TO_RETIRE,
-            (Some(Recall::Retired), _) => state::RECALLED_RETIRED,
-            (Some(Recall::Withdrawn), _) => state::RECALLED_WITHDRAWN,
-        },
-        State::Used(usage) => match &usage.window {
-            Some(window) if window.replayable => state::CLAIMED_LATELY,
-            Some(_) => state::USED_LATELY,
-            None => state::USED,
-        },
-        State::Retired { .. } => state::RETIRED,
-        State::Withdrawn { .. } if info.last_resort => state::LAST_RESORT_WITHDRAWN,
-        State::Withdrawn { .. } => state::WITHDRAWN,
-        State::Replaced { .. } => state::LAST_RESORT_REPLACED,
+/// A row of `keypackage_pool_leases`, but for its keys.
+#[derive(Debug)]
+pub(crate) struct LeaseRow<'a> {
+    pub(crate) state: i64,
+    pub(crate) id: &'a [u8],
+    pub(crate) ends_at: i64,
+    pub(crate) reserver: Option<&'a [u8]>,
+    pub(crate) spent_at: Option<i64>,
+    pub(crate) spender: Option<&'a [u8]>,
+    pub(crate) group: Option<&'a [u8]>,
+}
+
+impl<'a> LeaseRow<'a> {
+    /// The lease or window of a state that ends.
+    pub(crate) fn of(state: &'a State) -> Option<Self> {
+        let ends_at = state.ends_at()?.get();
+        let reserver = state.reserver().map(Party::as_bytes);
+        match state {
+            State::Reserved(hold) => Some(Self {
+                // What happens at its lapse no longer matters when it is recalled (DEL-3).
+                state: match (hold.recalled, hold.on_lapse) {
+                    (None, OnLapse::Return) => state::RESERVED,
+                    (None, OnLapse::Retire) => state::RESERVED_TO_RETIRE,
+                    (Some(Recall::Retired), _) => state::RECALLED_RETIRED,
+                    (Some(Recall::Withdrawn), _) => state::RECALLED_WITHDRAWN,
+                },
+                id: hold.id.as_bytes(),
+                ends_at,
+                reserver,
+                spent_at: None,
+                spender: None,
+                group: None,
+            }),
+            State::Used(usage) => Some(Self {
+                state: if state.keeps_bytes() {
+                    state::CLAIMED_LATELY
+                } else {
+                    state::USED_LATELY
+                },
+                id: usage.id.as_bytes(),
+                ends_at,
+                reserver,
+                spent_at: Some(usage.at.get()),
+                spender: usage.by.as_ref().map(Party::as_bytes),
+                group: usage.group.as_ref().map(GroupId::as_bytes),
+            }),
+            _ => None,
+        }
     }
 }
 
@@ -103,12 +141,18 @@ mod column {
     pub(super) const STATE: usize = 7;
     pub(super) const ID: usize = 8;
     pub(super) const FORMER_ID: usize = 9;
-    pub(super) const RESERVER: usize = 10;
-    pub(super) const ENDS_AT: usize = 11;
-    pub(super) const SPENT_AT: usize = 12;
-    pub(super) const SPENDER: usize = 13;
-    pub(super) const GROUP: usize = 14;
-    pub(super) const BYTES: usize = 15;
+    pub(super) const SPENT: Spent = Spent(10);
+    /// NULL, and so the others of the lease, where there is none.
+    pub(super) const LEASE: usize = 13;
+    pub(super) const LEASE_ID: usize = 14;
+    pub(super) const ENDS_AT: usize = 15;
+    pub(super) const RESERVER: usize = 16;
+    pub(super) const LEASE_SPENT: Spent = Spent(17);
+    pub(super) const BYTES: usize = 20;
+
+    /// When, by whom and for which group: three columns.
+    #[derive(Clone, Copy)]
+    pub(super) struct Spent(pub(super) usize);
 }
 
 /// The record of a row; `credential` is its pool's.
@@ -139,7 +183,10 @@ pub(crate) fn record(row: &Row<'_>, credential: CredentialHash) -> Result<Record
         },
         sequence: u64::try_from(cells.key).map_err(|_| cells.damage("key"))?,
         saved_at: cells.time(column::SAVED_AT, "saved_at")?,
-        state: cells.state(code)?,
+        state: match cells.get::<Option<i64>>(column::LEASE, "state of the lease")? {
+            Some(lease) => cells.leased(lease)?,
+            None => cells.state(code)?,
+        },
     })
 }
 
@@ -149,6 +196,48 @@ pub(crate) fn bytes(row: &Row<'_>) -> Result<PackageBytes, Failure> {
     cells.made(column::BYTES, "bytes", |bytes: &[u8]| {
         PackageBytes::try_from(bytes).ok()
     })
+}
+
+/// The bytes of a record, by its key.
+pub(crate) fn bytes_of(statements: &mut Statements<'_>, key: i64) -> Result<PackageBytes, Failure> {
+    let bytes = statements
+        .one(Sql::Bytes, [key], |row| {
+            Ok(row.get_ref(0)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok()))
+        })
+        .optional()?
+        .flatten();
+    bytes.ok_or_else(|| Damage { key, column: "bytes" }.into())
+}
+
+/// Records that are looked through: damaged ones are passed over, so that one never wedges its pool.
+pub(crate) fn many(
+    statements: &mut Statements<'_>,
+    pool: &PoolRow,
+    sql: Sql,
+    params: impl Params,
+) -> Result<Vec<Record>, Failure> {
+    let mut rows = statements.get(sql)?.query(params)?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.extend(pass_over_damage(record(row, pool.credential))?);
+    }
+    Ok(records)
+}
+
+pub(crate) fn pass_over_damage<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(Failure::Damaged(damage)) => {
+            tracing::warn!(key = damage.key, column = damage.column, "passed over a damaged row");
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The key of a record's row: its sequence.
+pub(crate) fn key(record: &Record) -> Result<i64, Failure> {
+    i64::try_from(record.sequence).map_err(|_| Damage { key: -1, column: "key" }.into())
 }
 
 impl Cells<'_, '_> {
@@ -162,12 +251,8 @@ impl Cells<'_, '_> {
         self.optional(index, name, |bytes| Party::try_from(bytes).ok())
     }
 
-    fn ends_at(&self) -> Result<Timestamp, Failure> {
-        self.time(column::ENDS_AT, "ends_at")
-    }
-
     fn spent_at(&self) -> Result<Timestamp, Failure> {
-        self.time(column::SPENT_AT, "spent_at")
+        self.time(column::SPENT.0, "spent_at")
     }
 
     fn state(&self, code: i64) -> Result<State, Failure> {
@@ -175,13 +260,12 @@ impl Cells<'_, '_> {
             state::FREE => State::Free,
             state::SLOT => State::Slot { used: false },
             state::SLOT_USED => State::Slot { used: true },
-            state::RESERVED => self.reserved(OnLapse::Return, None)?,
-            state::RESERVED_TO_RETIRE => self.reserved(OnLapse::Retire, None)?,
-            state::RECALLED_RETIRED => self.reserved(OnLapse::Retire, Some(Recall::Retired))?,
-            state::RECALLED_WITHDRAWN => self.reserved(OnLapse::Retire, Some(Recall::Withdrawn))?,
-            state::USED_LATELY => self.used(Some(false))?,
-            state::CLAIMED_LATELY => self.used(Some(true))?,
-            state::USED => self.used(None)?,
+            state::USED => {
+                let bound = self.id(column::ID, "id")?;
+                let former = self.id(column::FORMER_ID, "former_id")?;
+                let id = bound.or(former).ok_or_else(|| self.damage("id"))?;
+                State::Used(self.used(column::SPENT, id, bound.is_some(), None)?)
+            }
             state::RETIRED => State::Retired { at: self.spent_at()? },
             state::WITHDRAWN | state::LAST_RESORT_WITHDRAWN => State::Withdrawn { at: self.spent_at()? },
             state::LAST_RESORT_REPLACED => State::Replaced { at: self.spent_at()? },
@@ -189,9 +273,17 @@ impl Cells<'_, '_> {
         })
     }
 
-    fn reserved(&self, on_lapse: OnLapse, recalled: Option<Recall>) -> Result<State, Failure> {
+    fn leased(&self, code: i64) -> Result<State, Failure> {
+        let (on_lapse, recalled) = match code {
+            state::RESERVED => (OnLapse::Return, None),
+            state::RESERVED_TO_RETIRE => (OnLapse::Retire, None),
+            state::RECALLED_RETIRED => (OnLapse::Retire, Some(Recall::Retired)),
+            state::RECALLED_WITHDRAWN => (OnLapse::Retire, Some(Recall::Withdrawn)),
+            state::USED_LATELY | state::CLAIMED_LATELY => return self.used_lately(code == state::CLAIMED_LATELY),
+            _ => return Err(self.damage("state of the lease")),
+        };
         Ok(State::Reserved(Hold {
-            id: self.id(column::ID, "id")?.ok_or_else(|| self.damage("id"))?,
+            id: self.lease_id()?,
             by: self.party(column::RESERVER, "reserver")?,
             expires_at: self.ends_at()?,
             on_lapse,
@@ -199,24 +291,39 @@ impl Cells<'_, '_> {
         }))
     }
 
-    fn used(&self, replayable: Option<bool>) -> Result<State, Failure> {
-        let bound = self.id(column::ID, "id")?;
-        let former = self.id(column::FORMER_ID, "former_id")?;
-        let window = match replayable {
-            None => None,
-            Some(replayable) => Some(Window {
-                expires_at: self.ends_at()?,
-                reserver: self.party(column::RESERVER, "reserver")?,
-                replayable,
-            }),
+    fn used_lately(&self, replayable: bool) -> Result<State, Failure> {
+        let window = Window {
+            expires_at: self.ends_at()?,
+            reserver: self.party(column::RESERVER, "reserver")?,
+            replayable,
         };
-        Ok(State::Used(Use {
-            at: self.spent_at()?,
-            id: bound.or(former).ok_or_else(|| self.damage("id"))?,
-            bound: bound.is_some(),
-            group: self.optional(column::GROUP, "group_id", |bytes| GroupId::try_from(bytes).ok())?,
-            by: self.party(column::SPENDER, "spender")?,
+        let usage = self.used(column::LEASE_SPENT, self.lease_id()?, true, Some(window))?;
+        Ok(State::Used(usage))
+    }
+
+    fn lease_id(&self) -> Result<ReservationId, Failure> {
+        self.id(column::LEASE_ID, "id of the lease")?
+            .ok_or_else(|| self.damage("id of the lease"))
+    }
+
+    fn ends_at(&self) -> Result<Timestamp, Failure> {
+        self.time(column::ENDS_AT, "ends_at")
+    }
+
+    fn used(
+        &self,
+        column::Spent(at): column::Spent,
+        id: ReservationId,
+        bound: bool,
+        window: Option<Window>,
+    ) -> Result<Use, Failure> {
+        Ok(Use {
+            at: self.time(at, "spent_at")?,
+            id,
+            bound,
+            group: self.optional(at + 2, "group_id", |bytes| GroupId::try_from(bytes).ok())?,
+            by: self.party(at + 1, "spender")?,
             window,
-        }))
+        })
     }
 }

@@ -17,7 +17,7 @@ use crate::cursor;
 use crate::error::Failure;
 use crate::records::{Records, step};
 use crate::statements::Statements;
-use crate::walks::{self, PACKAGES_AT_ONCE, POOLS_AT_ONCE, Swept};
+use crate::walks::{self, PACKAGES_AT_ONCE, POOLS_AT_ONCE, Place};
 
 /// KeyPackage pools in an SQLite file.
 ///
@@ -105,34 +105,6 @@ impl SqliteStore {
         run: impl FnMut(&mut Statements<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, BackendError> {
         self.0.readers.submit(operation, run).wait().await
-    }
-
-    /// A sweep, in steps of bounded size, until `limit` is used up or nothing is left: for as long as it has done
-    /// nothing, it goes on, since 0 says that nothing is left.
-    async fn sweep(
-        &self,
-        operation: &'static str,
-        now: Timestamp,
-        limit: u32,
-        at_once: u32,
-        step: fn(&mut Statements<'_>, Timestamp, u32) -> Result<Swept, Failure>,
-        cost: fn(&Swept) -> u32,
-    ) -> Result<u64> {
-        let mut left = limit.max(1);
-        let mut done = 0;
-        while left > 0 {
-            let part = left.min(at_once);
-            let swept = self
-                .write(operation, move |statements| step(statements, now, part))
-                .wait()
-                .await?;
-            if swept.pools == 0 {
-                break;
-            }
-            done += swept.done;
-            left = left.saturating_sub(cost(&swept));
-        }
-        Ok(done)
     }
 }
 
@@ -335,22 +307,35 @@ impl KeyPackageStore for SqliteStore {
         }
     }
 
+    /// In steps of bounded size. For as long as it has done nothing it goes on, since 0 says that nothing is left.
     async fn cleanup_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {
-        let cost = |swept: &Swept| u32::try_from(swept.done).unwrap_or(u32::MAX);
-        self.sweep("cleanup_expired", now, limit, PACKAGES_AT_ONCE, walks::sweep, cost)
-            .await
+        let mut left = limit.max(1);
+        let mut done = 0;
+        while left > 0 {
+            let part = left.min(PACKAGES_AT_ONCE);
+            let sweep = self.write("cleanup_expired", move |statements| walks::sweep(statements, now, part));
+            let Some(swept) = sweep.wait().await? else { break };
+            done += u64::from(swept);
+            left -= swept;
+        }
+        Ok(done)
     }
 
+    /// As [`cleanup_expired`](Self::cleanup_expired).
     async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64> {
-        let cost = |swept: &Swept| swept.busy;
-        self.sweep(
-            "release_expired_reservations",
-            now,
-            limit,
-            POOLS_AT_ONCE,
-            walks::release,
-            cost,
-        )
-        .await
+        let mut left = limit.max(1);
+        let mut done = 0;
+        let mut place = Place::START;
+        while left > 0 {
+            let part = left.min(POOLS_AT_ONCE);
+            let release = self.write("release_expired_reservations", move |statements| {
+                walks::release(statements, now, place, part)
+            });
+            let Some(released) = release.wait().await? else { break };
+            done += released.ended;
+            left -= released.pools;
+            place = released.place;
+        }
+        Ok(done)
     }
 }

@@ -15,51 +15,63 @@ pub(crate) const POOLS_AT_ONCE: u32 = 32;
 /// The most packages that one transaction sweeps.
 pub(crate) const PACKAGES_AT_ONCE: u32 = 1_000;
 
-/// What a step of a sweep did.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Swept {
-    /// How many pools it found worth a look: when none, the sweep is done.
-    pub(crate) pools: u32,
-    /// How many of them had something to do.
-    pub(crate) busy: u32,
-    /// How much it did.
-    pub(crate) done: u64,
-}
-
-/// SWEEP-1: a part of `cleanup_expired`.
-pub(crate) fn sweep(statements: &mut Statements<'_>, now: Timestamp, limit: u32) -> Result<Swept, Failure> {
-    let found = pools(statements, Sql::PoolsToSweep, now, POOLS_AT_ONCE)?;
+/// SWEEP-1: a part of `cleanup_expired`. Says how many packages it swept; `None` when no pool is left to look at.
+pub(crate) fn sweep(statements: &mut Statements<'_>, now: Timestamp, limit: u32) -> Result<Option<u32>, Failure> {
+    let found = ids(statements.all(Sql::PoolsToSweep, (now.get(), POOLS_AT_ONCE), |row| row.get(0))?)?;
     let mut left = limit;
-    let mut busy = 0;
     for pool in &found {
         if left == 0 {
             break;
         }
-        let swept = step(statements, pool, |records| records.sweep(now, left))?;
-        left -= swept;
-        busy += u32::from(swept > 0);
+        left -= step(statements, pool, |records| records.sweep(now, left))?;
     }
-    Ok(Swept {
-        pools: count(&found),
-        busy,
-        done: u64::from(limit - left),
-    })
+    Ok((!found.is_empty()).then_some(limit - left))
 }
 
-/// SWEEP-2: a part of `release_expired_reservations`.
-pub(crate) fn release(statements: &mut Statements<'_>, now: Timestamp, limit: u32) -> Result<Swept, Failure> {
-    let found = pools(statements, Sql::PoolsToSettle, now, limit)?;
-    let mut swept = Swept {
-        pools: count(&found),
-        busy: 0,
-        done: 0,
+/// What a step of `release_expired_reservations` did.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Released {
+    /// How many leases and windows it ended ...
+    pub(crate) ended: u64,
+    /// ... of how many pools.
+    pub(crate) pools: u32,
+    /// Where to go on.
+    pub(crate) place: Place,
+}
+
+/// How far a sweep over leases has come: the end and the key of the last that it met. One that cannot be read stays, and
+/// is not met again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place(i64, i64);
+
+impl Place {
+    pub(crate) const START: Self = Self(i64::MIN, i64::MIN);
+}
+
+/// SWEEP-2: a part of `release_expired_reservations`; `None` when nothing is left from `place` on.
+pub(crate) fn release(
+    statements: &mut Statements<'_>,
+    now: Timestamp,
+    Place(end, key): Place,
+    limit: u32,
+) -> Result<Option<Released>, Failure> {
+    let found = statements.all(Sql::PoolsToSettle, (now.get(), end, key, limit), |row| {
+        Ok((Place(row.get(0)?, row.get(1)?), row.get(2)?))
+    })?;
+    let Some((place, _)) = found.last() else {
+        return Ok(None);
     };
-    for pool in &found {
-        let ended = step(statements, pool, |records| settle(records, now))?;
-        swept.busy += u32::from(ended > 0);
-        swept.done += ended;
+    let mut released = Released {
+        ended: 0,
+        pools: 0,
+        place: *place,
+    };
+    for pool in ids(found.into_iter().map(|(_, pool)| pool).collect())? {
+        let ended = step(statements, &pool, |records| settle(records, now))?;
+        released.ended += ended;
+        released.pools += u32::from(ended > 0);
     }
-    Ok(swept)
+    Ok(Some(released))
 }
 
 /// DEL-2: a part of `retire_unspent`, from the pool after `after` on. Says how many it retired, how many pools it walked,
@@ -92,10 +104,6 @@ pub(crate) fn page_of_pools(
     pools.truncate(limit as usize);
     let next = pools.last().filter(|_| more).map(cursor::after_pool);
     Ok((pools, next))
-}
-
-fn pools(statements: &mut Statements<'_>, sql: Sql, now: Timestamp, limit: u32) -> Result<Vec<PoolId>, Failure> {
-    ids(statements.all(sql, (now.get(), limit), |row| row.get(0))?)
 }
 
 fn ids(found: Vec<Vec<u8>>) -> Result<Vec<PoolId>, Failure> {

@@ -151,7 +151,7 @@ fn attempt(
             Err(error) => Err(Undone::Commit(error.into())),
         });
     if done.is_err() {
-        statements.pools.undo();
+        statements.known.undo();
     }
     // After some failures (a full disk), SQLite has rolled back by itself.
     if done.is_err()
@@ -166,6 +166,6 @@ fn attempt(
 /// What is known of pools, others may have changed meanwhile.
 fn at_this_version(statements: &mut Statements<'_>) -> Result<(), Failure> {
     let version = statements.one(Sql::DataVersion, [], |row| row.get(0))?;
-    statements.pools.begin(version);
+    statements.known.begin(version);
     Ok(())
 }

@@ -50,10 +50,14 @@ fn check_rows(path: &Path) {
              records <> (SELECT count(*) FROM keypackage_pool_packages WHERE pool = q.key)
              OR sweep_at > (SELECT min(not_after) FROM keypackage_pool_packages WHERE pool = q.key)
              OR last_sequence < (SELECT max(key) FROM keypackage_pool_packages WHERE pool = q.key)
-             OR coalesce(settle_at, 1 << 60) > (SELECT min(ends_at) FROM keypackage_pool_packages WHERE pool = q.key)",
+             OR unspent_from > (SELECT min(key) FROM keypackage_pool_packages WHERE pool = q.key AND state = 0)",
         "SELECT count(*) FROM keypackage_pool_packages AS p WHERE
-             (state <= 6 OR state = 8) <> (bytes IS NOT NULL)
+             (state <= 2) <> (bytes IS NOT NULL)
              OR NOT EXISTS (SELECT 1 FROM keypackage_pools WHERE key = p.pool)",
+        "SELECT count(*) FROM keypackage_pool_leases AS l WHERE NOT EXISTS (
+             SELECT 1 FROM keypackage_pool_packages AS p
+             WHERE p.key = l.key AND p.pool = l.pool AND p.state = iif(l.state = 7, 9, 0)
+         )",
     ];
     if !path.exists() {
         return; // The check opened no store.

@@ -284,7 +284,7 @@ async fn a_damaged_row_never_wedges_its_pool() {
     let file = Connection::open(&path).unwrap();
     file.execute_batch(
         "PRAGMA ignore_check_constraints = ON;
-         UPDATE keypackage_pool_packages SET id = x'00' WHERE key = 1;
+         UPDATE keypackage_pool_leases SET id = x'00' WHERE key = 1;
          UPDATE keypackage_pool_packages SET credential = x'00' WHERE key = 2;
          UPDATE keypackage_pool_packages SET not_before = -5 WHERE key = 3;
          UPDATE keypackage_pool_packages SET bytes = NULL WHERE key = 4;",
@@ -307,6 +307,12 @@ async fn a_damaged_row_never_wedges_its_pool() {
     assert!(page.next.is_some(), "a page that passed over a row is not the last");
     assert!(store.count_by_status(&pool("bob"), at(100)).await.unwrap()[&Ciphersuite(1)].total() >= 2);
     assert_eq!(store.release_expired_reservations(at(100), 10).await.unwrap(), 0);
+    // A sweep goes on behind a lease that it cannot read.
+    save(&store, "alice", packages(6..7)).await;
+    let hers = take("alice", 1);
+    store.reserve_key_package(&hers, OnLapse::Return, at(10)).await.unwrap();
+    assert_eq!(store.release_expired_reservations(at(100), 1).await.unwrap(), 1);
+    assert_eq!(store.release_expired_reservations(at(100), 1).await.unwrap(), 0);
     // In a batch, only its own item fails.
     let named = |number: usize| take("bob", 10 + number as u64).only(all[number].info.key_package_ref.clone());
     let answers = store

@@ -1,5 +1,6 @@
 -- SAVE-6, COST-1: the same, in a pool where something is: without reading it.
 -- Parameters: 1 the pool's key, 2 the ciphersuite, 3 now. Result: one row.
 SELECT count(*)
-FROM keypackage_pool_packages INDEXED BY keypackage_pool_expiry
-WHERE pool = ?1 AND not_after > ?3 AND state IN (0, 3, 4) AND suite = ?2
+FROM keypackage_pool_packages AS p INDEXED BY keypackage_pool_expiry
+LEFT JOIN keypackage_pool_leases AS l ON l.key = p.key
+WHERE p.pool = ?1 AND p.not_after > ?3 AND p.state = 0 AND p.suite = ?2 AND (l.key IS NULL OR l.state IN (3, 4))

@@ -1,9 +1,12 @@
--- RES-2: the head of the queue, whether it fits or not, with the bytes.
--- Parameters: 1 the pool's key. Result: records and their bytes, by sequence.
+-- RES-2: a stretch of the pool, whatever state its packages are in, with the bytes.
+-- Parameters: 1 the pool's key, 2 the sequence to begin with. Result: records and their bytes, by sequence.
 -- How many is written here, since SQLite prepares a statement again whenever its LIMIT is bound.
-SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential, p.state, p.id, p.former_id,
-       p.reserver, p.ends_at, p.spent_at, p.spender, p.group_id, p.bytes
-FROM keypackage_pool_packages AS p INDEXED BY keypackage_pool_free
-WHERE p.pool = ?1 AND p.state = 0
+SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential,
+       p.state, p.id, p.former_id, p.spent_at, p.spender, p.group_id,
+       l.state, l.id, l.ends_at, l.reserver, l.spent_at, l.spender, l.group_id,
+       p.bytes
+FROM keypackage_pool_packages AS p INDEXED BY keypackage_pool_queue
+LEFT JOIN keypackage_pool_leases AS l ON l.key = p.key
+WHERE p.pool = ?1 AND p.key >= ?2
 ORDER BY p.key
 LIMIT 32

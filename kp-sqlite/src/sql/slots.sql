@@ -1,7 +1,9 @@
 -- LAST-1: the last-resort packages in their slots.
 -- Parameters: 1 the pool's key. Result: records, by sequence.
-SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential, p.state, p.id, p.former_id,
-       p.reserver, p.ends_at, p.spent_at, p.spender, p.group_id
+SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential,
+       p.state, p.id, p.former_id, p.spent_at, p.spender, p.group_id,
+       l.state, l.id, l.ends_at, l.reserver, l.spent_at, l.spender, l.group_id
 FROM keypackage_pool_packages AS p INDEXED BY keypackage_pool_slots
+LEFT JOIN keypackage_pool_leases AS l ON l.key = p.key
 WHERE p.pool = ?1 AND p.state IN (1, 2)
 ORDER BY p.key

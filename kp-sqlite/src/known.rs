@@ -1,50 +1,79 @@
 use std::collections::HashMap;
 
-use kp_core::PoolId;
+use kp_core::rules::Record;
+use kp_core::{KeyPackageRef, PoolId};
 
+use crate::outlook::Outlook;
 use crate::pool_row::PoolRow;
 
-/// The most rows that are kept: some megabytes.
+/// The most pools, and the most leases, that are kept: some megabytes each.
 const MOST: usize = 16_384;
 
-/// The rows of the pools that the writer met lately, as they are stored: most calls need not look theirs up.
+/// What the writer knows without asking, as it is stored: most calls need not look it up.
 ///
-/// They are true for as long as nobody else commits to the file, which SQLite says by its `data_version`.
+/// It is true for as long as nobody else commits to the file, which SQLite says by its `data_version`.
 #[derive(Debug, Default)]
-pub(crate) struct PoolRows {
+pub(crate) struct Known {
     version: i64,
-    rows: HashMap<PoolId, PoolRow>,
+    /// The pools that it met lately.
+    pools: HashMap<PoolId, (PoolRow, Outlook)>,
+    /// The records that it leased lately, by their pools' keys: what is spent next.
+    leased: HashMap<(i64, KeyPackageRef), Record>,
 }
 
-impl PoolRows {
+impl Known {
     /// A transaction has begun at this version of the file.
     pub(crate) fn begin(&mut self, version: i64) {
         if self.version != version {
-            self.rows.clear();
+            self.undo();
             self.version = version;
         }
     }
 
     /// A transaction was undone.
     pub(crate) fn undo(&mut self) {
-        self.rows.clear();
+        self.pools.clear();
+        self.leased.clear();
     }
 
-    pub(crate) fn get(&self, pool: &PoolId) -> Option<&PoolRow> {
-        self.rows.get(pool)
+    pub(crate) fn pool(&self, pool: &PoolId) -> Option<&(PoolRow, Outlook)> {
+        self.pools.get(pool)
     }
 
-    /// A row that was read or stored.
-    pub(crate) fn put(&mut self, pool: &PoolId, row: PoolRow) {
-        if self.rows.len() >= MOST {
-            self.rows.clear();
+    /// The row of a pool, as it was read or stored, and what else was found out.
+    pub(crate) fn put_pool(&mut self, pool: &PoolId, row: PoolRow, outlook: Outlook) {
+        if let Some(known) = self.pools.get_mut(pool) {
+            *known = (row, outlook);
+            return;
         }
-        self.rows.insert(pool.clone(), row);
+        if self.pools.len() >= MOST {
+            self.pools.clear();
+        }
+        self.pools.insert(pool.clone(), (row, outlook));
+    }
+
+    /// A record that was leased.
+    pub(crate) fn put_leased(&mut self, pool: i64, record: Record) {
+        if self.leased.len() >= MOST {
+            self.leased.clear();
+        }
+        let key = (pool, record.info.key_package_ref.clone());
+        self.leased.insert(key, record);
+    }
+
+    /// Such a record; whoever asks for it is about to change it, as a rule.
+    pub(crate) fn take_leased(&mut self, pool: i64, key_package_ref: &KeyPackageRef) -> Option<Record> {
+        self.leased.remove(&(pool, key_package_ref.clone()))
+    }
+
+    /// Records go, and nobody says which.
+    pub(crate) fn forget_leased(&mut self) {
+        self.leased.clear();
     }
 
     /// A pool that is gone.
-    pub(crate) fn remove(&mut self, pool: &PoolId) {
-        self.rows.remove(pool);
+    pub(crate) fn remove_pool(&mut self, pool: &PoolId) {
+        self.pools.remove(pool);
     }
 }
 
