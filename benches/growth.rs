@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench growth`; it takes minutes to fill the stores. A word behind `--` chooses: `-- SQLite`. It asserts
 //! nothing: times are for people to judge. The stores are measured in turn, so that what else the machine does hits all
-//! of them.
+//! of them. Every pool has served before: of a small store each does so at once, of a large one it would take all rounds.
 
 use std::sync::Arc;
 
@@ -77,7 +77,9 @@ async fn compare(callers: usize, stores: &mut [Grown]) -> Fallible<()> {
 impl Grown {
     async fn stocked(what: &'static str, backend: Backend, pools: u32) -> Fallible<Self> {
         let subject = backend.open().await?;
-        let stock = Stock::fill(&subject.store, 0..pools).await?;
+        let mut stock = Stock::fill(&subject.store, 0..pools).await?;
+        let calls = stock.draw(pools).await?.into_iter().map(Call::Cycle).collect();
+        in_flight(&subject.store, 64, calls).await?;
         Ok(Self::new(what, subject, Some(stock)))
     }
 

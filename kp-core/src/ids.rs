@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::id_bytes::IdBytes;
+
 /// Bytes that cannot be an id: empty, or longer than the id's kind allows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must be 1 to {max} bytes long, not {found}")]
@@ -15,10 +17,10 @@ pub struct InvalidId {
 
 /// An opaque id: some bytes, within bounds, compared bytewise.
 macro_rules! opaque_id {
-    ($(#[$doc:meta])* $name:ident, $what:literal, 1..=$max:literal, $debug:item) => {
+    ($(#[$doc:meta])* $name:ident($bytes:ty), $what:literal, 1..=$max:literal, $debug:item) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<[u8]>);
+        pub struct $name($bytes);
 
         impl $name {
             /// The longest that it may be, in bytes.
@@ -97,7 +99,7 @@ opaque_id! {
     /// assert!(PoolId::try_from("").is_err());
     /// # Ok::<(), kp_core::InvalidId>(())
     /// ```
-    PoolId, "a pool id", 1..=255,
+    PoolId(IdBytes), "a pool id", 1..=255,
     impl fmt::Debug for PoolId {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "PoolId({})", self.0.escape_ascii())
@@ -109,7 +111,7 @@ opaque_id! {
     /// The KeyPackage ref of RFC 9420 §5.2, as the [`Admission`](crate::Admission) computed it: 1 to 64 bytes.
     ///
     /// A ref names a package within its pool; the same ref in another pool is another package (`SAVE-5`).
-    KeyPackageRef, "a KeyPackage ref", 1..=64,
+    KeyPackageRef(IdBytes), "a KeyPackage ref", 1..=64,
     impl fmt::Debug for KeyPackageRef {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "KeyPackageRef({})", crate::hex::encode(&self.0))
@@ -120,7 +122,7 @@ opaque_id! {
 opaque_id! {
     /// The MLS group that a package was used for, or a hash of its id: 1 to 255 opaque bytes, only ever compared
     /// (`PRIV-1`).
-    GroupId, "a group id", 1..=255,
+    GroupId(Arc<[u8]>), "a group id", 1..=255,
     impl fmt::Debug for GroupId {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("GroupId(..)")
@@ -132,7 +134,7 @@ opaque_id! {
     /// Who reserves or spends: 1 to 64 opaque bytes, only ever compared.
     ///
     /// Pass a keyed hash, and no identity is kept (`PRIV-1`).
-    Party, "a party", 1..=64,
+    Party(Arc<[u8]>), "a party", 1..=64,
     impl fmt::Debug for Party {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("Party(..)")

@@ -51,6 +51,7 @@
 mod admission;
 mod error;
 mod hex;
+mod id_bytes;
 mod ids;
 mod lifecycle;
 mod metadata;

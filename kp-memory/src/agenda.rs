@@ -10,20 +10,29 @@ pub(crate) struct Dates {
     pub(crate) not_after: Option<Timestamp>,
 }
 
-impl Dates {
-    /// Whether these, as noted, have to be put right at `now`: where they lie after the truth, or are due.
-    pub(crate) fn mislead(self, truth: Self, now: Timestamp) -> bool {
-        let misleads = |noted: Option<Timestamp>, truth: Option<Timestamp>| match (noted, truth) {
+/// A date, and a number that is given once: of one date, the one noted last stands last.
+type Place = (Timestamp, u64);
+
+/// What the agenda has of a pool.
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    ends_at: Option<Place>,
+    not_after: Option<Place>,
+}
+
+impl Noted {
+    /// Whether this has to be put right at `now`: where a date lies after the truth, or is due.
+    pub(crate) fn misleads(&self, truth: Dates, now: Timestamp) -> bool {
+        let misleads = |noted: Option<Place>, truth: Option<Timestamp>| match (noted, truth) {
             (None, truth) => truth.is_some(),
-            (Some(noted), truth) => truth.is_some_and(|truth| truth < noted) || (noted <= now && truth != Some(noted)),
+            (Some((noted, _)), truth) => {
+                truth.is_some_and(|truth| truth < noted) || (noted <= now && truth != Some(noted))
+            }
         };
         let came_or_went = self.not_after.is_some() != truth.not_after.is_some();
         came_or_went || misleads(self.ends_at, truth.ends_at) || misleads(self.not_after, truth.not_after)
     }
 }
-
-/// Pools by date. Of one date, by a number: to compare ids, one would have to fetch them from all over the memory.
-type Schedule = BTreeMap<(Timestamp, u64), PoolId>;
 
 /// Which pools there are, and when each has to be looked at: what listings and sweeps walk, instead of all pools
 /// (`COST-1`).
@@ -37,28 +46,33 @@ pub(crate) struct Agenda {
     not_after: Schedule,
 }
 
+/// Pools by date. Dates mostly come in order, so most go to the end, beside the one before: that is in the cache.
+#[derive(Debug, Default)]
+struct Schedule {
+    pools: BTreeMap<Place, PoolId>,
+    numbers: u64,
+}
+
 impl Agenda {
-    /// Brings what is noted of a pool from `was` to `is`.
-    ///
-    /// Its number is its own, and stays the same.
-    pub(crate) fn note(&mut self, pool: &PoolId, number: u64, was: Dates, is: Dates) {
-        match (was.not_after, is.not_after) {
+    /// Brings what is noted of a pool to the truth.
+    pub(crate) fn note(&mut self, pool: &PoolId, noted: &mut Noted, truth: Dates) {
+        match (noted.not_after, truth.not_after) {
             (None, Some(_)) => _ = self.pools.insert(pool.clone()),
             (Some(_), None) => _ = self.pools.remove(pool),
             _ => {}
         }
-        reschedule(&mut self.ends_at, pool, number, was.ends_at, is.ends_at);
-        reschedule(&mut self.not_after, pool, number, was.not_after, is.not_after);
+        self.ends_at.note(pool, &mut noted.ends_at, truth.ends_at);
+        self.not_after.note(pool, &mut noted.not_after, truth.not_after);
     }
 
     /// A pool in which a lease or window may have ended by `now`.
     pub(crate) fn ended(&self, now: Timestamp) -> Option<PoolId> {
-        due(&self.ends_at, now)
+        self.ends_at.due(now)
     }
 
     /// A pool in which a package may be past its `not_after` at `now`.
     pub(crate) fn over(&self, now: Timestamp) -> Option<PoolId> {
-        due(&self.not_after, now)
+        self.not_after.due(now)
     }
 
     /// At most `limit` pools after this one, in the order of their ids, and whether no more follow.
@@ -73,18 +87,24 @@ impl Agenda {
     }
 }
 
-fn reschedule(dates: &mut Schedule, pool: &PoolId, number: u64, was: Option<Timestamp>, is: Option<Timestamp>) {
-    if was != is {
-        if let Some(was) = was {
-            dates.remove(&(was, number));
+impl Schedule {
+    fn note(&mut self, pool: &PoolId, noted: &mut Option<Place>, truth: Option<Timestamp>) {
+        if noted.map(|(at, _)| at) == truth {
+            return;
         }
-        if let Some(is) = is {
-            dates.insert((is, number), pool.clone());
+        if let Some(was) = noted.take() {
+            self.pools.remove(&was);
+        }
+        if let Some(at) = truth {
+            let place = (at, self.numbers);
+            self.numbers += 1;
+            self.pools.insert(place, pool.clone());
+            *noted = Some(place);
         }
     }
-}
 
-fn due(dates: &Schedule, now: Timestamp) -> Option<PoolId> {
-    let ((at, _), pool) = dates.first_key_value()?;
-    (*at <= now).then(|| pool.clone())
+    fn due(&self, now: Timestamp) -> Option<PoolId> {
+        let ((at, _), pool) = self.pools.first_key_value()?;
+        (*at <= now).then(|| pool.clone())
+    }
 }

@@ -9,7 +9,7 @@ use crate::slab::Key;
 impl Pool {
     /// The oldest free package of these ciphersuites (none: any) whose lifetime is as wanted.
     fn oldest(&mut self, suites: &[Ciphersuite], wanted: Wanted) -> Option<Key> {
-        let lifetime = |key| self.entries.get(key).map(Entry::lifetime);
+        let lifetime = |key| self.entries.get(key).map(|entry| entry.record().info.lifetime);
         let queues = self.queues.iter_mut();
         let accepted = queues.filter(|queue| suites.is_empty() || suites.contains(&queue.suite));
         // Keys are in the order of sequences.
@@ -20,12 +20,12 @@ impl Pool {
     fn found(&mut self, key: Option<Key>) -> Option<Record> {
         let key = key?;
         self.recent = key;
-        self.entries.get(key).map(Entry::record)
+        self.entries.get(key).map(|entry| entry.record().clone())
     }
 
     fn records_of<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> Vec<Record> {
         keys.filter_map(|key| self.entries.get(*key))
-            .map(Entry::record)
+            .map(|entry| entry.record().clone())
             .collect()
     }
 }
@@ -39,7 +39,7 @@ impl PoolRecords for Pool {
     }
 
     fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, BackendError> {
-        let key = self.by_id.get(id).copied();
+        let key = self.bound(id);
         Ok(self.found(key))
     }
 
@@ -71,15 +71,13 @@ impl PoolRecords for Pool {
     }
 
     fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, BackendError> {
-        let live = self.live(now).filter(|entry| entry.state().is_unspent_one_time());
-        let mut unspent: Vec<_> = live.map(Entry::record).collect();
-        unspent.sort_unstable_by_key(|record| record.sequence);
-        Ok(unspent)
+        let unspent = self.live(now).filter(|record| record.state.is_unspent_one_time());
+        Ok(unspent.cloned().collect())
     }
 
     fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, BackendError> {
-        let of_suite = self.live(now).filter(|entry| entry.info().ciphersuite == suite);
-        Ok(count(of_suite.filter(|entry| entry.state().is_held())))
+        let of_suite = self.live(now).filter(|record| record.info.ciphersuite == suite);
+        Ok(count(of_suite.filter(|record| record.state.is_held())))
     }
 
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, BackendError> {
@@ -105,7 +103,7 @@ impl PoolRecords for Pool {
     }
 
     fn insert(&mut self, record: &Record, bytes: &PackageBytes) -> Result<(), BackendError> {
-        self.add(Entry::new(record, bytes.clone()))
+        self.add(Entry::new(record.clone(), bytes.clone()))
     }
 
     fn update(&mut self, record: &Record, state: State) -> Result<(), BackendError> {

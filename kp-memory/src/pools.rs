@@ -1,5 +1,4 @@
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use kp_core::{PoolId, Timestamp};
@@ -13,8 +12,16 @@ const SHARDS: usize = 256;
 /// How many pools are listed at a time: between two lots, others get at the agenda (`COST-1`).
 const LOT: usize = 1_000;
 
-/// Pools by the hash of their ids, which is made once a call.
-type Shard = HashTable<(PoolId, Box<Mutex<Pool>>)>;
+/// Pools by the hash of their ids, which is made once a call. They lie in the table itself: whoever finds one has
+/// fetched it.
+type Shard = HashTable<Named>;
+
+/// A pool under its lock.
+#[derive(Debug)]
+struct Named {
+    id: PoolId,
+    pool: Mutex<Pool>,
+}
 
 /// All pools, each under a lock of its own.
 ///
@@ -25,8 +32,6 @@ pub(crate) struct Pools {
     shards: Box<[RwLock<Shard>]>,
     hasher: DefaultHashBuilder,
     agenda: Mutex<Agenda>,
-    /// How many pools there ever were: each has a number for the agenda.
-    numbers: AtomicU64,
 }
 
 impl Default for Pools {
@@ -35,7 +40,6 @@ impl Default for Pools {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             hasher: DefaultHashBuilder::default(),
             agenda: Mutex::default(),
-            numbers: AtomicU64::default(),
         }
     }
 }
@@ -63,10 +67,10 @@ impl Pools {
         if find(&shard, hash, id).is_none() {
             drop(shard);
             let mut writing = self.shard(hash).write();
-            let place = writing.entry(hash, |(other, _)| other == id, |(id, _)| self.hasher.hash_one(id));
-            place.or_insert_with(|| {
-                let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-                (id.clone(), Box::new(Mutex::new(Pool::numbered(number))))
+            let place = writing.entry(hash, |other| other.id == *id, |other| self.hasher.hash_one(&other.id));
+            place.or_insert_with(|| Named {
+                id: id.clone(),
+                pool: Mutex::default(),
             });
             shard = RwLockWriteGuard::downgrade(writing);
         }
@@ -77,12 +81,13 @@ impl Pools {
     pub(crate) fn delete(&self, id: &PoolId) {
         let hash = self.hasher.hash_one(id);
         let mut shard = self.shard(hash).write();
-        let Ok(found) = shard.find_entry(hash, |(other, _)| other == id) else {
+        let Ok(found) = shard.find_entry(hash, |other| other.id == *id) else {
             return;
         };
-        let ((_, mut pool), _) = found.remove();
-        let (pool, nothing) = (pool.get_mut(), Dates::default());
-        self.agenda.lock().note(id, pool.number, pool.noted, nothing);
+        let (mut named, _) = found.remove();
+        let noted = &mut named.pool.get_mut().noted;
+        self.agenda.lock().note(id, noted, Dates::default());
+        self.shrink(&mut shard);
         // What a large pool held is freed without the lock.
         drop(shard);
     }
@@ -92,7 +97,7 @@ impl Pools {
         self.agenda.lock().ended(now)
     }
 
-    /// A pool in which a package may be past its `not_after` at `now`; after a step at `now` it certainly is.
+    /// A pool in which a package may be past its `not_after` at `now`; a sweep of it finds out.
     pub(crate) fn over(&self, now: Timestamp) -> Option<PoolId> {
         self.agenda.lock().over(now)
     }
@@ -132,9 +137,8 @@ impl Pools {
         let mut pool = pool.lock();
         let answer = step(&mut pool);
         let dates = pool.dates();
-        if pool.noted.mislead(dates, now) {
-            self.agenda.lock().note(id, pool.number, pool.noted, dates);
-            pool.noted = dates;
+        if pool.noted.misleads(dates, now) {
+            self.agenda.lock().note(id, &mut pool.noted, dates);
         }
         if pool.is_empty() {
             drop(pool);
@@ -147,15 +151,68 @@ impl Pools {
     /// Another may have filled it meanwhile.
     fn remove_if_empty(&self, hash: u64, id: &PoolId) {
         let mut shard = self.shard(hash).write();
-        if let Ok(mut found) = shard.find_entry(hash, |(other, _)| other == id)
-            && found.get_mut().1.get_mut().is_empty()
+        if let Ok(mut found) = shard.find_entry(hash, |other| other.id == *id)
+            && found.get_mut().pool.get_mut().is_empty()
         {
             found.remove();
+            self.shrink(&mut shard);
+        }
+    }
+
+    /// Gives back the room of pools that are gone, when it is most of a shard.
+    fn shrink(&self, shard: &mut Shard) {
+        if shard.capacity() > 4 * shard.len() {
+            shard.shrink_to(2 * shard.len(), |named| self.hasher.hash_one(&named.id));
         }
     }
 }
 
 fn find<'a>(shard: &'a Shard, hash: u64, id: &PoolId) -> Option<&'a Mutex<Pool>> {
-    let found = shard.find(hash, |(other, _)| other == id);
-    found.map(|(_, pool)| &**pool)
+    let found = shard.find(hash, |other| other.id == *id);
+    found.map(|named| &named.pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use kp_core::rules::{Record, State};
+    use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Lifetime, PackageBytes, PackageInfo};
+
+    use super::*;
+    use crate::entry::Entry;
+
+    #[test]
+    fn the_room_of_pools_that_are_gone_is_given_back() {
+        let info = PackageInfo {
+            key_package_ref: KeyPackageRef::try_from("ref").unwrap(),
+            ciphersuite: Ciphersuite(1),
+            lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX).unwrap(),
+            last_resort: false,
+            credential: CredentialHash([0; 32]),
+        };
+        let record = Record {
+            info,
+            sequence: 0,
+            saved_at: Timestamp::MIN,
+            state: State::Free,
+        };
+        let bytes = PackageBytes::try_from(b"secret".as_slice()).unwrap();
+        let pools = Pools::default();
+        let ids: Vec<_> = (0..10_000)
+            .map(|id| PoolId::try_from(format!("{id}").as_str()).unwrap())
+            .collect();
+        for id in &ids {
+            let entry = Entry::new(record.clone(), bytes.clone());
+            pools.fill(id, Timestamp::MIN, |pool| pool.add(entry)).unwrap();
+        }
+        let room = || pools.shards.iter().map(|shard| shard.read().capacity()).sum::<usize>();
+        let full = room();
+        let (kept, gone) = ids.split_at(1_000);
+        gone.iter().for_each(|id| pools.delete(id));
+        assert!(room() < full / 2, "{} of {full}", room());
+        for id in kept {
+            assert!(pools.look(id, |pool| !pool.is_empty()));
+        }
+        kept.iter().for_each(|id| pools.delete(id));
+        assert_eq!(room(), 0);
+    }
 }

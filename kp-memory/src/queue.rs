@@ -1,29 +1,28 @@
 use kp_core::{Ciphersuite, Lifetime, Timestamp};
+use smallvec::SmallVec;
 
 use crate::slab::Key;
 
-/// How many places stand behind one sign, as a power of two; and how many signs behind one of the next level.
+/// How many keys stand behind one sign, as a power of two; and how many signs behind one of the next level.
 const SPAN_BITS: usize = 6;
 const SPAN: usize = 1 << SPAN_BITS;
 
 /// The free packages of one ciphersuite in the order in which they are handed out (`RES-2`).
 ///
-/// Every package that was ever free has a place, and a bit that tells whether it is. Above the places stand signs: for
-/// each span of them, how far the lifetimes of the free ones reach at most; and above the signs, signs for spans of
-/// them. So the oldest that fits is found in O(log n), also behind any number of packages that have expired or are not
-/// valid yet (`COST-1`), and nothing depends on the order in which `now` comes (`TIME-3`).
+/// Every package of the pool has a bit that tells whether it is one of them; keys are in the order of sequences. Above
+/// the bits stand signs: for each word of them, how far the lifetimes of the free ones reach at most; and above the
+/// signs, signs for spans of them. So the oldest that fits is found in O(log n), also behind any number of packages that
+/// have expired or are not valid yet (`COST-1`), and nothing depends on the order in which `now` comes (`TIME-3`).
 ///
 /// A sign may promise too much, never too little: it is put up when a package comes, and put right by the search that
 /// it disappointed. So taking a package costs nothing here.
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) suite: Ciphersuite,
-    /// Their keys, which are in the order of sequences.
-    places: Vec<Key>,
-    /// A bit for each place, a word for each span.
-    free: Vec<u64>,
-    /// The first that is free, by its place: the next to go, as a rule.
-    first: Option<(usize, Key)>,
+    /// The first that is free: the next to go, as a rule.
+    first: Option<Key>,
+    /// A bit for each key, a word for each span; in place for a small pool.
+    free: SmallVec<[u64; 2]>,
     signs: Vec<Vec<Reach>>,
 }
 
@@ -81,48 +80,39 @@ impl Queue {
     pub(crate) fn new(suite: Ciphersuite) -> Self {
         Self {
             suite,
-            places: Vec::new(),
-            free: Vec::new(),
             first: None,
+            free: SmallVec::new(),
             signs: vec![Vec::new()],
         }
     }
 
-    /// A package comes, newer than all that have a place, or comes back to its own.
+    /// A package comes, or comes back to its place.
     pub(crate) fn put(&mut self, key: Key, lifetime: Lifetime) {
-        let place = self.places.binary_search(&key).unwrap_or_else(|end| {
-            self.places.push(key);
-            end
-        });
-        let span = place >> SPAN_BITS;
-        match self.free.get_mut(span) {
-            Some(free) => *free |= bit(place),
-            None => self.free.push(bit(place)),
+        let span = span(key);
+        if span >= self.free.len() {
+            self.free.resize(span + 1, 0);
         }
-        if self.first.is_none_or(|(first, _)| place < first) {
-            self.first = Some((place, key));
+        self.free[span] |= bit(key);
+        if self.first.is_none_or(|first| key < first) {
+            self.first = Some(key);
         }
         self.promise(span, Reach::of(lifetime));
     }
 
+    /// A package goes.
     pub(crate) fn take(&mut self, key: Key) {
-        match self.first {
-            Some((place, first)) if first == key => {
-                self.free[place >> SPAN_BITS] &= !bit(place);
-                self.first = self.first_from(place >> SPAN_BITS);
-            }
-            _ => {
-                if let Ok(place) = self.places.binary_search(&key) {
-                    self.free[place >> SPAN_BITS] &= !bit(place);
-                }
-            }
+        if let Some(free) = self.free.get_mut(span(key)) {
+            *free &= !bit(key);
+        }
+        if self.first == Some(key) {
+            self.first = self.first_from(span(key));
         }
     }
 
     /// The oldest package whose lifetime is as wanted.
     pub(crate) fn oldest(&mut self, wanted: Wanted, lifetime: &impl Fn(Key) -> Option<Lifetime>) -> Option<Key> {
         // Nearly always the first will do, and no more memory need be fetched.
-        let (_, first) = self.first?;
+        let first = self.first?;
         if lifetime(first).is_some_and(|lifetime| wanted.is_met_by(Reach::of(lifetime))) {
             return Some(first);
         }
@@ -130,14 +120,13 @@ impl Queue {
     }
 
     /// The first that is free in a span or after it.
-    fn first_from(&self, span: usize) -> Option<(usize, Key)> {
+    fn first_from(&self, span: usize) -> Option<Key> {
         let mut spans = (span..).zip(self.free.get(span..)?);
         let (span, free) = spans.find(|(_, free)| **free != 0)?;
-        let place = span << SPAN_BITS | free.trailing_zeros() as usize;
-        Some((place, *self.places.get(place)?))
+        Some(key(span, *free))
     }
 
-    /// Behind a span of places (level 0), or of the signs of the level below.
+    /// Behind a span of keys (level 0), or of the signs of the level below.
     fn search(
         &mut self,
         level: usize,
@@ -164,7 +153,7 @@ impl Queue {
         None
     }
 
-    /// How far a span of places, or of the signs of the level below, reaches.
+    /// How far a span of keys, or of the signs of the level below, reaches.
     fn reach(&self, level: usize, span: usize, lifetime: &impl Fn(Key) -> Option<Lifetime>) -> Reach {
         match level.checked_sub(1) {
             None => {
@@ -182,22 +171,22 @@ impl Queue {
     fn keys(&self, span: usize) -> impl Iterator<Item = Key> {
         let mut free = self.free.get(span).copied().unwrap_or(0);
         std::iter::from_fn(move || {
-            let next = (free != 0).then(|| free.trailing_zeros() as usize)?;
+            let next = (free != 0).then(|| key(span, free))?;
             free &= free - 1;
-            self.places.get(span << SPAN_BITS | next).copied()
+            Some(next)
         })
     }
 
     /// Makes the signs above a span promise this much more.
     fn promise(&mut self, mut span: usize, reach: Reach) {
         for signs in &mut self.signs {
-            match signs.get_mut(span) {
-                Some(sign) => *sign = sign.with(reach),
-                None => signs.push(reach),
+            if span >= signs.len() {
+                signs.resize(span + 1, Reach::NOTHING);
             }
+            signs[span] = signs[span].with(reach);
             span >>= SPAN_BITS;
         }
-        if let Some(top) = self.signs.last()
+        while let Some(top) = self.signs.last()
             && top.len() > SPAN
         {
             let together = |signs: &[Reach]| signs.iter().copied().fold(Reach::NOTHING, Reach::with);
@@ -207,9 +196,19 @@ impl Queue {
     }
 }
 
-/// That of a place in the word of its span.
-const fn bit(place: usize) -> u64 {
-    1 << (place % SPAN)
+/// The span in which a key lies.
+const fn span(key: Key) -> usize {
+    key as usize >> SPAN_BITS
+}
+
+/// That of a key in the word of its span.
+const fn bit(key: Key) -> u64 {
+    1 << (key as usize % SPAN)
+}
+
+/// That of the first bit set in the word of a span.
+const fn key(span: usize, word: u64) -> Key {
+    (span << SPAN_BITS) as Key | word.trailing_zeros()
 }
 
 #[cfg(test)]
@@ -269,6 +268,24 @@ mod tests {
                 let found = queue.oldest(Wanted::new(now, remaining), &of);
                 assert_eq!(found, expected, "seed {seed}, step {step}");
             }
+        }
+    }
+
+    #[test]
+    fn a_suite_that_comes_late_is_found() {
+        // So many of other suites came before it that several levels of signs come at once.
+        for key in [0, 63, 64, 4_095, 4_096, 300_000, 20_000_000] {
+            let mut queue = Queue::new(Ciphersuite(1));
+            queue.put(key, lifetime(0, 10));
+            queue.put(key + 1, lifetime(0, 100));
+            let of = |asked| {
+                Some(if asked == key {
+                    lifetime(0, 10)
+                } else {
+                    lifetime(0, 100)
+                })
+            };
+            assert_eq!(queue.oldest(Wanted::new(at(50), 0), &of), Some(key + 1));
         }
     }
 

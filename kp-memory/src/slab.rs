@@ -1,4 +1,5 @@
 use std::num::TryFromIntError;
+use std::ops::Range;
 
 /// The place of an entry in a [`Slab`]: half the size of a pointer, since every index is made of them.
 pub(crate) type Key = u32;
@@ -49,8 +50,15 @@ impl<T> Slab<T> {
     }
 
     /// All, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.places.iter().flatten()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+        let keyed = (0..).zip(&self.places);
+        keyed.filter_map(|(key, entry)| Some((key, entry.as_ref()?)))
+    }
+
+    /// Those at these places, in order.
+    pub(crate) fn range(&self, places: Range<usize>) -> impl Iterator<Item = &T> {
+        let places = self.places.iter().take(places.end).skip(places.start);
+        places.flatten()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kp_core::rules::{self, Limits, Record};
+use kp_core::rules::{self, Limits};
 use kp_core::{
     Ciphersuite, Counts, Cursor, GroupId, KeyPackageRef, KeyPackageStore, OnLapse, Package, PackageInfo, Page, PoolId,
     Receipt, Rejection, Removal, Removed, ReservationToken, Reserved, Result, Save, SaveOutcome, Status, Stored, Take,
@@ -155,13 +155,15 @@ impl KeyPackageStore for MemoryStore {
         now: Timestamp,
     ) -> Result<Page<PackageInfo>> {
         let after = after.map(sequence_of).transpose()?;
-        let mut available: Vec<Record> = self.pools.look(pool, |pool| {
-            let ahead = pool.live(now).filter(|entry| Some(entry.sequence()) > after);
-            let settled = ahead.map(|entry| entry.record().settled(now));
-            settled.filter(|record| record.is_available(now)).collect()
-        });
-        available.sort_unstable_by_key(|record| record.sequence);
         let limit = size(limit);
+        let available: Vec<_> = self.pools.look(pool, |pool| {
+            let ahead = pool.live(now).filter(|record| Some(record.sequence) > after);
+            let settled = ahead.map(|record| record.clone().settled(now));
+            settled
+                .filter(|record| record.is_available(now))
+                .take(limit.saturating_add(1))
+                .collect()
+        });
         let next = available.get(limit - 1).filter(|_| available.len() > limit);
         let next = next.map(|last| Cursor([AFTER_SEQUENCE, &last.sequence.to_be_bytes()].concat()));
         let items = available.into_iter().take(limit).map(|record| record.info).collect();
@@ -173,7 +175,7 @@ impl KeyPackageStore for MemoryStore {
         self.pools.look(pool, |pool| {
             for record in pool.records() {
                 let count = counts.entry(record.info.ciphersuite).or_default();
-                count.add(record.settled(now).status(now));
+                count.add(record.clone().settled(now).status(now));
             }
         });
         Ok(counts)
