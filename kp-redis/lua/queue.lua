@@ -43,16 +43,14 @@ local function walk_free(after, visit)
             end
         end
         after = tonumber(page[#page])
-        if size == 1 and over == 1 then
-            local known = redis.call('HGET', IDS, '')
-            if known and #known == OVER_LENGTH then
-                local known_place, known_latest = struct.unpack(OVER, known)
-                if after < known_place and known_latest <= NOW then
-                    over, after, latest = 0, known_place, known_latest
-                end
+        local known = size == 1 and over == 1 and redis.call('HGET', IDS, '')
+        size = math.min(8 * size, 512)
+        if known and #known == OVER_LENGTH then
+            local known_place, known_latest = struct.unpack(OVER, known)
+            if after < known_place and known_latest <= NOW then
+                over, after, latest, size = 0, known_place, known_latest, 1
             end
         end
-        size = math.min(8 * size, 512)
     end
 end
 
