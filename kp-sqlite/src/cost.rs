@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use kp_core::rules::Limits;
 use kp_core::*;
 
+use crate::a_package::a_package;
 use crate::{SqliteStore, Survives};
 
 /// How many steps the counter counts at a time.
@@ -27,16 +28,8 @@ fn pool() -> PoolId {
 }
 
 fn packages(numbers: std::ops::Range<u32>, not_after: Timestamp) -> Save {
-    let package = |number: u32| Package {
-        info: PackageInfo {
-            key_package_ref: KeyPackageRef::try_from(number.to_be_bytes().as_slice()).unwrap(),
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(at(-1), not_after).unwrap(),
-            last_resort: false,
-            credential: CredentialHash([1; 32]),
-        },
-        bytes: PackageBytes::try_from([7; 32].as_slice()).unwrap(),
-    };
+    let lifetime = Lifetime::new(at(-1), not_after).unwrap();
+    let package = |number: u32| a_package(&number.to_be_bytes(), lifetime, &[7; 32]);
     Save::new(pool(), numbers.map(package).collect()).unwrap()
 }
 

@@ -12,6 +12,7 @@ use futures::future::join_all;
 use kp_core::*;
 use rusqlite::Connection;
 
+use crate::a_package::a_package;
 use crate::call::Message;
 use crate::error::Failure;
 use crate::statements::Statements;
@@ -22,16 +23,8 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn package(name: &str, size: usize) -> Package {
-    Package {
-        info: PackageInfo {
-            key_package_ref: KeyPackageRef::try_from(name).unwrap(),
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(at(0), at(10_000)).unwrap(),
-            last_resort: false,
-            credential: CredentialHash([1; 32]),
-        },
-        bytes: PackageBytes::try_from(vec![7; size]).unwrap(),
-    }
+    let lifetime = Lifetime::new(at(0), at(10_000)).unwrap();
+    a_package(name.as_bytes(), lifetime, &vec![7; size])
 }
 
 fn pool() -> PoolId {

@@ -82,6 +82,7 @@ mod tests {
     use kp_core::*;
 
     use crate::SqliteStore;
+    use crate::a_package::a_package;
 
     const NOW: Timestamp = Timestamp::MIN;
 
@@ -90,15 +91,8 @@ mod tests {
     }
 
     fn save(of: &str, name: &str) -> Save {
-        let info = PackageInfo {
-            key_package_ref: KeyPackageRef::try_from(name).unwrap(),
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(NOW, NOW.plus(100)).unwrap(),
-            last_resort: false,
-            credential: CredentialHash([1; 32]),
-        };
-        let bytes = PackageBytes::try_from(name.as_bytes()).unwrap();
-        Save::one(pool(of), Package { info, bytes })
+        let lifetime = Lifetime::new(NOW, NOW.plus(100)).unwrap();
+        Save::one(pool(of), a_package(name.as_bytes(), lifetime, name.as_bytes()))
     }
 
     /// Between two calls of this store, another one deletes the pool, gives its key to somebody else's, and makes it anew.

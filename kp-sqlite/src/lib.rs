@@ -54,6 +54,8 @@
 //! The tables are `STRICT`, begin with `keypackage_pool`, and have a table of migrations of their own, so the file may
 //! hold anything else besides.
 
+#[cfg(test)]
+mod a_package;
 mod builder;
 mod call;
 mod cells;

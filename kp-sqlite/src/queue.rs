@@ -135,6 +135,7 @@ mod tests {
 
     use kp_core::*;
 
+    use crate::a_package::a_package;
     use crate::{SqliteStore, Survives};
 
     fn at(seconds: i64) -> Timestamp {
@@ -151,16 +152,8 @@ mod tests {
     }
 
     async fn save(store: &SqliteStore, numbers: std::ops::Range<u32>, not_after: Timestamp) {
-        let package = |number: u32| Package {
-            info: PackageInfo {
-                key_package_ref: KeyPackageRef::try_from(number.to_be_bytes().as_slice()).unwrap(),
-                ciphersuite: Ciphersuite(1),
-                lifetime: Lifetime::new(at(-1), not_after).unwrap(),
-                last_resort: false,
-                credential: CredentialHash([1; 32]),
-            },
-            bytes: PackageBytes::try_from([7; 32].as_slice()).unwrap(),
-        };
+        let lifetime = Lifetime::new(at(-1), not_after).unwrap();
+        let package = |number: u32| a_package(&number.to_be_bytes(), lifetime, &[7; 32]);
         let save = Save::new(pool(), numbers.map(package).collect()).unwrap();
         store.save_key_packages(&save, at(0)).await.unwrap();
     }

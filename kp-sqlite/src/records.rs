@@ -336,19 +336,22 @@ impl PoolRecords for Records<'_, '_> {
             );
             one_row(key, self.statements.execute(Sql::LeaseStore, row)?)?;
             self.outlook.leased(lease.ends_at);
+        } else if record.state.ends_at().is_some() {
+            one_row(key, self.statements.execute(Sql::LeaseDelete, [key])?)?;
+        }
+        // What was used or given back, nobody spends next.
+        let known = &mut self.statements.known;
+        if let State::Reserved(_) = after {
             let state = after.clone();
-            self.statements.known.put_leased(
+            known.put_leased(
                 pool.key,
                 Record {
                     state,
                     ..record.clone()
                 },
             );
-        } else if record.state.ends_at().is_some() {
-            self.statements
-                .known
-                .take_leased(pool.key, &record.info.key_package_ref);
-            one_row(key, self.statements.execute(Sql::LeaseDelete, [key])?)?;
+        } else if let State::Reserved(_) = record.state {
+            known.take_leased(pool.key, &record.info.key_package_ref);
         }
         if after == State::Free {
             self.outlook.freed(key);

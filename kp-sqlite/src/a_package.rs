@@ -1,0 +1,19 @@
+//! A package of the unit tests.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
+
+use kp_core::*;
+
+/// One-time, of ciphersuite 1.
+pub(crate) fn a_package(named: &[u8], lifetime: Lifetime, bytes: &[u8]) -> Package {
+    Package {
+        info: PackageInfo {
+            key_package_ref: KeyPackageRef::try_from(named).unwrap(),
+            ciphersuite: Ciphersuite(1),
+            lifetime,
+            last_resort: false,
+            credential: CredentialHash([1; 32]),
+        },
+        bytes: PackageBytes::try_from(bytes).unwrap(),
+    }
+}
