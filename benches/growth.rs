@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use kp_core::{KeyPackageStore, Lifetime, Take, Timestamp};
+use kp_core::{KeyPackageStore, Lifetime, TakeRequest, Timestamp};
 use measure::Fallible;
 use measure::backend::{Backend, Subject, is_chosen};
 use measure::call::Call;
@@ -100,7 +100,7 @@ impl Grown {
         }
     }
 
-    async fn draw(&mut self) -> Fallible<Vec<Take>> {
+    async fn draw(&mut self) -> Fallible<Vec<TakeRequest>> {
         if let Some(stock) = &mut self.stock {
             return stock.draw(CYCLES).await;
         }

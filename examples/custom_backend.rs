@@ -19,7 +19,7 @@ use kp_core::*;
 /// The records of one pool by sequence, each with its bytes while it keeps them.
 #[derive(Clone, Default)]
 struct Pool {
-    records: BTreeMap<u64, (Record, Option<PackageBytes>)>,
+    records: BTreeMap<u64, (Record, Option<KeyPackageBytes>)>,
     next_sequence: u64,
 }
 
@@ -50,11 +50,15 @@ impl PoolRecords for Pool {
         Ok(self.all().find(|record| record.state.bound_id() == Some(id)).cloned())
     }
 
-    fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
-        Ok(self.those(|record| record.state.ends_at().is_some_and(|end| end <= now)))
+    fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
+        Ok(self.those(|record| record.state.lapses_at().is_some_and(|end| end <= now)))
     }
 
-    fn oldest_that_fits(&mut self, take: &Take, now: Timestamp) -> Result<Option<(Record, PackageBytes)>, Infallible> {
+    fn oldest_that_fits(
+        &mut self,
+        take: &TakeRequest,
+        now: Timestamp,
+    ) -> Result<Option<(Record, KeyPackageBytes)>, Infallible> {
         let fits = |record: &Record| record.state == State::Free && rules::fits(&record.info, take, now);
         let mut fitting = self.records.values().filter(|(record, _)| fits(record));
         Ok(fitting.find_map(|(record, bytes)| Some((record.clone(), bytes.clone()?))))
@@ -69,22 +73,22 @@ impl PoolRecords for Pool {
     }
 
     fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
-        Ok(self.those(|record| record.state.is_unspent_one_time() && !record.is_over(now)))
+        Ok(self.those(|record| record.state.is_unspent_one_time() && !record.is_expired(now)))
     }
 
     fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, Infallible> {
-        Ok(self.count(|record| record.info.ciphersuite == suite && record.state.is_held() && !record.is_over(now)))
+        Ok(self.count(|record| record.info.ciphersuite == suite && record.state.is_held() && !record.is_expired(now)))
     }
 
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Infallible> {
-        Ok(self.count(|record| !record.is_over(now)))
+        Ok(self.count(|record| !record.is_expired(now)))
     }
 
     fn count_taken_by(&mut self, party: &Party) -> Result<u32, Infallible> {
         Ok(self.count(|record| record.state.reserver() == Some(party)))
     }
 
-    fn bytes(&mut self, record: &Record) -> Result<PackageBytes, Infallible> {
+    fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, Infallible> {
         let stored = self.records.get(&record.sequence);
         let bytes = stored.and_then(|(_, bytes)| bytes.clone());
         Ok(bytes.expect("the rules ask only for bytes that a record keeps"))
@@ -95,7 +99,7 @@ impl PoolRecords for Pool {
         Ok(self.next_sequence)
     }
 
-    fn insert(&mut self, record: &Record, bytes: &PackageBytes) -> Result<(), Infallible> {
+    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), Infallible> {
         let stored = (record.clone(), Some(bytes.clone()));
         self.records.insert(record.sequence, stored);
         Ok(())
@@ -111,7 +115,7 @@ impl PoolRecords for Pool {
         Ok(())
     }
 
-    fn remove(&mut self, record: &Record) -> Result<(), Infallible> {
+    fn forget(&mut self, record: &Record) -> Result<(), Infallible> {
         self.records.remove(&record.sequence);
         Ok(())
     }
@@ -199,7 +203,12 @@ impl KeyPackageStore for SnapshotStore {
         Ok(self.step(&save.pool, |pool| rules::save(pool, save, self.limits, now)))
     }
 
-    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
+    async fn reserve_key_packages(
+        &self,
+        takes: &[TakeRequest],
+        lapse: OnLapse,
+        now: Timestamp,
+    ) -> Vec<Result<Reservation>> {
         self.steps(takes, |take| {
             self.step(&take.pool, |pool| rules::reserve(pool, take, lapse, now))
         })
@@ -207,10 +216,10 @@ impl KeyPackageStore for SnapshotStore {
 
     async fn claim_key_packages(
         &self,
-        takes: &[Take],
+        takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<Package>> {
+    ) -> Vec<Result<KeyPackage>> {
         self.steps(takes, |take| {
             self.step(&take.pool, |pool| rules::claim(pool, take, group, now))
         })
@@ -219,7 +228,7 @@ impl KeyPackageStore for SnapshotStore {
     async fn spend_key_packages(
         &self,
         tokens: &[ReservationToken],
-        usage: &Usage,
+        usage: &Spend,
         now: Timestamp,
     ) -> Vec<Result<Receipt>> {
         self.steps(tokens, |token| {
@@ -233,7 +242,12 @@ impl KeyPackageStore for SnapshotStore {
         })
     }
 
-    async fn get_key_package(&self, pool: &PoolId, named: &KeyPackageRef, now: Timestamp) -> Result<Option<Stored>> {
+    async fn get_key_package(
+        &self,
+        pool: &PoolId,
+        named: &KeyPackageRef,
+        now: Timestamp,
+    ) -> Result<Option<StoredKeyPackage>> {
         let pool = self.snapshot(pool);
         let found = pool
             .records
@@ -257,7 +271,7 @@ impl KeyPackageStore for SnapshotStore {
         after: Option<&Cursor>,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Page<PackageInfo>> {
+    ) -> Result<Page<KeyPackageInfo>> {
         let after = after.map(|cursor| <[u8; 8]>::try_from(place(b'a', cursor)?).map_err(|_| Rejection::InvalidCursor));
         let after = after.transpose()?.map_or(0, u64::from_be_bytes);
         let pool = self.snapshot(pool);
@@ -288,13 +302,13 @@ impl KeyPackageStore for SnapshotStore {
         self.page(b'p', after, limit)
     }
 
-    async fn remove_key_packages(
+    async fn withdraw_key_packages(
         &self,
         pool: &PoolId,
-        what: &Removal,
+        what: &Withdrawal,
         now: Timestamp,
-    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
-        Ok(self.step(pool, |pool| rules::remove(pool, what, now)))
+    ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        Ok(self.step(pool, |pool| rules::withdraw(pool, what, now)))
     }
 
     async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
@@ -320,10 +334,10 @@ impl KeyPackageStore for SnapshotStore {
         let ids: Vec<_> = self.pools().keys().cloned().collect();
         for id in ids {
             count += self.step(&id, |pool| {
-                let mut over = pool.those(|record| record.is_over(now));
+                let mut over = pool.those(|record| record.is_expired(now));
                 over.truncate(limit - count);
                 for record in &over {
-                    pool.remove(record)?;
+                    pool.forget(record)?;
                 }
                 Ok(over.len())
             });

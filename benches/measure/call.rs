@@ -11,10 +11,10 @@ use super::inputs::NOW;
 pub(crate) enum Call {
     Save(Save),
     /// Reserve, then spend: two calls, each with an answer of its own.
-    Cycle(Take),
-    Reserve(Take),
+    Cycle(TakeRequest),
+    Reserve(TakeRequest),
     /// In one call, from as many pools.
-    Claim(Vec<Take>),
+    Claim(Vec<TakeRequest>),
     Count(PoolId),
     /// At most so many packages past this moment.
     Sweep(Timestamp, u32),
@@ -34,7 +34,7 @@ impl Call {
             Self::Cycle(take) => {
                 let reserved = timed(latencies, store.reserve_key_package(take, OnLapse::Return, NOW)).await??;
                 let token = reserved.lease.ok_or("not a one-time package")?.token;
-                timed(latencies, store.spend_key_package(&token, &Usage::default(), NOW)).await??;
+                timed(latencies, store.spend_key_package(&token, &Spend::default(), NOW)).await??;
             }
             Self::Reserve(take) => {
                 timed(latencies, store.reserve_key_package(take, OnLapse::Return, NOW)).await??;

@@ -28,9 +28,9 @@ pub(crate) fn pool_id(number: u32) -> Fallible<PoolId> {
 }
 
 /// A request of its own for a package of this pool.
-pub(crate) fn take(pool: u32, serial: u64) -> Fallible<Take> {
+pub(crate) fn take(pool: u32, serial: u64) -> Fallible<TakeRequest> {
     let id = ReservationId::from_bytes(spread(serial, 0)[..16].try_into()?);
-    Ok(Take::new(pool_id(pool)?, id, Ttl::try_from(60)?))
+    Ok(TakeRequest::new(pool_id(pool)?, id, Ttl::try_from(60)?))
 }
 
 pub(crate) fn save(pool: u32, numbers: Range<u32>, lifetime: Lifetime) -> Fallible<Save> {
@@ -38,22 +38,22 @@ pub(crate) fn save(pool: u32, numbers: Range<u32>, lifetime: Lifetime) -> Fallib
     Ok(Save::new(pool_id(pool)?, packages.collect::<Fallible<_>>()?)?)
 }
 
-pub(crate) fn package(pool: u32, number: u32, lifetime: Lifetime) -> Fallible<Package> {
+pub(crate) fn package(pool: u32, number: u32, lifetime: Lifetime) -> Fallible<KeyPackage> {
     let hash = spread(u64::from(pool), u64::from(number));
     let bytes: Vec<u8> = hash.iter().copied().cycle().take(PAYLOAD).collect();
-    Ok(Package {
-        info: PackageInfo {
+    Ok(KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from(hash.as_slice())?,
             ciphersuite: Ciphersuite(1),
             lifetime,
             last_resort: false,
             credential: CredentialHash([7; 32]),
         },
-        bytes: PackageBytes::try_from(bytes)?,
+        bytes: KeyPackageBytes::try_from(bytes)?,
     })
 }
 
-pub(crate) fn last_resort(pool: u32) -> Fallible<Package> {
+pub(crate) fn last_resort(pool: u32) -> Fallible<KeyPackage> {
     let mut package = package(pool, u32::MAX, lifetime()?)?;
     package.info.last_resort = true;
     Ok(package)

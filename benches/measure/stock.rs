@@ -2,7 +2,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use kp_core::{KeyPackageStore, Lifetime, SaveOutcome, Take, Timestamp};
+use kp_core::{KeyPackageStore, Lifetime, SaveOutcome, TakeRequest, Timestamp};
 
 use super::Fallible;
 use super::inputs::{self, NOW, PER_POOL};
@@ -51,7 +51,7 @@ impl Stock {
 
     /// Requests for so many packages: all pools are met in turn, in no order that a cache could guess. What was drawn
     /// before is put back first when the pools run low.
-    pub(crate) async fn draw(&mut self, count: u32) -> Fallible<Vec<Take>> {
+    pub(crate) async fn draw(&mut self, count: u32) -> Fallible<Vec<TakeRequest>> {
         if self.drawn + count > self.most() {
             self.restock().await?;
         }

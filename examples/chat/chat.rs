@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::slice;
 
-use kp_core::{GroupId, Party, Rejection, Reserved, Usage};
-use kp_service::{Ask, KeyPackageDirectory, PoolStatus};
+use kp_core::{GroupId, Party, Rejection, Reservation, Spend};
+use kp_service::{KeyPackageDirectory, PoolStatus, Take};
 
 use crate::Result;
 use crate::user::{SUITE, User};
@@ -153,8 +153,8 @@ impl Chat {
             return Err(format!("{name} is in {group} already").into());
         }
         let inviter = Party::try_from(self.me.as_str())?;
-        let ask = Ask::new().by(inviter.clone()).suites([SUITE]);
-        let Reserved { package, lease } = match self.directory.reserve(&pool, &ask).await {
+        let ask = Take::new().by(inviter.clone()).suites([SUITE]);
+        let Reservation { package, lease } = match self.directory.reserve(&pool, &ask).await {
             Err(error) if error.rejection() == Some(&Rejection::PoolExhausted) => {
                 let why = format!("{name}'s pool is exhausted until {name} comes online and refreshes it");
                 return Err(format!("{name} cannot be added now: {why}").into());
@@ -171,7 +171,7 @@ impl Chat {
             }
         };
         // SPEND-1: the Commit and the Welcome leave only after the receipt.
-        let usage = Usage {
+        let usage = Spend {
             group: Some(GroupId::try_from(group.as_str())?),
             by: Some(inviter),
         };

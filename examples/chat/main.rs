@@ -61,7 +61,7 @@ async fn run(args: Args) -> Result<()> {
     println!("A chat over a KeyPackage directory in {}", path.display());
     let store = SqliteStore::open(&path).await?;
     let directory = KeyPackageDirectory::builder(Arc::new(store.clone()), OpenMlsAdmission::new())
-        .cap_per_suite(user::SIZES.cap)
+        .cap_per_ciphersuite(user::SIZES.cap)
         .build()?;
     let chat = Chat::new(directory, args.refresh_every);
     if args.script {

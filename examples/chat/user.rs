@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use kp_core::{Ciphersuite, Package, PoolId, Uploader};
+use kp_core::{Ciphersuite, KeyPackage, PoolId, Uploader};
 use kp_memory::MemoryMetadata;
 use kp_openmls::{Identity, OpenMlsVault};
-use kp_service::{KeyPackageDirectory, KeyPackagePool, RefreshEvery, RefreshReport, Sizes, SuitePlan};
+use kp_service::{CiphersuitePlan, KeyPackageDirectory, KeyPackagePool, RefreshEvery, RefreshReport, Sizes};
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
     BasicCredential, Credential, CredentialWithKey, GroupId, KeyPackageIn, MlsGroup, MlsGroupCreateConfig,
@@ -68,7 +68,7 @@ impl User {
         let pool_id = PoolId::try_from([name.as_bytes(), b"/", signer.public()].concat())?;
         let transport = directory.transport(pool_id.clone(), Uploader::identity(name));
         let pool = KeyPackagePool::builder(vault, Arc::new(MemoryMetadata::new()), transport)
-            .suite(SuitePlan {
+            .suite(CiphersuitePlan {
                 suite: SUITE,
                 one_time: Some(SIZES),
                 last_resort: false,
@@ -112,7 +112,7 @@ impl User {
     }
 
     /// Makes the Commit and the Welcome that add the owner of this package; [`confirm`](Self::confirm) applies them.
-    pub(crate) fn invite(&mut self, group: &str, package: &Package) -> Result<Invitation> {
+    pub(crate) fn invite(&mut self, group: &str, package: &KeyPackage) -> Result<Invitation> {
         let key_package = KeyPackageIn::tls_deserialize_exact(package.bytes.as_ref())?;
         let key_package = key_package.validate(self.provider.crypto(), ProtocolVersion::Mls10)?;
         let group = joined(&mut self.groups, group)?;

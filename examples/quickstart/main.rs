@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kp_core::{
-    GroupId, KeyPackageStore, LastResort, Lease, Package, Party, PoolId, Rejection, ReservationId, Reserved, Uploader,
-    Usage,
+    GroupId, KeyPackage, KeyPackageStore, LastResort, Lease, Party, PoolId, Rejection, Reservation, ReservationId,
+    Spend, Uploader,
 };
 use kp_openmls::OpenMlsAdmission;
-use kp_service::{Ask, Clock as _, Health, KeyPackageDirectory, ManualClock, SystemClock, Upload, Verdict};
+use kp_service::{Clock as _, Health, KeyPackageDirectory, ManualClock, SystemClock, Take, Upload, UploadOutcome};
 use kp_sqlite::SqliteStore;
 use messenger::Messenger;
 use story::{chapter, promise, refused};
@@ -90,19 +90,19 @@ impl Server {
         })
     }
 
-    async fn upload(&self, packages: Vec<Vec<u8>>) -> Result<Vec<Verdict>> {
+    async fn upload(&self, packages: Vec<Vec<u8>>) -> Result<Vec<UploadOutcome>> {
         let upload = Upload::new(self.bob.clone(), Uploader::identity("bob"), packages);
         Ok(self.directory.upload(upload).await?)
     }
 
-    async fn reserve(&self, by: &str) -> Result<(Package, Lease)> {
-        let ask = Ask::new().by(Party::try_from(by)?).last_resort(LastResort::Never);
-        let Reserved { package, lease } = self.directory.reserve(&self.bob, &ask).await?;
+    async fn reserve(&self, by: &str) -> Result<(KeyPackage, Lease)> {
+        let ask = Take::new().by(Party::try_from(by)?).last_resort(LastResort::Never);
+        let Reservation { package, lease } = self.directory.reserve(&self.bob, &ask).await?;
         Ok((package, lease.ok_or("a one-time package has a lease")?))
     }
 
     async fn spend(&self, lease: &Lease, group: &str) -> kp_core::Result<()> {
-        let usage = Usage {
+        let usage = Spend {
             group: GroupId::try_from(group).ok(),
             by: None,
         };
@@ -161,7 +161,7 @@ impl Server {
         let verdicts = self.directory.upload(upload).await?;
         promise("Carol publishes", verdicts.iter().all(|v| v.is_held()), "2 saved")?;
 
-        let ask = Ask::new().id(ReservationId::from_bytes(*b"alice's request!"));
+        let ask = Take::new().id(ReservationId::from_bytes(*b"alice's request!"));
         let package = self.directory.claim(&pool, &ask).await?;
         let again = self.directory.claim(&pool, &ask).await?;
         promise(
@@ -235,7 +235,7 @@ impl Server {
 
     async fn the_pool_is_drained(&self) -> Result<()> {
         chapter("The pool is drained");
-        let never = Ask::new().last_resort(LastResort::Never);
+        let never = Take::new().last_resort(LastResort::Never);
         let mut claimed = std::collections::HashSet::new();
         let exhausted = loop {
             match self.directory.claim(&self.bob, &never).await {
@@ -253,8 +253,8 @@ impl Server {
         let health = self.directory.status(&self.bob).await?.health();
         promise("its owner is told", health == Health::Exhausted, format!("{health:?}"))?;
 
-        let first = self.directory.claim(&self.bob, &Ask::new()).await?;
-        let second = self.directory.claim(&self.bob, &Ask::new()).await?;
+        let first = self.directory.claim(&self.bob, &Take::new()).await?;
+        let second = self.directory.claim(&self.bob, &Take::new()).await?;
         let shared = first.info.last_resort && first == second;
         promise(
             "the last resort is handed out, again and again",

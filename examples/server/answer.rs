@@ -2,7 +2,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use kp_core::{BackendError, Error, Outcome, Rejection, Result};
+use kp_core::{BackendError, Effect, Error, Rejection, Result};
 use kp_service::UploadError;
 use serde::Serialize;
 use serde_json::json;
@@ -16,7 +16,7 @@ pub(crate) enum ApiError {
     /// The rules said no.
     Rejected(Rejection),
     /// The store failed; the directory has logged why, and the caller learns only what it can act on (`ERR-1`).
-    Unavailable(Outcome),
+    Unavailable(Effect),
 }
 
 impl ApiError {
@@ -30,14 +30,14 @@ impl From<Error> for ApiError {
         match error {
             Error::Rejected(rejection) => Self::Rejected(rejection),
             Error::Backend(failure) => failure.into(),
-            _ => Self::Unavailable(Outcome::Unknown),
+            _ => Self::Unavailable(Effect::Unknown),
         }
     }
 }
 
 impl From<BackendError> for ApiError {
     fn from(failure: BackendError) -> Self {
-        Self::Unavailable(failure.outcome())
+        Self::Unavailable(failure.effect())
     }
 }
 
@@ -48,8 +48,8 @@ impl From<UploadError> for ApiError {
                 Self::input(StatusCode::PAYLOAD_TOO_LARGE, "too_many_packages", error.to_string())
             }
             UploadError::Store(error) => error.into(),
-            UploadError::Admission(_) => Self::Unavailable(Outcome::NotApplied),
-            _ => Self::Unavailable(Outcome::Unknown),
+            UploadError::Admission(_) => Self::Unavailable(Effect::NotApplied),
+            _ => Self::Unavailable(Effect::Unknown),
         }
     }
 }
@@ -70,8 +70,8 @@ impl IntoResponse for ApiError {
             }
             Self::Unavailable(outcome) => {
                 let (outcome, message) = match outcome {
-                    Outcome::NotApplied => ("not_applied", "nothing was done; ask again"),
-                    Outcome::Unknown => ("unknown", "it may have been done; the same request again finds out"),
+                    Effect::NotApplied => ("not_applied", "nothing was done; ask again"),
+                    Effect::Unknown => ("unknown", "it may have been done; the same request again finds out"),
                 };
                 let body = json!({ "error": "unavailable", "outcome": outcome, "message": message });
                 (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(body)).into_response()

@@ -6,10 +6,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use kp_core::{
-    Ciphersuite, GroupId, KeyPackageRef, Lease, Package, PoolId, Receipt, Rejection, ReservationToken, Reserved,
-    Result, Timestamp, Usage,
+    Ciphersuite, GroupId, KeyPackage, KeyPackageRef, Lease, PoolId, Receipt, Rejection, Reservation, ReservationToken,
+    Result, Spend, Timestamp,
 };
-use kp_service::Ask;
+use kp_service::Take;
 use serde::{Deserialize, Serialize};
 
 use crate::Server;
@@ -80,7 +80,7 @@ pub(crate) async fn reserve(
     let (devices, pools) = devices_of(&server, &user)?;
     let ask = ask(&server, &caller, &headers, wanted)?;
     let answers = server.directory.reserve_many(&pools, &ask).await;
-    by_device(devices, answers, |Reserved { package, lease }| {
+    by_device(devices, answers, |Reservation { package, lease }| {
         handed_out(package, lease)
     })
 }
@@ -116,7 +116,7 @@ pub(crate) async fn spend(
     caller: Device,
     Input(input): Input<Spending>,
 ) -> Result<(StatusCode, Json<Tokens<Receipt>>), ApiError> {
-    let usage = Usage {
+    let usage = Spend {
         group: input.group,
         by: Some(caller.party),
     };
@@ -145,7 +145,7 @@ fn devices_of<'a>(server: &'a Server, user: &str) -> Result<(Vec<&'a Device>, Ve
 }
 
 /// The retry key is demanded: without it a lost reply costs a KeyPackage of every device.
-fn ask(server: &Server, caller: &Device, headers: &HeaderMap, wanted: Wanted) -> Result<Ask, ApiError> {
+fn ask(server: &Server, caller: &Device, headers: &HeaderMap, wanted: Wanted) -> Result<Take, ApiError> {
     let key = headers.get("idempotency-key").map(|value| value.as_bytes());
     let Some(key @ [_, ..]) = key else {
         let message = "Idempotency-Key: what only this request has, and the same when it is tried again";
@@ -155,13 +155,13 @@ fn ask(server: &Server, caller: &Device, headers: &HeaderMap, wanted: Wanted) ->
             message,
         ));
     };
-    Ok(Ask::new()
+    Ok(Take::new()
         .id(server.secret.reservation_id(&caller.user, key))
         .by(caller.party.clone())
         .suites(wanted.ciphersuites))
 }
 
-fn handed_out(package: Package, lease: Option<Lease>) -> HandedOut {
+fn handed_out(package: KeyPackage, lease: Option<Lease>) -> HandedOut {
     HandedOut {
         key_package: Base64(package.bytes.as_ref().to_vec()),
         key_package_ref: package.info.key_package_ref,

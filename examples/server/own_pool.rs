@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use kp_core::{KeyPackageRef, Removal, Removed, Uploader};
+use kp_core::{KeyPackageRef, Uploader, WithdrawOutcome, Withdrawal};
 use kp_service::{PoolStatus, SyncReport, Upload};
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +90,7 @@ pub(crate) struct Removals {
 #[derive(Serialize)]
 struct OneRemoval {
     key_package_ref: KeyPackageRef,
-    outcome: Removed,
+    outcome: WithdrawOutcome,
 }
 
 pub(crate) async fn remove(
@@ -99,8 +99,8 @@ pub(crate) async fn remove(
     Input(input): Input<Withdrawn>,
 ) -> Result<Json<Removals>, ApiError> {
     let what = match (input.refs, input.all) {
-        (Some(refs), false) => Removal::Refs(refs),
-        (None, true) => Removal::All,
+        (Some(refs), false) => Withdrawal::Refs(refs),
+        (None, true) => Withdrawal::All,
         _ => {
             let message = "either refs, or all";
             return Err(ApiError::input(
@@ -110,7 +110,7 @@ pub(crate) async fn remove(
             ));
         }
     };
-    let removed = server.directory.remove(&device.pool, &what).await?;
+    let removed = server.directory.withdraw(&device.pool, &what).await?;
     let removed = removed.into_iter().map(|(key_package_ref, outcome)| OneRemoval {
         key_package_ref,
         outcome,

@@ -6,9 +6,9 @@ use rand::{Rng, SeedableRng};
 pub enum Fault {
     /// Nothing.
     None,
-    /// It is not made: a failure that says [not applied](kp_core::Outcome::NotApplied).
+    /// It is not made: a failure that says [not applied](kp_core::Effect::NotApplied).
     NotMade,
-    /// It is made, and its answer is thrown away: a failure that says [unknown](kp_core::Outcome::Unknown).
+    /// It is made, and its answer is thrown away: a failure that says [unknown](kp_core::Effect::Unknown).
     LostReply,
     /// Others are let in so many times before it is made, and again before its answer leaves.
     Delayed {
@@ -16,7 +16,7 @@ pub enum Fault {
         turns: u32,
     },
     /// Its future is dropped when it waits for the n-th time, or unpolled when that is 0: a failure that says
-    /// [unknown](kp_core::Outcome::Unknown). A call that has ended by then is answered.
+    /// [unknown](kp_core::Effect::Unknown). A call that has ended by then is answered.
     Dropped {
         /// At which await of the store's future.
         at_await: u32,

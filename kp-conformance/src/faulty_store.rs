@@ -7,9 +7,9 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 use kp_core::{
-    BackendError, Ciphersuite, Counts, Cursor, GroupId, KeyPackageRef, KeyPackageStore, OnLapse, Outcome, Package,
-    PackageInfo, Page, PoolId, Receipt, Removal, Removed, ReservationToken, Reserved, Result, Save, SaveOutcome,
-    Status, Stored, Take, Timestamp, Usage,
+    BackendError, Ciphersuite, Counts, Cursor, Effect, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef,
+    KeyPackageStore, OnLapse, Page, PoolId, Receipt, Reservation, ReservationToken, Result, Save, SaveOutcome, Spend,
+    Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 
 use crate::Fault;
@@ -23,7 +23,7 @@ use crate::Fault;
 /// ```
 /// # use std::sync::Arc;
 /// use kp_conformance::{Fault, Faults, FaultyStore, ReferenceStore};
-/// # use kp_core::{Error, KeyPackageStore, Outcome, PoolId, Timestamp};
+/// # use kp_core::{Error, KeyPackageStore, Effect, PoolId, Timestamp};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -35,7 +35,7 @@ use crate::Fault;
 /// let Err(Error::Backend(failure)) = faulty.delete_pool(&pool).await else {
 ///     panic!("the reply was lost");
 /// };
-/// assert_eq!(failure.outcome(), Outcome::Unknown);
+/// assert_eq!(failure.effect(), Effect::Unknown);
 /// faulty.delete_pool(&pool).await?;
 ///
 /// // Every other call fails, or takes its time, or has its future dropped.
@@ -66,10 +66,10 @@ impl FaultyStore {
         let failed = |outcome, how| Err(BackendError::transient("faulty", operation, outcome, how));
         match fault.unwrap_or(Fault::None) {
             Fault::None => Ok(call.await),
-            Fault::NotMade => failed(Outcome::NotApplied, "the call was not made"),
+            Fault::NotMade => failed(Effect::NotApplied, "the call was not made"),
             Fault::LostReply => {
                 call.await;
-                failed(Outcome::Unknown, "the reply was lost")
+                failed(Effect::Unknown, "the reply was lost")
             }
             Fault::Delayed { turns } => {
                 let_others_in(turns).await;
@@ -79,7 +79,7 @@ impl FaultyStore {
             }
             Fault::Dropped { at_await } => match dropped_at(at_await, call).await {
                 Some(answer) => Ok(answer),
-                None => failed(Outcome::Unknown, "the call was dropped on its way"),
+                None => failed(Effect::Unknown, "the call was dropped on its way"),
             },
         }
     }
@@ -135,17 +135,22 @@ impl KeyPackageStore for FaultyStore {
         self.suffer("save", self.store.save_key_packages(save, now)).await?
     }
 
-    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
+    async fn reserve_key_packages(
+        &self,
+        takes: &[TakeRequest],
+        lapse: OnLapse,
+        now: Timestamp,
+    ) -> Vec<Result<Reservation>> {
         let call = self.store.reserve_key_packages(takes, lapse, now);
         self.suffer_each("reserve", takes.len(), call).await
     }
 
     async fn claim_key_packages(
         &self,
-        takes: &[Take],
+        takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<Package>> {
+    ) -> Vec<Result<KeyPackage>> {
         let call = self.store.claim_key_packages(takes, group, now);
         self.suffer_each("claim", takes.len(), call).await
     }
@@ -153,7 +158,7 @@ impl KeyPackageStore for FaultyStore {
     async fn spend_key_packages(
         &self,
         tokens: &[ReservationToken],
-        usage: &Usage,
+        usage: &Spend,
         now: Timestamp,
     ) -> Vec<Result<Receipt>> {
         let call = self.store.spend_key_packages(tokens, usage, now);
@@ -170,7 +175,7 @@ impl KeyPackageStore for FaultyStore {
         pool: &PoolId,
         key_package_ref: &KeyPackageRef,
         now: Timestamp,
-    ) -> Result<Option<Stored>> {
+    ) -> Result<Option<StoredKeyPackage>> {
         let call = self.store.get_key_package(pool, key_package_ref, now);
         self.suffer("get", call).await?
     }
@@ -186,7 +191,7 @@ impl KeyPackageStore for FaultyStore {
         after: Option<&Cursor>,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Page<PackageInfo>> {
+    ) -> Result<Page<KeyPackageInfo>> {
         let call = self.store.list_available(pool, after, limit, now);
         self.suffer("list_available", call).await?
     }
@@ -200,13 +205,13 @@ impl KeyPackageStore for FaultyStore {
         self.suffer("list_pools", self.store.list_pools(after, limit)).await?
     }
 
-    async fn remove_key_packages(
+    async fn withdraw_key_packages(
         &self,
         pool: &PoolId,
-        what: &Removal,
+        what: &Withdrawal,
         now: Timestamp,
-    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
-        self.suffer("remove", self.store.remove_key_packages(pool, what, now))
+    ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        self.suffer("remove", self.store.withdraw_key_packages(pool, what, now))
             .await?
     }
 

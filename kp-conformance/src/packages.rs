@@ -1,8 +1,8 @@
 //! What the checks are made of: packages, ids and times, each from a small number.
 
 use kp_core::{
-    Ciphersuite, CredentialHash, GroupId, KeyPackageRef, Lifetime, Package, PackageBytes, PackageInfo, Party,
-    ReservationId, Timestamp, Ttl, Usage,
+    Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
+    ReservationId, Spend, Timestamp, Ttl,
 };
 
 /// The ciphersuite of a package, unless said otherwise: `MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519`.
@@ -47,41 +47,41 @@ pub(crate) fn group(name: &str) -> GroupId {
 }
 
 /// A use that names nobody.
-pub(crate) fn no_usage() -> Usage {
-    Usage::default()
+pub(crate) fn no_usage() -> Spend {
+    Spend::default()
 }
 
 /// A use for this group, by this party.
-pub(crate) fn usage(group_name: &str, party_name: &str) -> Usage {
-    Usage {
+pub(crate) fn usage(group_name: &str, party_name: &str) -> Spend {
+    Spend {
         group: Some(group(group_name)),
         by: Some(party(party_name)),
     }
 }
 
 /// The n-th one-time package: about 300 bytes, valid since a day and for 30 more.
-pub(crate) fn one_time(n: u64) -> Package {
-    Package {
-        info: PackageInfo {
+pub(crate) fn one_time(n: u64) -> KeyPackage {
+    KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: key_package_ref(n),
             ciphersuite: SUITE,
             lifetime: lifetime(-DAY, END),
             last_resort: false,
             credential: CredentialHash([7; 32]),
         },
-        bytes: PackageBytes::try_from(noise(n ^ 0xB1B1_B1B1, 300)).expect("300 bytes are a package"),
+        bytes: KeyPackageBytes::try_from(noise(n ^ 0xB1B1_B1B1, 300)).expect("300 bytes are a package"),
     }
 }
 
 /// The n-th package, as a last resort.
-pub(crate) fn last_resort(n: u64) -> Package {
+pub(crate) fn last_resort(n: u64) -> KeyPackage {
     let mut package = one_time(n);
     package.info.last_resort = true;
     package
 }
 
 /// One-time packages, in order.
-pub(crate) fn one_times(numbers: impl IntoIterator<Item = u64>) -> Vec<Package> {
+pub(crate) fn one_times(numbers: impl IntoIterator<Item = u64>) -> Vec<KeyPackage> {
     numbers.into_iter().map(one_time).collect()
 }
 
@@ -99,7 +99,7 @@ pub(crate) trait Altered {
     fn with_bytes_of(self, n: u64) -> Self;
 }
 
-impl Altered for Package {
+impl Altered for KeyPackage {
     fn of(mut self, suite: Ciphersuite) -> Self {
         self.info.ciphersuite = suite;
         self

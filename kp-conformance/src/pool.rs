@@ -4,9 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use kp_core::{
-    Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, OnLapse, Package,
-    PackageInfo, PoolId, Receipt, Rejection, Removal, Removed, ReservationToken, Reserved, Result, Save, SaveMode,
-    SaveOutcome, Status, Stored, Take, Timestamp, Usage,
+    Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, KeyPackageStore,
+    KeyPackageStoreExt, OnLapse, PoolId, Receipt, Rejection, Reservation, ReservationToken, Result, Save, SaveMode,
+    SaveOutcome, Spend, Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 
 use crate::packages::{id, key_package_ref, ttl};
@@ -31,8 +31,8 @@ impl Pool {
     }
 
     /// A request of the n-th id, for a minute.
-    pub(crate) fn take(&self, n: u64) -> Take {
-        Take::new(self.id.clone(), id(n), ttl(60))
+    pub(crate) fn take(&self, n: u64) -> TakeRequest {
+        TakeRequest::new(self.id.clone(), id(n), ttl(60))
     }
 
     /// The token of the n-th package and the m-th id.
@@ -40,7 +40,7 @@ impl Pool {
         ReservationToken::new(self.id.clone(), key_package_ref(n), id(m))
     }
 
-    pub(crate) fn request(&self, packages: Vec<Package>) -> Save {
+    pub(crate) fn request(&self, packages: Vec<KeyPackage>) -> Save {
         Save::new(self.id.clone(), packages).expect("the checks save 1,000 packages at most")
     }
 
@@ -50,46 +50,46 @@ impl Pool {
         outcomes
     }
 
-    pub(crate) async fn save(&self, packages: Vec<Package>, now: Timestamp) -> Vec<SaveOutcome> {
+    pub(crate) async fn save(&self, packages: Vec<KeyPackage>, now: Timestamp) -> Vec<SaveOutcome> {
         self.save_as(&self.request(packages), now).await
     }
 
-    pub(crate) async fn save_one(&self, package: Package, now: Timestamp) -> SaveOutcome {
+    pub(crate) async fn save_one(&self, package: KeyPackage, now: Timestamp) -> SaveOutcome {
         works(self.store.save_key_package(&self.id, package, now).await)
     }
 
-    pub(crate) async fn replace(&self, packages: Vec<Package>, now: Timestamp) -> Vec<SaveOutcome> {
+    pub(crate) async fn replace(&self, packages: Vec<KeyPackage>, now: Timestamp) -> Vec<SaveOutcome> {
         self.save_as(&self.request(packages).mode(SaveMode::Replace), now).await
     }
 
     /// Saves packages that nothing speaks against.
-    pub(crate) async fn stock(&self, packages: Vec<Package>, now: Timestamp) {
+    pub(crate) async fn stock(&self, packages: Vec<KeyPackage>, now: Timestamp) {
         for outcome in self.save(packages, now).await {
             assert_eq!(outcome, SaveOutcome::Saved, "a new package is stored");
         }
     }
 
-    pub(crate) async fn reserve(&self, take: &Take, now: Timestamp) -> Answer<Reserved> {
+    pub(crate) async fn reserve(&self, take: &TakeRequest, now: Timestamp) -> Answer<Reservation> {
         self.lend(take, OnLapse::Return, now).await
     }
 
-    pub(crate) async fn lend(&self, take: &Take, lapse: OnLapse, now: Timestamp) -> Answer<Reserved> {
+    pub(crate) async fn lend(&self, take: &TakeRequest, lapse: OnLapse, now: Timestamp) -> Answer<Reservation> {
         answered(self.store.reserve_key_package(take, lapse, now).await)
     }
 
     /// Reserves, and says which package it was.
-    pub(crate) async fn reserve_ref(&self, take: &Take, now: Timestamp) -> Answer<KeyPackageRef> {
+    pub(crate) async fn reserve_ref(&self, take: &TakeRequest, now: Timestamp) -> Answer<KeyPackageRef> {
         Ok(self.reserve(take, now).await?.package.info.key_package_ref)
     }
 
     /// Reserves a one-time package that must be there, and says what to spend it with.
-    pub(crate) async fn lease(&self, take: &Take, now: Timestamp) -> ReservationToken {
+    pub(crate) async fn lease(&self, take: &TakeRequest, now: Timestamp) -> ReservationToken {
         self.lease_until(take, OnLapse::Return, now).await.0
     }
 
     pub(crate) async fn lease_until(
         &self,
-        take: &Take,
+        take: &TakeRequest,
         lapse: OnLapse,
         now: Timestamp,
     ) -> (ReservationToken, Timestamp) {
@@ -102,16 +102,21 @@ impl Pool {
         (lease.token, lease.expires_at)
     }
 
-    pub(crate) async fn claim(&self, take: &Take, group: Option<&GroupId>, now: Timestamp) -> Answer<Package> {
+    pub(crate) async fn claim(
+        &self,
+        take: &TakeRequest,
+        group: Option<&GroupId>,
+        now: Timestamp,
+    ) -> Answer<KeyPackage> {
         answered(self.store.claim_key_package(take, group, now).await)
     }
 
     /// Claims for no group, and says which package it was.
-    pub(crate) async fn claim_ref(&self, take: &Take, now: Timestamp) -> Answer<KeyPackageRef> {
+    pub(crate) async fn claim_ref(&self, take: &TakeRequest, now: Timestamp) -> Answer<KeyPackageRef> {
         Ok(self.claim(take, None, now).await?.info.key_package_ref)
     }
 
-    pub(crate) async fn spend(&self, token: &ReservationToken, usage: &Usage, now: Timestamp) -> Answer<Receipt> {
+    pub(crate) async fn spend(&self, token: &ReservationToken, usage: &Spend, now: Timestamp) -> Answer<Receipt> {
         answered(self.store.spend_key_package(token, usage, now).await)
     }
 
@@ -119,7 +124,7 @@ impl Pool {
         answered(self.store.release_key_package(token, now).await)
     }
 
-    pub(crate) async fn get(&self, n: u64, now: Timestamp) -> Option<Stored> {
+    pub(crate) async fn get(&self, n: u64, now: Timestamp) -> Option<StoredKeyPackage> {
         works(self.store.get_key_package(&self.id, &key_package_ref(n), now).await)
     }
 
@@ -144,7 +149,7 @@ impl Pool {
     }
 
     /// All that `list_available` shows, in pages of `limit`.
-    pub(crate) async fn available_by(&self, limit: u32, now: Timestamp) -> Vec<PackageInfo> {
+    pub(crate) async fn available_by(&self, limit: u32, now: Timestamp) -> Vec<KeyPackageInfo> {
         let mut all = Vec::new();
         let mut after: Option<Cursor> = None;
         loop {
@@ -167,14 +172,14 @@ impl Pool {
         all.into_iter().map(|info| info.key_package_ref).collect()
     }
 
-    pub(crate) async fn remove(&self, what: &Removal, now: Timestamp) -> Vec<(KeyPackageRef, Removed)> {
-        works(self.store.remove_key_packages(&self.id, what, now).await)
+    pub(crate) async fn remove(&self, what: &Withdrawal, now: Timestamp) -> Vec<(KeyPackageRef, WithdrawOutcome)> {
+        works(self.store.withdraw_key_packages(&self.id, what, now).await)
     }
 
     /// Withdraws these packages, and says what became of each.
-    pub(crate) async fn withdraw(&self, ns: impl IntoIterator<Item = u64>, now: Timestamp) -> Vec<Removed> {
+    pub(crate) async fn withdraw(&self, ns: impl IntoIterator<Item = u64>, now: Timestamp) -> Vec<WithdrawOutcome> {
         let refs: Vec<_> = ns.into_iter().map(key_package_ref).collect();
-        let removed = self.remove(&Removal::Refs(refs.clone()), now).await;
+        let removed = self.remove(&Withdrawal::Refs(refs.clone()), now).await;
         let answered: Vec<_> = removed.iter().map(|(named, _)| named.clone()).collect();
         assert_eq!(answered, refs, "an answer for each ref, in order");
         removed.into_iter().map(|(_, what)| what).collect()
@@ -233,7 +238,7 @@ impl Pool {
 pub(crate) struct Picture {
     counts: BTreeMap<Ciphersuite, Counts>,
     available: Vec<KeyPackageRef>,
-    stored: Vec<Option<Stored>>,
+    stored: Vec<Option<StoredKeyPackage>>,
 }
 
 /// What the rules answer.

@@ -5,9 +5,9 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use kp_core::rules::{Model, retire, settle};
 use kp_core::{
-    Ciphersuite, Counts, Cursor, GroupId, KeyPackageRef, KeyPackageStore, OnLapse, Package, PackageInfo, Page, PoolId,
-    Receipt, Rejection, Removal, Removed, ReservationToken, Reserved, Result, Save, SaveOutcome, Status, Stored, Take,
-    Timestamp, Usage,
+    Ciphersuite, Counts, Cursor, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, KeyPackageStore, OnLapse, Page,
+    PoolId, Receipt, Rejection, Reservation, ReservationToken, Result, Save, SaveOutcome, Spend, Status,
+    StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 
 use crate::Space;
@@ -101,17 +101,22 @@ impl KeyPackageStore for ReferenceStore {
         Ok(self.model().save(save, now))
     }
 
-    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
+    async fn reserve_key_packages(
+        &self,
+        takes: &[TakeRequest],
+        lapse: OnLapse,
+        now: Timestamp,
+    ) -> Vec<Result<Reservation>> {
         let reserve = |take| Ok(self.model().reserve(take, lapse, now)?);
         takes.iter().map(reserve).collect()
     }
 
     async fn claim_key_packages(
         &self,
-        takes: &[Take],
+        takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<Package>> {
+    ) -> Vec<Result<KeyPackage>> {
         let claim = |take| Ok(self.model().claim(take, group, now)?);
         takes.iter().map(claim).collect()
     }
@@ -119,7 +124,7 @@ impl KeyPackageStore for ReferenceStore {
     async fn spend_key_packages(
         &self,
         tokens: &[ReservationToken],
-        usage: &Usage,
+        usage: &Spend,
         now: Timestamp,
     ) -> Vec<Result<Receipt>> {
         let spend = |token| Ok(self.model().spend(token, usage, now)?);
@@ -136,7 +141,7 @@ impl KeyPackageStore for ReferenceStore {
         pool: &PoolId,
         key_package_ref: &KeyPackageRef,
         now: Timestamp,
-    ) -> Result<Option<Stored>> {
+    ) -> Result<Option<StoredKeyPackage>> {
         Ok(self.model().get(pool, key_package_ref, now))
     }
 
@@ -151,7 +156,7 @@ impl KeyPackageStore for ReferenceStore {
         after: Option<&Cursor>,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Page<PackageInfo>> {
+    ) -> Result<Page<KeyPackageInfo>> {
         let place = place(AVAILABLE, after)?.map(<[u8; 8]>::try_from).transpose();
         let after = place.map_err(|_| Rejection::InvalidCursor)?.map(u64::from_be_bytes);
         let model = self.model();
@@ -178,13 +183,13 @@ impl KeyPackageStore for ReferenceStore {
         Ok(Page { items, next })
     }
 
-    async fn remove_key_packages(
+    async fn withdraw_key_packages(
         &self,
         pool: &PoolId,
-        what: &Removal,
+        what: &Withdrawal,
         now: Timestamp,
-    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
-        Ok(self.model().remove(pool, what, now))
+    ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        Ok(self.model().withdraw(pool, what, now))
     }
 
     async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
@@ -220,7 +225,7 @@ impl KeyPackageStore for ReferenceStore {
         for pool in &pools {
             model.step(pool, |records| {
                 records.records.retain(|(record, _)| {
-                    let swept = left > 0 && record.is_over(now);
+                    let swept = left > 0 && record.is_expired(now);
                     left -= usize::from(swept);
                     !swept
                 });

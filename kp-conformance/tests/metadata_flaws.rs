@@ -8,7 +8,8 @@ use kp_conformance::{Facets, Factory, Space, metadata_checks};
 use kp_core::MetadataRejection::{Exists, NotFound};
 use kp_core::rules::CLIENT_CATALOGUE;
 use kp_core::{
-    KeyPackageRef, Lifecycle, Metadata, MetadataRejection, MetadataResult, OpenError, PoolMetadataStore, Timestamp,
+    KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection, MetadataResult, OpenError, PoolMetadataStore,
+    Timestamp,
 };
 
 /// What is wrong with a store.
@@ -47,10 +48,10 @@ enum Flaw {
     Forgets,
 }
 
-type Rows = BTreeMap<KeyPackageRef, Metadata>;
+type Rows = BTreeMap<KeyPackageRef, KeyPackageMetadata>;
 
 impl Flaw {
-    fn create(self, rows: &mut Rows, given: &[Metadata]) -> Result<(), MetadataRejection> {
+    fn create(self, rows: &mut Rows, given: &[KeyPackageMetadata]) -> Result<(), MetadataRejection> {
         let before = rows.clone();
         for row in given {
             let seen = if self == Self::OverlooksTwins { &before } else { &*rows };
@@ -109,7 +110,7 @@ trait Forced: Sized {
     fn forced(self, to: Lifecycle, now: Timestamp) -> Result<Self, MetadataRejection>;
 }
 
-impl Forced for Metadata {
+impl Forced for KeyPackageMetadata {
     fn forced(self, to: Lifecycle, now: Timestamp) -> Result<Self, MetadataRejection> {
         let lifecycle = if self.lifecycle.may_become(to) {
             self.lifecycle
@@ -139,7 +140,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[async_trait]
 impl PoolMetadataStore for Flawed {
-    async fn create_pool_metadata(&self, rows: &[Metadata]) -> MetadataResult<()> {
+    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
         Ok(self.flaw.create(&mut self.rows(), rows)?)
     }
 
@@ -154,11 +155,11 @@ impl PoolMetadataStore for Flawed {
         Ok(())
     }
 
-    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<Metadata>> {
+    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>> {
         Ok(self.rows().get(key_package_ref).cloned())
     }
 
-    async fn list(&self) -> MetadataResult<Vec<Metadata>> {
+    async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>> {
         let mut rows: Vec<_> = self.rows().values().cloned().collect();
         if self.flaw != Flaw::ListsByRef {
             rows.sort_by_key(|row| row.created_at);

@@ -1,4 +1,4 @@
-use crate::{Package, Timestamp};
+use crate::{KeyPackage, Timestamp};
 
 /// Who uploads, as the server authenticated it: the bytes must agree (`ADM-2`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub trait Admission: Send + Sync + 'static {
 #[non_exhaustive]
 pub struct Admitted {
     /// What the store keeps.
-    pub package: Package,
+    pub package: KeyPackage,
     /// Its init key, which no two packages of a batch may share (RFC 9420 §10).
     pub init_key: Vec<u8>,
 }
@@ -67,7 +67,7 @@ pub struct Admitted {
 impl Admitted {
     /// This package, with this init key.
     #[must_use]
-    pub const fn new(package: Package, init_key: Vec<u8>) -> Self {
+    pub const fn new(package: KeyPackage, init_key: Vec<u8>) -> Self {
         Self { package, init_key }
     }
 }

@@ -15,7 +15,7 @@ pub enum Error<R = Rejection> {
     /// The rules said no: nothing changed but what `TIME-2` ended. Asking again is of no use until something changes.
     #[error("{0}")]
     Rejected(R),
-    /// The backend failed: see [`BackendError::outcome`] for what is known, and ask again with the same id.
+    /// The backend failed: see [`BackendError::effect`] for what is known, and ask again with the same id.
     #[error(transparent)]
     Backend(#[from] BackendError),
 }
@@ -119,7 +119,7 @@ impl Rejection {
 
 /// What is known of a call that failed (`ERR-1`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum Effect {
     /// It certainly changed nothing.
     NotApplied,
     /// It may have been applied, or may still be. The same request again finds out.
@@ -132,9 +132,9 @@ pub enum Outcome {
 /// ids or tokens (`ERR-4`).
 ///
 /// ```
-/// use kp_core::{BackendError, Outcome};
+/// use kp_core::{BackendError, Effect};
 ///
-/// let full = BackendError::new("sqlite", "save", Outcome::NotApplied, std::io::Error::other("disk full"));
+/// let full = BackendError::new("sqlite", "save", Effect::NotApplied, std::io::Error::other("disk full"));
 /// assert_eq!(full.to_string(), "sqlite: save failed (not applied): disk full");
 /// assert!(!full.is_transient());
 /// ```
@@ -145,18 +145,18 @@ pub struct BackendError(Arc<Failure>);
 struct Failure {
     backend: &'static str,
     operation: &'static str,
-    outcome: Outcome,
+    effect: Effect,
     transient: bool,
     source: BoxError,
 }
 
 impl BackendError {
     /// A failure of `operation` on `backend`, which is not transient.
-    pub fn new(backend: &'static str, operation: &'static str, outcome: Outcome, source: impl Into<BoxError>) -> Self {
+    pub fn new(backend: &'static str, operation: &'static str, effect: Effect, source: impl Into<BoxError>) -> Self {
         Self(Arc::new(Failure {
             backend,
             operation,
-            outcome,
+            effect,
             transient: false,
             source: source.into(),
         }))
@@ -166,13 +166,13 @@ impl BackendError {
     pub fn transient(
         backend: &'static str,
         operation: &'static str,
-        outcome: Outcome,
+        effect: Effect,
         source: impl Into<BoxError>,
     ) -> Self {
         Self(Arc::new(Failure {
             backend,
             operation,
-            outcome,
+            effect,
             transient: true,
             source: source.into(),
         }))
@@ -192,8 +192,8 @@ impl BackendError {
 
     /// What is known of the call.
     #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        self.0.outcome
+    pub fn effect(&self) -> Effect {
+        self.0.effect
     }
 
     /// Whether the same call may succeed soon.
@@ -208,15 +208,15 @@ impl fmt::Display for BackendError {
         let Failure {
             backend,
             operation,
-            outcome,
+            effect,
             source,
             ..
         } = &*self.0;
-        let outcome = match outcome {
-            Outcome::NotApplied => "not applied",
-            Outcome::Unknown => "outcome unknown",
+        let effect = match effect {
+            Effect::NotApplied => "not applied",
+            Effect::Unknown => "outcome unknown",
         };
-        write!(f, "{backend}: {operation} failed ({outcome}): {source}")
+        write!(f, "{backend}: {operation} failed ({effect}): {source}")
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! - [`KeyPackageStore`] is the contract that every backend obeys, rule by rule; [`KeyPackageStoreExt`] adds the calls
 //!   for one package.
-//! - [`Admission`] turns uploaded bytes into a [`Package`]: the MLS library's part.
+//! - [`Admission`] turns uploaded bytes into a [`KeyPackage`]: the MLS library's part.
 //! - [`PoolMetadataStore`] and [`KeyVault`] are the client's side: the lifecycle of its own packages, and the keys of
 //!   them, which stay in the MLS library's storage.
 //! - [`rules`] is the state machine itself, for those who write a backend.
@@ -19,15 +19,15 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let pool = PoolId::try_from("bob/phone")?;
 //! let now = Timestamp::try_from(1_700_000_000)?;
-//! let package = Package {
-//!     info: PackageInfo {
+//! let package = KeyPackage {
+//!     info: KeyPackageInfo {
 //!         key_package_ref: KeyPackageRef::try_from("the hash of it")?,
 //!         ciphersuite: Ciphersuite(1),
 //!         lifetime: Lifetime::new(now, now.plus(86_400))?,
 //!         last_resort: false,
 //!         credential: CredentialHash([0; 32]),
 //!     },
-//!     bytes: PackageBytes::try_from(b"a KeyPackage".as_slice())?,
+//!     bytes: KeyPackageBytes::try_from(b"a KeyPackage".as_slice())?,
 //! };
 //!
 //! // The model is the reference store: the same calls, without a backend.
@@ -35,11 +35,11 @@
 //! assert_eq!(store.save(&Save::new(pool.clone(), vec![package])?, now), [SaveOutcome::Saved]);
 //!
 //! let minute = Ttl::try_from(60)?;
-//! let first = Take::new(pool.clone(), ReservationId::from_bytes([1; 16]), minute);
-//! let second = Take::new(pool.clone(), ReservationId::from_bytes([2; 16]), minute);
+//! let first = TakeRequest::new(pool.clone(), ReservationId::from_bytes([1; 16]), minute);
+//! let second = TakeRequest::new(pool.clone(), ReservationId::from_bytes([2; 16]), minute);
 //! let token = store.reserve(&first, OnLapse::Return, now)?.lease.ok_or("a one-time package")?.token;
 //! assert_eq!(store.claim(&second, None, now), Err(Rejection::PoolExhausted));
-//! store.spend(&token, &Usage::default(), now)?;
+//! store.spend(&token, &Spend::default(), now)?;
 //! # Ok(())
 //! # }
 //! ```
@@ -66,15 +66,15 @@ mod token;
 mod vault;
 
 pub use admission::{Admission, Admitted, Refusal, Uploader};
-pub use error::{BackendError, BoxError, Error, OpenError, Outcome, Rejection, Result};
+pub use error::{BackendError, BoxError, Effect, Error, OpenError, Rejection, Result};
 pub use ids::{GroupId, InvalidId, KeyPackageRef, Party, PoolId, ReservationId};
 pub use lifecycle::Lifecycle;
-pub use metadata::{Metadata, MetadataRejection, MetadataResult, PoolMetadataStore, PoolMetadataStoreExt};
-pub use package::{Ciphersuite, CredentialHash, InvalidPackageBytes, Package, PackageBytes, PackageInfo};
+pub use metadata::{KeyPackageMetadata, MetadataRejection, MetadataResult, PoolMetadataStore, PoolMetadataStoreExt};
+pub use package::{Ciphersuite, CredentialHash, InvalidKeyPackageBytes, KeyPackage, KeyPackageBytes, KeyPackageInfo};
 pub use save::{Save, SaveMode, SaveOutcome, TooManyPackages};
-pub use status::{Cause, Counts, Cursor, Page, Removal, Removed, Status, Stored};
+pub use status::{Cause, Counts, Cursor, Page, Status, StoredKeyPackage, WithdrawOutcome, Withdrawal};
 pub use store::{KeyPackageStore, KeyPackageStoreExt};
-pub use take::{LastResort, Lease, OnLapse, Reserved, Take};
+pub use take::{LastResort, Lease, OnLapse, Reservation, TakeRequest};
 pub use time::{InvalidLifetime, InvalidTimestamp, InvalidTtl, Lifetime, Timestamp, Ttl};
-pub use token::{InvalidToken, Receipt, ReservationToken, Usage};
+pub use token::{InvalidToken, Receipt, ReservationToken, Spend};
 pub use vault::KeyVault;

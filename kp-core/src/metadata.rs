@@ -9,7 +9,7 @@ use crate::{Ciphersuite, CredentialHash, Error, KeyPackageRef, Lifecycle, Timest
 ///
 /// The bundle and its private keys lie in the MLS library's own storage, behind a [`KeyVault`](crate::KeyVault).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Metadata {
+pub struct KeyPackageMetadata {
     /// The package: the link to the MLS library's storage.
     pub key_package_ref: KeyPackageRef,
     /// Its ciphersuite.
@@ -26,16 +26,16 @@ pub struct Metadata {
     pub lifecycle: Lifecycle,
     /// When it first became [`Available`](Lifecycle::Available).
     pub uploaded_at: Option<Timestamp>,
-    /// When it last became [`Reserved`](Lifecycle::Reserved).
+    /// When it last became [`Reservation`](Lifecycle::Reserved).
     pub reserved_at: Option<Timestamp>,
     /// When it became [`Spent`](Lifecycle::Spent).
     pub spent_at: Option<Timestamp>,
 }
 
-impl Metadata {
+impl KeyPackageMetadata {
     /// The row of a package just generated.
     #[must_use]
-    pub fn created(info: &crate::PackageInfo, now: Timestamp) -> Self {
+    pub fn created(info: &crate::KeyPackageInfo, now: Timestamp) -> Self {
         Self {
             key_package_ref: info.key_package_ref.clone(),
             ciphersuite: info.ciphersuite,
@@ -154,9 +154,9 @@ pub trait PoolMetadataStore: Send + Sync + Debug {
     /// # Errors
     ///
     /// [`MetadataRejection::Exists`]; nothing is created then.
-    async fn create_pool_metadata(&self, rows: &[Metadata]) -> MetadataResult<()>;
+    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()>;
 
-    /// Takes steps (`META-2`), in order and as one, each by [`Metadata::step`].
+    /// Takes steps (`META-2`), in order and as one, each by [`KeyPackageMetadata::step`].
     ///
     /// # Errors
     ///
@@ -168,14 +168,14 @@ pub trait PoolMetadataStore: Send + Sync + Debug {
     /// # Errors
     ///
     /// Only failures of the backend.
-    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<Metadata>>;
+    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>>;
 
     /// All rows, by `created_at`, then ref (`META-3`).
     ///
     /// # Errors
     ///
     /// Only failures of the backend.
-    async fn list(&self) -> MetadataResult<Vec<Metadata>>;
+    async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>>;
 
     /// Deletes rows, in one step, and says how many there were (`META-3`).
     ///
@@ -194,7 +194,7 @@ pub trait PoolMetadataStoreExt: PoolMetadataStore {
     ///
     /// Only failures of the backend.
     async fn get_available_count(&self, suite: Ciphersuite, now: Timestamp) -> MetadataResult<u32> {
-        let available = |row: &Metadata| {
+        let available = |row: &KeyPackageMetadata| {
             row.lifecycle == Lifecycle::Available && row.ciphersuite == suite && !row.last_resort && now < row.not_after
         };
         let count = self.list().await?.into_iter().filter(available).count();
@@ -220,7 +220,7 @@ pub trait PoolMetadataStoreExt: PoolMetadataStore {
     ///
     /// Only failures of the backend.
     async fn get_expired_refs(&self, now: Timestamp) -> MetadataResult<Vec<KeyPackageRef>> {
-        let expired = |row: Metadata| (row.not_after <= now).then_some(row.key_package_ref);
+        let expired = |row: KeyPackageMetadata| (row.not_after <= now).then_some(row.key_package_ref);
         Ok(self.list().await?.into_iter().filter_map(expired).collect())
     }
 }

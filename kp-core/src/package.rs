@@ -32,8 +32,8 @@ impl fmt::Debug for CredentialHash {
 
 /// Bytes that cannot be a package's: none, or too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a package must be 1 to {} bytes long, not {found}", PackageBytes::MAX_LEN)]
-pub struct InvalidPackageBytes {
+#[error("a package must be 1 to {} bytes long, not {found}", KeyPackageBytes::MAX_LEN)]
+pub struct InvalidKeyPackageBytes {
     /// How many bytes were given.
     pub found: usize,
 }
@@ -42,9 +42,9 @@ pub struct InvalidPackageBytes {
 ///
 /// Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct PackageBytes(Arc<[u8]>);
+pub struct KeyPackageBytes(Arc<[u8]>);
 
-impl PackageBytes {
+impl KeyPackageBytes {
     /// The longest that they may be. An OpenMLS package has about 300 bytes, one with a chain of certificates or
     /// post-quantum keys some 20,000.
     pub const MAX_LEN: usize = 65_535;
@@ -52,11 +52,11 @@ impl PackageBytes {
     /// The KeyPackage as an `MLSMessage` (RFC 9420 §6): `mls10`, `mls_key_package`, then the bytes. What mls-rs expects.
     ///
     /// ```
-    /// use kp_core::PackageBytes;
+    /// use kp_core::KeyPackageBytes;
     ///
-    /// let bare = PackageBytes::try_from(vec![0xAB])?;
+    /// let bare = KeyPackageBytes::try_from(vec![0xAB])?;
     /// assert_eq!(bare.to_mls_message(), [0, 1, 0, 5, 0xAB]);
-    /// # Ok::<(), kp_core::InvalidPackageBytes>(())
+    /// # Ok::<(), kp_core::InvalidKeyPackageBytes>(())
     /// ```
     #[must_use]
     pub fn to_mls_message(&self) -> Vec<u8> {
@@ -64,41 +64,41 @@ impl PackageBytes {
     }
 }
 
-impl TryFrom<Vec<u8>> for PackageBytes {
-    type Error = InvalidPackageBytes;
+impl TryFrom<Vec<u8>> for KeyPackageBytes {
+    type Error = InvalidKeyPackageBytes;
 
-    fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidPackageBytes> {
+    fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidKeyPackageBytes> {
         Self::try_from(bytes.as_slice())
     }
 }
 
-impl TryFrom<&[u8]> for PackageBytes {
-    type Error = InvalidPackageBytes;
+impl TryFrom<&[u8]> for KeyPackageBytes {
+    type Error = InvalidKeyPackageBytes;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, InvalidPackageBytes> {
+    fn try_from(bytes: &[u8]) -> Result<Self, InvalidKeyPackageBytes> {
         if bytes.is_empty() || bytes.len() > Self::MAX_LEN {
-            return Err(InvalidPackageBytes { found: bytes.len() });
+            return Err(InvalidKeyPackageBytes { found: bytes.len() });
         }
         Ok(Self(bytes.into()))
     }
 }
 
-impl AsRef<[u8]> for PackageBytes {
+impl AsRef<[u8]> for KeyPackageBytes {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }
 
-impl fmt::Debug for PackageBytes {
+impl fmt::Debug for KeyPackageBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PackageBytes({} bytes)", self.0.len())
+        write!(f, "KeyPackageBytes({} bytes)", self.0.len())
     }
 }
 
 /// What a store needs to know of a package to hand it out: facts that the [`Admission`](crate::Admission) read from its
 /// bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PackageInfo {
+pub struct KeyPackageInfo {
     /// Its name within its pool.
     pub key_package_ref: KeyPackageRef,
     /// Its ciphersuite.
@@ -114,9 +114,9 @@ pub struct PackageInfo {
 
 /// A KeyPackage and the facts about it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Package {
+pub struct KeyPackage {
     /// The facts.
-    pub info: PackageInfo,
+    pub info: KeyPackageInfo,
     /// What is handed out.
-    pub bytes: PackageBytes,
+    pub bytes: KeyPackageBytes,
 }

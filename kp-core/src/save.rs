@@ -1,4 +1,4 @@
-use crate::{Package, PoolId};
+use crate::{KeyPackage, PoolId};
 
 /// More packages than one [`Save`] takes (`SAVE-2`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,11 +15,11 @@ pub struct TooManyPackages {
 pub struct Save {
     /// Whose they are.
     pub pool: PoolId,
-    packages: Vec<Package>,
+    packages: Vec<KeyPackage>,
     /// What becomes of the packages that the pool holds already.
     pub mode: SaveMode,
     /// How many one-time packages that are free or reserved the pool may hold of one ciphersuite (`SAVE-6`).
-    pub cap_per_suite: u32,
+    pub cap_per_ciphersuite: u32,
 }
 
 /// What becomes of the packages that the pool holds already.
@@ -73,7 +73,7 @@ impl Save {
     /// # Errors
     ///
     /// [`TooManyPackages`] beyond [`Save::MAX_PACKAGES`].
-    pub fn new(pool: PoolId, packages: Vec<Package>) -> Result<Self, TooManyPackages> {
+    pub fn new(pool: PoolId, packages: Vec<KeyPackage>) -> Result<Self, TooManyPackages> {
         if packages.len() > Self::MAX_PACKAGES {
             return Err(TooManyPackages { found: packages.len() });
         }
@@ -81,18 +81,18 @@ impl Save {
             pool,
             packages,
             mode: SaveMode::Append,
-            cap_per_suite: u32::MAX,
+            cap_per_ciphersuite: u32::MAX,
         })
     }
 
     /// This package for this pool, appended.
     #[must_use]
-    pub fn one(pool: PoolId, package: Package) -> Self {
+    pub fn one(pool: PoolId, package: KeyPackage) -> Self {
         Self {
             pool,
             packages: vec![package],
             mode: SaveMode::Append,
-            cap_per_suite: u32::MAX,
+            cap_per_ciphersuite: u32::MAX,
         }
     }
 
@@ -104,16 +104,16 @@ impl Save {
 
     /// Sets the cap per ciphersuite.
     #[must_use]
-    pub fn cap_per_suite(self, cap: u32) -> Self {
+    pub fn cap_per_ciphersuite(self, cap: u32) -> Self {
         Self {
-            cap_per_suite: cap,
+            cap_per_ciphersuite: cap,
             ..self
         }
     }
 
     /// The packages, in the order in which they are handed out (`RES-2`).
     #[must_use]
-    pub fn packages(&self) -> &[Package] {
+    pub fn packages(&self) -> &[KeyPackage] {
         &self.packages
     }
 }

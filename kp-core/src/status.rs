@@ -1,4 +1,4 @@
-use crate::{KeyPackageRef, PackageBytes, PackageInfo, Timestamp};
+use crate::{KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Timestamp};
 
 /// Where a package stands: the first of `Expired`, `Spent`, `LastResort`, `Reserved`, `NotYetValid` and `Available` that
 /// applies (`READ-3`).
@@ -54,13 +54,13 @@ pub enum Cause {
 
 /// One record of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredKeyPackage {
     /// The facts about the package.
-    pub info: PackageInfo,
+    pub info: KeyPackageInfo,
     /// Where it stands.
     pub status: Status,
     /// The package itself, while it is unspent (`READ-4`).
-    pub bytes: Option<PackageBytes>,
+    pub bytes: Option<KeyPackageBytes>,
 }
 
 /// How many records of one ciphersuite stand where; together they are all its records (`READ-3`).
@@ -110,7 +110,7 @@ impl Counts {
 
 /// What an owner withdraws (`DEL-3`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Removal {
+pub enum Withdrawal {
     /// These.
     Refs(Vec<KeyPackageRef>),
     /// All unspent ones, last resort included.
@@ -124,7 +124,7 @@ pub enum Removal {
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
-pub enum Removed {
+pub enum WithdrawOutcome {
     /// Nobody gets it any more, except who holds a live lease on it.
     Withdrawn,
     /// Too late.

@@ -5,9 +5,9 @@ use std::slice::from_ref;
 use async_trait::async_trait;
 
 use crate::{
-    BackendError, Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackageRef, OnLapse, Outcome, Package, PackageInfo,
-    Page, PoolId, Receipt, Removal, Removed, ReservationToken, Reserved, Result, Save, SaveOutcome, Status, Stored,
-    Take, Timestamp, Usage,
+    BackendError, Ciphersuite, Counts, Cursor, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef,
+    OnLapse, Page, PoolId, Receipt, Reservation, ReservationToken, Result, Save, SaveOutcome, Spend, Status,
+    StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 
 /// The KeyPackage pools of a delivery service: each one-time package handed out exactly once.
@@ -46,8 +46,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// - `ERR-1` A failure says whether the call was [not applied](crate::Outcome::NotApplied), only when that is certain,
-///   or whether its outcome is [unknown](crate::Outcome::Unknown). The same request again finds out and, while its id is
+/// - `ERR-1` A failure says whether the call was [not applied](crate::Effect::NotApplied), only when that is certain,
+///   or whether its outcome is [unknown](crate::Effect::Unknown). The same request again finds out and, while its id is
 ///   bound, never takes a second one-time package.
 /// - `ERR-3` A refusal ([`Rejection`](crate::Rejection), with a stable `code()`) is distinct from a failure
 ///   ([`BackendError`](crate::BackendError)). In a batch each item has its own answer; an outage answers each item.
@@ -78,7 +78,7 @@ pub trait KeyPackageStore: Send + Sync + Debug {
     ///   out before its time.
     /// - `SAVE-5` The same ref with other bytes or facts: `RefConflict`, and what is stored stays. The same ref in
     ///   another pool is another package.
-    /// - `SAVE-6` A new one-time item is `PoolFull` when its (pool, ciphersuite) holds `cap_per_suite` packages that are
+    /// - `SAVE-6` A new one-time item is `PoolFull` when its (pool, ciphersuite) holds `cap_per_ciphersuite` packages that are
     ///   free or reserved, recalled ones not counted. Any new item is, when the pool remembers `max_records` of any kind
     ///   ([`Limits`](crate::rules::Limits), 10,000 by default), or would have more than 16 last-resort slots. A lower cap
     ///   removes nothing.
@@ -134,7 +134,12 @@ pub trait KeyPackageStore: Send + Sync + Debug {
     /// # Errors
     ///
     /// For each item its [`Rejection`](crate::Rejection), or a failure of the backend.
-    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>>;
+    async fn reserve_key_packages(
+        &self,
+        takes: &[TakeRequest],
+        lapse: OnLapse,
+        now: Timestamp,
+    ) -> Vec<Result<Reservation>>;
 
     /// Hands packages out for good, in one step: what most delivery services call. One answer for each item, in order.
     ///
@@ -147,8 +152,12 @@ pub trait KeyPackageStore: Send + Sync + Debug {
     /// # Errors
     ///
     /// For each item its [`Rejection`](crate::Rejection), or a failure of the backend.
-    async fn claim_key_packages(&self, takes: &[Take], group: Option<&GroupId>, now: Timestamp)
-    -> Vec<Result<Package>>;
+    async fn claim_key_packages(
+        &self,
+        takes: &[TakeRequest],
+        group: Option<&GroupId>,
+        now: Timestamp,
+    ) -> Vec<Result<KeyPackage>>;
 
     /// Spends reservations; one answer for each token, in order.
     ///
@@ -168,7 +177,7 @@ pub trait KeyPackageStore: Send + Sync + Debug {
     async fn spend_key_packages(
         &self,
         tokens: &[ReservationToken],
-        usage: &Usage,
+        usage: &Spend,
         now: Timestamp,
     ) -> Vec<Result<Receipt>>;
 
@@ -198,7 +207,7 @@ pub trait KeyPackageStore: Send + Sync + Debug {
         pool: &PoolId,
         key_package_ref: &KeyPackageRef,
         now: Timestamp,
-    ) -> Result<Option<Stored>>;
+    ) -> Result<Option<StoredKeyPackage>>;
 
     /// What became of these refs (`READ-4`), in order; `None` where never seen, or swept.
     ///
@@ -221,7 +230,7 @@ pub trait KeyPackageStore: Send + Sync + Debug {
         after: Option<&Cursor>,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Page<PackageInfo>>;
+    ) -> Result<Page<KeyPackageInfo>>;
 
     /// How many packages stand where, by ciphersuite.
     ///
@@ -244,19 +253,19 @@ pub trait KeyPackageStore: Send + Sync + Debug {
 
     /// The owner withdraws packages, last resort included; an answer for each ref.
     ///
-    /// - `DEL-3` Answers `Withdrawn`, `AlreadySpent` or `NotFound`; with [`Removal::All`]: the unspent ones, recalled ones
+    /// - `DEL-3` Answers `Withdrawn`, `AlreadySpent` or `NotFound`; with [`Withdrawal::All`]: the unspent ones, recalled ones
     ///   too, in the pool's order, then last resort by ciphersuite. All are remembered. A live reservation is *recalled*:
     ///   its id may still spend it; released or lapsed, it becomes spent. A withdrawal outranks a retirement.
     ///
     /// # Errors
     ///
     /// Only failures of the backend.
-    async fn remove_key_packages(
+    async fn withdraw_key_packages(
         &self,
         pool: &PoolId,
-        what: &Removal,
+        what: &Withdrawal,
         now: Timestamp,
-    ) -> Result<Vec<(KeyPackageRef, Removed)>>;
+    ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>>;
 
     /// The device is gone.
     ///
@@ -318,7 +327,7 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
     fn save_key_package(
         &self,
         pool: &PoolId,
-        package: Package,
+        package: KeyPackage,
         now: Timestamp,
     ) -> impl Future<Output = Result<SaveOutcome>> + Send {
         let save = Save::one(pool.clone(), package);
@@ -332,10 +341,10 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
     /// The [`Rejection`](crate::Rejection), or a failure of the backend.
     fn reserve_key_package(
         &self,
-        take: &Take,
+        take: &TakeRequest,
         lapse: OnLapse,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Reserved>> + Send {
+    ) -> impl Future<Output = Result<Reservation>> + Send {
         async move { only(self.reserve_key_packages(from_ref(take), lapse, now).await) }
     }
 
@@ -346,10 +355,10 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
     /// The [`Rejection`](crate::Rejection), or a failure of the backend.
     fn claim_key_package(
         &self,
-        take: &Take,
+        take: &TakeRequest,
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Package>> + Send {
+    ) -> impl Future<Output = Result<KeyPackage>> + Send {
         async move { only(self.claim_key_packages(from_ref(take), group, now).await) }
     }
 
@@ -361,7 +370,7 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
     fn spend_key_package(
         &self,
         token: &ReservationToken,
-        usage: &Usage,
+        usage: &Spend,
         now: Timestamp,
     ) -> impl Future<Output = Result<Receipt>> + Send {
         async move { only(self.spend_key_packages(from_ref(token), usage, now).await) }
@@ -389,7 +398,7 @@ fn no_answer() -> Error {
     BackendError::new(
         "store",
         "batch",
-        Outcome::Unknown,
+        Effect::Unknown,
         "the store gave no answer for the item",
     )
     .into()

@@ -1,14 +1,14 @@
-use crate::{Ciphersuite, KeyPackageRef, Package, Party, PoolId, ReservationId, ReservationToken, Timestamp, Ttl};
+use crate::{Ciphersuite, KeyPackage, KeyPackageRef, Party, PoolId, ReservationId, ReservationToken, Timestamp, Ttl};
 
 /// A request for one package of one pool: what
 /// [`reserve_key_packages`](crate::KeyPackageStore::reserve_key_packages) and
 /// [`claim_key_packages`](crate::KeyPackageStore::claim_key_packages) take.
 ///
 /// ```
-/// use kp_core::{Ciphersuite, PoolId, ReservationId, Take, Ttl};
+/// use kp_core::{Ciphersuite, PoolId, ReservationId, TakeRequest, Ttl};
 ///
 /// let minute = Ttl::seconds(60).ok_or("a ttl is at least one second")?;
-/// let take = Take::new(PoolId::try_from("bob/phone")?, ReservationId::from_bytes([7; 16]), minute)
+/// let take = TakeRequest::new(PoolId::try_from("bob/phone")?, ReservationId::from_bytes([7; 16]), minute)
 ///     .suites([Ciphersuite(0x0001)])
 ///     .remaining(3_600);
 /// assert_eq!(take.suites.len(), 1);
@@ -16,7 +16,7 @@ use crate::{Ciphersuite, KeyPackageRef, Package, Party, PoolId, ReservationId, R
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Take {
+pub struct TakeRequest {
     /// Whose package.
     pub pool: PoolId,
     /// The retry key: the same id is answered with the same package (`RES-5`, `CLAIM-1`).
@@ -37,7 +37,7 @@ pub struct Take {
     pub limit: Option<u32>,
 }
 
-impl Take {
+impl TakeRequest {
     /// The oldest package that is valid, of any ciphersuite, for nobody in particular; last resort when none is left.
     #[must_use]
     pub fn new(pool: PoolId, id: ReservationId, ttl: Ttl) -> Self {
@@ -130,9 +130,9 @@ pub enum OnLapse {
 
 /// A package handed out on loan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reserved {
+pub struct Reservation {
     /// The package, bytes included.
-    pub package: Package,
+    pub package: KeyPackage,
     /// The lease; `None` for a last-resort package, which is shared: there is nothing to spend and nothing to release.
     pub lease: Option<Lease>,
 }

@@ -188,7 +188,7 @@ impl Lifetime {
 
     /// Whether `now` has reached `not_after`.
     #[must_use]
-    pub fn is_over(self, now: Timestamp) -> bool {
+    pub fn is_expired(self, now: Timestamp) -> bool {
         self.not_after <= now
     }
 
@@ -201,6 +201,6 @@ impl Lifetime {
     /// Whether `now` lies within it.
     #[must_use]
     pub fn contains(self, now: Timestamp) -> bool {
-        !self.is_ahead(now) && !self.is_over(now)
+        !self.is_ahead(now) && !self.is_expired(now)
     }
 }

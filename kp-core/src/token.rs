@@ -104,7 +104,7 @@ impl<'de> serde::Deserialize<'de> for ReservationToken {
 
 /// What a spent record may remember of the use; nothing by default (`PRIV-1`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Usage {
+pub struct Spend {
     /// The group that the package was used for.
     pub group: Option<GroupId>,
     /// Who spent it.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::{Ciphersuite, CredentialHash, KeyPackageRef, Package, PackageInfo, Timestamp};
+use crate::{Ciphersuite, CredentialHash, KeyPackage, KeyPackageInfo, KeyPackageRef, Timestamp};
 
 /// A client's private keys, in the MLS library's own storage: the library's part of a client's pool.
 ///
@@ -40,7 +40,7 @@ pub trait KeyVault: Send + Sync + 'static {
         suite: Ciphersuite,
         last_resort: bool,
         now: Timestamp,
-    ) -> Result<(PackageInfo, Self::Fresh), Self::Error>;
+    ) -> Result<(KeyPackageInfo, Self::Fresh), Self::Error>;
 
     /// Stores the key of a package.
     ///
@@ -54,7 +54,7 @@ pub trait KeyVault: Send + Sync + 'static {
     /// # Errors
     ///
     /// The storage's.
-    fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<Package>, Self::Error>;
+    fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<KeyPackage>, Self::Error>;
 
     /// Puts a second copy of the key beside it; a copy that is there already brings back a key that is gone. Nothing,
     /// when neither is there.
@@ -94,7 +94,7 @@ impl<V: KeyVault> KeyVault for Arc<V> {
         suite: Ciphersuite,
         last_resort: bool,
         now: Timestamp,
-    ) -> Result<(PackageInfo, V::Fresh), V::Error> {
+    ) -> Result<(KeyPackageInfo, V::Fresh), V::Error> {
         (**self).generate(suite, last_resort, now)
     }
 
@@ -102,7 +102,7 @@ impl<V: KeyVault> KeyVault for Arc<V> {
         (**self).keep(fresh)
     }
 
-    fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<Package>, V::Error> {
+    fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<KeyPackage>, V::Error> {
         (**self).package(key_package_ref)
     }
 

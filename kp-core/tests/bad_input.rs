@@ -4,8 +4,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use kp_core::{
-    Ciphersuite, CredentialHash, GroupId, InvalidId, InvalidLifetime, InvalidPackageBytes, InvalidTimestamp,
-    InvalidToken, InvalidTtl, KeyPackageRef, Lifetime, Package, PackageBytes, PackageInfo, Party, PoolId,
+    Ciphersuite, CredentialHash, GroupId, InvalidId, InvalidKeyPackageBytes, InvalidLifetime, InvalidTimestamp,
+    InvalidToken, InvalidTtl, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party, PoolId,
     ReservationId, ReservationToken, Save, Timestamp, TooManyPackages, Ttl,
 };
 use rstest::rstest;
@@ -121,13 +121,13 @@ fn a_lifetime_begins_before_it_ends(#[case] not_before: i64, #[case] not_after: 
 fn a_lifetime_is_from_its_beginning_up_to_and_without_its_end() -> Result<(), Box<dyn Error>> {
     let at = |seconds: i64| Timestamp::try_from(seconds);
     let lifetime = Lifetime::new(at(10)?, at(20)?)?;
-    let judged = |now| (lifetime.is_ahead(now), lifetime.contains(now), lifetime.is_over(now));
+    let judged = |now| (lifetime.is_ahead(now), lifetime.contains(now), lifetime.is_expired(now));
     assert_eq!(judged(at(9)?), (true, false, false));
     assert_eq!(judged(at(10)?), (false, true, false));
     assert_eq!(judged(at(19)?), (false, true, false));
     assert_eq!(judged(at(20)?), (false, false, true));
     let widest = Lifetime::new(Timestamp::MIN, Timestamp::MAX)?;
-    assert!(widest.contains(Timestamp::MIN) && widest.is_over(Timestamp::MAX));
+    assert!(widest.contains(Timestamp::MIN) && widest.is_expired(Timestamp::MAX));
     Ok(())
 }
 
@@ -135,30 +135,30 @@ fn a_lifetime_is_from_its_beginning_up_to_and_without_its_end() -> Result<(), Bo
 fn a_package_has_one_byte_at_least_and_65_535_at_most() {
     for len in [1, 65_535] {
         assert_eq!(
-            PackageBytes::try_from(vec![7; len]).map(|bytes| bytes.as_ref().len()),
+            KeyPackageBytes::try_from(vec![7; len]).map(|bytes| bytes.as_ref().len()),
             Ok(len)
         );
     }
     for found in [0, 65_536, 10 << 20] {
         assert_eq!(
-            PackageBytes::try_from(vec![7; found]),
-            Err(InvalidPackageBytes { found })
+            KeyPackageBytes::try_from(vec![7; found]),
+            Err(InvalidKeyPackageBytes { found })
         );
     }
-    let error = PackageBytes::try_from(Vec::new()).expect_err("it is empty");
+    let error = KeyPackageBytes::try_from(Vec::new()).expect_err("it is empty");
     assert_eq!(error.to_string(), "a package must be 1 to 65535 bytes long, not 0");
 }
 
-fn packages(count: usize) -> Result<Vec<Package>, Box<dyn Error>> {
-    let package = Package {
-        info: PackageInfo {
+fn packages(count: usize) -> Result<Vec<KeyPackage>, Box<dyn Error>> {
+    let package = KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from("ref")?,
             ciphersuite: Ciphersuite(1),
             lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
             last_resort: false,
             credential: CredentialHash([0; 32]),
         },
-        bytes: PackageBytes::try_from(b"package".as_slice())?,
+        bytes: KeyPackageBytes::try_from(b"package".as_slice())?,
     };
     Ok(vec![package; count])
 }

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::io;
 
 use kp_core::rules::CATALOGUE;
-use kp_core::{BackendError, Error, OpenError, Outcome, Refusal, Rejection};
+use kp_core::{BackendError, Effect, Error, OpenError, Refusal, Rejection};
 
 /// What protocols and logs rely on: a code is never changed once released.
 const CODES: [(Rejection, &str); 11] = [
@@ -68,11 +68,11 @@ fn disk_full() -> io::Error {
 
 #[test]
 fn a_failure_says_where_it_was_and_what_is_known() {
-    let failed = BackendError::new("sqlite", "save", Outcome::NotApplied, disk_full());
+    let failed = BackendError::new("sqlite", "save", Effect::NotApplied, disk_full());
     assert_eq!((failed.backend(), failed.operation()), ("sqlite", "save"));
-    assert_eq!((failed.outcome(), failed.is_transient()), (Outcome::NotApplied, false));
-    let lost = BackendError::transient("redis", "claim", Outcome::Unknown, "the reply was lost");
-    assert_eq!((lost.outcome(), lost.is_transient()), (Outcome::Unknown, true));
+    assert_eq!((failed.effect(), failed.is_transient()), (Effect::NotApplied, false));
+    let lost = BackendError::transient("redis", "claim", Effect::Unknown, "the reply was lost");
+    assert_eq!((lost.effect(), lost.is_transient()), (Effect::Unknown, true));
     assert_eq!(
         lost.to_string(),
         "redis: claim failed (outcome unknown): the reply was lost"
@@ -81,7 +81,7 @@ fn a_failure_says_where_it_was_and_what_is_known() {
 
 #[test]
 fn a_failure_keeps_its_source_through_every_layer_and_clone() {
-    let error = Error::from(BackendError::new("sqlite", "save", Outcome::NotApplied, disk_full()));
+    let error = Error::from(BackendError::new("sqlite", "save", Effect::NotApplied, disk_full()));
     assert_eq!(error.rejection(), None);
     let again: Error = error.clone();
     for error in [error, again] {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use kp_core::Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent, Superseded};
 use kp_core::{
-    Ciphersuite, CredentialHash, KeyPackageRef, Lifecycle, Lifetime, Metadata, MetadataRejection, PackageInfo,
-    Timestamp,
+    Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageMetadata, KeyPackageRef, Lifecycle, Lifetime,
+    MetadataRejection, Timestamp,
 };
 
 const NOW: Timestamp = Timestamp::MIN;
@@ -30,24 +30,24 @@ fn a_lifecycle_is_read_back_from_its_parts() {
 #[test]
 fn a_batch_of_steps_stops_at_the_first_that_fails() {
     let named = |name: &str| KeyPackageRef::try_from(name).unwrap();
-    let info = |name| PackageInfo {
+    let info = |name| KeyPackageInfo {
         key_package_ref: named(name),
         ciphersuite: Ciphersuite(1),
         lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX).unwrap(),
         last_resort: false,
         credential: CredentialHash([0; 32]),
     };
-    let rows = ["a", "b"].map(|name| (named(name), Metadata::created(&info(name), NOW)));
+    let rows = ["a", "b"].map(|name| (named(name), KeyPackageMetadata::created(&info(name), NOW)));
     let mut rows = BTreeMap::from(rows);
     let steps = [(named("a"), Available), (named("a"), Spent), (named("b"), Failed)];
-    assert_eq!(Metadata::step_all(&mut rows, &steps, NOW), Ok(()));
+    assert_eq!(KeyPackageMetadata::step_all(&mut rows, &steps, NOW), Ok(()));
     assert_eq!(
         (rows[&named("a")].lifecycle, rows[&named("b")].lifecycle),
         (Spent, Failed)
     );
     let unknown = [(named("c"), Available), (named("a"), Available)];
     assert_eq!(
-        Metadata::step_all(&mut rows, &unknown, NOW),
+        KeyPackageMetadata::step_all(&mut rows, &unknown, NOW),
         Err(MetadataRejection::NotFound)
     );
     let illegal = [(named("a"), Available), (named("c"), Available)];
@@ -55,5 +55,5 @@ fn a_batch_of_steps_stops_at_the_first_that_fails() {
         from: Spent,
         to: Available,
     };
-    assert_eq!(Metadata::step_all(&mut rows, &illegal, NOW), Err(refused));
+    assert_eq!(KeyPackageMetadata::step_all(&mut rows, &illegal, NOW), Err(refused));
 }

@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::fmt::Debug;
 
-use kp_core::rules::{Hold, Model, Recall, Record, State, Use, Window};
+use kp_core::rules::{LeaseRecord, Model, Recall, Record, Spent, State, Window};
 use kp_core::{
-    Admitted, Ciphersuite, CredentialHash, GroupId, KeyPackageRef, Lifetime, OnLapse, Package, PackageBytes,
-    PackageInfo, Party, PoolId, ReservationId, ReservationToken, Save, Take, Timestamp, Ttl, Usage,
+    Admitted, Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef,
+    Lifetime, OnLapse, Party, PoolId, ReservationId, ReservationToken, Save, Spend, TakeRequest, Timestamp, Ttl,
 };
 
 /// Each secret, a byte sixteen times over: printed in whatever way, it shows.
@@ -41,21 +41,21 @@ fn hides(what: &(impl Debug + ?Sized)) {
     }
 }
 
-fn package() -> Result<Package, Box<dyn Error>> {
-    Ok(Package {
-        info: PackageInfo {
+fn package() -> Result<KeyPackage, Box<dyn Error>> {
+    Ok(KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from("ref")?,
             ciphersuite: Ciphersuite(1),
             lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
             last_resort: false,
             credential: CredentialHash([0; 32]),
         },
-        bytes: PackageBytes::try_from(vec![BYTES; 16])?,
+        bytes: KeyPackageBytes::try_from(vec![BYTES; 16])?,
     })
 }
 
-fn take() -> Result<Take, Box<dyn Error>> {
-    let take = Take::new(
+fn take() -> Result<TakeRequest, Box<dyn Error>> {
+    let take = TakeRequest::new(
         PoolId::try_from("bob")?,
         ReservationId::from_bytes([ID; 16]),
         Ttl::try_from(60)?,
@@ -76,7 +76,7 @@ fn requests_hide_them() -> Result<(), Box<dyn Error>> {
     let take = take()?;
     let pool = take.pool.clone();
     let token = ReservationToken::new(pool.clone(), KeyPackageRef::try_from("ref")?, take.id);
-    let usage = Usage {
+    let usage = Spend {
         group: Some(GroupId::try_from(vec![GROUP; 16])?),
         by: take.by.clone(),
     };
@@ -112,7 +112,7 @@ fn answers_and_stores_hide_them() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn records_hide_them() -> Result<(), Box<dyn Error>> {
-    let Take { id, by, .. } = take()?;
+    let TakeRequest { id, by, .. } = take()?;
     let group = Some(GroupId::try_from(vec![GROUP; 16])?);
     let now = Timestamp::MIN;
     let window = Window {
@@ -120,14 +120,14 @@ fn records_hide_them() -> Result<(), Box<dyn Error>> {
         reserver: by.clone(),
         replayable: true,
     };
-    let hold = Hold {
+    let hold = LeaseRecord {
         id,
         by: by.clone(),
         expires_at: now,
         on_lapse: OnLapse::Return,
         recalled: Some(Recall::Withdrawn),
     };
-    let usage = Use {
+    let usage = Spent {
         at: now,
         id,
         bound: true,
@@ -150,7 +150,7 @@ fn records_hide_them() -> Result<(), Box<dyn Error>> {
 fn what_is_wrong_with_a_token_or_a_package_does_not_repeat_it() -> Result<(), Box<dyn Error>> {
     let token = format!("626f62.01.{}.", "b2".repeat(16));
     hides(&ReservationToken::parse(&token));
-    hides(&PackageBytes::try_from(vec![BYTES; 70_000]));
+    hides(&KeyPackageBytes::try_from(vec![BYTES; 70_000]));
     hides(&Party::try_from(vec![PARTY; 100]));
     hides(&GroupId::try_from(vec![GROUP; 300]));
     Ok(())

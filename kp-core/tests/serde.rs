@@ -5,8 +5,8 @@ use std::error::Error;
 use std::fmt::Debug;
 
 use kp_core::{
-    Cause, Ciphersuite, Counts, GroupId, KeyPackageRef, Party, PoolId, Receipt, Rejection, Removed, ReservationId,
-    ReservationToken, SaveOutcome, Status, Timestamp, Ttl,
+    Cause, Ciphersuite, Counts, GroupId, KeyPackageRef, Party, PoolId, Receipt, Rejection, ReservationId,
+    ReservationToken, SaveOutcome, Status, Timestamp, Ttl, WithdrawOutcome,
 };
 use rstest::rstest;
 use serde::Serialize;
@@ -69,7 +69,7 @@ fn answers_are_in_snake_case() -> Result<(), Box<dyn Error>> {
         )?;
     }
     is_written(&SaveOutcome::RefConflict, r#""ref_conflict""#)?;
-    is_written(&Removed::AlreadySpent, r#""already_spent""#)?;
+    is_written(&WithdrawOutcome::AlreadySpent, r#""already_spent""#)?;
     is_written(
         &Counts::default(),
         r#"{"available":0,"reserved":0,"spent":0,"not_yet_valid":0,"expired":0,"last_resort":null}"#,

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use kp_core::rules::Model;
 use kp_core::{
-    Ciphersuite, Counts, CredentialHash, Cursor, Error, GroupId, KeyPackageRef, KeyPackageStore, KeyPackageStoreExt,
-    Lifetime, OnLapse, Outcome, Package, PackageBytes, PackageInfo, Page, PoolId, Receipt, Rejection, Removal, Removed,
-    ReservationId, ReservationToken, Reserved, Result, Save, SaveOutcome, Status, Stored, Take, Timestamp, Ttl, Usage,
+    Ciphersuite, Counts, CredentialHash, Cursor, Effect, Error, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo,
+    KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, Lifetime, OnLapse, Page, PoolId, Receipt, Rejection,
+    Reservation, ReservationId, ReservationToken, Result, Save, SaveOutcome, Spend, Status, StoredKeyPackage,
+    TakeRequest, Timestamp, Ttl, WithdrawOutcome, Withdrawal,
 };
 
 /// The model behind a lock. Its listings have one page.
@@ -47,23 +48,28 @@ impl KeyPackageStore for TheirStore {
         Ok(if self.speechless { Vec::new() } else { outcomes })
     }
 
-    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
+    async fn reserve_key_packages(
+        &self,
+        takes: &[TakeRequest],
+        lapse: OnLapse,
+        now: Timestamp,
+    ) -> Vec<Result<Reservation>> {
         self.each(takes, |model, take| model.reserve(take, lapse, now))
     }
 
     async fn claim_key_packages(
         &self,
-        takes: &[Take],
+        takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<Package>> {
+    ) -> Vec<Result<KeyPackage>> {
         self.each(takes, |model, take| model.claim(take, group, now))
     }
 
     async fn spend_key_packages(
         &self,
         tokens: &[ReservationToken],
-        usage: &Usage,
+        usage: &Spend,
         now: Timestamp,
     ) -> Vec<Result<Receipt>> {
         self.each(tokens, |model, token| model.spend(token, usage, now))
@@ -73,7 +79,12 @@ impl KeyPackageStore for TheirStore {
         self.each(tokens, |model, token| model.release(token, now))
     }
 
-    async fn get_key_package(&self, pool: &PoolId, named: &KeyPackageRef, now: Timestamp) -> Result<Option<Stored>> {
+    async fn get_key_package(
+        &self,
+        pool: &PoolId,
+        named: &KeyPackageRef,
+        now: Timestamp,
+    ) -> Result<Option<StoredKeyPackage>> {
         Ok(self.model().get(pool, named, now))
     }
 
@@ -88,7 +99,7 @@ impl KeyPackageStore for TheirStore {
         _after: Option<&Cursor>,
         _limit: u32,
         now: Timestamp,
-    ) -> Result<Page<PackageInfo>> {
+    ) -> Result<Page<KeyPackageInfo>> {
         let items = self.model().list_available(pool, now);
         Ok(Page { items, next: None })
     }
@@ -102,13 +113,13 @@ impl KeyPackageStore for TheirStore {
         Ok(Page { items, next: None })
     }
 
-    async fn remove_key_packages(
+    async fn withdraw_key_packages(
         &self,
         pool: &PoolId,
-        what: &Removal,
+        what: &Withdrawal,
         now: Timestamp,
-    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
-        Ok(self.model().remove(pool, what, now))
+    ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        Ok(self.model().withdraw(pool, what, now))
     }
 
     async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
@@ -137,21 +148,21 @@ impl KeyPackageStore for TheirStore {
 
 type Anything<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-fn package(name: &str) -> Anything<Package> {
-    Ok(Package {
-        info: PackageInfo {
+fn package(name: &str) -> Anything<KeyPackage> {
+    Ok(KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from(name)?,
             ciphersuite: Ciphersuite(1),
             lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
             last_resort: false,
             credential: CredentialHash([0; 32]),
         },
-        bytes: PackageBytes::try_from(name.as_bytes())?,
+        bytes: KeyPackageBytes::try_from(name.as_bytes())?,
     })
 }
 
-fn take(pool: &PoolId, id: u8) -> Anything<Take> {
-    Ok(Take::new(
+fn take(pool: &PoolId, id: u8) -> Anything<TakeRequest> {
+    Ok(TakeRequest::new(
         pool.clone(),
         ReservationId::from_bytes([id; 16]),
         Ttl::try_from(60)?,
@@ -174,11 +185,11 @@ async fn it_serves_as_a_trait_object_from_any_task() -> Anything {
         let claimed = store.claim_key_package(&claim, None, now).await?;
         assert_eq!(claimed.bytes.as_ref(), b"second");
         store.release_key_package(&token, now).await?;
-        let late = store.spend_key_package(&token, &Usage::default(), now).await;
+        let late = store.spend_key_package(&token, &Spend::default(), now).await;
         assert!(matches!(late, Err(Error::Rejected(Rejection::NoLiveReservation))));
         let again = store.reserve_key_package(&reserve, OnLapse::Return, now).await?;
         assert_eq!(again.package.bytes.as_ref(), b"first");
-        let receipt = store.spend_key_package(&token, &Usage::default(), now).await?;
+        let receipt = store.spend_key_package(&token, &Spend::default(), now).await?;
         assert_eq!(receipt.spent_at, now);
         Ok::<_, Error>(())
     });
@@ -199,14 +210,14 @@ async fn no_answer_is_a_failure_and_no_panic() -> Anything {
         store.save_key_package(&pool, package("first")?, now).await.err(),
         store.reserve_key_package(&take, OnLapse::Return, now).await.err(),
         store.claim_key_package(&take, None, now).await.err(),
-        store.spend_key_package(&token, &Usage::default(), now).await.err(),
+        store.spend_key_package(&token, &Spend::default(), now).await.err(),
         store.release_key_package(&token, now).await.err(),
     ];
     for error in errors {
         let Some(Error::Backend(failure)) = error else {
             panic!("a failure: {error:?}")
         };
-        assert_eq!(failure.outcome(), Outcome::Unknown);
+        assert_eq!(failure.effect(), Effect::Unknown);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use kp_core::{PoolId, Timestamp};
 /// When a sweep first finds work in a pool. Every record has a `not_after`, so a pool without one holds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Dates {
-    pub(crate) ends_at: Option<Timestamp>,
+    pub(crate) lapses_at: Option<Timestamp>,
     pub(crate) not_after: Option<Timestamp>,
 }
 
@@ -16,7 +16,7 @@ type Place = (Timestamp, u64);
 /// What the agenda has of a pool.
 #[derive(Debug, Default)]
 pub(crate) struct Noted {
-    ends_at: Option<Place>,
+    lapses_at: Option<Place>,
     not_after: Option<Place>,
 }
 
@@ -30,7 +30,7 @@ impl Noted {
             }
         };
         let came_or_went = self.not_after.is_some() != truth.not_after.is_some();
-        came_or_went || misleads(self.ends_at, truth.ends_at) || misleads(self.not_after, truth.not_after)
+        came_or_went || misleads(self.lapses_at, truth.lapses_at) || misleads(self.not_after, truth.not_after)
     }
 }
 
@@ -42,7 +42,7 @@ impl Noted {
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
     pools: BTreeSet<PoolId>,
-    ends_at: Schedule,
+    lapses_at: Schedule,
     not_after: Schedule,
 }
 
@@ -61,13 +61,13 @@ impl Agenda {
             (Some(_), None) => _ = self.pools.remove(pool),
             _ => {}
         }
-        self.ends_at.note(pool, &mut noted.ends_at, truth.ends_at);
+        self.lapses_at.note(pool, &mut noted.lapses_at, truth.lapses_at);
         self.not_after.note(pool, &mut noted.not_after, truth.not_after);
     }
 
     /// A pool in which a lease or window may have ended by `now`.
     pub(crate) fn ended(&self, now: Timestamp) -> Option<PoolId> {
-        self.ends_at.due(now)
+        self.lapses_at.due(now)
     }
 
     /// A pool in which a package may be past its `not_after` at `now`.

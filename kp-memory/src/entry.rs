@@ -1,15 +1,15 @@
-use kp_core::PackageBytes;
+use kp_core::KeyPackageBytes;
 use kp_core::rules::{Record, State};
 
 /// A record and its bytes.
 #[derive(Debug)]
 pub(crate) struct Entry {
     record: Record,
-    bytes: Option<PackageBytes>,
+    bytes: Option<KeyPackageBytes>,
 }
 
 impl Entry {
-    pub(crate) fn new(record: Record, bytes: PackageBytes) -> Self {
+    pub(crate) fn new(record: Record, bytes: KeyPackageBytes) -> Self {
         let bytes = Some(bytes).filter(|_| record.state.keeps_bytes());
         Self { record, bytes }
     }
@@ -26,7 +26,7 @@ impl Entry {
         &self.record
     }
 
-    pub(crate) fn bytes(&self) -> Option<&PackageBytes> {
+    pub(crate) fn bytes(&self) -> Option<&KeyPackageBytes> {
         self.bytes.as_ref()
     }
 }

@@ -3,7 +3,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kp_core::{KeyPackageRef, Lifecycle, Metadata, MetadataRejection, MetadataResult, PoolMetadataStore, Timestamp};
+use kp_core::{
+    KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection, MetadataResult, PoolMetadataStore, Timestamp,
+};
 use parking_lot::Mutex;
 
 /// The metadata of a client's packages, in memory. Nothing survives the process: for tests, and for clients whose keys
@@ -18,7 +20,7 @@ use parking_lot::Mutex;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let now = Timestamp::try_from(1_700_000_000)?;
-/// # let info = PackageInfo {
+/// # let info = KeyPackageInfo {
 /// #     key_package_ref: KeyPackageRef::try_from("the hash of it")?,
 /// #     ciphersuite: Ciphersuite(1),
 /// #     lifetime: Lifetime::new(now, now.plus(86_400))?,
@@ -26,7 +28,7 @@ use parking_lot::Mutex;
 /// #     credential: CredentialHash([0; 32]),
 /// # };
 /// let metadata = MemoryMetadata::new();
-/// metadata.create_pool_metadata(&[Metadata::created(&info, now)]).await?;
+/// metadata.create_pool_metadata(&[KeyPackageMetadata::created(&info, now)]).await?;
 /// metadata.update_pool_status(&[(info.key_package_ref, Lifecycle::Available)], now).await?;
 /// assert_eq!(metadata.get_available_count(info.ciphersuite, now).await?, 1);
 /// # Ok(())
@@ -34,7 +36,7 @@ use parking_lot::Mutex;
 /// ```
 #[derive(Clone, Default)]
 pub struct MemoryMetadata {
-    rows: Arc<Mutex<BTreeMap<KeyPackageRef, Metadata>>>,
+    rows: Arc<Mutex<BTreeMap<KeyPackageRef, KeyPackageMetadata>>>,
 }
 
 impl MemoryMetadata {
@@ -53,7 +55,7 @@ impl fmt::Debug for MemoryMetadata {
 
 #[async_trait]
 impl PoolMetadataStore for MemoryMetadata {
-    async fn create_pool_metadata(&self, rows: &[Metadata]) -> MetadataResult<()> {
+    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
         let mut stored = self.rows.lock();
         let mut created = BTreeMap::new();
         for row in rows {
@@ -70,16 +72,16 @@ impl PoolMetadataStore for MemoryMetadata {
         let mut stored = self.rows.lock();
         let named = steps.iter().filter_map(|(named, _)| stored.get_key_value(named));
         let mut changed = named.map(|(named, row)| (named.clone(), row.clone())).collect();
-        Metadata::step_all(&mut changed, steps, now)?;
+        KeyPackageMetadata::step_all(&mut changed, steps, now)?;
         stored.append(&mut changed);
         Ok(())
     }
 
-    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<Metadata>> {
+    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>> {
         Ok(self.rows.lock().get(key_package_ref).cloned())
     }
 
-    async fn list(&self) -> MetadataResult<Vec<Metadata>> {
+    async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>> {
         let mut rows: Vec<_> = self.rows.lock().values().cloned().collect();
         // Stable, over rows in the order of their refs.
         rows.sort_by_key(|row| row.created_at);

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use kp_core::rules::{Record, State};
 use kp_core::{
-    BackendError, Ciphersuite, KeyPackageRef, Outcome, PackageBytes, PackageInfo, Party, ReservationId, Timestamp,
+    BackendError, Ciphersuite, Effect, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, ReservationId, Timestamp,
 };
 use smallvec::SmallVec;
 
@@ -23,7 +23,7 @@ const SPAN: usize = 64;
 // In the order of use, which this keeps: what every call needs lies side by side, and is fetched at once.
 #[repr(C)]
 pub(crate) struct Pool {
-    /// By [`State::ends_at`].
+    /// By [`State::lapses_at`].
     pub(crate) ends: BTreeSet<(Timestamp, Key)>,
     /// By [`State::bound_id`].
     by_id: HashTable<Key>,
@@ -55,7 +55,7 @@ impl Pool {
     /// When a sweep first finds work here.
     pub(crate) fn dates(&self) -> Dates {
         Dates {
-            ends_at: self.ends.first().map(|(at, _)| *at),
+            lapses_at: self.ends.first().map(|(at, _)| *at),
             not_after: self.earliest,
         }
     }
@@ -70,18 +70,18 @@ impl Pool {
         let spans = (0..).step_by(SPAN).zip(&self.latest);
         let live = spans.filter(move |(_, latest)| now < **latest);
         let records = live.flat_map(|(first, _)| self.entries.range(first..first + SPAN));
-        records.map(Entry::record).filter(move |record| !record.is_over(now))
+        records.map(Entry::record).filter(move |record| !record.is_expired(now))
     }
 
     /// The record of this ref, with the bytes it has.
-    pub(crate) fn get(&self, key_package_ref: &KeyPackageRef) -> Option<(Record, Option<PackageBytes>)> {
+    pub(crate) fn get(&self, key_package_ref: &KeyPackageRef) -> Option<(Record, Option<KeyPackageBytes>)> {
         let entry = self.entries.get(self.key(key_package_ref)?)?;
         Some((entry.record().clone(), entry.bytes().cloned()))
     }
 
     /// Forgets at most `limit` records that are past their `not_after` (`SWEEP-1`); says how many.
     pub(crate) fn sweep(&mut self, now: Timestamp, limit: usize) -> Result<u64, BackendError> {
-        let over = self.entries.iter().filter(|(_, entry)| entry.record().is_over(now));
+        let over = self.entries.iter().filter(|(_, entry)| entry.record().is_expired(now));
         let over: Vec<_> = over.map(|(key, _)| key).take(limit).collect();
         for key in &over {
             self.forget(*key);
@@ -133,7 +133,7 @@ impl Pool {
         let key = self
             .entries
             .push(entry)
-            .map_err(|source| BackendError::new("memory", "insert", Outcome::NotApplied, source))?;
+            .map_err(|source| BackendError::new("memory", "insert", Effect::NotApplied, source))?;
         let hash = |key: &Key| {
             let entry = self.entries.get(*key);
             entry.map_or(0, |entry| {
@@ -165,7 +165,7 @@ impl Pool {
     }
 
     /// Brings the indexes of states from what that of a package was to what it is.
-    pub(crate) fn index(&mut self, key: Key, info: &PackageInfo, was: Option<&State>, is: Option<&State>) {
+    pub(crate) fn index(&mut self, key: Key, info: &KeyPackageInfo, was: Option<&State>, is: Option<&State>) {
         if let Some((was, is)) = change(was, is, State::bound_id) {
             let hash = |id: &ReservationId| self.hasher.hash_one(id);
             if let Some(id) = was
@@ -178,7 +178,7 @@ impl Pool {
                 self.by_id.insert_unique(hash(id), key, |key| of(key).map_or(0, hash));
             }
         }
-        if let Some((was, is)) = change(was, is, State::ends_at) {
+        if let Some((was, is)) = change(was, is, State::lapses_at) {
             if let Some(at) = was {
                 self.ends.remove(&(at, key));
             }

@@ -1,5 +1,7 @@
 use kp_core::rules::{PoolRecords, Record, State};
-use kp_core::{BackendError, Ciphersuite, KeyPackageRef, Outcome, PackageBytes, Party, ReservationId, Take, Timestamp};
+use kp_core::{
+    BackendError, Ciphersuite, Effect, KeyPackageBytes, KeyPackageRef, Party, ReservationId, TakeRequest, Timestamp,
+};
 
 use crate::entry::Entry;
 use crate::pool::Pool;
@@ -43,7 +45,7 @@ impl PoolRecords for Pool {
         Ok(self.found(key))
     }
 
-    fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, BackendError> {
+    fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, BackendError> {
         if self.ends.first().is_none_or(|(at, _)| *at > now) {
             return Ok(Vec::new());
         }
@@ -53,9 +55,9 @@ impl PoolRecords for Pool {
 
     fn oldest_that_fits(
         &mut self,
-        take: &Take,
+        take: &TakeRequest,
         now: Timestamp,
-    ) -> Result<Option<(Record, PackageBytes)>, BackendError> {
+    ) -> Result<Option<(Record, KeyPackageBytes)>, BackendError> {
         let oldest = self.oldest(&take.suites, Wanted::new(now, take.remaining));
         let record = self.found(oldest);
         let bytes = oldest.and_then(|key| self.entries.get(key)?.bytes().cloned());
@@ -88,11 +90,11 @@ impl PoolRecords for Pool {
         Ok(self.taken.get(party).copied().unwrap_or_default())
     }
 
-    fn bytes(&mut self, record: &Record) -> Result<PackageBytes, BackendError> {
+    fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, BackendError> {
         let key = self.key_of(record);
         let bytes = key.and_then(|key| self.entries.get(key)).and_then(Entry::bytes);
         // The rules ask only for bytes that a record keeps.
-        let missing = || BackendError::new("memory", "read", Outcome::NotApplied, "a package has no bytes");
+        let missing = || BackendError::new("memory", "read", Effect::NotApplied, "a package has no bytes");
         bytes.cloned().ok_or_else(missing)
     }
 
@@ -102,7 +104,7 @@ impl PoolRecords for Pool {
         Ok(sequence)
     }
 
-    fn insert(&mut self, record: &Record, bytes: &PackageBytes) -> Result<(), BackendError> {
+    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), BackendError> {
         self.add(Entry::new(record.clone(), bytes.clone()))
     }
 
@@ -116,7 +118,7 @@ impl PoolRecords for Pool {
         Ok(())
     }
 
-    fn remove(&mut self, record: &Record) -> Result<(), BackendError> {
+    fn forget(&mut self, record: &Record) -> Result<(), BackendError> {
         if let Some(key) = self.key_of(record) {
             self.forget(key);
         }

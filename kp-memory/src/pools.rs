@@ -175,14 +175,14 @@ fn find<'a>(shard: &'a Shard, hash: u64, id: &PoolId) -> Option<&'a Mutex<Pool>>
 #[cfg(test)]
 mod tests {
     use kp_core::rules::{Record, State};
-    use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Lifetime, PackageBytes, PackageInfo};
+    use kp_core::{Ciphersuite, CredentialHash, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime};
 
     use super::*;
     use crate::entry::Entry;
 
     #[test]
     fn the_room_of_pools_that_are_gone_is_given_back() {
-        let info = PackageInfo {
+        let info = KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from("ref").unwrap(),
             ciphersuite: Ciphersuite(1),
             lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX).unwrap(),
@@ -195,7 +195,7 @@ mod tests {
             saved_at: Timestamp::MIN,
             state: State::Free,
         };
-        let bytes = PackageBytes::try_from(b"secret".as_slice()).unwrap();
+        let bytes = KeyPackageBytes::try_from(b"secret".as_slice()).unwrap();
         let pools = Pools::default();
         let ids: Vec<_> = (0..10_000)
             .map(|id| PoolId::try_from(format!("{id}").as_str()).unwrap())

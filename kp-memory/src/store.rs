@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kp_core::rules::{self, Limits};
 use kp_core::{
-    Ciphersuite, Counts, Cursor, GroupId, KeyPackageRef, KeyPackageStore, OnLapse, Package, PackageInfo, Page, PoolId,
-    Receipt, Rejection, Removal, Removed, ReservationToken, Reserved, Result, Save, SaveOutcome, Status, Stored, Take,
-    Timestamp, Usage,
+    Ciphersuite, Counts, Cursor, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, KeyPackageStore, OnLapse, Page,
+    PoolId, Receipt, Rejection, Reservation, ReservationToken, Result, Save, SaveOutcome, Spend, Status,
+    StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 
 use crate::pools::Pools;
@@ -28,19 +28,19 @@ const SWEPT_IN_ONE_STEP: u64 = 256;
 /// let store = MemoryStore::new();
 /// let pool = PoolId::try_from("bob/phone")?;
 /// let now = Timestamp::try_from(1_700_000_000)?;
-/// let package = Package {
-///     info: PackageInfo {
+/// let package = KeyPackage {
+///     info: KeyPackageInfo {
 ///         key_package_ref: KeyPackageRef::try_from("the hash of it")?,
 ///         ciphersuite: Ciphersuite(1),
 ///         lifetime: Lifetime::new(now, now.plus(86_400))?,
 ///         last_resort: false,
 ///         credential: CredentialHash([0; 32]),
 ///     },
-///     bytes: PackageBytes::try_from(b"a KeyPackage".as_slice())?,
+///     bytes: KeyPackageBytes::try_from(b"a KeyPackage".as_slice())?,
 /// };
 /// assert_eq!(store.save_key_package(&pool, package.clone(), now).await?, SaveOutcome::Saved);
 ///
-/// let take = Take::new(pool, ReservationId::from_bytes([1; 16]), Ttl::try_from(60)?);
+/// let take = TakeRequest::new(pool, ReservationId::from_bytes([1; 16]), Ttl::try_from(60)?);
 /// assert_eq!(store.claim_key_package(&take, None, now).await?, package);
 /// # Ok(())
 /// # }
@@ -86,8 +86,13 @@ impl KeyPackageStore for MemoryStore {
         Ok(self.pools.fill(&save.pool, now, step)?)
     }
 
-    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
-        let one = |take: &Take| {
+    async fn reserve_key_packages(
+        &self,
+        takes: &[TakeRequest],
+        lapse: OnLapse,
+        now: Timestamp,
+    ) -> Vec<Result<Reservation>> {
+        let one = |take: &TakeRequest| {
             let step = |pool: &mut _| rules::reserve(pool, take, lapse, now);
             Ok(self.pools.change(&take.pool, now, step)??)
         };
@@ -96,11 +101,11 @@ impl KeyPackageStore for MemoryStore {
 
     async fn claim_key_packages(
         &self,
-        takes: &[Take],
+        takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<Package>> {
-        let one = |take: &Take| {
+    ) -> Vec<Result<KeyPackage>> {
+        let one = |take: &TakeRequest| {
             let step = |pool: &mut _| rules::claim(pool, take, group, now);
             Ok(self.pools.change(&take.pool, now, step)??)
         };
@@ -110,7 +115,7 @@ impl KeyPackageStore for MemoryStore {
     async fn spend_key_packages(
         &self,
         tokens: &[ReservationToken],
-        usage: &Usage,
+        usage: &Spend,
         now: Timestamp,
     ) -> Vec<Result<Receipt>> {
         let one = |token: &ReservationToken| {
@@ -133,7 +138,7 @@ impl KeyPackageStore for MemoryStore {
         pool: &PoolId,
         key_package_ref: &KeyPackageRef,
         now: Timestamp,
-    ) -> Result<Option<Stored>> {
+    ) -> Result<Option<StoredKeyPackage>> {
         let found = self.pools.look(pool, |pool| pool.get(key_package_ref));
         Ok(found.map(|(record, bytes)| record.into_stored(bytes, now)))
     }
@@ -153,7 +158,7 @@ impl KeyPackageStore for MemoryStore {
         after: Option<&Cursor>,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Page<PackageInfo>> {
+    ) -> Result<Page<KeyPackageInfo>> {
         let after = after.map(sequence_of).transpose()?;
         let limit = size(limit);
         let available: Vec<_> = self.pools.look(pool, |pool| {
@@ -187,13 +192,13 @@ impl KeyPackageStore for MemoryStore {
         Ok(Page { items, next })
     }
 
-    async fn remove_key_packages(
+    async fn withdraw_key_packages(
         &self,
         pool: &PoolId,
-        what: &Removal,
+        what: &Withdrawal,
         now: Timestamp,
-    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
-        let step = |pool: &mut _| rules::remove(pool, what, now);
+    ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        let step = |pool: &mut _| rules::withdraw(pool, what, now);
         Ok(self.pools.change(pool, now, step)?)
     }
 

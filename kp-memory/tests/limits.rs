@@ -8,17 +8,17 @@ use kp_memory::MemoryStore;
 
 const NOW: Timestamp = Timestamp::MIN;
 
-fn package(number: u8, not_after: i64) -> Package {
+fn package(number: u8, not_after: i64) -> KeyPackage {
     let not_after = Timestamp::new(not_after).unwrap();
-    Package {
-        info: PackageInfo {
+    KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from([number].as_slice()).unwrap(),
             ciphersuite: Ciphersuite(1),
             lifetime: Lifetime::new(NOW, not_after).unwrap(),
             last_resort: false,
             credential: CredentialHash([0; 32]),
         },
-        bytes: PackageBytes::try_from(b"secret".as_slice()).unwrap(),
+        bytes: KeyPackageBytes::try_from(b"secret".as_slice()).unwrap(),
     }
 }
 
@@ -56,7 +56,7 @@ async fn the_queue_keeps_its_order_when_a_sweep_gives_memory_back() {
     store.save_key_package(&pool, package(200, 100), now).await.unwrap();
     for number in 198..=200 {
         let id = ReservationId::from_bytes([number; 16]);
-        let take = Take::new(pool.clone(), id, Ttl::try_from(60).unwrap());
+        let take = TakeRequest::new(pool.clone(), id, Ttl::try_from(60).unwrap());
         let claimed = store.claim_key_package(&take, None, now).await.unwrap();
         assert_eq!(claimed, package(number, 100));
     }
@@ -67,7 +67,7 @@ async fn what_was_reserved_when_memory_was_given_back_returns_to_its_place() {
     let store = MemoryStore::new();
     let pool = PoolId::try_from("bob").unwrap();
     let take = |id| {
-        Take::new(
+        TakeRequest::new(
             pool.clone(),
             ReservationId::from_bytes([id; 16]),
             Ttl::try_from(60).unwrap(),

@@ -11,16 +11,16 @@ use kp_memory::MemoryStore;
 
 const NOW: Timestamp = Timestamp::MIN;
 
-fn package(number: u32) -> Package {
-    Package {
-        info: PackageInfo {
+fn package(number: u32) -> KeyPackage {
+    KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from(number.to_be_bytes().as_slice()).unwrap(),
             ciphersuite: Ciphersuite(1),
             lifetime: Lifetime::new(NOW, NOW.plus(100)).unwrap(),
             last_resort: false,
             credential: CredentialHash([0; 32]),
         },
-        bytes: PackageBytes::try_from(number.to_be_bytes().as_slice()).unwrap(),
+        bytes: KeyPackageBytes::try_from(number.to_be_bytes().as_slice()).unwrap(),
     }
 }
 
@@ -34,10 +34,10 @@ fn wait<T>(call: impl Future<Output = T>) -> T {
     runtime.block_on(call)
 }
 
-fn take(number: u32) -> Take {
+fn take(number: u32) -> TakeRequest {
     let mut id = [0; 16];
     id[..4].copy_from_slice(&number.to_be_bytes());
-    Take::new(pool(), ReservationId::from_bytes(id), Ttl::try_from(60).unwrap()).last_resort(LastResort::Never)
+    TakeRequest::new(pool(), ReservationId::from_bytes(id), Ttl::try_from(60).unwrap()).last_resort(LastResort::Never)
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn each_package_goes_to_one_thread() {
                     }
                     let reserved = wait(store.reserve_key_package(&take(number), OnLapse::Return, NOW)).unwrap();
                     let token = reserved.lease.unwrap().token;
-                    wait(store.spend_key_package(&token, &Usage::default(), NOW)).unwrap();
+                    wait(store.spend_key_package(&token, &Spend::default(), NOW)).unwrap();
                     token.key_package_ref
                 });
                 reserved.collect::<Vec<_>>()

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use kp_core::{
-    Admission, Admitted, Ciphersuite, KeyPackageRef, Lifetime, Package, PackageBytes, PackageInfo, Refusal, Timestamp,
-    Uploader,
+    Admission, Admitted, Ciphersuite, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Refusal,
+    Timestamp, Uploader,
 };
 use openmls::ciphersuite::hash_ref::make_key_package_ref;
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _, VLBytes};
@@ -114,11 +114,11 @@ impl<C: OpenMlsCrypto> OpenMlsAdmission<C> {
         }
     }
 
-    /// Sets how many bytes a bare KeyPackage may have; [`PackageBytes::MAX_LEN`] at most.
+    /// Sets how many bytes a bare KeyPackage may have; [`KeyPackageBytes::MAX_LEN`] at most.
     #[must_use]
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self {
-            max_bytes: bytes.min(PackageBytes::MAX_LEN),
+            max_bytes: bytes.min(KeyPackageBytes::MAX_LEN),
             ..self
         }
     }
@@ -207,15 +207,15 @@ impl<C: OpenMlsCrypto + Send + Sync + 'static> Admission for OpenMlsAdmission<C>
 
         let cannot_hash = |_| Refusal::Other("the crypto provider cannot hash");
         let hash = make_key_package_ref(bare, suite, &self.crypto).map_err(cannot_hash)?;
-        let info = PackageInfo {
+        let info = KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from(hash.as_slice()).map_err(|_| Refusal::Malformed)?,
             ciphersuite: Ciphersuite(read.ciphersuite),
             lifetime,
             last_resort: read.last_resort,
             credential: credential_hash(&self.crypto, &credential).map_err(cannot_hash)?,
         };
-        let bytes = PackageBytes::try_from(bare).map_err(|_| Refusal::TooLarge)?;
-        Ok(Admitted::new(Package { info, bytes }, read.init_key.to_vec()))
+        let bytes = KeyPackageBytes::try_from(bare).map_err(|_| Refusal::TooLarge)?;
+        Ok(Admitted::new(KeyPackage { info, bytes }, read.init_key.to_vec()))
     }
 }
 

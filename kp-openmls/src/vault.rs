@@ -7,11 +7,13 @@ use std::fmt;
 use std::time::Duration;
 
 use kp_core::{
-    Ciphersuite, CredentialHash, KeyPackageRef, KeyVault, Lifetime, Package, PackageBytes, PackageInfo, Timestamp,
+    Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, KeyVault, Lifetime,
+    Timestamp,
 };
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _, VLBytes};
 use openmls::prelude::{
-    Capabilities, ExtensionType, KeyPackage, KeyPackageBuilder, KeyPackageBundle, KeyPackageRef as OpenMlsRef,
+    Capabilities, ExtensionType, KeyPackage as OpenMlsKeyPackage, KeyPackageBuilder, KeyPackageBundle,
+    KeyPackageRef as OpenMlsRef,
 };
 use openmls_traits::OpenMlsProvider as _;
 use openmls_traits::crypto::OpenMlsCrypto;
@@ -121,7 +123,7 @@ impl<A: ProviderAccess> OpenMlsVault<A> {
         let capabilities = Capabilities::builder()
             .extensions(vec![ExtensionType::LastResort])
             .build();
-        let builder = (self.hook)(KeyPackage::builder().leaf_node_capabilities(capabilities));
+        let builder = (self.hook)(OpenMlsKeyPackage::builder().leaf_node_capabilities(capabilities));
         let builder = builder.key_package_lifetime(openmls::prelude::Lifetime::init(
             not_before.get().unsigned_abs(),
             not_after.get().unsigned_abs(),
@@ -181,7 +183,7 @@ impl<A: ProviderAccess> KeyVault for OpenMlsVault<A> {
         suite: Ciphersuite,
         last_resort: bool,
         now: Timestamp,
-    ) -> Result<(PackageInfo, FreshPackage), A> {
+    ) -> Result<(KeyPackageInfo, FreshPackage), A> {
         let known = types::Ciphersuite::try_from(suite.0).map_err(|_| VaultError::UnknownCiphersuite(suite))?;
         let Identity { signer, credential } = self.identity(suite)?;
         let builder = self.builder(last_resort, now);
@@ -202,7 +204,7 @@ impl<A: ProviderAccess> KeyVault for OpenMlsVault<A> {
             .with(|provider| Self::write(provider, &fresh.name, &fresh.bundle))
     }
 
-    fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<Package>, A> {
+    fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<KeyPackage>, A> {
         let name = openmls_ref(key_package_ref.as_bytes())?;
         self.access.with(|provider| {
             let bundle = Self::read(provider, &name)?;
@@ -277,7 +279,10 @@ fn openmls_ref<S>(bytes: &[u8]) -> std::result::Result<OpenMlsRef, VaultError<S>
 }
 
 /// The package as it is uploaded, and the facts about it.
-fn describe<S>(crypto: &impl OpenMlsCrypto, made: &KeyPackage) -> std::result::Result<Package, VaultError<S>> {
+fn describe<S>(
+    crypto: &impl OpenMlsCrypto,
+    made: &OpenMlsKeyPackage,
+) -> std::result::Result<KeyPackage, VaultError<S>> {
     let moment = |seconds| i64::try_from(seconds).ok().and_then(Timestamp::new);
     let lifetime = moment(made.life_time().not_before())
         .zip(moment(made.life_time().not_after()))
@@ -287,8 +292,8 @@ fn describe<S>(crypto: &impl OpenMlsCrypto, made: &KeyPackage) -> std::result::R
         credential: made.leaf_node().credential().clone(),
         signature_key: made.leaf_node().signature_key().clone(),
     };
-    Ok(Package {
-        info: PackageInfo {
+    Ok(KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from(made.hash_ref(crypto)?.as_slice())
                 .map_err(|_| VaultError::TooLarge)?,
             ciphersuite: Ciphersuite(made.ciphersuite().into()),
@@ -296,6 +301,6 @@ fn describe<S>(crypto: &impl OpenMlsCrypto, made: &KeyPackage) -> std::result::R
             last_resort: made.last_resort(),
             credential: credential_hash(crypto, &whose)?,
         },
-        bytes: PackageBytes::try_from(made.tls_serialize_detached()?).map_err(|_| VaultError::TooLarge)?,
+        bytes: KeyPackageBytes::try_from(made.tls_serialize_detached()?).map_err(|_| VaultError::TooLarge)?,
     })
 }

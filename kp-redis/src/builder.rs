@@ -53,7 +53,7 @@ impl RedisBuilder {
     }
 
     /// Answers a call that may have changed something only when `replicas` of them have it (`WAIT`); fewer within the
-    /// time-out: [`Outcome::Unknown`](kp_core::Outcome::Unknown). 0, the default, does not wait.
+    /// time-out: [`Effect::Unknown`](kp_core::Effect::Unknown). 0, the default, does not wait.
     #[must_use]
     pub fn wait(self, replicas: u32) -> Self {
         Self {

@@ -1,4 +1,4 @@
-use kp_core::{BackendError, Outcome};
+use kp_core::{BackendError, Effect};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// The name of this backend in its errors.
@@ -69,14 +69,14 @@ pub(crate) struct TooFewReplicas {
 pub(crate) struct TimedOut(pub(crate) std::time::Duration);
 
 /// A failure that the same call again will meet again.
-pub(crate) fn failed(operation: &'static str, outcome: Outcome, source: impl Into<kp_core::BoxError>) -> BackendError {
+pub(crate) fn failed(operation: &'static str, outcome: Effect, source: impl Into<kp_core::BoxError>) -> BackendError {
     BackendError::new(BACKEND, operation, outcome, source)
 }
 
 /// A failure that may be gone soon.
 pub(crate) fn failed_for_now(
     operation: &'static str,
-    outcome: Outcome,
+    outcome: Effect,
     source: impl Into<kp_core::BoxError>,
 ) -> BackendError {
     BackendError::transient(BACKEND, operation, outcome, source)

@@ -39,7 +39,7 @@
 //!
 //! # Failures
 //!
-//! A lost reply, or a time-out after sending, is [`Outcome::Unknown`](kp_core::Outcome::Unknown), and nothing is sent twice:
+//! A lost reply, or a time-out after sending, is [`Effect::Unknown`](kp_core::Effect::Unknown), and nothing is sent twice:
 //! the caller asks again with the same id (`ERR-1`). What a server refuses for now (it loads, a slot moves, a replica was
 //! promoted) is sent again until the time-out, since that is certainly not applied. While a slot of a cluster moves, its
 //! pools may have to wait for the end of it: a node that imports a slot runs no script that names a key it does not have.

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kp_core::{BackendError, Outcome};
+use kp_core::{BackendError, Effect};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
@@ -82,7 +82,7 @@ impl Link {
             Ok(answer) => answer,
             Err(_) => {
                 let unknown = sent.load(Ordering::Relaxed) && request.changes();
-                let outcome = if unknown { Outcome::Unknown } else { Outcome::NotApplied };
+                let outcome = if unknown { Effect::Unknown } else { Effect::NotApplied };
                 Err(failed_for_now(request.operation, outcome, TimedOut(self.timeout)))
             }
         }
@@ -99,7 +99,7 @@ impl Link {
             let mut connection = self
                 .connection(waits.is_some())
                 .await
-                .map_err(|error| failed_for_now(request.operation, Outcome::NotApplied, error))?;
+                .map_err(|error| failed_for_now(request.operation, Effect::NotApplied, error))?;
             let commands = request.commands(whole, ask.is_some(), waits, self.timeout);
             let preface = usize::from(ask.is_some());
             sent.store(true, Ordering::Relaxed);
@@ -109,7 +109,7 @@ impl Link {
                     if let Some(asked) = waits {
                         self.idle.lock().await.push_back(connection);
                         acknowledged(rest, asked)
-                            .map_err(|source| failed_for_now(request.operation, Outcome::Unknown, source))?;
+                            .map_err(|source| failed_for_now(request.operation, Effect::Unknown, source))?;
                     }
                     return Ok(reply);
                 }
@@ -117,13 +117,13 @@ impl Link {
             };
             let verdict = Verdict::of(&error);
             match verdict {
-                Verdict::Refused => return Err(failed(request.operation, Outcome::NotApplied, error)),
+                Verdict::Refused => return Err(failed(request.operation, Effect::NotApplied, error)),
                 Verdict::Lost => {
                     connection.give_up();
                     if request.changes() {
-                        return Err(failed_for_now(request.operation, Outcome::Unknown, error));
+                        return Err(failed_for_now(request.operation, Effect::Unknown, error));
                     } else if lost {
-                        return Err(failed_for_now(request.operation, Outcome::NotApplied, error));
+                        return Err(failed_for_now(request.operation, Effect::NotApplied, error));
                     }
                     lost = true; // A read changes nothing: once more, on a fresh connection.
                     continue;

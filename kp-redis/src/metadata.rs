@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_core::{
-    BackendError, Error, KeyPackageRef, Lifecycle, Metadata, MetadataRejection, MetadataResult, OpenError, Outcome,
-    PoolId, PoolMetadataStore, Timestamp,
+    BackendError, Effect, Error, KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection, MetadataResult,
+    OpenError, PoolId, PoolMetadataStore, Timestamp,
 };
 use redis::{FromRedisValue, Value};
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ use crate::{RedisBuilder, Server};
 /// The metadata of one client's packages, on a Redis or Valkey server or cluster: for a client that is itself a service,
 /// such as a bot that runs in several places. Cheap to clone; clones share their connections.
 ///
-/// The rows are one hash. A batch of steps is read, judged by [`Metadata::step_all`], and set by a script only if no row
+/// The rows are one hash. A batch of steps is read, judged by [`KeyPackageMetadata::step_all`], and set by a script only if no row
 /// has changed meanwhile; otherwise once more, until the time-out. What of it survives is what of the pools does: see the
 /// front page of this crate.
 ///
@@ -29,10 +29,10 @@ use crate::{RedisBuilder, Server};
 /// use kp_core::*;
 /// use kp_redis::RedisMetadata;
 ///
-/// # async fn create(info: PackageInfo, now: Timestamp) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn create(info: KeyPackageInfo, now: Timestamp) -> Result<(), Box<dyn std::error::Error>> {
 /// let bot = PoolId::try_from("bot/1")?;
 /// let metadata = RedisMetadata::open("redis://10.0.0.1/", bot).await?;
-/// metadata.create_pool_metadata(&[Metadata::created(&info, now)]).await?;
+/// metadata.create_pool_metadata(&[KeyPackageMetadata::created(&info, now)]).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -119,7 +119,7 @@ impl RedisMetadata {
             beat: None,
         };
         let reply = self.link.call_until(&request, deadline).await?;
-        T::from_redis_value(reply).map_err(|source| failed(operation, Outcome::NotApplied, source))
+        T::from_redis_value(reply).map_err(|source| failed(operation, Effect::NotApplied, source))
     }
 
     /// Sets these rows, all or none; says whether they still were as they had been read.
@@ -142,13 +142,17 @@ impl RedisMetadata {
     }
 }
 
-fn row(operation: &'static str, key_package_ref: KeyPackageRef, value: &[u8]) -> Result<Metadata, BackendError> {
-    decode(key_package_ref, value).map_err(|source| failed(operation, Outcome::NotApplied, source))
+fn row(
+    operation: &'static str,
+    key_package_ref: KeyPackageRef,
+    value: &[u8],
+) -> Result<KeyPackageMetadata, BackendError> {
+    decode(key_package_ref, value).map_err(|source| failed(operation, Effect::NotApplied, source))
 }
 
 #[async_trait]
 impl PoolMetadataStore for RedisMetadata {
-    async fn create_pool_metadata(&self, rows: &[Metadata]) -> MetadataResult<()> {
+    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
         let mut refs = BTreeSet::new();
         if !rows.iter().all(|row| refs.insert(&row.key_package_ref)) {
             return Err(MetadataRejection::Exists.into());
@@ -185,7 +189,7 @@ impl PoolMetadataStore for RedisMetadata {
                     rows.insert((*named).clone(), row(script.operation, (*named).clone(), value)?);
                 }
             }
-            let answer = Metadata::step_all(&mut rows, steps, now);
+            let answer = KeyPackageMetadata::step_all(&mut rows, steps, now);
             // Also what is refused, or changes nothing, is set, to what it is: so that with WAIT it is answered only when
             // the replicas have what it was decided on (ERR-5).
             let changes = refs.iter().zip(found).map(|(named, value)| {
@@ -204,7 +208,7 @@ impl PoolMetadataStore for RedisMetadata {
         }
     }
 
-    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<Metadata>> {
+    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>> {
         let found: Option<Vec<u8>> = self
             .read("get", "HGET", &[key_package_ref], self.link.deadline())
             .await?;
@@ -213,11 +217,11 @@ impl PoolMetadataStore for RedisMetadata {
     }
 
     /// A damaged row is an error, and not passed over: a client that does not see a row would take its key for lost.
-    async fn list(&self) -> MetadataResult<Vec<Metadata>> {
+    async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>> {
         let found: BTreeMap<Vec<u8>, Vec<u8>> = self.read("list", "HGETALL", &[], self.link.deadline()).await?;
         let mut rows = Vec::with_capacity(found.len());
         for (named, value) in found {
-            let named = KeyPackageRef::try_from(named).map_err(|source| failed("list", Outcome::NotApplied, source))?;
+            let named = KeyPackageRef::try_from(named).map_err(|source| failed("list", Effect::NotApplied, source))?;
             rows.push(row("list", named, &value)?);
         }
         // Stable, over rows in the order of their refs.

@@ -4,7 +4,7 @@
 //! of `uploaded_at`, `reserved_at` and `spent_at` those that there are. A time is base 128, the lowest digit first, since
 //! Redis keeps a small hash as one compact list only while none of its values is longer than 64 bytes.
 
-use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Lifecycle, Metadata, Timestamp};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle, Timestamp};
 
 use crate::error::Unreadable;
 
@@ -16,7 +16,7 @@ const RESERVED: u8 = 1 << 5;
 const SPENT: u8 = 1 << 6;
 
 /// What is stored of this row, beside its ref.
-pub(crate) fn encode(row: &Metadata) -> Vec<u8> {
+pub(crate) fn encode(row: &KeyPackageMetadata) -> Vec<u8> {
     let flags = [
         (LAST_RESORT, row.last_resort),
         (UPLOADED, row.uploaded_at.is_some()),
@@ -45,18 +45,18 @@ pub(crate) fn encode(row: &Metadata) -> Vec<u8> {
 }
 
 /// The row of this ref.
-pub(crate) fn decode(key_package_ref: KeyPackageRef, value: &[u8]) -> Result<Metadata, Unreadable> {
+pub(crate) fn decode(key_package_ref: KeyPackageRef, value: &[u8]) -> Result<KeyPackageMetadata, Unreadable> {
     parse(key_package_ref, value)
         .filter(|row| encode(row) == value)
         .ok_or(Unreadable)
 }
 
-fn parse(key_package_ref: KeyPackageRef, value: &[u8]) -> Option<Metadata> {
+fn parse(key_package_ref: KeyPackageRef, value: &[u8]) -> Option<KeyPackageMetadata> {
     let mut rest = Rest(value);
     let [tag] = rest.take()?;
     let ciphersuite = Ciphersuite(u16::from_be_bytes(rest.take()?));
     let credential = CredentialHash(rest.take()?);
-    Some(Metadata {
+    Some(KeyPackageMetadata {
         key_package_ref,
         ciphersuite,
         last_resort: tag & LAST_RESORT != 0,
@@ -136,9 +136,9 @@ impl Rest<'_> {
 mod tests {
     use super::*;
 
-    fn row() -> Metadata {
+    fn row() -> KeyPackageMetadata {
         let at = |seconds| Timestamp::new(seconds).unwrap();
-        Metadata {
+        KeyPackageMetadata {
             key_package_ref: "ref".try_into().unwrap(),
             ciphersuite: Ciphersuite(1),
             last_resort: true,

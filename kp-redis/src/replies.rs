@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use kp_core::{
-    Cause, Ciphersuite, Counts, CredentialHash, KeyPackageRef, Lease, Lifetime, Package, PackageBytes, PackageInfo,
-    PoolId, Receipt, Rejection, Removed, ReservationToken, Reserved, SaveOutcome, Status, Stored, Take, Timestamp,
+    Cause, Ciphersuite, Counts, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lease,
+    Lifetime, PoolId, Receipt, Rejection, Reservation, ReservationToken, SaveOutcome, Status, StoredKeyPackage,
+    TakeRequest, Timestamp, WithdrawOutcome,
 };
 use redis::Value;
 
@@ -108,11 +109,11 @@ pub(crate) fn item(value: Value) -> Read<Item> {
 }
 
 /// Facts: ref, ciphersuite, not_before, not_after, last resort, credential.
-fn info(fields: &mut Fields) -> Read<PackageInfo> {
+fn info(fields: &mut Fields) -> Read<KeyPackageInfo> {
     let key_package_ref = reference(fields.bytes()?)?;
     let ciphersuite = Ciphersuite(count(&fields.next()?)?);
     let (not_before, not_after) = (fields.time()?, fields.time()?);
-    Ok(PackageInfo {
+    Ok(KeyPackageInfo {
         key_package_ref,
         ciphersuite,
         lifetime: Lifetime::new(not_before, not_after).map_err(|_| Malformed("an impossible lifetime"))?,
@@ -126,20 +127,20 @@ fn info(fields: &mut Fields) -> Read<PackageInfo> {
     })
 }
 
-fn package_bytes(value: Value) -> Read<PackageBytes> {
+fn package_bytes(value: Value) -> Read<KeyPackageBytes> {
     bytes(value)?.try_into().map_err(|_| Malformed("an impossible package"))
 }
 
 /// What claim gives.
-pub(crate) fn package(fields: &mut Fields) -> Read<Package> {
-    Ok(Package {
+pub(crate) fn package(fields: &mut Fields) -> Read<KeyPackage> {
+    Ok(KeyPackage {
         info: info(fields)?,
         bytes: package_bytes(fields.next()?)?,
     })
 }
 
 /// What reserve gives.
-pub(crate) fn reserved(take: &Take, mut fields: Fields) -> Read<Reserved> {
+pub(crate) fn reserved(take: &TakeRequest, mut fields: Fields) -> Read<Reservation> {
     let package = package(&mut fields)?;
     let lease = match fields.next_if_any() {
         None => None,
@@ -148,7 +149,7 @@ pub(crate) fn reserved(take: &Take, mut fields: Fields) -> Read<Reserved> {
             expires_at: time(&expires_at)?,
         }),
     };
-    Ok(Reserved { package, lease })
+    Ok(Reservation { package, lease })
 }
 
 /// What spend gives.
@@ -179,8 +180,8 @@ pub(crate) fn status(fields: &mut Fields) -> Read<Status> {
 }
 
 /// What get gives when the whole of it is asked for.
-pub(crate) fn stored(mut fields: Fields) -> Read<Stored> {
-    Ok(Stored {
+pub(crate) fn stored(mut fields: Fields) -> Read<StoredKeyPackage> {
+    Ok(StoredKeyPackage {
         status: status(&mut fields)?,
         info: info(&mut Fields::of(fields.next()?)?)?,
         bytes: fields.next_if_any().map(package_bytes).transpose()?,
@@ -212,12 +213,12 @@ pub(crate) fn save_outcome(mut fields: Fields) -> Read<SaveOutcome> {
 }
 
 /// What remove gives for one package.
-pub(crate) fn removed(mut fields: Fields) -> Read<(KeyPackageRef, Removed)> {
+pub(crate) fn removed(mut fields: Fields) -> Read<(KeyPackageRef, WithdrawOutcome)> {
     let key_package_ref = reference(fields.bytes()?)?;
     let removed = match fields.text()?.as_str() {
-        "withdrawn" => Removed::Withdrawn,
-        "already_spent" => Removed::AlreadySpent,
-        "not_found" => Removed::NotFound,
+        "withdrawn" => WithdrawOutcome::Withdrawn,
+        "already_spent" => WithdrawOutcome::AlreadySpent,
+        "not_found" => WithdrawOutcome::NotFound,
         _ => return Err(Malformed("an unknown answer")),
     };
     Ok((key_package_ref, removed))
@@ -247,7 +248,7 @@ pub(crate) fn counts(value: Value) -> Read<BTreeMap<Ciphersuite, Counts>> {
 }
 
 /// A page of list_available: its items and, when more follow, the sequence of the last one.
-pub(crate) fn available(value: Value) -> Read<(Vec<PackageInfo>, Option<i64>)> {
+pub(crate) fn available(value: Value) -> Read<(Vec<KeyPackageInfo>, Option<i64>)> {
     let mut fields = Fields::of(value)?;
     let more = fields.integer()? == 1;
     let last = fields.integer()?;

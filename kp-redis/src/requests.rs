@@ -1,6 +1,6 @@
 //! What scripts are given: every argument is bytes, and what is not there is empty.
 
-use kp_core::{LastResort, OnLapse, Package, ReservationToken, Save, SaveMode, Take, Timestamp};
+use kp_core::{KeyPackage, LastResort, OnLapse, ReservationToken, Save, SaveMode, TakeRequest, Timestamp};
 
 use kp_core::rules::{Limits, MAX_LAST_RESORT_SLOTS};
 
@@ -31,7 +31,7 @@ pub(crate) fn lapse(lapse: OnLapse) -> Vec<u8> {
     })
 }
 
-pub(crate) fn take(take: &Take) -> Arguments {
+pub(crate) fn take(take: &TakeRequest) -> Arguments {
     let last_resort = match take.last_resort {
         LastResort::Never => "never",
         LastResort::Fallback => "fallback",
@@ -65,7 +65,7 @@ pub(crate) fn save(save: &Save, limits: Limits) -> Arguments {
     };
     let mut arguments = vec![
         text(mode),
-        number(save.cap_per_suite),
+        number(save.cap_per_ciphersuite),
         number(limits.max_records),
         number(i128::try_from(MAX_LAST_RESORT_SLOTS).unwrap_or(i128::MAX)),
     ];
@@ -73,7 +73,7 @@ pub(crate) fn save(save: &Save, limits: Limits) -> Arguments {
     arguments
 }
 
-fn package(package: &Package) -> Arguments {
+fn package(package: &KeyPackage) -> Arguments {
     let info = &package.info;
     vec![
         info.key_package_ref.as_bytes().to_vec(),

@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use kp_core::rules::Limits;
 use kp_core::{
-    BackendError, Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackageRef, KeyPackageStore, OnLapse, OpenError,
-    Outcome, Package, PackageInfo, Page, PoolId, Receipt, Rejection, Removal, Removed, ReservationToken, Reserved,
-    Result, Save, SaveOutcome, Status, Stored, Take, Timestamp, Usage,
+    BackendError, Ciphersuite, Counts, Cursor, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef,
+    KeyPackageStore, OnLapse, OpenError, Page, PoolId, Receipt, Rejection, Reservation, ReservationToken, Result, Save,
+    SaveOutcome, Spend, Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 use redis::Value;
 
@@ -195,14 +195,14 @@ fn answer_all<T>(script: &Script, reply: Value, decode: impl Fn(Fields) -> Read<
 }
 
 fn unreadable(script: &Script) -> BackendError {
-    failed(script.operation, Outcome::NotApplied, Unreadable)
+    failed(script.operation, Effect::NotApplied, Unreadable)
 }
 
 pub(crate) fn malformed(script: &Script, source: Malformed) -> BackendError {
     let outcome = if script.changes {
-        Outcome::Unknown
+        Effect::Unknown
     } else {
-        Outcome::NotApplied
+        Effect::NotApplied
     };
     failed(script.operation, outcome, source)
 }
@@ -219,7 +219,12 @@ impl KeyPackageStore for RedisStore {
         answer_all(script, reply, replies::save_outcome)
     }
 
-    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
+    async fn reserve_key_packages(
+        &self,
+        takes: &[TakeRequest],
+        lapse: OnLapse,
+        now: Timestamp,
+    ) -> Vec<Result<Reservation>> {
         let batch = Batch {
             script: &scripts::RESERVE,
             now,
@@ -231,16 +236,16 @@ impl KeyPackageStore for RedisStore {
 
     async fn claim_key_packages(
         &self,
-        takes: &[Take],
+        takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<Package>> {
+    ) -> Vec<Result<KeyPackage>> {
         let batch = Batch {
             script: &scripts::CLAIM,
             now,
             head: vec![requests::optional(group)],
         };
-        let decode = |_: &Take, mut fields: Fields| replies::package(&mut fields);
+        let decode = |_: &TakeRequest, mut fields: Fields| replies::package(&mut fields);
         self.run_batch(batch, takes, |take| &take.pool, requests::take, decode)
             .await
     }
@@ -248,7 +253,7 @@ impl KeyPackageStore for RedisStore {
     async fn spend_key_packages(
         &self,
         tokens: &[ReservationToken],
-        usage: &Usage,
+        usage: &Spend,
         now: Timestamp,
     ) -> Vec<Result<Receipt>> {
         let batch = Batch {
@@ -278,7 +283,7 @@ impl KeyPackageStore for RedisStore {
         pool: &PoolId,
         key_package_ref: &KeyPackageRef,
         now: Timestamp,
-    ) -> Result<Option<Stored>> {
+    ) -> Result<Option<StoredKeyPackage>> {
         let found = self
             .get(pool, "whole", &[key_package_ref], now, replies::stored)
             .await?;
@@ -300,7 +305,7 @@ impl KeyPackageStore for RedisStore {
         after: Option<&Cursor>,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Page<PackageInfo>> {
+    ) -> Result<Page<KeyPackageInfo>> {
         let script = &scripts::AVAILABLE;
         let after = match after {
             None => 0,
@@ -331,17 +336,17 @@ impl KeyPackageStore for RedisStore {
         Ok(Page { items, next })
     }
 
-    async fn remove_key_packages(
+    async fn withdraw_key_packages(
         &self,
         pool: &PoolId,
-        what: &Removal,
+        what: &Withdrawal,
         now: Timestamp,
-    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
+    ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
         let script = &scripts::REMOVE;
         let arguments = match what {
-            Removal::All => vec![requests::text("all")],
-            Removal::Refs(refs) if refs.is_empty() => return Ok(Vec::new()), // TIME-2: no call
-            Removal::Refs(refs) => std::iter::once(requests::text("refs"))
+            Withdrawal::All => vec![requests::text("all")],
+            Withdrawal::Refs(refs) if refs.is_empty() => return Ok(Vec::new()), // TIME-2: no call
+            Withdrawal::Refs(refs) => std::iter::once(requests::text("refs"))
                 .chain(refs.iter().map(|named| named.as_bytes().to_vec()))
                 .collect(),
         };

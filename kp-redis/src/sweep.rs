@@ -1,5 +1,5 @@
 use futures::future::join_all;
-use kp_core::{BackendError, Cursor, Outcome, PoolId, Rejection, Result, Timestamp};
+use kp_core::{BackendError, Cursor, Effect, PoolId, Rejection, Result, Timestamp};
 
 use crate::RedisStore;
 use crate::error::failed;
@@ -159,7 +159,7 @@ impl RedisStore {
             beat: None,
         };
         let reply = self.link.call(&request).await?;
-        replies::pools(reply).map_err(|source| failed(operation, Outcome::NotApplied, source))
+        replies::pools(reply).map_err(|source| failed(operation, Effect::NotApplied, source))
     }
 
     /// Walks the buckets and does what is due, up to the limit (`SWEEP-1`, `SWEEP-2`); each pool is a step of its own

@@ -29,8 +29,8 @@ async fn a_foreign_key_in_the_way_is_a_failure_of_its_pool_alone() {
         panic!("it writes into another's key")
     };
     assert_eq!(
-        (failure.outcome(), failure.is_transient()),
-        (Outcome::NotApplied, false),
+        (failure.effect(), failure.is_transient()),
+        (Effect::NotApplied, false),
         "{failure}"
     );
     store.claim_key_package(&take(&carol, 1), None, now()).await.unwrap();
@@ -71,10 +71,7 @@ async fn a_damaged_record_fails_where_it_is_named_and_is_passed_over_elsewhere()
         let Err(Error::Backend(failure)) = answer else {
             panic!("it was read")
         };
-        assert_eq!(
-            (failure.outcome(), failure.is_transient()),
-            (Outcome::NotApplied, false)
-        );
+        assert_eq!((failure.effect(), failure.is_transient()), (Effect::NotApplied, false));
         assert!(failure.to_string().contains("cannot be read"), "{failure}");
     };
     let damaged = key_package_ref(0);
@@ -82,7 +79,7 @@ async fn a_damaged_record_fails_where_it_is_named_and_is_passed_over_elsewhere()
     let token = leased.lease.unwrap().token;
     unreadable(
         store
-            .spend_key_package(&token, &Usage::default(), now())
+            .spend_key_package(&token, &Spend::default(), now())
             .await
             .map(drop),
     );
@@ -106,8 +103,8 @@ async fn a_damaged_record_fails_where_it_is_named_and_is_passed_over_elsewhere()
             .await
             .map(drop),
     );
-    let removal = Removal::Refs(vec![key_package_ref(2), damaged.clone()]);
-    unreadable(store.remove_key_packages(&bob, &removal, now()).await.map(drop));
+    let removal = Withdrawal::Refs(vec![key_package_ref(2), damaged.clone()]);
+    unreadable(store.withdraw_key_packages(&bob, &removal, now()).await.map(drop));
     unreadable(store.save_key_packages(&save(&bob, 0..30), now()).await.map(drop));
 
     // SAVE-1, DEL-3: of those, nothing was done; the others are served, and the damaged one in the queue passed over.
@@ -146,8 +143,8 @@ async fn a_full_server_stores_nothing_and_loses_nothing() {
         panic!("it stores more than it may")
     };
     assert_eq!(
-        (failure.outcome(), failure.is_transient()),
-        (Outcome::NotApplied, false),
+        (failure.effect(), failure.is_transient()),
+        (Effect::NotApplied, false),
         "{failure}"
     );
     let counts = store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)];

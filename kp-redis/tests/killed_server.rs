@@ -17,9 +17,9 @@ use servers::{Server, until};
 #[derive(Debug, Default)]
 struct Answered {
     saved: Vec<(PoolId, u32)>,
-    claimed: Vec<(Take, Package)>,
+    claimed: Vec<(TakeRequest, KeyPackage)>,
     spent: Vec<(ReservationToken, Receipt)>,
-    reserved: Vec<Reserved>,
+    reserved: Vec<Reservation>,
 }
 
 /// Works until the server is gone.
@@ -48,7 +48,7 @@ async fn work(store: RedisStore, worker: u32, round: u32, ids: Arc<AtomicU64>, d
             };
             if spends {
                 let token = reserved.lease.unwrap().token;
-                match store.spend_key_package(&token, &Usage::default(), now()).await {
+                match store.spend_key_package(&token, &Spend::default(), now()).await {
                     Ok(receipt) => answered.spent.push((token, receipt)),
                     Err(_) => return answered,
                 }
@@ -120,7 +120,7 @@ async fn fifty_kills_under_load_lose_nothing_that_was_answered() {
                 checked += 1;
             }
             for (token, receipt) in answered.spent {
-                let again = store.spend_key_package(&token, &Usage::default(), now()).await.unwrap();
+                let again = store.spend_key_package(&token, &Spend::default(), now()).await.unwrap();
                 assert_eq!(again, receipt, "round {round}");
                 hand_out(&token.pool, &token.key_package_ref, token.id());
                 checked += 1;

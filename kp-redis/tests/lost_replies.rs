@@ -68,11 +68,11 @@ impl Proxy {
 #[derive(Debug, Clone)]
 enum Call {
     Save(Save),
-    Reserve(Take),
-    Claim(Take),
+    Reserve(TakeRequest),
+    Claim(TakeRequest),
     Spend(ReservationToken),
     Release(ReservationToken),
-    Remove(PoolId, Removal),
+    Remove(PoolId, Withdrawal),
     Delete(PoolId),
     Count(PoolId),
 }
@@ -81,11 +81,11 @@ enum Call {
 #[derive(Debug, PartialEq)]
 enum Answer {
     Saved(Vec<SaveOutcome>),
-    Reserved(rules::Answer<Reserved>),
-    Claimed(rules::Answer<Package>),
+    Reserved(rules::Answer<Reservation>),
+    Claimed(rules::Answer<KeyPackage>),
     Spent(rules::Answer<Receipt>),
     Released(rules::Answer<()>),
-    Removed(Vec<(KeyPackageRef, Removed)>),
+    WithdrawOutcome(Vec<(KeyPackageRef, WithdrawOutcome)>),
     Deleted,
     Counted(std::collections::BTreeMap<Ciphersuite, Counts>),
 }
@@ -121,7 +121,7 @@ impl Call {
             9..12 => Self::Claim(request),
             12..14 => Self::Spend(token),
             14..16 => Self::Release(token),
-            16..18 => Self::Remove(bob, Removal::Refs(vec![key_package_ref(number)])),
+            16..18 => Self::Remove(bob, Withdrawal::Refs(vec![key_package_ref(number)])),
             18 => Self::Count(bob),
             _ if rng.random_bool(0.2) => Self::Delete(bob),
             _ => Self::Reserve(request),
@@ -136,7 +136,7 @@ impl Call {
             Self::Claim(take(pool, 1)),
             Self::Release(token.clone()),
             Self::Spend(token),
-            Self::Remove(pool.clone(), Removal::All),
+            Self::Remove(pool.clone(), Withdrawal::All),
             Self::Count(pool.clone()),
             Self::Delete(pool.clone()),
         ]
@@ -147,9 +147,11 @@ impl Call {
             Self::Save(save) => Answer::Saved(made(store.save_key_packages(save, now).await)?),
             Self::Reserve(take) => Answer::Reserved(said(store.reserve_key_package(take, OnLapse::Return, now).await)?),
             Self::Claim(take) => Answer::Claimed(said(store.claim_key_package(take, None, now).await)?),
-            Self::Spend(token) => Answer::Spent(said(store.spend_key_package(token, &Usage::default(), now).await)?),
+            Self::Spend(token) => Answer::Spent(said(store.spend_key_package(token, &Spend::default(), now).await)?),
             Self::Release(token) => Answer::Released(said(store.release_key_package(token, now).await)?),
-            Self::Remove(pool, what) => Answer::Removed(made(store.remove_key_packages(pool, what, now).await)?),
+            Self::Remove(pool, what) => {
+                Answer::WithdrawOutcome(made(store.withdraw_key_packages(pool, what, now).await)?)
+            }
             Self::Delete(pool) => {
                 made(store.delete_pool(pool).await)?;
                 Answer::Deleted
@@ -163,9 +165,9 @@ impl Call {
             Self::Save(save) => Answer::Saved(model.save(save, now)),
             Self::Reserve(take) => Answer::Reserved(model.reserve(take, OnLapse::Return, now)),
             Self::Claim(take) => Answer::Claimed(model.claim(take, None, now)),
-            Self::Spend(token) => Answer::Spent(model.spend(token, &Usage::default(), now)),
+            Self::Spend(token) => Answer::Spent(model.spend(token, &Spend::default(), now)),
             Self::Release(token) => Answer::Released(model.release(token, now)),
-            Self::Remove(pool, what) => Answer::Removed(model.remove(pool, what, now)),
+            Self::Remove(pool, what) => Answer::WithdrawOutcome(model.withdraw(pool, what, now)),
             Self::Delete(pool) => {
                 model.delete_pool(pool);
                 Answer::Deleted
@@ -202,8 +204,8 @@ async fn a_thousand_lost_replies_and_every_package_is_accounted_for() {
             (Call::Count(_), read) => assert_eq!(read.unwrap(), answer),
             (_, Err(failure)) => {
                 assert_eq!(
-                    failure.outcome(),
-                    Outcome::Unknown,
+                    failure.effect(),
+                    Effect::Unknown,
                     "seed {SEED}, cut {cut}, {call:?}: {failure}"
                 );
                 assert!(failure.is_transient());

@@ -11,9 +11,9 @@ use kp_redis::{RedisMetadata, RedisStore};
 use packages::{key_package_ref, now, package, pool, save};
 use servers::{Cluster, Server};
 
-fn rows(numbers: std::ops::Range<u32>) -> Vec<Metadata> {
+fn rows(numbers: std::ops::Range<u32>) -> Vec<KeyPackageMetadata> {
     numbers
-        .map(|number| Metadata::created(&package(number).info, now()))
+        .map(|number| KeyPackageMetadata::created(&package(number).info, now()))
         .collect()
 }
 
@@ -51,10 +51,7 @@ async fn a_damaged_row_fails_where_it_is_asked_for_and_the_others_are_served() {
             failure(metadata.update_pool_status(&steps, now()).await),
         ];
         for failure in failures {
-            assert_eq!(
-                (failure.outcome(), failure.is_transient()),
-                (Outcome::NotApplied, false)
-            );
+            assert_eq!((failure.effect(), failure.is_transient()), (Effect::NotApplied, false));
             assert!(failure.to_string().contains("cannot be read"), "{failure}");
         }
         // It is there, all the same.
@@ -71,7 +68,7 @@ async fn a_damaged_row_fails_where_it_is_asked_for_and_the_others_are_served() {
     assert_eq!(metadata.list().await.unwrap().len(), 3);
     // A ref that cannot be one.
     put(&server, &[1; 65], b"");
-    assert_eq!(failure(metadata.list().await).outcome(), Outcome::NotApplied);
+    assert_eq!(failure(metadata.list().await).effect(), Effect::NotApplied);
 }
 
 #[tokio::test]
@@ -101,8 +98,8 @@ async fn a_foreign_key_or_a_full_server_changes_nothing() {
         failure(metadata.update_pool_status(&[available(0)], now()).await),
     ] {
         assert_eq!(
-            (refused.outcome(), refused.is_transient()),
-            (Outcome::NotApplied, false),
+            (refused.effect(), refused.is_transient()),
+            (Effect::NotApplied, false),
             "{refused}"
         );
     }
@@ -120,8 +117,8 @@ async fn a_foreign_key_or_a_full_server_changes_nothing() {
         failure(metadata.delete_pool_metadata(&[key_package_ref(1)]).await),
     ] {
         assert_eq!(
-            (refused.outcome(), refused.is_transient()),
-            (Outcome::NotApplied, false),
+            (refused.effect(), refused.is_transient()),
+            (Effect::NotApplied, false),
             "{refused}"
         );
     }
@@ -151,8 +148,8 @@ async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
         failure(metadata.delete_pool_metadata(&[key_package_ref(1)]).await),
     ] {
         assert_eq!(
-            (waits.outcome(), waits.is_transient()),
-            (Outcome::Unknown, true),
+            (waits.effect(), waits.is_transient()),
+            (Effect::Unknown, true),
             "{waits}"
         );
     }

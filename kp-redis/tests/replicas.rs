@@ -14,9 +14,9 @@ use kp_redis::RedisStore;
 use packages::{now, pool, save, take};
 use servers::{Server, until};
 
-fn outcome<T: std::fmt::Debug>(answer: Result<T>) -> Outcome {
+fn outcome<T: std::fmt::Debug>(answer: Result<T>) -> Effect {
     match answer {
-        Err(Error::Backend(failure)) => failure.outcome(),
+        Err(Error::Backend(failure)) => failure.effect(),
         other => panic!("{other:?}"),
     }
 }
@@ -44,33 +44,30 @@ async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
         .lease
         .unwrap()
         .token;
-    let receipt = store.spend_key_package(&token, &Usage::default(), now()).await.unwrap();
+    let receipt = store.spend_key_package(&token, &Spend::default(), now()).await.unwrap();
 
     // More replicas than there are: never enough.
     let greedy = open(2).await.unwrap();
     assert_eq!(
         outcome(greedy.claim_key_package(&claim, None, now()).await),
-        Outcome::Unknown
+        Effect::Unknown
     );
 
     replica.pause();
     // New calls, replays and refusals alike: what they were decided on may yet be lost (ERR-5).
     assert_eq!(
         outcome(store.claim_key_package(&take(&bob, 3), None, now()).await),
-        Outcome::Unknown
+        Effect::Unknown
     );
     assert_eq!(
         outcome(store.claim_key_package(&claim, None, now()).await),
-        Outcome::Unknown
+        Effect::Unknown
     );
     assert_eq!(
-        outcome(store.spend_key_package(&token, &Usage::default(), now()).await),
-        Outcome::Unknown
+        outcome(store.spend_key_package(&token, &Spend::default(), now()).await),
+        Effect::Unknown
     );
-    assert_eq!(
-        outcome(store.release_key_package(&token, now()).await),
-        Outcome::Unknown
-    );
+    assert_eq!(outcome(store.release_key_package(&token, now()).await), Effect::Unknown);
     // Reads wait for nobody.
     assert_eq!(
         store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)].spent,
@@ -81,7 +78,7 @@ async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
     // The connection that waited was given up; the same requests find out.
     assert_eq!(store.claim_key_package(&claim, None, now()).await.unwrap(), package);
     assert_eq!(
-        store.spend_key_package(&token, &Usage::default(), now()).await.unwrap(),
+        store.spend_key_package(&token, &Spend::default(), now()).await.unwrap(),
         receipt
     );
     let refused = store.release_key_package(&token, now()).await.unwrap_err();
@@ -132,7 +129,7 @@ async fn what_was_answered_behind_wait_survives_a_failover_under_load() {
                         break;
                     };
                     let token = reserved.lease.unwrap().token;
-                    match store.spend_key_package(&token, &Usage::default(), now()).await {
+                    match store.spend_key_package(&token, &Spend::default(), now()).await {
                         Ok(receipt) => spent.push((token, receipt)),
                         Err(_) => break,
                     }
@@ -167,7 +164,7 @@ async fn what_was_answered_behind_wait_survives_a_failover_under_load() {
     assert!(counted.is_ok(), "{counted:?}");
     let store = RedisStore::open(&url).await.unwrap();
     for (token, receipt) in &spent {
-        let again = store.spend_key_package(token, &Usage::default(), now()).await.unwrap();
+        let again = store.spend_key_package(token, &Spend::default(), now()).await.unwrap();
         assert_eq!(again, *receipt);
     }
     println!(

@@ -45,7 +45,7 @@ async fn every_call_on_a_pool_is_one_round_trip() {
             .await
             .unwrap();
         let token = reserved.lease.unwrap().token;
-        store.spend_key_package(&token, &Usage::default(), now()).await.unwrap();
+        store.spend_key_package(&token, &Spend::default(), now()).await.unwrap();
         store
             .release_key_package(&other.lease.unwrap().token, now())
             .await
@@ -61,7 +61,10 @@ async fn every_call_on_a_pool_is_one_round_trip() {
         store.get_statuses(&bob, &[token.key_package_ref], now()).await.unwrap();
         store.list_available(&bob, None, 10, now()).await.unwrap();
         store.count_by_status(&bob, now()).await.unwrap();
-        store.remove_key_packages(&bob, &Removal::All, now()).await.unwrap();
+        store
+            .withdraw_key_packages(&bob, &Withdrawal::All, now())
+            .await
+            .unwrap();
         store.delete_pool(&bob).await.unwrap();
     };
     everything(0).await;
@@ -130,14 +133,14 @@ async fn a_store_goes_on_after_its_server_was_restarted() {
         panic!("{error}")
     };
     assert_eq!(
-        (failure.outcome(), failure.is_transient()),
-        (Outcome::NotApplied, true),
+        (failure.effect(), failure.is_transient()),
+        (Effect::NotApplied, true),
         "{error}"
     );
 
     server.restart();
     let token = reserved.lease.unwrap().token;
-    store.spend_key_package(&token, &Usage::default(), now()).await.unwrap();
+    store.spend_key_package(&token, &Spend::default(), now()).await.unwrap();
     store.claim_key_package(&take(&bob, 2), None, now()).await.unwrap();
     let counts = store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)];
     assert_eq!((counts.available, counts.spent), (1, 2));
@@ -157,12 +160,12 @@ async fn a_call_ends_at_the_time_out_and_its_outcome_is_unknown() {
     let Err(Error::Backend(failure)) = store.claim_key_package(&take(&bob, 1), None, now()).await else {
         panic!("it answers in its pause")
     };
-    assert_eq!((failure.outcome(), failure.is_transient()), (Outcome::Unknown, true));
+    assert_eq!((failure.effect(), failure.is_transient()), (Effect::Unknown, true));
     // A read changes nothing, whatever became of it.
     let Err(Error::Backend(failure)) = store.count_by_status(&bob, now()).await else {
         panic!("it answers in its pause")
     };
-    assert_eq!(failure.outcome(), Outcome::NotApplied);
+    assert_eq!(failure.effect(), Effect::NotApplied);
 }
 
 #[tokio::test]
@@ -256,7 +259,7 @@ async fn hostile_ids_are_bytes_like_others() {
         let mut package = package(0);
         let length = name.len().min(64);
         package.info.key_package_ref = KeyPackageRef::try_from(&name[..length]).unwrap();
-        package.bytes = PackageBytes::try_from(*name).unwrap();
+        package.bytes = KeyPackageBytes::try_from(*name).unwrap();
         assert_eq!(
             store.save_key_package(&bob, package.clone(), now()).await.unwrap(),
             SaveOutcome::Saved
@@ -273,10 +276,10 @@ async fn hostile_ids_are_bytes_like_others() {
         );
         let named = vec![package.info.key_package_ref.clone()];
         let removed = store
-            .remove_key_packages(&bob, &Removal::Refs(named.clone()), now())
+            .withdraw_key_packages(&bob, &Withdrawal::Refs(named.clone()), now())
             .await
             .unwrap();
-        assert_eq!(removed, [(named[0].clone(), Removed::AlreadySpent)]);
+        assert_eq!(removed, [(named[0].clone(), WithdrawOutcome::AlreadySpent)]);
         let pools = store.list_pools(None, 100).await.unwrap().items;
         assert_eq!(pools.len(), number + 1);
         assert!(pools.contains(&bob));

@@ -1,13 +1,13 @@
 use std::collections::HashMap;
 
-use kp_core::{Admission, Admitted, BackendError, Outcome, Package, Refusal, Save, SaveMode, Timestamp, Uploader};
+use kp_core::{Admission, Admitted, BackendError, Effect, KeyPackage, Refusal, Save, SaveMode, Timestamp, Uploader};
 
 use crate::directory::Inner;
-use crate::{KeyPackageDirectory, Upload, UploadError, Verdict};
+use crate::{KeyPackageDirectory, Upload, UploadError, UploadOutcome};
 
 impl KeyPackageDirectory {
     /// Judges an upload off the async threads (`ADM-3`), then saves what was admitted.
-    pub(crate) async fn admit_and_save(&self, upload: Upload) -> Result<Vec<Verdict>, UploadError> {
+    pub(crate) async fn admit_and_save(&self, upload: Upload) -> Result<Vec<UploadOutcome>, UploadError> {
         let Upload {
             pool,
             by,
@@ -33,20 +33,21 @@ impl KeyPackageDirectory {
 
         let complete = all_or_nothing || mode == SaveMode::Replace;
         if complete && judged.iter().any(Result::is_err) {
-            let untried = |judgement: Result<_, _>| judgement.map_or_else(Verdict::Refused, |_| Verdict::NotTried);
+            let untried =
+                |judgement: Result<_, _>| judgement.map_or_else(UploadOutcome::Refused, |_| UploadOutcome::NotTried);
             return Ok(judged.into_iter().map(untried).collect());
         }
         let mut admitted = Vec::with_capacity(judged.len());
-        let mut verdicts: Vec<Result<(), Verdict>> = Vec::with_capacity(judged.len());
+        let mut verdicts: Vec<Result<(), UploadOutcome>> = Vec::with_capacity(judged.len());
         for judgement in judged {
             verdicts.push(
                 judgement
                     .map(|package| admitted.push(package))
-                    .map_err(Verdict::Refused),
+                    .map_err(UploadOutcome::Refused),
             );
         }
         let save = Save::new(pool, admitted).map_err(|_| too_many())?;
-        let save = save.mode(mode).cap_per_suite(self.0.config.cap_per_suite);
+        let save = save.mode(mode).cap_per_ciphersuite(self.0.config.cap_per_ciphersuite);
         let mut outcomes = if save.packages().is_empty() {
             Vec::new().into_iter()
         } else {
@@ -56,7 +57,7 @@ impl KeyPackageDirectory {
             .into_iter()
             .map(|verdict| match verdict {
                 Err(refused) => Ok(refused),
-                Ok(()) => outcomes.next().map(Verdict::Store).ok_or_else(no_outcome),
+                Ok(()) => outcomes.next().map(UploadOutcome::Store).ok_or_else(no_outcome),
             })
             .collect()
     }
@@ -69,7 +70,7 @@ fn admit_all(
     by: &Uploader,
     restore_point: Option<Timestamp>,
     now: Timestamp,
-) -> Vec<Result<Package, Refusal>> {
+) -> Vec<Result<KeyPackage, Refusal>> {
     let mut init_keys = HashMap::new();
     uploaded
         .iter()
@@ -94,5 +95,5 @@ fn admit_all(
 /// A store that answers a save with too few outcomes is broken.
 fn no_outcome() -> UploadError {
     let missing = "the store gave no outcome for a package";
-    UploadError::Store(BackendError::new("directory", "upload", Outcome::Unknown, missing).into())
+    UploadError::Store(BackendError::new("directory", "upload", Effect::Unknown, missing).into())
 }

@@ -5,10 +5,10 @@ use kp_core::{Ciphersuite, GroupId, KeyPackageRef, LastResort, Party, Reservatio
 ///
 /// ```
 /// use kp_core::{Ciphersuite, Party, ReservationId};
-/// use kp_service::Ask;
+/// use kp_service::Take;
 ///
 /// let retry_key = [7; 16]; // of the request, made by the client
-/// let ask = Ask::new()
+/// let ask = Take::new()
 ///     .id(ReservationId::from_bytes(retry_key))
 ///     .by(Party::try_from("a keyed hash of who asks")?)
 ///     .suites([Ciphersuite(0x0001)])
@@ -17,7 +17,7 @@ use kp_core::{Ciphersuite, GroupId, KeyPackageRef, LastResort, Party, Reservatio
 /// ```
 #[derive(Debug, Clone, Default)]
 #[must_use]
-pub struct Ask {
+pub struct Take {
     pub(crate) id: Option<ReservationId>,
     pub(crate) by: Option<Party>,
     pub(crate) suites: Vec<Ciphersuite>,
@@ -27,7 +27,7 @@ pub struct Ask {
     pub(crate) group: Option<GroupId>,
 }
 
-impl Ask {
+impl Take {
     /// Any package.
     pub fn new() -> Self {
         Self::default()

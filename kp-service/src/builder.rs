@@ -24,7 +24,7 @@ const MAX_SKEW: Duration = Duration::from_secs(86_400);
 /// # fn with(store: Arc<dyn KeyPackageStore>, admission: impl Admission) -> Result<(), ConfigError> {
 /// let directory = KeyPackageDirectory::builder(store, admission)
 ///     .lease_ttl(Duration::from_secs(30))
-///     .cap_per_suite(200)
+///     .cap_per_ciphersuite(200)
 ///     .limit_per_requester(5)
 ///     .build()?;
 /// # Ok(())
@@ -38,7 +38,7 @@ pub struct DirectoryBuilder {
     clock: Arc<dyn Clock>,
     lease_ttl: Duration,
     claim_window: Duration,
-    cap_per_suite: u32,
+    cap_per_ciphersuite: u32,
     low_below: u8,
     max_upload: usize,
     limit_per_requester: Option<u32>,
@@ -66,7 +66,7 @@ impl DirectoryBuilder {
             clock: Arc::new(SystemClock),
             lease_ttl: Duration::from_secs(60),
             claim_window: Duration::from_secs(600),
-            cap_per_suite: 100,
+            cap_per_ciphersuite: 100,
             low_below: 25,
             max_upload: 200,
             limit_per_requester: None,
@@ -91,9 +91,9 @@ impl DirectoryBuilder {
     }
 
     /// Sets how many one-time packages a pool may hold of one ciphersuite: 100 by default (`SAVE-6`).
-    pub fn cap_per_suite(self, cap: u32) -> Self {
+    pub fn cap_per_ciphersuite(self, cap: u32) -> Self {
         Self {
-            cap_per_suite: cap,
+            cap_per_ciphersuite: cap,
             ..self
         }
     }
@@ -114,7 +114,7 @@ impl DirectoryBuilder {
         }
     }
 
-    /// Sets how many packages of one pool one [`Ask::by`](crate::Ask::by) may hold or have taken lately (`RES-7`). No
+    /// Sets how many packages of one pool one [`Take::by`](crate::Take::by) may hold or have taken lately (`RES-7`). No
     /// limit by default: then anybody who may ask can drain a pool.
     pub fn limit_per_requester(self, packages: u32) -> Self {
         Self {
@@ -171,7 +171,7 @@ impl DirectoryBuilder {
     ///
     /// [`ConfigError`] names the setting that makes no sense.
     pub fn build(self) -> Result<KeyPackageDirectory, ConfigError> {
-        if self.cap_per_suite == 0 {
+        if self.cap_per_ciphersuite == 0 {
             return Err(ConfigError::CapPerSuite);
         }
         if self.low_below > 100 {
@@ -192,7 +192,7 @@ impl DirectoryBuilder {
         let config = Config {
             lease_ttl: Ttl::try_from(self.lease_ttl).map_err(ConfigError::LeaseTtl)?,
             claim_window: Ttl::try_from(self.claim_window).map_err(ConfigError::ClaimWindow)?,
-            cap_per_suite: self.cap_per_suite,
+            cap_per_ciphersuite: self.cap_per_ciphersuite,
             low_below: self.low_below,
             max_upload: self.max_upload,
             limit_per_requester: self.limit_per_requester,
@@ -220,8 +220,8 @@ pub enum ConfigError {
     /// [`DirectoryBuilder::claim_window`]
     #[error("claim_window: {0}")]
     ClaimWindow(#[source] InvalidTtl),
-    /// [`DirectoryBuilder::cap_per_suite`]
-    #[error("cap_per_suite: a pool must be able to hold a package")]
+    /// [`DirectoryBuilder::cap_per_ciphersuite`]
+    #[error("cap_per_ciphersuite: a pool must be able to hold a package")]
     CapPerSuite,
     /// [`DirectoryBuilder::low_below`]
     #[error("low_below: 0 to 100 percent, not {0}")]

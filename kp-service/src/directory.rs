@@ -3,15 +3,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kp_core::{
-    Admission, BackendError, Ciphersuite, Cursor, KeyPackageRef, KeyPackageStore, KeyPackageStoreExt as _, OnLapse,
-    Outcome, Package, PackageInfo, Page, PoolId, Receipt, Removal, Removed, ReservationId, ReservationToken, Reserved,
-    Result, Take, Timestamp, Ttl, Usage,
+    Admission, BackendError, Ciphersuite, Cursor, Effect, KeyPackage, KeyPackageInfo, KeyPackageRef, KeyPackageStore,
+    KeyPackageStoreExt as _, OnLapse, Page, PoolId, Receipt, Reservation, ReservationId, ReservationToken, Result,
+    Spend, TakeRequest, Timestamp, Ttl, WithdrawOutcome, Withdrawal,
 };
 
 use crate::builder::Shared;
 use crate::observe::{count_swept, observe};
 use crate::{
-    Ask, Clock, DirectoryBuilder, PoolStatus, SuiteStatus, Sweeper, Swept, SyncReport, Upload, UploadError, Verdict,
+    CiphersuiteStatus, Clock, DirectoryBuilder, PoolStatus, Sweeper, Swept, SyncReport, Take, Upload, UploadError,
+    UploadOutcome,
 };
 
 /// How many packages or pools one step of a listing or a sweep takes.
@@ -28,7 +29,7 @@ const STEP: u32 = 500;
 /// # Errors
 ///
 /// [`kp_core::Error`]: a [`Rejection`](kp_core::Rejection) says what the rules have against it, and a
-/// [`BackendError`] that the store failed. After a failure the same request again, with the same [`Ask::id`], finds out
+/// [`BackendError`] that the store failed. After a failure the same request again, with the same [`Take::id`], finds out
 /// what became of it.
 #[derive(Debug, Clone)]
 pub struct KeyPackageDirectory(pub(crate) Arc<Inner>);
@@ -45,7 +46,7 @@ pub(crate) struct Inner {
 pub(crate) struct Config {
     pub(crate) lease_ttl: Ttl,
     pub(crate) claim_window: Ttl,
-    pub(crate) cap_per_suite: u32,
+    pub(crate) cap_per_ciphersuite: u32,
     pub(crate) low_below: u8,
     pub(crate) max_upload: usize,
     pub(crate) limit_per_requester: Option<u32>,
@@ -61,12 +62,12 @@ impl KeyPackageDirectory {
         DirectoryBuilder::new(store, admission)
     }
 
-    /// Takes packages into a pool; a [`Verdict`] for each, in order. The admission runs off the async threads (`ADM-3`).
+    /// Takes packages into a pool; a [`UploadOutcome`] for each, in order. The admission runs off the async threads (`ADM-3`).
     ///
     /// # Errors
     ///
     /// [`UploadError`]; what is wrong with a package is its verdict.
-    pub async fn upload(&self, upload: Upload) -> Result<Vec<Verdict>, UploadError> {
+    pub async fn upload(&self, upload: Upload) -> Result<Vec<UploadOutcome>, UploadError> {
         observe("upload", self.admit_and_save(upload)).await
     }
 
@@ -75,7 +76,7 @@ impl KeyPackageDirectory {
     /// # Errors
     ///
     /// As [`claim_key_packages`](KeyPackageStore::claim_key_packages).
-    pub async fn claim(&self, pool: &PoolId, ask: &Ask) -> Result<Package> {
+    pub async fn claim(&self, pool: &PoolId, ask: &Take) -> Result<KeyPackage> {
         observe("claim", async {
             let take = self.take(pool, ask, request_id(ask, "claim")?, self.0.config.claim_window);
             let store = &self.0.store;
@@ -89,7 +90,7 @@ impl KeyPackageDirectory {
     /// # Errors
     ///
     /// For each pool as [`claim`](Self::claim).
-    pub async fn claim_many(&self, pools: &[PoolId], ask: &Ask) -> Vec<Result<Package>> {
+    pub async fn claim_many(&self, pools: &[PoolId], ask: &Take) -> Vec<Result<KeyPackage>> {
         observe("claim_many", async {
             match self.takes(pools, ask, "claim_many", self.0.config.claim_window) {
                 Ok(takes) => {
@@ -107,7 +108,7 @@ impl KeyPackageDirectory {
     /// # Errors
     ///
     /// As [`reserve_key_packages`](KeyPackageStore::reserve_key_packages).
-    pub async fn reserve(&self, pool: &PoolId, ask: &Ask) -> Result<Reserved> {
+    pub async fn reserve(&self, pool: &PoolId, ask: &Take) -> Result<Reservation> {
         observe("reserve", async {
             let Config {
                 lease_ttl, on_lapse, ..
@@ -123,7 +124,7 @@ impl KeyPackageDirectory {
     /// # Errors
     ///
     /// For each pool as [`reserve`](Self::reserve).
-    pub async fn reserve_many(&self, pools: &[PoolId], ask: &Ask) -> Vec<Result<Reserved>> {
+    pub async fn reserve_many(&self, pools: &[PoolId], ask: &Take) -> Vec<Result<Reservation>> {
         observe("reserve_many", async {
             let Config {
                 lease_ttl, on_lapse, ..
@@ -141,7 +142,7 @@ impl KeyPackageDirectory {
     /// # Errors
     ///
     /// For each token as [`spend_key_packages`](KeyPackageStore::spend_key_packages).
-    pub async fn spend(&self, tokens: &[ReservationToken], usage: &Usage) -> Vec<Result<Receipt>> {
+    pub async fn spend(&self, tokens: &[ReservationToken], usage: &Spend) -> Vec<Result<Receipt>> {
         observe("spend", self.0.store.spend_key_packages(tokens, usage, self.now())).await
     }
 
@@ -195,8 +196,8 @@ impl KeyPackageDirectory {
     /// # Errors
     ///
     /// Only failures of the backend.
-    pub async fn remove(&self, pool: &PoolId, what: &Removal) -> Result<Vec<(KeyPackageRef, Removed)>> {
-        observe("remove", self.0.store.remove_key_packages(pool, what, self.now())).await
+    pub async fn withdraw(&self, pool: &PoolId, what: &Withdrawal) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        observe("withdraw", self.0.store.withdraw_key_packages(pool, what, self.now())).await
     }
 
     /// The device is gone: everything goes, memory of spent refs included (`DEL-1`).
@@ -291,8 +292,8 @@ impl KeyPackageDirectory {
         self.0.clock.now()
     }
 
-    fn take(&self, pool: &PoolId, ask: &Ask, id: ReservationId, ttl: Ttl) -> Take {
-        let mut take = Take::new(pool.clone(), id, ttl)
+    fn take(&self, pool: &PoolId, ask: &Take, id: ReservationId, ttl: Ttl) -> TakeRequest {
+        let mut take = TakeRequest::new(pool.clone(), id, ttl)
             .suites(ask.suites.iter().copied())
             .remaining(ask.remaining)
             .last_resort(ask.last_resort);
@@ -303,13 +304,19 @@ impl KeyPackageDirectory {
     }
 
     /// One request for each pool, all under the same id.
-    fn takes(&self, pools: &[PoolId], ask: &Ask, operation: &'static str, ttl: Ttl) -> Result<Vec<Take>, BackendError> {
+    fn takes(
+        &self,
+        pools: &[PoolId],
+        ask: &Take,
+        operation: &'static str,
+        ttl: Ttl,
+    ) -> Result<Vec<TakeRequest>, BackendError> {
         let id = request_id(ask, operation)?;
         Ok(pools.iter().map(|pool| self.take(pool, ask, id, ttl)).collect())
     }
 
     /// All that reserve could hand out now.
-    async fn available(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<PackageInfo>> {
+    async fn available(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<KeyPackageInfo>> {
         let mut page = self.0.store.list_available(pool, None, STEP, now).await?;
         let mut available = page.items;
         while let Some(after) = page.next.take() {
@@ -319,17 +326,17 @@ impl KeyPackageDirectory {
         Ok(available)
     }
 
-    async fn pool_status(&self, pool: &PoolId, available: &[PackageInfo], now: Timestamp) -> Result<PoolStatus> {
+    async fn pool_status(&self, pool: &PoolId, available: &[KeyPackageInfo], now: Timestamp) -> Result<PoolStatus> {
         let config = &self.0.config;
         let soon = now.plus(config.expiring_soon);
         let mut expiring = BTreeMap::<Ciphersuite, u32>::new();
-        for info in available.iter().filter(|info| info.lifetime.is_over(soon)) {
+        for info in available.iter().filter(|info| info.lifetime.is_expired(soon)) {
             *expiring.entry(info.ciphersuite).or_default() += 1;
         }
         let counts = self.0.store.count_by_status(pool, now).await?;
         let status = |(suite, counts)| {
             let expiring_soon = expiring.get(&suite).copied().unwrap_or_default();
-            let status = SuiteStatus::new(counts, expiring_soon, config.cap_per_suite, config.low_below);
+            let status = CiphersuiteStatus::new(counts, expiring_soon, config.cap_per_ciphersuite, config.low_below);
             (suite, status)
         };
         Ok(PoolStatus {
@@ -339,13 +346,13 @@ impl KeyPackageDirectory {
 }
 
 /// The caller's id, or a fresh random one.
-fn request_id(ask: &Ask, operation: &'static str) -> Result<ReservationId, BackendError> {
+fn request_id(ask: &Take, operation: &'static str) -> Result<ReservationId, BackendError> {
     if let Some(id) = ask.id {
         return Ok(id);
     }
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
-        .map_err(|error| BackendError::new("directory", operation, Outcome::NotApplied, error))?;
+        .map_err(|error| BackendError::new("directory", operation, Effect::NotApplied, error))?;
     Ok(ReservationId::from_bytes(bytes))
 }
 

@@ -7,8 +7,8 @@
 //! judging uploads, telling owners how their pools are doing, sweeping, and instruments.
 //!
 //! ```
-//! use kp_core::{Party, PoolId, Uploader, Usage};
-//! use kp_service::{Ask, KeyPackageDirectory, Upload};
+//! use kp_core::{Party, PoolId, Uploader, Spend};
+//! use kp_service::{Take, KeyPackageDirectory, Upload};
 //!
 //! async fn serve(directory: KeyPackageDirectory, from_bob: Vec<Vec<u8>>) -> Result<(), Box<dyn std::error::Error>> {
 //!     // Bob publishes: bytes in, one verdict each.
@@ -17,12 +17,12 @@
 //!         println!("{}", verdict.code());
 //!     }
 //!     // A delivery service hands a package out for good ...
-//!     let package = directory.claim(&bob, &Ask::new()).await?;
+//!     let package = directory.claim(&bob, &Take::new()).await?;
 //!     println!("{:?}, last resort: {}", package.bytes, package.info.last_resort);
 //!     // ... or lends it until the Commit is accepted. A last-resort package carries no lease.
-//!     let reserved = directory.reserve(&bob, &Ask::new().by(Party::try_from("alice")?)).await?;
+//!     let reserved = directory.reserve(&bob, &Take::new().by(Party::try_from("alice")?)).await?;
 //!     let tokens: Vec<_> = reserved.lease.into_iter().map(|lease| lease.token).collect();
-//!     for receipt in directory.spend(&tokens, &Usage::default()).await {
+//!     for receipt in directory.spend(&tokens, &Spend::default()).await {
 //!         println!("spent at {:?}", receipt?.spent_at);
 //!     }
 //!     Ok(())
@@ -38,7 +38,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use kp_core::{Ciphersuite, KeyPackageRef, KeyVault, PoolMetadataStore};
-//! use kp_service::{KeyPackagePool, KeyPackageTransport, SuitePlan};
+//! use kp_service::{KeyPackagePool, KeyPackageTransport, CiphersuitePlan};
 //!
 //! async fn run<V: KeyVault>(
 //!     vault: V,
@@ -47,7 +47,7 @@
 //!     named_in_the_welcome: &[KeyPackageRef],
 //!     join: impl FnOnce() -> Result<(), std::io::Error> + Send,
 //! ) -> Result<(), Box<dyn std::error::Error>> {
-//!     let plan = SuitePlan::pool(Ciphersuite(0x0001));
+//!     let plan = CiphersuitePlan::pool(Ciphersuite(0x0001));
 //!     let pool = KeyPackagePool::builder(vault, metadata, server).suite(plan).build()?;
 //!
 //!     // At the start, now and then, and after each Welcome.
@@ -78,7 +78,7 @@
 //! | `keypackage_directory_swept_total` | `what`: `expired`, `lapsed` | a counter: what sweeps removed |
 //!
 //! `operation` is the method's name. `outcome` is `ok`, the code of a [`Rejection`](kp_core::Rejection::code) or, of an
-//! upload, of a [`Verdict`](Verdict::code); `too_many_packages`, `admission_failed`; or, of a failure, `not_applied` or
+//! upload, of a [`UploadOutcome`](UploadOutcome::code); `too_many_packages`, `admission_failed`; or, of a failure, `not_applied` or
 //! `outcome_unknown`. `source` is `one_time` or `last_resort` where a package was handed out, else `none`. No pool,
 //! party, package, reservation id or token is in any of them (`DIR-3`, `ERR-4`).
 //!
@@ -97,17 +97,17 @@ mod status;
 mod sweeper;
 mod upload;
 
-pub use ask::Ask;
+pub use ask::Take;
 pub use builder::{ConfigError, DirectoryBuilder};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use directory::KeyPackageDirectory;
 pub use pool::{
-    KeyPackagePool, KeyPackageTransport, PoolBuilder, PoolConfigError, PoolError, RefreshEvery, RefreshReport,
-    Refresher, Sizes, SuitePlan, TransportError,
+    CiphersuitePlan, KeyPackagePool, KeyPackageTransport, PoolBuilder, PoolConfigError, PoolError, RefreshEvery,
+    RefreshReport, Refresher, Sizes, TransportError,
 };
-pub use status::{Health, PoolStatus, SuiteStatus, SyncReport};
+pub use status::{CiphersuiteStatus, Health, PoolStatus, SyncReport};
 pub use sweeper::{Sweeper, Swept};
-pub use upload::{Upload, UploadError, Verdict};
+pub use upload::{Upload, UploadError, UploadOutcome};
 
 /// The example on the repository's front page compiles.
 #[cfg(doctest)]

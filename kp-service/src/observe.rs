@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use kp_core::{Error, KeyPackageRef, Outcome, Package, Page, PoolId, Receipt, Removed, Reserved, Result};
+use kp_core::{Effect, Error, KeyPackage, KeyPackageRef, Page, PoolId, Receipt, Reservation, Result, WithdrawOutcome};
 use metrics::{counter, histogram};
 use tracing::field::Empty;
 use tracing::{Instrument as _, info_span, warn};
 
-use crate::{PoolStatus, Swept, SyncReport, UploadError, Verdict};
+use crate::{PoolStatus, Swept, SyncReport, UploadError, UploadOutcome};
 
 const ANSWERS: &str = "keypackage_directory_answers_total";
 const SECONDS: &str = "keypackage_directory_seconds";
@@ -91,7 +91,7 @@ impl<T: Source> Answers for Vec<Result<T>> {
     }
 }
 
-impl Answers for Result<Vec<Verdict>, UploadError> {
+impl Answers for Result<Vec<UploadOutcome>, UploadError> {
     fn each<'a>(&'a self, tell: &mut dyn FnMut(Told<'a>)) {
         match self {
             Ok(verdicts) => verdicts.iter().for_each(|verdict| tell(Told::plain(verdict.code()))),
@@ -110,9 +110,9 @@ fn refused_or_failed(error: &Error) -> Told<'_> {
         Error::Rejected(rejection) => Told::plain(rejection.code()),
         Error::Backend(failure) => Told {
             failure: Some(failure),
-            ..Told::plain(match failure.outcome() {
-                Outcome::NotApplied => "not_applied",
-                Outcome::Unknown => "outcome_unknown",
+            ..Told::plain(match failure.effect() {
+                Effect::NotApplied => "not_applied",
+                Effect::Unknown => "outcome_unknown",
             })
         },
         _ => Told::plain("error"),
@@ -126,7 +126,7 @@ pub(crate) trait Source {
     }
 }
 
-impl Source for Package {
+impl Source for KeyPackage {
     fn source(&self) -> &'static str {
         if self.info.last_resort {
             "last_resort"
@@ -136,7 +136,7 @@ impl Source for Package {
     }
 }
 
-impl Source for Reserved {
+impl Source for Reservation {
     fn source(&self) -> &'static str {
         self.package.source()
     }
@@ -149,4 +149,4 @@ impl Source for PoolStatus {}
 impl Source for SyncReport {}
 impl Source for Swept {}
 impl Source for Page<PoolId> {}
-impl Source for Vec<(KeyPackageRef, Removed)> {}
+impl Source for Vec<(KeyPackageRef, WithdrawOutcome)> {}

@@ -21,7 +21,7 @@ use tracing::warn;
 
 pub use builder::PoolBuilder;
 pub use error::PoolError;
-pub use plan::{PoolConfigError, Sizes, SuitePlan};
+pub use plan::{CiphersuitePlan, PoolConfigError, Sizes};
 pub use refresher::{RefreshEvery, Refresher};
 pub use report::RefreshReport;
 pub use transport::{KeyPackageTransport, TransportError};

@@ -23,7 +23,7 @@ pub enum Health {
 /// How one ciphersuite of a pool is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct SuiteStatus {
+pub struct CiphersuiteStatus {
     /// In a word.
     pub health: Health,
     /// Where the packages stand.
@@ -34,7 +34,7 @@ pub struct SuiteStatus {
     pub expiring_soon: u32,
 }
 
-impl SuiteStatus {
+impl CiphersuiteStatus {
     pub(crate) fn new(counts: Counts, expiring_soon: u32, cap: u32, low_below: u8) -> Self {
         let health = if counts.last_resort == Some(true) {
             Health::LastResortUsed
@@ -60,7 +60,7 @@ impl SuiteStatus {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct PoolStatus {
     /// Every ciphersuite of which the pool has a record.
-    pub suites: BTreeMap<Ciphersuite, SuiteStatus>,
+    pub suites: BTreeMap<Ciphersuite, CiphersuiteStatus>,
 }
 
 impl PoolStatus {

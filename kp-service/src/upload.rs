@@ -47,7 +47,7 @@ impl Upload {
 
 /// What became of one uploaded package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum UploadOutcome {
     /// Admitted; this is what the store made of it.
     Store(SaveOutcome),
     /// Not admitted (`ADM-2`).
@@ -56,7 +56,7 @@ pub enum Verdict {
     NotTried,
 }
 
-impl Verdict {
+impl UploadOutcome {
     /// Whether the pool holds the package, unspent: the client may count it as uploaded.
     #[must_use]
     pub const fn is_held(self) -> bool {

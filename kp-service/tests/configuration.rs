@@ -29,7 +29,7 @@ fn nonsense_is_refused() {
         (Box::new(move |b| b.lease_ttl(beyond)), "lease_ttl"),
         (Box::new(|b| b.claim_window(Duration::ZERO)), "claim_window"),
         (Box::new(|b| b.claim_window(Duration::MAX)), "claim_window"),
-        (Box::new(|b| b.cap_per_suite(0)), "cap_per_suite"),
+        (Box::new(|b| b.cap_per_ciphersuite(0)), "cap_per_ciphersuite"),
         (Box::new(|b| b.low_below(101)), "low_below"),
         (Box::new(|b| b.max_upload(0)), "max_upload"),
         (Box::new(|b| b.max_upload(1_001)), "max_upload"),
@@ -51,7 +51,7 @@ fn bounds_are_taken() {
         builder
             .lease_ttl(Duration::from_secs((1 << 31) - 1))
             .claim_window(Duration::from_secs((1 << 31) - 1))
-            .cap_per_suite(u32::MAX)
+            .cap_per_ciphersuite(u32::MAX)
             .low_below(100)
             .max_upload(1_000)
             .limit_per_requester(u32::MAX)
@@ -64,7 +64,7 @@ fn bounds_are_taken() {
         builder
             .lease_ttl(Duration::from_secs(1))
             .claim_window(Duration::from_secs(1))
-            .cap_per_suite(1)
+            .cap_per_ciphersuite(1)
             .low_below(0)
             .max_upload(1)
             .limit_per_requester(1)

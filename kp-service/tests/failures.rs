@@ -6,8 +6,8 @@ mod world;
 
 use std::sync::atomic::Ordering;
 
-use kp_core::{BackendError, Error, Outcome, Removal, Result, Usage};
-use kp_service::{Ask, KeyPackageDirectory, ManualClock, UploadError};
+use kp_core::{BackendError, Effect, Error, Result, Spend, Withdrawal};
+use kp_service::{KeyPackageDirectory, ManualClock, Take, UploadError};
 use world::{Outage, PlainAdmission, bob, made, retry_key, start, to_bob};
 
 fn world() -> (Outage, KeyPackageDirectory) {
@@ -31,25 +31,25 @@ async fn an_outage_reaches_every_caller() {
     let (outage, directory) = world();
     outage.gone.store(false, Ordering::SeqCst);
     directory.upload(to_bob(made(2))).await.unwrap();
-    let lease = directory.reserve(&bob(), &Ask::new()).await.unwrap().lease;
+    let lease = directory.reserve(&bob(), &Take::new()).await.unwrap().lease;
     let tokens = [lease.unwrap().token];
     outage.gone.store(true, Ordering::SeqCst);
 
-    let one = failure(directory.claim(&bob(), &Ask::new()).await);
+    let one = failure(directory.claim(&bob(), &Take::new()).await);
     assert_eq!((one.backend(), one.operation()), ("faulty", "claim"));
-    assert_eq!(one.outcome(), Outcome::Unknown);
+    assert_eq!(one.effect(), Effect::Unknown);
     assert!(one.is_transient());
     let cause = std::error::Error::source(&one).unwrap();
     assert_eq!(cause.to_string(), "the call was dropped on its way");
 
-    failure(directory.reserve(&bob(), &Ask::new()).await);
-    for answer in directory.claim_many(&[bob(), bob()], &Ask::new()).await {
+    failure(directory.reserve(&bob(), &Take::new()).await);
+    for answer in directory.claim_many(&[bob(), bob()], &Take::new()).await {
         failure(answer);
     }
-    for answer in directory.reserve_many(&[bob(), bob()], &Ask::new()).await {
+    for answer in directory.reserve_many(&[bob(), bob()], &Take::new()).await {
         failure(answer);
     }
-    for answer in directory.spend(&tokens, &Usage::default()).await {
+    for answer in directory.spend(&tokens, &Spend::default()).await {
         failure(answer);
     }
     for answer in directory.release(&tokens).await {
@@ -57,7 +57,7 @@ async fn an_outage_reaches_every_caller() {
     }
     failure(directory.status(&bob()).await);
     failure(directory.sync(&bob(), &[]).await);
-    failure(directory.remove(&bob(), &Removal::All).await);
+    failure(directory.withdraw(&bob(), &Withdrawal::All).await);
     failure(directory.delete_pool(&bob()).await);
     failure(directory.list_pools(None, 1).await);
     failure(directory.retire_unspent(start()).await);
@@ -78,7 +78,7 @@ async fn a_refused_upload_is_answered_in_an_outage() {
 #[tokio::test]
 async fn the_same_request_finds_out() {
     let (outage, directory) = world();
-    let ask = Ask::new().id(retry_key(1));
+    let ask = Take::new().id(retry_key(1));
     failure(directory.claim(&bob(), &ask).await);
     outage.gone.store(false, Ordering::SeqCst);
     directory.upload(to_bob(made(2))).await.unwrap();

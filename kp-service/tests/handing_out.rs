@@ -4,15 +4,15 @@
 
 mod world;
 
-use kp_core::{Error, LastResort, OnLapse, PoolId, Rejection, ReservationToken, Reserved, Usage};
-use kp_service::Ask;
+use kp_core::{Error, LastResort, OnLapse, PoolId, Rejection, Reservation, ReservationToken, Spend};
+use kp_service::Take;
 use world::{DAY, Made, OTHER_SUITE, SUITE, World, bob, group, key_package_ref, made, party, retry_key, start, to_bob};
 
 fn rejection<T: std::fmt::Debug>(answer: Result<T, Error>) -> Rejection {
     *answer.unwrap_err().rejection().unwrap()
 }
 
-fn token(reserved: &Reserved) -> ReservationToken {
+fn token(reserved: &Reservation) -> ReservationToken {
     reserved.lease.as_ref().unwrap().token.clone()
 }
 
@@ -26,11 +26,11 @@ async fn world(packages: u32) -> World {
 #[tokio::test]
 async fn claims_without_an_id_get_different_packages() {
     let world = world(2).await;
-    let first = world.directory.claim(&bob(), &Ask::new()).await.unwrap();
-    let second = world.directory.claim(&bob(), &Ask::new()).await.unwrap();
+    let first = world.directory.claim(&bob(), &Take::new()).await.unwrap();
+    let second = world.directory.claim(&bob(), &Take::new()).await.unwrap();
     assert_ne!(first.info.key_package_ref, second.info.key_package_ref);
     assert_eq!(first.bytes.as_ref(), made(1)[0]);
-    let third = world.directory.claim(&bob(), &Ask::new()).await;
+    let third = world.directory.claim(&bob(), &Take::new()).await;
     assert_eq!(rejection(third), Rejection::PoolExhausted);
 }
 
@@ -38,7 +38,7 @@ async fn claims_without_an_id_get_different_packages() {
 #[tokio::test]
 async fn a_claim_can_be_repeated_for_ten_minutes() {
     let world = world(2).await;
-    let ask = Ask::new().id(retry_key(1)).by(party("alice")).group(group("g"));
+    let ask = Take::new().id(retry_key(1)).by(party("alice")).group(group("g"));
     let first = world.directory.claim(&bob(), &ask).await.unwrap();
     world.clock.advance(599);
     assert_eq!(world.directory.claim(&bob(), &ask).await.unwrap(), first);
@@ -56,17 +56,17 @@ async fn a_claim_can_be_repeated_for_ten_minutes() {
 #[tokio::test]
 async fn a_lease_lasts_a_minute() {
     let world = world(1).await;
-    let stale = world.directory.reserve(&bob(), &Ask::new()).await.unwrap();
+    let stale = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
     assert_eq!(stale.lease.as_ref().unwrap().expires_at, start().plus(60));
     world.clock.advance(59);
-    let early = world.directory.reserve(&bob(), &Ask::new()).await;
+    let early = world.directory.reserve(&bob(), &Take::new()).await;
     assert_eq!(rejection(early), Rejection::PoolExhausted);
     world.clock.advance(1);
-    let fresh = world.directory.reserve(&bob(), &Ask::new()).await.unwrap();
+    let fresh = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
     assert_eq!(fresh.package, stale.package);
 
     let tokens = [token(&stale), token(&fresh)];
-    let mut answers = world.directory.spend(&tokens, &Usage::default()).await.into_iter();
+    let mut answers = world.directory.spend(&tokens, &Spend::default()).await.into_iter();
     assert_eq!(rejection(answers.next().unwrap()), Rejection::NoLiveReservation);
     assert_eq!(answers.next().unwrap().unwrap().spent_at, start().plus(60));
 }
@@ -75,13 +75,13 @@ async fn a_lease_lasts_a_minute() {
 #[tokio::test]
 async fn a_reservation_is_spent_or_released() {
     let world = world(2).await;
-    let first = world.directory.reserve(&bob(), &Ask::new()).await.unwrap();
-    let second = world.directory.reserve(&bob(), &Ask::new()).await.unwrap();
+    let first = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
+    let second = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
     let released = world.directory.release(&[token(&first), token(&first)]).await;
     assert!(released[0].is_ok());
     assert_eq!(rejection(released[1].clone()), Rejection::NoLiveReservation);
 
-    let usage = Usage {
+    let usage = Spend {
         group: Some(group("g")),
         by: Some(party("alice")),
     };
@@ -98,7 +98,7 @@ async fn a_reservation_is_spent_or_released() {
         .remove(0)
         .unwrap();
     assert_eq!(receipt, again);
-    let other = world.directory.spend(&[token(&second)], &Usage::default()).await;
+    let other = world.directory.spend(&[token(&second)], &Spend::default()).await;
     assert_eq!(rejection(other[0].clone()), Rejection::AlreadySpent);
 }
 
@@ -107,9 +107,9 @@ async fn a_reservation_is_spent_or_released() {
 async fn a_lapsed_package_can_be_retired() {
     let world = World::with(|policy| policy.on_lapse(OnLapse::Retire));
     world.upload(made(1)).await;
-    world.directory.reserve(&bob(), &Ask::new()).await.unwrap();
+    world.directory.reserve(&bob(), &Take::new()).await.unwrap();
     world.clock.advance(60);
-    let answer = world.directory.reserve(&bob(), &Ask::new()).await;
+    let answer = world.directory.reserve(&bob(), &Take::new()).await;
     assert_eq!(rejection(answer), Rejection::PoolExhausted);
 }
 
@@ -122,7 +122,7 @@ async fn one_request_serves_all_devices() {
     world.directory.upload(upload).await.unwrap();
     let pools = [bob(), PoolId::try_from("bob/lost").unwrap(), tablet];
 
-    let ask = Ask::new().id(retry_key(1));
+    let ask = Take::new().id(retry_key(1));
     let first = world.directory.claim_many(&pools, &ask).await;
     assert_eq!(rejection(first[1].clone()), Rejection::PoolExhausted);
     let again = world.directory.claim_many(&pools, &ask).await;
@@ -130,15 +130,15 @@ async fn one_request_serves_all_devices() {
         assert_eq!(first[at].as_ref().unwrap(), again[at].as_ref().unwrap());
     }
 
-    let leased = world.directory.reserve_many(&pools, &Ask::new()).await;
+    let leased = world.directory.reserve_many(&pools, &Take::new()).await;
     assert_eq!(rejection(leased[1].clone()), Rejection::PoolExhausted);
     let tokens = [0, 2].map(|at: usize| token(leased[at].as_ref().unwrap()));
     assert_eq!(tokens[0].id(), tokens[1].id(), "one fresh id for all pools");
-    let receipts = world.directory.spend(&tokens, &Usage::default()).await;
+    let receipts = world.directory.spend(&tokens, &Spend::default()).await;
     assert!(receipts.iter().all(Result::is_ok));
 
-    assert!(world.directory.claim_many(&[], &Ask::new()).await.is_empty());
-    assert!(world.directory.reserve_many(&[], &Ask::new()).await.is_empty());
+    assert!(world.directory.claim_many(&[], &Take::new()).await.is_empty());
+    assert!(world.directory.reserve_many(&[], &Take::new()).await.is_empty());
 }
 
 /// DIR-1: last resort when nothing else is left, marked and without a lease; never, or only that, on request.
@@ -147,20 +147,20 @@ async fn the_last_resort_is_handed_out_last() {
     let world = world(1).await;
     world.upload(vec![Made::new("last").last_resort().bytes()]).await;
 
-    let only = Ask::new().last_resort(LastResort::Only);
+    let only = Take::new().last_resort(LastResort::Only);
     assert!(world.directory.claim(&bob(), &only).await.unwrap().info.last_resort);
     assert!(
         !world
             .directory
-            .claim(&bob(), &Ask::new())
+            .claim(&bob(), &Take::new())
             .await
             .unwrap()
             .info
             .last_resort
     );
-    let fallback = world.directory.reserve(&bob(), &Ask::new()).await.unwrap();
+    let fallback = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
     assert!(fallback.package.info.last_resort && fallback.lease.is_none());
-    let never = Ask::new().last_resort(LastResort::Never);
+    let never = Take::new().last_resort(LastResort::Never);
     let answer = world.directory.claim(&bob(), &never).await;
     assert_eq!(rejection(answer), Rejection::PoolExhausted);
 }
@@ -174,10 +174,10 @@ async fn an_ask_is_passed_on() {
     other.suite = OTHER_SUITE;
     world.upload(vec![brief.bytes(), other.bytes()]).await;
 
-    let ask = Ask::new().suites([SUITE]).remaining(2 * 86_400);
+    let ask = Take::new().suites([SUITE]).remaining(2 * 86_400);
     let answer = world.directory.claim(&bob(), &ask).await;
     assert_eq!(rejection(answer), Rejection::NothingFits);
-    let ask = Ask::new().only(key_package_ref("other"));
+    let ask = Take::new().only(key_package_ref("other"));
     let named = world.directory.reserve(&bob(), &ask).await.unwrap();
     assert_eq!(named.package.info.ciphersuite, OTHER_SUITE);
     let taken = world.directory.reserve(&bob(), &ask).await;
@@ -189,12 +189,12 @@ async fn an_ask_is_passed_on() {
 async fn a_requester_is_limited() {
     let world = World::with(|policy| policy.limit_per_requester(2));
     world.directory.upload(to_bob(made(4))).await.unwrap();
-    let mallory = Ask::new().by(party("mallory"));
+    let mallory = Take::new().by(party("mallory"));
     for _ in 0..2 {
         world.directory.claim(&bob(), &mallory).await.unwrap();
     }
     let third = world.directory.reserve(&bob(), &mallory).await;
     assert_eq!(rejection(third), Rejection::TooManyReservations);
-    let alice = Ask::new().by(party("alice"));
+    let alice = Take::new().by(party("alice"));
     world.directory.claim(&bob(), &alice).await.unwrap();
 }

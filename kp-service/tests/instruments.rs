@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use kp_core::{Removal, Usage};
-use kp_service::{Ask, KeyPackageDirectory, ManualClock};
+use kp_core::{Spend, Withdrawal};
+use kp_service::{KeyPackageDirectory, ManualClock, Take};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tracing_subscriber::fmt::format::FmtSpan;
 use world::{DAY, Made, Outage, PlainAdmission, World, bob, group, made, party, retry_key, start, to_bob};
@@ -87,30 +87,30 @@ async fn everything() {
     assert!(world.directory.upload(to_bob(made(201))).await.is_err());
     assert!(world.directory.upload(to_bob(vec![b"panic".to_vec()])).await.is_err());
 
-    let ask = Ask::new()
+    let ask = Take::new()
         .id(retry_key(0xAB))
         .by(party("alice-hash"))
         .group(group("secret-group"));
     world.directory.claim(&bob(), &ask).await.unwrap();
-    let reserved = world.directory.reserve(&bob(), &Ask::new()).await.unwrap();
+    let reserved = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
     let token = reserved.lease.unwrap().token;
     for answer in world.directory.release(&[token.clone(), token.clone()]).await {
         drop(answer);
     }
-    let leased = world.directory.reserve_many(&[bob(), bob()], &Ask::new()).await;
+    let leased = world.directory.reserve_many(&[bob(), bob()], &Take::new()).await;
     let token = leased[0].as_ref().unwrap().lease.as_ref().unwrap().token.clone();
-    let usage = Usage {
+    let usage = Spend {
         group: Some(group("secret-group")),
         by: Some(party("alice-hash")),
     };
     world.directory.spend(&[token], &usage).await;
-    world.directory.claim_many(&[bob()], &Ask::new()).await;
-    world.directory.claim_many(&[bob()], &Ask::new()).await;
+    world.directory.claim_many(&[bob()], &Take::new()).await;
+    world.directory.claim_many(&[bob()], &Take::new()).await;
     world.directory.status(&bob()).await.unwrap();
     world.directory.sync(&bob(), &[]).await.unwrap();
     world.directory.list_pools(None, 5).await.unwrap();
     world.directory.retire_unspent(start()).await.unwrap();
-    world.directory.remove(&bob(), &Removal::All).await.unwrap();
+    world.directory.withdraw(&bob(), &Withdrawal::All).await.unwrap();
     world.clock.advance(40 * DAY);
     world.directory.sweep().await.unwrap();
     world.directory.delete_pool(&bob()).await.unwrap();
@@ -181,8 +181,8 @@ fn an_outage_is_counted_as_one() {
             .clock(ManualClock::at(start()))
             .build()
             .unwrap();
-        assert!(directory.claim(&bob(), &Ask::new()).await.is_err());
-        directory.claim_many(&[bob(), bob()], &Ask::new()).await;
+        assert!(directory.claim(&bob(), &Take::new()).await.is_err());
+        directory.claim_many(&[bob(), bob()], &Take::new()).await;
         assert!(directory.upload(to_bob(made(1))).await.is_err());
     });
     let answers = |labels: &str| recorded[&format!("keypackage_directory_answers_total {labels}")];
@@ -214,7 +214,7 @@ fn a_failure_is_logged() {
     let (_, _, log) = observed(async {
         let store = Outage::new().faulty();
         let directory = KeyPackageDirectory::builder(store, PlainAdmission).build().unwrap();
-        directory.claim(&bob(), &Ask::new().id(retry_key(0xAB))).await
+        directory.claim(&bob(), &Take::new().id(retry_key(0xAB))).await
     });
     assert!(log.contains("WARN") && log.contains("claim failed"), "{log}");
     assert!(log.contains("the call was dropped on its way"), "{log}");

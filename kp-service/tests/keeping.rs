@@ -6,8 +6,8 @@ mod world;
 
 use std::time::Duration;
 
-use kp_core::{Cause, Counts, PoolId, Removal, Removed, Status};
-use kp_service::{Ask, Health, Upload};
+use kp_core::{Cause, Counts, PoolId, Status, WithdrawOutcome, Withdrawal};
+use kp_service::{Health, Take, Upload};
 use world::{DAY, Made, OTHER_SUITE, SUITE, World, bob, key_package_ref, made, start};
 
 async fn health(world: &World) -> Health {
@@ -17,13 +17,13 @@ async fn health(world: &World) -> Health {
 /// DIR-1, DIR-2: good, low at 25 % of the cap, exhausted, and last resort used until it is replaced.
 #[tokio::test]
 async fn health_goes_from_good_to_worse() {
-    let world = World::with(|policy| policy.cap_per_suite(8));
+    let world = World::with(|policy| policy.cap_per_ciphersuite(8));
     assert_eq!(health(&world).await, Health::Exhausted, "a pool never seen");
     world.upload(made(3)).await;
     world.upload(vec![Made::new("last").last_resort().bytes()]).await;
     let mut seen = vec![health(&world).await];
     for _ in 0..4 {
-        world.directory.claim(&bob(), &Ask::new()).await.unwrap();
+        world.directory.claim(&bob(), &Take::new()).await.unwrap();
         seen.push(health(&world).await);
     }
     use Health::{Exhausted, Good, LastResortUsed, Low};
@@ -39,14 +39,18 @@ async fn health_goes_from_good_to_worse() {
 /// DIR-1: counts, how many to upload, and how many expire soon, by ciphersuite.
 #[tokio::test]
 async fn a_status_says_what_to_do() {
-    let world = World::with(|policy| policy.cap_per_suite(10).expiring_soon(Duration::from_secs(2 * DAY)));
+    let world = World::with(|policy| {
+        policy
+            .cap_per_ciphersuite(10)
+            .expiring_soon(Duration::from_secs(2 * DAY))
+    });
     let (mut brief, mut ahead, mut other) = (Made::new("brief"), Made::new("ahead"), Made::new("other"));
     brief.not_after = start().plus(2 * DAY);
     ahead.not_before = start().plus(DAY);
     other.suite = OTHER_SUITE;
     world.upload(made(4)).await;
     world.upload(vec![brief.bytes(), ahead.bytes(), other.bytes()]).await;
-    let suite = |suite| Ask::new().suites([suite]);
+    let suite = |suite| Take::new().suites([suite]);
     world.directory.reserve(&bob(), &suite(SUITE)).await.unwrap();
     world.directory.claim(&bob(), &suite(SUITE)).await.unwrap();
 
@@ -74,7 +78,7 @@ async fn a_status_says_what_to_do() {
 async fn sync_tells_both_sides() {
     let world = World::new();
     world.upload(made(3)).await;
-    world.directory.claim(&bob(), &Ask::new()).await.unwrap();
+    world.directory.claim(&bob(), &Take::new()).await.unwrap();
     let yours = ["package-0", "never-uploaded", "package-1"].map(key_package_ref);
     let report = world.directory.sync(&bob(), &yours).await.unwrap();
     let spent = Status::Spent {
@@ -89,7 +93,7 @@ async fn sync_tells_both_sides() {
 /// DIR-1: status and sync see a pool that is larger than one page.
 #[tokio::test]
 async fn a_large_pool_is_seen_whole() {
-    let world = World::with(|policy| policy.cap_per_suite(2_000).max_upload(1_000));
+    let world = World::with(|policy| policy.cap_per_ciphersuite(2_000).max_upload(1_000));
     let all = made(1_100);
     world.upload(all[..1_000].to_vec()).await;
     world.upload(all[1_000..].to_vec()).await;
@@ -105,11 +109,11 @@ async fn an_owner_removes_packages() {
     let world = World::new();
     world.upload(made(2)).await;
     let refs = ["package-0", "nobodys"].map(key_package_ref).to_vec();
-    let removed = world.directory.remove(&bob(), &Removal::Refs(refs)).await.unwrap();
+    let removed = world.directory.withdraw(&bob(), &Withdrawal::Refs(refs)).await.unwrap();
     let outcomes: Vec<_> = removed.into_iter().map(|(_, outcome)| outcome).collect();
-    assert_eq!(outcomes, [Removed::Withdrawn, Removed::NotFound]);
-    let removed = world.directory.remove(&bob(), &Removal::All).await.unwrap();
-    assert_eq!(removed, [(key_package_ref("package-1"), Removed::Withdrawn)]);
+    assert_eq!(outcomes, [WithdrawOutcome::Withdrawn, WithdrawOutcome::NotFound]);
+    let removed = world.directory.withdraw(&bob(), &Withdrawal::All).await.unwrap();
+    assert_eq!(removed, [(key_package_ref("package-1"), WithdrawOutcome::Withdrawn)]);
     assert_eq!(health(&world).await, Health::Exhausted);
 }
 
@@ -138,7 +142,7 @@ async fn a_restore_retires_what_is_older() {
     world.upload(made(1)).await;
     assert_eq!(world.directory.retire_unspent(start().plus(1)).await.unwrap(), 600);
     assert_eq!(world.directory.retire_unspent(start().plus(1)).await.unwrap(), 0);
-    world.directory.claim(&bob(), &Ask::new()).await.unwrap();
+    world.directory.claim(&bob(), &Take::new()).await.unwrap();
 }
 
 /// What clients are told has a form on the wire.

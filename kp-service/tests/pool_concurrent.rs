@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
-use kp_core::{KeyPackageRef, Lifecycle, PackageBytes};
-use kp_service::{KeyPackagePool, KeyPackageTransport, SuitePlan, SyncReport, TransportError, Verdict};
+use kp_core::{KeyPackageBytes, KeyPackageRef, Lifecycle};
+use kp_service::{CiphersuitePlan, KeyPackagePool, KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use messenger::{Alice, Bob, SUITE, Vault, World};
 use tokio::sync::Semaphore;
 
@@ -41,7 +41,7 @@ impl Slow {
 
 #[async_trait]
 impl KeyPackageTransport for Slow {
-    async fn upload(&self, packages: &[PackageBytes]) -> Result<Vec<Verdict>, TransportError> {
+    async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
         let answer = self.inner.upload(packages).await;
         self.answer(answer).await
     }
@@ -66,7 +66,7 @@ fn slow(world: &World, bob: &Bob) -> (KeyPackagePool<Vault>, Arc<Slow>) {
     });
     let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), slow.clone())
         .clock(world.clock.clone())
-        .suite(SuitePlan::pool(SUITE))
+        .suite(CiphersuitePlan::pool(SUITE))
         .build()
         .unwrap();
     (pool, slow)

@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kp_core::{KeyPackageRef, KeyPackageStore as _, Lifecycle, PoolMetadataStore as _};
-use kp_service::{KeyPackagePool, RefreshReport, Sizes, SuitePlan};
+use kp_service::{CiphersuitePlan, KeyPackagePool, RefreshReport, Sizes};
 use messenger::faults::{Fuse, Fused, Moment};
 use messenger::{Alice, Bob, DAY, Invitation, SUITE, Vault, World, current};
 
 const LOW: u32 = 2;
 const CAP: u32 = 8;
-const PLAN: SuitePlan = SuitePlan {
+const PLAN: CiphersuitePlan = CiphersuitePlan {
     suite: SUITE,
     one_time: Some(Sizes {
         target: 4,

@@ -5,7 +5,7 @@
 mod messenger;
 
 use kp_core::{KeyPackageRef, Lifecycle};
-use kp_service::{PoolError, SuitePlan};
+use kp_service::{CiphersuitePlan, PoolError};
 use messenger::{Alice, Bob, DAY, Invitation, SUITE, World};
 use openmls_traits::OpenMlsProvider as _;
 
@@ -162,7 +162,7 @@ async fn a_key_that_is_gone_is_said_to_be() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_welcomes_to_one_last_resort_both_join() {
     let (world, alice, bob) = (World::new(), Alice::new(), Bob::new());
-    let plan = SuitePlan::last_resort_only(SUITE);
+    let plan = CiphersuitePlan::last_resort_only(SUITE);
     let pool = bob.builder(&world).suite(plan).build().unwrap();
     pool.refresh().await.unwrap();
     let (first, second) = (world.claim(&bob).await, world.claim(&bob).await);

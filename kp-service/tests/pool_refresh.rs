@@ -10,18 +10,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kp_core::{Ciphersuite, KeyPackageRef, Lifecycle, PackageBytes, PoolMetadataStore as _, SaveOutcome};
+use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Lifecycle, PoolMetadataStore as _, SaveOutcome};
 use kp_openmls::OpenMlsAdmission;
 use kp_service::{
-    Ask, KeyPackageDirectory, KeyPackagePool, KeyPackageTransport, PoolConfigError, PoolError, Sizes, SuitePlan,
-    SyncReport, TransportError, Verdict,
+    CiphersuitePlan, KeyPackageDirectory, KeyPackagePool, KeyPackageTransport, PoolConfigError, PoolError, Sizes,
+    SyncReport, Take, TransportError, UploadOutcome,
 };
 use messenger::{Alice, Bob, DAY, SUITE, World};
 
-fn sizes(target: u32, low: u32, cap: u32) -> SuitePlan {
-    SuitePlan {
+fn sizes(target: u32, low: u32, cap: u32) -> CiphersuitePlan {
+    CiphersuitePlan {
         one_time: Some(Sizes { target, low, cap }),
-        ..SuitePlan::pool(SUITE)
+        ..CiphersuitePlan::pool(SUITE)
     }
 }
 
@@ -138,7 +138,7 @@ struct Lossy {
 
 #[async_trait]
 impl KeyPackageTransport for Lossy {
-    async fn upload(&self, packages: &[PackageBytes]) -> Result<Vec<Verdict>, TransportError> {
+    async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
         if self.losses.load(Ordering::SeqCst) == 0 {
             return self.inner.upload(packages).await;
         }
@@ -176,7 +176,7 @@ async fn an_upload_without_an_answer_is_repeated_with_the_same_packages() {
         });
         let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), lossy.clone())
             .clock(world.clock.clone())
-            .suite(SuitePlan::pool(SUITE))
+            .suite(CiphersuitePlan::pool(SUITE))
             .build()
             .unwrap();
         let mut first = None;
@@ -222,7 +222,7 @@ async fn what_the_server_took_back_is_available_again() {
     let (world, bob) = (World::new(), Bob::new());
     let pool = bob.open(&world);
     pool.refresh().await.unwrap();
-    let reserved = world.directory.reserve(&bob.pool_id, &Ask::new()).await.unwrap();
+    let reserved = world.directory.reserve(&bob.pool_id, &Take::new()).await.unwrap();
     let key_package_ref = reserved.package.info.key_package_ref;
     pool.refresh().await.unwrap();
     assert_eq!(bob.lifecycle(&key_package_ref).await, Some(Lifecycle::Reserved));
@@ -238,7 +238,7 @@ async fn a_smaller_cap_of_the_server_is_lived_with() {
     let (world, bob) = (World::new(), Bob::new());
     let directory = KeyPackageDirectory::builder(Arc::new(world.store.clone()), OpenMlsAdmission::new())
         .clock(world.clock.clone())
-        .cap_per_suite(20)
+        .cap_per_ciphersuite(20)
         .build()
         .unwrap();
     let world = World { directory, ..world };
@@ -249,7 +249,7 @@ async fn a_smaller_cap_of_the_server_is_lived_with() {
         report
             .refused
             .iter()
-            .all(|(_, verdict)| *verdict == Verdict::Store(SaveOutcome::PoolFull))
+            .all(|(_, verdict)| *verdict == UploadOutcome::Store(SaveOutcome::PoolFull))
     );
     for _ in 0..5 {
         world.claim(&bob).await;
@@ -304,7 +304,7 @@ async fn a_server_that_leaves_answers_out_is_not_believed() {
 
     #[async_trait]
     impl KeyPackageTransport for Short {
-        async fn upload(&self, packages: &[PackageBytes]) -> Result<Vec<Verdict>, TransportError> {
+        async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
             let mut verdicts = self.0.upload(packages).await?;
             verdicts.pop();
             Ok(verdicts)
@@ -322,7 +322,7 @@ async fn a_server_that_leaves_answers_out_is_not_believed() {
     let (world, bob) = (World::new(), Bob::new());
     let short = Arc::new(Short(bob.transport(&world)));
     let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), short)
-        .suite(SuitePlan::pool(SUITE))
+        .suite(CiphersuitePlan::pool(SUITE))
         .clock(world.clock.clone())
         .build()
         .unwrap();
@@ -340,20 +340,20 @@ async fn a_server_that_leaves_answers_out_is_not_believed() {
 #[test]
 fn a_plan_that_makes_no_sense_is_refused() {
     let world = World::new();
-    let build = |plans: &[SuitePlan]| {
+    let build = |plans: &[CiphersuitePlan]| {
         let bob = Bob::new();
         let builder = plans
             .iter()
             .fold(bob.builder(&world), |builder, plan| builder.suite(*plan));
         builder.build().map(drop)
     };
-    let nothing = SuitePlan {
+    let nothing = CiphersuitePlan {
         last_resort: false,
-        ..SuitePlan::last_resort_only(SUITE)
+        ..CiphersuitePlan::last_resort_only(SUITE)
     };
     assert_eq!(build(&[]), Err(PoolConfigError::NoSuite));
     assert_eq!(build(&[nothing]), Err(PoolConfigError::Nothing(SUITE)));
-    let twice = [SuitePlan::pool(SUITE), SuitePlan::last_resort_only(SUITE)];
+    let twice = [CiphersuitePlan::pool(SUITE), CiphersuitePlan::last_resort_only(SUITE)];
     assert_eq!(build(&twice), Err(PoolConfigError::Twice(SUITE)));
     for zero in [sizes(0, 0, 0), sizes(32, 0, 64), sizes(0, 8, 64)] {
         assert_eq!(build(&[zero]), Err(PoolConfigError::Zero(SUITE)));
@@ -372,7 +372,7 @@ fn a_plan_that_makes_no_sense_is_refused() {
     assert_eq!(build(&[sizes(32, 8, 31)]), Err(expected));
     let never = Bob::new()
         .builder(&world)
-        .suite(SuitePlan::pool(SUITE))
+        .suite(CiphersuitePlan::pool(SUITE))
         .rotate_last_resort(Duration::ZERO);
     assert_eq!(never.build().map(drop), Err(PoolConfigError::RotateEvery));
     assert_eq!(build(&[sizes(1, 1, 1)]), Ok(()));

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kp_core::{KeyPackageRef, PackageBytes};
+use kp_core::{KeyPackageBytes, KeyPackageRef};
 use kp_openmls::OpenMlsVault;
-use kp_service::{KeyPackagePool, KeyPackageTransport, SuitePlan, SyncReport, TransportError, Verdict};
+use kp_service::{CiphersuitePlan, KeyPackagePool, KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use messenger::{Bob, SUITE, Vault, World};
 use tokio::time::sleep;
 
@@ -25,7 +25,7 @@ struct Counted {
 
 #[async_trait]
 impl KeyPackageTransport for Counted {
-    async fn upload(&self, packages: &[PackageBytes]) -> Result<Vec<Verdict>, TransportError> {
+    async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
         self.inner.upload(packages).await
     }
 
@@ -55,7 +55,7 @@ fn counted(world: &World, bob: &Bob, failures: u32) -> (KeyPackagePool<Vault>, A
     });
     let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), counted.clone())
         .clock(world.clock.clone())
-        .suite(SuitePlan::last_resort_only(SUITE))
+        .suite(CiphersuitePlan::last_resort_only(SUITE))
         .build()
         .unwrap();
     (pool, counted)
@@ -94,7 +94,7 @@ async fn a_refresher_comes_earlier_when_something_is_due() {
     let vault = bob.vault().lifetime(Duration::from_secs(1_000));
     let pool = KeyPackagePool::<OpenMlsVault<_>>::builder(vault, Arc::new(bob.metadata.clone()), bob.transport(&world))
         .clock(world.clock.clone())
-        .suite(SuitePlan::last_resort_only(SUITE))
+        .suite(CiphersuitePlan::last_resort_only(SUITE))
         .build()
         .unwrap();
     let refresher = pool.start_refresher(Duration::from_secs(86_400));

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use kp_core::{Ciphersuite, KeyPackageRef, KeyPackageStore as _, Lifecycle, PoolMetadataStore as _, Refusal, Status};
 use kp_memory::MemoryMetadata;
-use kp_service::{PoolError, Sizes, SuitePlan, Verdict};
+use kp_service::{CiphersuitePlan, PoolError, Sizes, UploadOutcome};
 use messenger::{Alice, Bob, DAY, SUITE, World, current};
 
-const FEW: SuitePlan = SuitePlan {
+const FEW: CiphersuitePlan = CiphersuitePlan {
     suite: SUITE,
     one_time: Some(Sizes {
         target: 4,
@@ -69,7 +69,7 @@ async fn a_used_last_resort_is_replaced_and_its_key_kept_for_a_while() {
     let (world, alice, bob) = (World::new(), Alice::new(), Bob::new());
     let pool = bob
         .builder(&world)
-        .suite(SuitePlan::last_resort_only(SUITE))
+        .suite(CiphersuitePlan::last_resort_only(SUITE))
         .keep_old(Duration::from_secs(7 * DAY))
         .build()
         .unwrap();
@@ -102,7 +102,7 @@ async fn a_used_last_resort_is_replaced_and_its_key_kept_for_a_while() {
 #[tokio::test]
 async fn a_last_resort_is_rotated() {
     let (world, bob) = (World::new(), Bob::new());
-    let plan = SuitePlan::last_resort_only(SUITE);
+    let plan = CiphersuitePlan::last_resort_only(SUITE);
     let pool = bob.builder(&world).suite(plan).build().unwrap();
     let report = pool.refresh().await.unwrap();
     assert_eq!(report.next_at, Some(world.now().plus(28 * DAY)));
@@ -119,9 +119,9 @@ async fn a_last_resort_is_rotated() {
 #[tokio::test]
 async fn packages_near_their_end_get_successors() {
     let (world, bob) = (World::new(), Bob::new());
-    let plan = SuitePlan {
+    let plan = CiphersuitePlan {
         last_resort: false,
-        ..SuitePlan::pool(SUITE)
+        ..CiphersuitePlan::pool(SUITE)
     };
     let pool = bob.builder(&world).suite(plan).build().unwrap();
     let made = world.now();
@@ -196,7 +196,7 @@ async fn old_packages_stay_until_new_ones_are_up() {
     let before = world.available(&bob).await;
     bob.credentials.change("bob, who moved");
     let report = pool.credential_changed().await.unwrap();
-    let mismatch = Verdict::Refused(Refusal::CredentialMismatch);
+    let mismatch = UploadOutcome::Refused(Refusal::CredentialMismatch);
     assert_eq!(report.refused.len(), 33);
     assert!(report.refused.iter().all(|(_, verdict)| *verdict == mismatch));
     assert_eq!((report.withdrawn, report.superseded), (0, 0));
@@ -211,7 +211,7 @@ async fn old_packages_stay_until_new_ones_are_up() {
 async fn a_ciphersuite_that_is_no_longer_planned_is_withdrawn() {
     let (world, bob) = (World::new(), Bob::new());
     let other = Ciphersuite(0x0003);
-    let both = bob.builder(&world).suite(FEW).suite(SuitePlan::pool(other));
+    let both = bob.builder(&world).suite(FEW).suite(CiphersuitePlan::pool(other));
     assert_eq!(both.build().unwrap().refresh().await.unwrap().generated, 5 + 33);
     let one = bob.builder(&world).suite(FEW).build().unwrap();
     let report = one.refresh().await.unwrap();

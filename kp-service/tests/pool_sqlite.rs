@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use kp_core::{PoolId, Uploader};
 use kp_openmls::{Identity, LockedProvider, OpenMlsAdmission, OpenMlsVault};
-use kp_service::{Ask, KeyPackageDirectory, KeyPackagePool, SuitePlan};
+use kp_service::{CiphersuitePlan, KeyPackageDirectory, KeyPackagePool, Take};
 use kp_sqlite::{SqliteMetadata, SqliteStore};
 use messenger::{Alice, Invitation, SUITE, identity, parse};
 use openmls::prelude::{MlsGroup, MlsGroupJoinConfig, StagedWelcome};
@@ -42,7 +42,7 @@ impl Process {
         let vault = OpenMlsVault::new(provider.clone(), move |_| Some(bob.clone()));
         let transport = directory.transport(pool_id(), Uploader::identity("bob"));
         let pool = KeyPackagePool::builder(vault, Arc::new(metadata.clone()), transport);
-        let pool = pool.suite(SuitePlan::pool(SUITE)).build().unwrap();
+        let pool = pool.suite(CiphersuitePlan::pool(SUITE)).build().unwrap();
         Self {
             store,
             directory,
@@ -87,7 +87,7 @@ async fn keys_metadata_and_server_share_a_file() {
     let process = Process::open(&path, &bob).await;
     assert_eq!(process.pool.refresh().await.unwrap().uploaded, 33);
     assert_eq!(process.stored_keys(&path), 33);
-    let package = process.directory.claim(&pool_id(), &Ask::new()).await.unwrap();
+    let package = process.directory.claim(&pool_id(), &Take::new()).await.unwrap();
     let invitation = alice.invite(&package);
     process.close().await;
 

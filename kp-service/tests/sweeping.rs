@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kp_core::{KeyPackageStore as _, Status};
-use kp_service::{Ask, Clock as _, KeyPackageDirectory, ManualClock, Swept};
+use kp_service::{Clock as _, KeyPackageDirectory, ManualClock, Swept, Take};
 use world::{DAY, Made, Outage, PlainAdmission, World, bob, key_package_ref, made, start, to_bob};
 
 /// DIR-4: what has expired is swept by a clock that is an hour slow by default, so that no node still hands it out.
@@ -37,13 +37,13 @@ async fn a_single_node_needs_no_skew() {
 /// DIR-1: leases and windows are settled by the clock itself, in as many steps as it takes.
 #[tokio::test]
 async fn a_sweep_ends_leases_and_goes_on_until_nothing_is_left() {
-    let world = World::with(|policy| policy.cap_per_suite(2_000).max_upload(1_000));
+    let world = World::with(|policy| policy.cap_per_ciphersuite(2_000).max_upload(1_000));
     let mut all = made(1_200);
     let late = all.split_off(1_000);
     world.upload(all).await;
     world.upload(late).await;
-    world.directory.reserve(&bob(), &Ask::new()).await.unwrap();
-    world.directory.claim(&bob(), &Ask::new()).await.unwrap();
+    world.directory.reserve(&bob(), &Take::new()).await.unwrap();
+    world.directory.claim(&bob(), &Take::new()).await.unwrap();
     world.clock.advance(60);
     assert_eq!(world.directory.sweep().await.unwrap().lapsed, 1);
     world.clock.advance(31 * DAY);

@@ -5,12 +5,12 @@
 mod world;
 
 use kp_core::{Refusal, SaveOutcome, Uploader};
-use kp_service::{Ask, Upload, UploadError, Verdict};
+use kp_service::{Take, Upload, UploadError, UploadOutcome};
 use world::{Made, OTHER_SUITE, World, bob, made, retry_key, start, to_bob};
 
-const SAVED: Verdict = Verdict::Store(SaveOutcome::Saved);
-const ALREADY_STORED: Verdict = Verdict::Store(SaveOutcome::AlreadyStored);
-const MALFORMED: Verdict = Verdict::Refused(Refusal::Malformed);
+const SAVED: UploadOutcome = UploadOutcome::Store(SaveOutcome::Saved);
+const ALREADY_STORED: UploadOutcome = UploadOutcome::Store(SaveOutcome::AlreadyStored);
+const MALFORMED: UploadOutcome = UploadOutcome::Refused(Refusal::Malformed);
 
 async fn available(world: &World) -> u32 {
     let status = world.directory.status(&bob()).await.unwrap();
@@ -24,9 +24,9 @@ async fn each_package_has_its_verdict() {
     let mut packages = made(2);
     packages.insert(1, b"nonsense".to_vec());
     assert_eq!(world.upload(packages.clone()).await, [SAVED, MALFORMED, SAVED]);
-    let again: [Verdict; 3] = world.upload(packages).await.try_into().unwrap();
+    let again: [UploadOutcome; 3] = world.upload(packages).await.try_into().unwrap();
     assert_eq!(again, [ALREADY_STORED, MALFORMED, ALREADY_STORED]);
-    assert_eq!(again.map(Verdict::is_held), [true, false, true]);
+    assert_eq!(again.map(UploadOutcome::is_held), [true, false, true]);
     assert_eq!(available(&world).await, 2);
 }
 
@@ -38,7 +38,7 @@ async fn all_or_nothing_stores_nothing_when_one_is_refused() {
     packages.push(b"nonsense".to_vec());
     let upload = to_bob(packages.clone()).all_or_nothing();
     let verdicts = world.directory.upload(upload).await.unwrap();
-    assert_eq!(verdicts, [Verdict::NotTried, Verdict::NotTried, MALFORMED]);
+    assert_eq!(verdicts, [UploadOutcome::NotTried, UploadOutcome::NotTried, MALFORMED]);
     assert_eq!(available(&world).await, 0);
 
     packages.pop();
@@ -55,7 +55,7 @@ async fn replace_swaps_all_or_nothing() {
 
     let with_nonsense = to_bob(vec![new.clone(), b"nonsense".to_vec()]).replace();
     let verdicts = world.directory.upload(with_nonsense).await.unwrap();
-    assert_eq!(verdicts, [Verdict::NotTried, MALFORMED]);
+    assert_eq!(verdicts, [UploadOutcome::NotTried, MALFORMED]);
     assert_eq!(available(&world).await, 3);
 
     let verdicts = world.directory.upload(to_bob(vec![new]).replace()).await.unwrap();
@@ -89,7 +89,7 @@ async fn the_cap_is_the_directorys() {
     let world = World::new();
     let verdicts = world.upload(made(101)).await;
     assert_eq!(verdicts[..100], [SAVED; 100]);
-    assert_eq!(verdicts[100], Verdict::Store(SaveOutcome::PoolFull));
+    assert_eq!(verdicts[100], UploadOutcome::Store(SaveOutcome::PoolFull));
     let mut other = Made::new("of another suite");
     other.name = "other-suite".to_owned();
     other.init_key = "its-key".to_owned();
@@ -104,7 +104,7 @@ async fn an_init_key_is_used_once_in_a_batch() {
     let (first, mut second) = (Made::new("first"), Made::new("second"));
     second.init_key = first.init_key.clone();
     let verdicts = world.upload(vec![first.bytes(), second.bytes(), first.bytes()]).await;
-    let reused = Verdict::Refused(Refusal::InitKeyReused);
+    let reused = UploadOutcome::Refused(Refusal::InitKeyReused);
     assert_eq!(verdicts, [SAVED, reused, ALREADY_STORED]);
 }
 
@@ -114,7 +114,7 @@ async fn a_package_made_before_the_restore_point_is_refused() {
     let world = World::with(|policy| policy.restore_point(start()));
     let (mut before, at) = (Made::new("before"), Made::new("at"));
     before.not_before = start().minus(1);
-    let refused = Verdict::Refused(Refusal::BeforeRestorePoint);
+    let refused = UploadOutcome::Refused(Refusal::BeforeRestorePoint);
     assert_eq!(world.upload(vec![before.bytes(), at.bytes()]).await, [refused, SAVED]);
 }
 
@@ -123,7 +123,7 @@ async fn a_package_made_before_the_restore_point_is_refused() {
 async fn the_uploader_is_judged() {
     let world = World::new();
     let upload = Upload::new(bob(), Uploader::identity("mallory"), made(1));
-    let mismatch = Verdict::Refused(Refusal::CredentialMismatch);
+    let mismatch = UploadOutcome::Refused(Refusal::CredentialMismatch);
     assert_eq!(world.directory.upload(upload).await.unwrap(), [mismatch]);
 }
 
@@ -132,7 +132,7 @@ async fn the_uploader_is_judged() {
 async fn expiry_is_judged_by_the_clock() {
     let world = World::new();
     world.clock.set(Made::new("any").not_after);
-    assert_eq!(world.upload(made(1)).await, [Verdict::Refused(Refusal::Expired)]);
+    assert_eq!(world.upload(made(1)).await, [UploadOutcome::Refused(Refusal::Expired)]);
 }
 
 /// ADM-3: an admission that panics costs its own upload only.
@@ -170,7 +170,7 @@ fn packages_are_judged_off_the_async_threads() {
         .build()
         .unwrap();
     let verdicts = runtime.block_on(directory.upload(to_bob(vec![async_thread]))).unwrap();
-    assert_eq!(verdicts, [Verdict::Refused(Refusal::Other("elsewhere"))]);
+    assert_eq!(verdicts, [UploadOutcome::Refused(Refusal::Other("elsewhere"))]);
 }
 
 /// DIR-1, SAVE-3: a spent package that is uploaded again is told so, and never handed out again.
@@ -180,10 +180,10 @@ async fn a_spent_package_is_not_taken_again() {
     world.upload(made(1)).await;
     world
         .directory
-        .claim(&bob(), &Ask::new().id(retry_key(1)))
+        .claim(&bob(), &Take::new().id(retry_key(1)))
         .await
         .unwrap();
-    let spent = Verdict::Store(SaveOutcome::AlreadySpent);
+    let spent = UploadOutcome::Store(SaveOutcome::AlreadySpent);
     assert_eq!(world.upload(made(1)).await, [spent]);
 }
 
@@ -192,7 +192,7 @@ async fn a_spent_package_is_not_taken_again() {
 fn verdicts_have_codes() {
     assert_eq!(SAVED.code(), "saved");
     assert_eq!(MALFORMED.code(), "malformed");
-    assert_eq!(Verdict::NotTried.code(), "not_tried");
-    let by_store = Verdict::Store(SaveOutcome::Expired);
-    assert_eq!(by_store.code(), Verdict::Refused(Refusal::Expired).code());
+    assert_eq!(UploadOutcome::NotTried.code(), "not_tried");
+    let by_store = UploadOutcome::Store(SaveOutcome::Expired);
+    assert_eq!(by_store.code(), UploadOutcome::Refused(Refusal::Expired).code());
 }

@@ -5,15 +5,15 @@
 use kp_core::*;
 
 /// One-time, of ciphersuite 1.
-pub(crate) fn a_package(named: &[u8], lifetime: Lifetime, bytes: &[u8]) -> Package {
-    Package {
-        info: PackageInfo {
+pub(crate) fn a_package(named: &[u8], lifetime: Lifetime, bytes: &[u8]) -> KeyPackage {
+    KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from(named).unwrap(),
             ciphersuite: Ciphersuite(1),
             lifetime,
             last_resort: false,
             credential: CredentialHash([1; 32]),
         },
-        bytes: PackageBytes::try_from(bytes).unwrap(),
+        bytes: KeyPackageBytes::try_from(bytes).unwrap(),
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::{Arc, mpsc};
 
 use futures::channel::oneshot;
-use kp_core::{BackendError, Outcome};
+use kp_core::{BackendError, Effect};
 
 use crate::error::{Failure, backend_error};
 use crate::statements::Statements;
@@ -22,7 +22,7 @@ pub(crate) trait Call: Send {
     fn answer(self: Box<Self>);
 
     /// Answers with a failure.
-    fn fail(self: Box<Self>, outcome: Outcome, failure: Arc<Failure>);
+    fn fail(self: Box<Self>, outcome: Effect, failure: Arc<Failure>);
 }
 
 struct Pending<F, T> {
@@ -49,7 +49,7 @@ where
         }
     }
 
-    fn fail(self: Box<Self>, outcome: Outcome, failure: Arc<Failure>) {
+    fn fail(self: Box<Self>, outcome: Effect, failure: Arc<Failure>) {
         let _ = self.reply.send(Err(backend_error(self.operation, outcome, failure)));
     }
 }
@@ -78,7 +78,7 @@ impl Queue {
             reply,
         };
         if let Err(mpsc::SendError(Message::Call(call))) = self.0.send(Message::Call(Box::new(call))) {
-            call.fail(Outcome::NotApplied, Arc::new(Failure::Closed));
+            call.fail(Effect::NotApplied, Arc::new(Failure::Closed));
         }
         Reply { operation, answer }
     }
@@ -109,7 +109,7 @@ impl<T> Reply<T> {
             Ok(answer) => answer,
             Err(oneshot::Canceled) => Err(backend_error(
                 self.operation,
-                Outcome::Unknown,
+                Effect::Unknown,
                 Arc::new(Failure::NoReply),
             )),
         }

@@ -65,14 +65,14 @@ async fn expired_packages_do_not_slow_a_pool() {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&number.to_be_bytes());
         let begun = STEPS.load(Ordering::SeqCst);
-        let take = Take::new(pool(), ReservationId::from_bytes(id), Ttl::seconds(60).unwrap());
+        let take = TakeRequest::new(pool(), ReservationId::from_bytes(id), Ttl::seconds(60).unwrap());
         let reserved = store
             .reserve_key_package(&take, OnLapse::Return, at(100))
             .await
             .unwrap();
         let token = reserved.lease.unwrap().token;
         store
-            .spend_key_package(&token, &Usage::default(), at(100))
+            .spend_key_package(&token, &Spend::default(), at(100))
             .await
             .unwrap();
         // The first looks for where the queue goes on; the others know.
@@ -80,7 +80,7 @@ async fn expired_packages_do_not_slow_a_pool() {
             of_cycles += STEPS.load(Ordering::SeqCst) - begun;
         }
         let first = EXPIRED + 1_000 + number;
-        let one = packages(first..first + 1, at(1_000)).cap_per_suite(1_000);
+        let one = packages(first..first + 1, at(1_000)).cap_per_ciphersuite(1_000);
         assert_eq!(
             store.save_key_packages(&one, at(100)).await.unwrap(),
             [SaveOutcome::Saved]

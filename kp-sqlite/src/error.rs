@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kp_core::{BackendError, Outcome};
+use kp_core::{BackendError, Effect};
 use rusqlite::ErrorCode;
 
 /// Why a step failed, before it is known which call it was of.
@@ -56,7 +56,7 @@ pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 /// The failure of one call. The only place where the backend and the operation are named.
-pub(crate) fn backend_error(operation: &'static str, outcome: Outcome, failure: Arc<Failure>) -> BackendError {
+pub(crate) fn backend_error(operation: &'static str, outcome: Effect, failure: Arc<Failure>) -> BackendError {
     let make = if failure.is_transient() {
         BackendError::transient
     } else {

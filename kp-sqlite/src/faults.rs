@@ -22,7 +22,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::try_from(1_700_000_000 + seconds).unwrap()
 }
 
-fn package(name: &str, size: usize) -> Package {
+fn package(name: &str, size: usize) -> KeyPackage {
     let lifetime = Lifetime::new(at(0), at(10_000)).unwrap();
     a_package(name.as_bytes(), lifetime, &vec![7; size])
 }
@@ -31,8 +31,8 @@ fn pool() -> PoolId {
     PoolId::try_from("bob/phone").unwrap()
 }
 
-fn take(number: u8) -> Take {
-    Take::new(
+fn take(number: u8) -> TakeRequest {
+    TakeRequest::new(
         pool(),
         ReservationId::from_bytes([number; 16]),
         Ttl::try_from(60).unwrap(),
@@ -78,7 +78,7 @@ async fn a_failed_commit_fails_every_call_in_it() {
     ANSWERED.fetch_add(answers.len(), Ordering::SeqCst);
     for answer in answers {
         let failure = failure(answer);
-        assert_eq!((failure.outcome(), failure.is_transient()), (Outcome::Unknown, false));
+        assert_eq!((failure.effect(), failure.is_transient()), (Effect::Unknown, false));
         assert_eq!(
             (failure.backend(), failure.operation()),
             ("sqlite", "reserve_key_packages")
@@ -136,7 +136,7 @@ fn no_answer_leaves_before_the_commit() {
     assert_eq!(commits.load(Ordering::SeqCst), 1, "ten calls, one commit");
     for reply in replies {
         let failure = futures_block_on(reply.wait()).unwrap_err();
-        assert_eq!(failure.outcome(), Outcome::Unknown);
+        assert_eq!(failure.effect(), Effect::Unknown);
     }
 }
 
@@ -209,7 +209,7 @@ fn a_failed_call_fails_alone() {
     let counts: Vec<_> = answers.iter().flatten().copied().collect();
     assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7, 8, 9], "each once, in order");
     let failed = answers[5].as_ref().unwrap_err();
-    assert_eq!(failed.outcome(), Outcome::NotApplied);
+    assert_eq!(failed.effect(), Effect::NotApplied);
 }
 
 /// A full disk: not applied, nothing stored, and the rest is served.
@@ -246,7 +246,7 @@ async fn a_full_disk_refuses_what_does_not_fit() {
                 stored += 1;
             }
             Err(error) => {
-                assert_eq!(failure(Err::<(), _>(error)).outcome(), Outcome::NotApplied);
+                assert_eq!(failure(Err::<(), _>(error)).effect(), Effect::NotApplied);
                 assert_eq!(found, None);
             }
         }
@@ -268,8 +268,8 @@ async fn a_lost_reply_is_a_failure() {
     let reply = queue.submit("test", |_| Ok(()));
     assert!(matches!(messages.recv().unwrap(), Message::Call(_)));
     let failure = reply.wait().await.unwrap_err();
-    assert_eq!(failure.outcome(), Outcome::Unknown);
+    assert_eq!(failure.effect(), Effect::Unknown);
     drop(messages);
     let failure = queue.submit("test", |_| Ok(())).wait().await.unwrap_err();
-    assert_eq!(failure.outcome(), Outcome::NotApplied);
+    assert_eq!(failure.effect(), Effect::NotApplied);
 }

@@ -109,7 +109,7 @@ mod tests {
         there.save_key_packages(&save("alice", "hers"), NOW).await.unwrap();
         there.save_key_packages(&save("bob", "third"), NOW).await.unwrap();
         let id = ReservationId::from_bytes([1; 16]);
-        let take = Take::new(pool("bob"), id, Ttl::try_from(60).unwrap());
+        let take = TakeRequest::new(pool("bob"), id, Ttl::try_from(60).unwrap());
         let claimed = here.claim_key_package(&take, None, NOW).await.unwrap();
         assert_eq!(claimed.bytes.as_ref(), b"third");
         let again = here.save_key_packages(&save("bob", "first"), NOW).await.unwrap();

@@ -14,20 +14,20 @@
 //! let store = SqliteStore::open(path).await?;
 //! let pool = PoolId::try_from("bob/phone")?;
 //! let now = Timestamp::try_from(1_700_000_000)?;
-//! let package = Package {
-//!     info: PackageInfo {
+//! let package = KeyPackage {
+//!     info: KeyPackageInfo {
 //!         key_package_ref: KeyPackageRef::try_from("the hash of it")?,
 //!         ciphersuite: Ciphersuite(1),
 //!         lifetime: Lifetime::new(now, now.plus(86_400))?,
 //!         last_resort: false,
 //!         credential: CredentialHash([0; 32]),
 //!     },
-//!     bytes: PackageBytes::try_from(b"a KeyPackage".as_slice())?,
+//!     bytes: KeyPackageBytes::try_from(b"a KeyPackage".as_slice())?,
 //! };
 //! assert_eq!(store.save_key_package(&pool, package, now).await?, SaveOutcome::Saved);
 //!
 //! let minute = Ttl::try_from(60)?;
-//! let take = Take::new(pool, ReservationId::from_bytes([7; 16]), minute);
+//! let take = TakeRequest::new(pool, ReservationId::from_bytes([7; 16]), minute);
 //! let handed_out = store.claim_key_package(&take, None, now).await?;
 //! assert_eq!(handed_out.bytes.as_ref(), b"a KeyPackage");
 //! store.close().await?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use kp_core::{
-    BackendError, Error, KeyPackageRef, Lifecycle, Metadata, MetadataRejection, MetadataResult, OpenError,
+    BackendError, Error, KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection, MetadataResult, OpenError,
     PoolMetadataStore, Timestamp,
 };
 
@@ -37,7 +37,7 @@ use crate::{readers, writer};
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("client.db");
 /// # let now = Timestamp::try_from(1_700_000_000)?;
-/// # let info = PackageInfo {
+/// # let info = KeyPackageInfo {
 /// #     key_package_ref: KeyPackageRef::try_from("the hash of it")?,
 /// #     ciphersuite: Ciphersuite(1),
 /// #     lifetime: Lifetime::new(now, now.plus(86_400))?,
@@ -45,7 +45,7 @@ use crate::{readers, writer};
 /// #     credential: CredentialHash([0; 32]),
 /// # };
 /// let metadata = SqliteMetadata::open(path).await?;
-/// metadata.create_pool_metadata(&[Metadata::created(&info, now)]).await?;
+/// metadata.create_pool_metadata(&[KeyPackageMetadata::created(&info, now)]).await?;
 /// metadata.update_pool_status(&[(info.key_package_ref, Lifecycle::Available)], now).await?;
 /// assert_eq!(metadata.get_available_count(info.ciphersuite, now).await?, 1);
 /// metadata.close().await?;
@@ -131,7 +131,7 @@ impl SqliteMetadata {
 
 #[async_trait]
 impl PoolMetadataStore for SqliteMetadata {
-    async fn create_pool_metadata(&self, rows: &[Metadata]) -> MetadataResult<()> {
+    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
         let rows = rows.to_vec();
         self.write("create_pool_metadata", move |statements| {
             let mut refs = BTreeSet::new();
@@ -157,7 +157,7 @@ impl PoolMetadataStore for SqliteMetadata {
                     rows.insert(named.clone(), row);
                 }
             }
-            if let Err(rejection) = Metadata::step_all(&mut rows, &steps, now) {
+            if let Err(rejection) = KeyPackageMetadata::step_all(&mut rows, &steps, now) {
                 return Ok(Err(rejection));
             }
             for row in rows.values() {
@@ -168,13 +168,13 @@ impl PoolMetadataStore for SqliteMetadata {
         .await
     }
 
-    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<Metadata>> {
+    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>> {
         let key_package_ref = key_package_ref.clone();
         self.read("get", move |statements| find(statements, &key_package_ref))
             .await
     }
 
-    async fn list(&self) -> MetadataResult<Vec<Metadata>> {
+    async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>> {
         self.read("list", list).await
     }
 

@@ -1,6 +1,6 @@
 //! Rows of `keypackage_pool_metadata`: each read and written in this file only.
 
-use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Lifecycle, Metadata, Timestamp};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle, Timestamp};
 use rusqlite::Row;
 
 use crate::cells::Cells;
@@ -11,14 +11,14 @@ use crate::statements::{Sql, Statements};
 pub(crate) fn find(
     statements: &mut Statements<'_>,
     key_package_ref: &KeyPackageRef,
-) -> Result<Option<Metadata>, Failure> {
+) -> Result<Option<KeyPackageMetadata>, Failure> {
     let mut rows = statements.get(Sql::MetadataGet)?.query([key_package_ref.as_bytes()])?;
     rows.next()?.map(read).transpose()
 }
 
 /// All rows, the oldest first. A damaged one is an error, and not passed over: a client that does not see a row would
 /// take its key for lost.
-pub(crate) fn list(statements: &mut Statements<'_>) -> Result<Vec<Metadata>, Failure> {
+pub(crate) fn list(statements: &mut Statements<'_>) -> Result<Vec<KeyPackageMetadata>, Failure> {
     let mut rows = statements.get(Sql::MetadataList)?.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
@@ -28,7 +28,7 @@ pub(crate) fn list(statements: &mut Statements<'_>) -> Result<Vec<Metadata>, Fai
 }
 
 /// Stores a row whose ref is new.
-pub(crate) fn insert(statements: &mut Statements<'_>, row: &Metadata) -> Result<(), Failure> {
+pub(crate) fn insert(statements: &mut Statements<'_>, row: &KeyPackageMetadata) -> Result<(), Failure> {
     statements.execute(Sql::MetadataCredential, [row.credential.0])?;
     let values = (
         row.key_package_ref.as_bytes(),
@@ -47,7 +47,7 @@ pub(crate) fn insert(statements: &mut Statements<'_>, row: &Metadata) -> Result<
 }
 
 /// Stores what a step made of a row.
-pub(crate) fn update(statements: &mut Statements<'_>, row: &Metadata) -> Result<(), Failure> {
+pub(crate) fn update(statements: &mut Statements<'_>, row: &KeyPackageMetadata) -> Result<(), Failure> {
     let values = (
         row.key_package_ref.as_bytes(),
         row.lifecycle.name(),
@@ -75,10 +75,10 @@ fn changed_one(changed: usize) -> Result<(), Failure> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<Metadata, Failure> {
+fn read(row: &Row<'_>) -> Result<KeyPackageMetadata, Failure> {
     let cells = Cells::of(row)?;
     let delete_at = cells.optional_time(3, "delete_at")?;
-    Ok(Metadata {
+    Ok(KeyPackageMetadata {
         key_package_ref: cells.made(1, "keypackage_ref", |bytes: &[u8]| KeyPackageRef::try_from(bytes).ok())?,
         lifecycle: cells.made(2, "status", |name: &str| Lifecycle::from_parts(name, delete_at))?,
         created_at: cells.time(4, "created_at")?,

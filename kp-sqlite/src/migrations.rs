@@ -112,7 +112,7 @@ mod tests {
                 "INSERT INTO keypackage_pools (key, pool, records, last_sequence, credential, sweep_at, settle_at)
                  VALUES (1, x'01', 6, 9, zeroblob(32), 10, 6);
                  INSERT INTO keypackage_pool_packages
-                     (key, pool, ref, tag, suite, not_before, not_after, saved_at, state, id, reserver, ends_at, spent_at)
+                     (key, pool, ref, tag, suite, not_before, not_after, saved_at, state, id, reserver, lapses_at, spent_at)
                  VALUES (4, 1, x'0a', 7, 1, 0, 10, 3, 0, NULL, NULL, NULL, NULL),
                      (5, 1, x'0b', 8, 1, 0, 10, 3, 9, x'000102030405060708090a0b0c0d0e05', NULL, NULL, 4),
                      (6, 1, x'0c', 8, 1, 0, 10, 3, 4, x'000102030405060708090a0b0c0d0e06', x'ee', 6, NULL),
@@ -145,7 +145,7 @@ mod tests {
         );
         assert_eq!(
             rows(
-                "SELECT concat_ws(' ', key, pool, state, quote(substr(id, 16)), ends_at, quote(reserver), quote(spent_at))
+                "SELECT concat_ws(' ', key, pool, state, quote(substr(id, 16)), lapses_at, quote(reserver), quote(spent_at))
                  FROM keypackage_pool_leases ORDER BY key"
             ),
             [

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 
 use futures::channel::oneshot;
-use kp_core::{BackendError, OpenError, Outcome, Refusal, SaveOutcome, Timestamp};
+use kp_core::{BackendError, Effect, OpenError, Refusal, SaveOutcome, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
@@ -152,7 +152,7 @@ impl OldRow<'_, '_> {
 /// How far it came is not told apart: it may be run again, and finds out (ERR-1).
 impl From<Failure> for ImportError {
     fn from(failure: Failure) -> Self {
-        Self::Backend(backend_error("import", Outcome::Unknown, Arc::new(failure)))
+        Self::Backend(backend_error("import", Effect::Unknown, Arc::new(failure)))
     }
 }
 

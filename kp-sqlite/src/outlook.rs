@@ -43,7 +43,7 @@ impl Outlook {
     }
 
     /// A lease or window ends at this moment.
-    pub(crate) fn leased(&mut self, ends_at: i64) {
-        self.next_end = self.next_end.map(|next_end| next_end.min(ends_at));
+    pub(crate) fn leased(&mut self, lapses_at: i64) {
+        self.next_end = self.next_end.map(|next_end| next_end.min(lapses_at));
     }
 }

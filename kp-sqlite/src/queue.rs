@@ -1,7 +1,7 @@
 //! Who is next (RES-2).
 
 use kp_core::rules::{Record, State};
-use kp_core::{PackageBytes, Timestamp};
+use kp_core::{KeyPackageBytes, Timestamp};
 
 use crate::error::Failure;
 use crate::outlook::Outlook;
@@ -23,7 +23,7 @@ pub(crate) fn first_free(
     outlook: &mut Outlook,
     now: Timestamp,
     will_do: impl Fn(&Record) -> bool,
-) -> Result<Option<(Record, PackageBytes)>, Failure> {
+) -> Result<Option<(Record, KeyPackageBytes)>, Failure> {
     let Some(pool) = pool else { return Ok(None) };
     let mut from = outlook.head(now).max(pool.unspent_from);
     let mut passed = Passed::from(from);
@@ -37,7 +37,7 @@ pub(crate) fn first_free(
             let record = pass_over_damage(rows::record(row, pool.credential))?;
             passed.by(key, record.as_ref());
             let Some(record) = record else { continue };
-            if record.is_over(now) {
+            if record.is_expired(now) {
                 over += 1;
                 passed.expired |= record.state == State::Free;
             } else if record.state == State::Free {
@@ -76,7 +76,7 @@ fn first_unexpired(
     passed: &mut Passed,
     now: Timestamp,
     will_do: impl Fn(&Record) -> bool,
-) -> Result<Option<(Record, PackageBytes)>, Failure> {
+) -> Result<Option<(Record, KeyPackageBytes)>, Failure> {
     let mut rest = many(statements, pool, Sql::FreeUnexpired, (pool.key, now.get()))?;
     rest.sort_unstable_by_key(|record| record.sequence);
     if passed.head.is_none() {
@@ -160,7 +160,7 @@ mod tests {
 
     /// Which package the id was given.
     async fn reserve(store: &SqliteStore, id: u8, now: Timestamp) -> u32 {
-        let take = Take::new(pool(), ReservationId::from_bytes([id; 16]), Ttl::seconds(60).unwrap());
+        let take = TakeRequest::new(pool(), ReservationId::from_bytes([id; 16]), Ttl::seconds(60).unwrap());
         let reserved = store.reserve_key_package(&take, OnLapse::Return, now).await.unwrap();
         let named = reserved.package.info.key_package_ref;
         u32::from_be_bytes(named.as_bytes().try_into().unwrap())
@@ -170,7 +170,7 @@ mod tests {
         let named = KeyPackageRef::try_from(number.to_be_bytes().as_slice()).unwrap();
         let token = ReservationToken::new(pool(), named, ReservationId::from_bytes([id; 16]));
         if spend {
-            store.spend_key_package(&token, &Usage::default(), now).await.unwrap();
+            store.spend_key_package(&token, &Spend::default(), now).await.unwrap();
         } else {
             store.release_key_package(&token, now).await.unwrap();
         }

@@ -1,7 +1,7 @@
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kp_core::Outcome;
+use kp_core::Effect;
 use rusqlite::Connection;
 
 use crate::call::{Call, Message};
@@ -17,7 +17,7 @@ pub(crate) fn run(connection: Connection, messages: Arc<Mutex<Receiver<Message>>
         match message {
             Ok(Message::Call(mut call)) => match read(&mut statements, call.as_mut()) {
                 Ok(()) => call.answer(),
-                Err(failure) => call.fail(Outcome::NotApplied, Arc::new(failure)),
+                Err(failure) => call.fail(Effect::NotApplied, Arc::new(failure)),
             },
             Ok(Message::Stop(done)) => break Some(done),
             Err(_) => break None,

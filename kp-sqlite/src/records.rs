@@ -1,5 +1,5 @@
 use kp_core::rules::{PoolRecords, Record, State, fits};
-use kp_core::{Ciphersuite, KeyPackageRef, PackageBytes, Party, PoolId, ReservationId, Take, Timestamp};
+use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, TakeRequest, Timestamp};
 use rusqlite::Params;
 
 use crate::error::{Damage, Failure};
@@ -170,7 +170,7 @@ impl PoolRecords for Records<'_, '_> {
         self.one(Sql::ById, (pool, id.as_bytes()))
     }
 
-    fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, Failure> {
+    fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, Failure> {
         let Some(row) = &self.row else { return Ok(Vec::new()) };
         let first_end = match self.outlook.next_end {
             Some(known) => known,
@@ -185,7 +185,11 @@ impl PoolRecords for Records<'_, '_> {
         many(self.statements, row, Sql::Ended, (row.key, now.get()))
     }
 
-    fn oldest_that_fits(&mut self, take: &Take, now: Timestamp) -> Result<Option<(Record, PackageBytes)>, Failure> {
+    fn oldest_that_fits(
+        &mut self,
+        take: &TakeRequest,
+        now: Timestamp,
+    ) -> Result<Option<(Record, KeyPackageBytes)>, Failure> {
         queue::first_free(self.statements, &mut self.row, &mut self.outlook, now, |record| {
             fits(&record.info, take, now)
         })
@@ -244,7 +248,7 @@ impl PoolRecords for Records<'_, '_> {
         }
     }
 
-    fn bytes(&mut self, record: &Record) -> Result<PackageBytes, Failure> {
+    fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, Failure> {
         rows::bytes_of(self.statements, rows::key(record)?)
     }
 
@@ -261,7 +265,7 @@ impl PoolRecords for Records<'_, '_> {
         })
     }
 
-    fn insert(&mut self, record: &Record, bytes: &PackageBytes) -> Result<(), Failure> {
+    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), Failure> {
         let info = &record.info;
         let key = rows::key(record)?;
         let not_after = info.lifetime.not_after().get();
@@ -328,15 +332,15 @@ impl PoolRecords for Records<'_, '_> {
                 pool.key,
                 lease.state,
                 lease.id,
-                lease.ends_at,
+                lease.lapses_at,
                 lease.reserver,
                 lease.spent_at,
                 lease.spender,
                 lease.group,
             );
             one_row(key, self.statements.execute(Sql::LeaseStore, row)?)?;
-            self.outlook.leased(lease.ends_at);
-        } else if record.state.ends_at().is_some() {
+            self.outlook.leased(lease.lapses_at);
+        } else if record.state.lapses_at().is_some() {
             one_row(key, self.statements.execute(Sql::LeaseDelete, [key])?)?;
         }
         // What was used or given back, nobody spends next.
@@ -361,7 +365,7 @@ impl PoolRecords for Records<'_, '_> {
         Ok(())
     }
 
-    fn remove(&mut self, record: &Record) -> Result<(), Failure> {
+    fn forget(&mut self, record: &Record) -> Result<(), Failure> {
         let key = rows::key(record)?;
         self.statements.execute(Sql::PackageDelete, [key])?;
         self.statements.known.forget_leased();

@@ -1,8 +1,8 @@
 //! Rows and records: each made of the other, in this file only.
 
-use kp_core::rules::{Hold, Recall, Record, State, Use, Window};
+use kp_core::rules::{LeaseRecord, Recall, Record, Spent, State, Window};
 use kp_core::{
-    Ciphersuite, CredentialHash, GroupId, KeyPackageRef, Lifetime, OnLapse, PackageBytes, PackageInfo, Party,
+    Ciphersuite, CredentialHash, GroupId, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, OnLapse, Party,
     ReservationId, Timestamp,
 };
 use rusqlite::{OptionalExtension, Params, Row};
@@ -44,7 +44,7 @@ pub(crate) struct PackageRow<'a> {
 
 impl<'a> PackageRow<'a> {
     /// While its bytes are kept, what is leased stays as it was: free.
-    pub(crate) fn of(info: &PackageInfo, state: &'a State) -> Self {
+    pub(crate) fn of(info: &KeyPackageInfo, state: &'a State) -> Self {
         let mut row = Self {
             state: state::FREE,
             id: None,
@@ -83,7 +83,7 @@ impl<'a> PackageRow<'a> {
 pub(crate) struct LeaseRow<'a> {
     pub(crate) state: i64,
     pub(crate) id: &'a [u8],
-    pub(crate) ends_at: i64,
+    pub(crate) lapses_at: i64,
     pub(crate) reserver: Option<&'a [u8]>,
     pub(crate) spent_at: Option<i64>,
     pub(crate) spender: Option<&'a [u8]>,
@@ -93,7 +93,7 @@ pub(crate) struct LeaseRow<'a> {
 impl<'a> LeaseRow<'a> {
     /// The lease or window of a state that ends.
     pub(crate) fn of(state: &'a State) -> Option<Self> {
-        let ends_at = state.ends_at()?.get();
+        let lapses_at = state.lapses_at()?.get();
         let reserver = state.reserver().map(Party::as_bytes);
         match state {
             State::Reserved(hold) => Some(Self {
@@ -105,7 +105,7 @@ impl<'a> LeaseRow<'a> {
                     (Some(Recall::Withdrawn), _) => state::RECALLED_WITHDRAWN,
                 },
                 id: hold.id.as_bytes(),
-                ends_at,
+                lapses_at,
                 reserver,
                 spent_at: None,
                 spender: None,
@@ -118,7 +118,7 @@ impl<'a> LeaseRow<'a> {
                     state::USED_LATELY
                 },
                 id: usage.id.as_bytes(),
-                ends_at,
+                lapses_at,
                 reserver,
                 spent_at: Some(usage.at.get()),
                 spender: usage.by.as_ref().map(Party::as_bytes),
@@ -168,7 +168,7 @@ pub(crate) fn record(row: &Row<'_>, credential: CredentialHash) -> Result<Record
         state::SLOT | state::SLOT_USED | state::LAST_RESORT_WITHDRAWN | state::LAST_RESORT_REPLACED
     );
     Ok(Record {
-        info: PackageInfo {
+        info: KeyPackageInfo {
             key_package_ref: cells.made(column::REF, "ref", |bytes: &[u8]| KeyPackageRef::try_from(bytes).ok())?,
             ciphersuite: cells.made(column::SUITE, "suite", |suite: i64| {
                 u16::try_from(suite).ok().map(Ciphersuite)
@@ -191,15 +191,15 @@ pub(crate) fn record(row: &Row<'_>, credential: CredentialHash) -> Result<Record
 }
 
 /// The bytes of a record, of a statement that reads them too.
-pub(crate) fn bytes(row: &Row<'_>) -> Result<PackageBytes, Failure> {
+pub(crate) fn bytes(row: &Row<'_>) -> Result<KeyPackageBytes, Failure> {
     let cells = Cells::of(row)?;
     cells.made(column::BYTES, "bytes", |bytes: &[u8]| {
-        PackageBytes::try_from(bytes).ok()
+        KeyPackageBytes::try_from(bytes).ok()
     })
 }
 
 /// The bytes of a record, by its key.
-pub(crate) fn bytes_of(statements: &mut Statements<'_>, key: i64) -> Result<PackageBytes, Failure> {
+pub(crate) fn bytes_of(statements: &mut Statements<'_>, key: i64) -> Result<KeyPackageBytes, Failure> {
     let bytes = statements
         .one(Sql::Bytes, [key], |row| {
             Ok(row.get_ref(0)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok()))
@@ -282,10 +282,10 @@ impl Cells<'_, '_> {
             state::USED_LATELY | state::CLAIMED_LATELY => return self.used_lately(code == state::CLAIMED_LATELY),
             _ => return Err(self.damage("state of the lease")),
         };
-        Ok(State::Reserved(Hold {
+        Ok(State::Reserved(LeaseRecord {
             id: self.lease_id()?,
             by: self.party(column::RESERVER, "reserver")?,
-            expires_at: self.ends_at()?,
+            expires_at: self.lapses_at()?,
             on_lapse,
             recalled,
         }))
@@ -293,7 +293,7 @@ impl Cells<'_, '_> {
 
     fn used_lately(&self, replayable: bool) -> Result<State, Failure> {
         let window = Window {
-            expires_at: self.ends_at()?,
+            expires_at: self.lapses_at()?,
             reserver: self.party(column::RESERVER, "reserver")?,
             replayable,
         };
@@ -306,8 +306,8 @@ impl Cells<'_, '_> {
             .ok_or_else(|| self.damage("id of the lease"))
     }
 
-    fn ends_at(&self) -> Result<Timestamp, Failure> {
-        self.time(column::ENDS_AT, "ends_at")
+    fn lapses_at(&self) -> Result<Timestamp, Failure> {
+        self.time(column::ENDS_AT, "lapses_at")
     }
 
     fn used(
@@ -316,8 +316,8 @@ impl Cells<'_, '_> {
         id: ReservationId,
         bound: bool,
         window: Option<Window>,
-    ) -> Result<Use, Failure> {
-        Ok(Use {
+    ) -> Result<Spent, Failure> {
+        Ok(Spent {
             at: self.time(at, "spent_at")?,
             id,
             bound,

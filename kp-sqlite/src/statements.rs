@@ -238,7 +238,7 @@ mod tests {
         for (sql, range) in [
             (Sql::Queue, "keypackage_pool_queue (pool=? AND rowid>?)"),
             (Sql::Ended, "keypackage_pool_held (pool=?)"),
-            (Sql::PoolsToSettle, "keypackage_pool_ends (ends_at>? AND ends_at<?)"),
+            (Sql::PoolsToSettle, "keypackage_pool_ends (lapses_at>? AND lapses_at<?)"),
             (Sql::Available, "keypackage_pool_queue (pool=? AND rowid>?)"),
             (Sql::FreeUnexpired, "(pool=? AND not_after>?)"),
             (Sql::ById, "(pool=? AND id=?)"),

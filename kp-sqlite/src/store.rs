@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kp_core::rules::{self, Answer, Limits, PoolRecords};
 use kp_core::{
-    BackendError, Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackageRef, KeyPackageStore, OnLapse, OpenError,
-    Package, PackageInfo, Page, PoolId, Receipt, Removal, Removed, ReservationToken, Reserved, Result, Save,
-    SaveOutcome, Status, Stored, Take, Timestamp, Usage,
+    BackendError, Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef,
+    KeyPackageStore, OnLapse, OpenError, Page, PoolId, Receipt, Reservation, ReservationToken, Result, Save,
+    SaveOutcome, Spend, Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 
 use crate::builder::SqliteBuilder;
@@ -132,8 +132,13 @@ impl KeyPackageStore for SqliteStore {
         Ok(saved.wait().await?)
     }
 
-    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
-        let reserve = |take: &Take| {
+    async fn reserve_key_packages(
+        &self,
+        takes: &[TakeRequest],
+        lapse: OnLapse,
+        now: Timestamp,
+    ) -> Vec<Result<Reservation>> {
+        let reserve = |take: &TakeRequest| {
             let take = take.clone();
             self.write("reserve_key_packages", move |statements| {
                 step(statements, &take.pool, |pool| rules::reserve(pool, &take, lapse, now))
@@ -144,11 +149,11 @@ impl KeyPackageStore for SqliteStore {
 
     async fn claim_key_packages(
         &self,
-        takes: &[Take],
+        takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<Package>> {
-        let claim = |take: &Take| {
+    ) -> Vec<Result<KeyPackage>> {
+        let claim = |take: &TakeRequest| {
             let (take, group) = (take.clone(), group.cloned());
             self.write("claim_key_packages", move |statements| {
                 step(statements, &take.pool, |pool| {
@@ -162,7 +167,7 @@ impl KeyPackageStore for SqliteStore {
     async fn spend_key_packages(
         &self,
         tokens: &[ReservationToken],
-        usage: &Usage,
+        usage: &Spend,
         now: Timestamp,
     ) -> Vec<Result<Receipt>> {
         let spend = |token: &ReservationToken| {
@@ -189,7 +194,7 @@ impl KeyPackageStore for SqliteStore {
         pool: &PoolId,
         key_package_ref: &KeyPackageRef,
         now: Timestamp,
-    ) -> Result<Option<Stored>> {
+    ) -> Result<Option<StoredKeyPackage>> {
         let (pool, key_package_ref) = (pool.clone(), key_package_ref.clone());
         let get = self.read("get_key_package", move |statements| {
             let mut records = Records::of(statements, &pool)?;
@@ -221,7 +226,7 @@ impl KeyPackageStore for SqliteStore {
         after: Option<&Cursor>,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Page<PackageInfo>> {
+    ) -> Result<Page<KeyPackageInfo>> {
         let (pool, after, limit) = (pool.clone(), cursor::sequence(after)?, limit.max(1));
         let list = self.read("list_available", move |statements| {
             let (records, next) = Records::of(statements, &pool)?.available(after, limit, now)?;
@@ -257,19 +262,19 @@ impl KeyPackageStore for SqliteStore {
         Ok(list.await?)
     }
 
-    async fn remove_key_packages(
+    async fn withdraw_key_packages(
         &self,
         pool: &PoolId,
-        what: &Removal,
+        what: &Withdrawal,
         now: Timestamp,
-    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
+    ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
         // TIME-2: an empty batch is no call.
-        if *what == Removal::Refs(Vec::new()) {
+        if *what == Withdrawal::Refs(Vec::new()) {
             return Ok(Vec::new());
         }
         let (pool, what) = (pool.clone(), what.clone());
-        let removed = self.write("remove_key_packages", move |statements| {
-            step(statements, &pool, |records| rules::remove(records, &what, now))
+        let removed = self.write("withdraw_key_packages", move |statements| {
+            step(statements, &pool, |records| rules::withdraw(records, &what, now))
         });
         Ok(removed.wait().await?)
     }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use futures::channel::oneshot;
-use kp_core::{BackendError, Outcome};
+use kp_core::{BackendError, Effect};
 use rusqlite::Connection;
 
 use crate::call::{Call, Message};
@@ -21,14 +21,14 @@ pub(crate) fn run(connection: Connection, messages: Receiver<Message>, wait: Dur
     let closed = checkpoint(&connection).and_then(|()| connection.close().map_err(|(_, error)| error));
     for message in messages.try_iter() {
         match message {
-            Message::Call(call) => call.fail(Outcome::NotApplied, Arc::new(Failure::Closed)),
+            Message::Call(call) => call.fail(Effect::NotApplied, Arc::new(Failure::Closed)),
             Message::Stop(done) => drop(done.send(Ok(()))),
         }
     }
     // Whoever asks once the store is known to be closed is told so.
     drop(messages);
     if let Some(done) = done {
-        let _ = done.send(closed.map_err(|error| backend_error("close", Outcome::NotApplied, Arc::new(error.into()))));
+        let _ = done.send(closed.map_err(|error| backend_error("close", Effect::NotApplied, Arc::new(error.into()))));
     }
 }
 
@@ -126,9 +126,9 @@ fn work_through(
 fn answer(calls: Vec<Box<dyn Call>>, done: Result<(), Undone>) {
     let (outcome, failure) = match done {
         Ok(()) => return calls.into_iter().for_each(Call::answer),
-        Err(Undone::Begin(failure) | Undone::Call(failure)) => (Outcome::NotApplied, failure),
+        Err(Undone::Begin(failure) | Undone::Call(failure)) => (Effect::NotApplied, failure),
         // ERR-1: what became of it is for the file to say, at the next try.
-        Err(Undone::Commit(failure)) => (Outcome::Unknown, failure),
+        Err(Undone::Commit(failure)) => (Effect::Unknown, failure),
     };
     let failure = Arc::new(failure);
     for call in calls {

@@ -12,21 +12,21 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::try_from(1_700_000_000 + seconds).unwrap()
 }
 
-fn package(n: u8) -> Package {
-    Package {
-        info: PackageInfo {
+fn package(n: u8) -> KeyPackage {
+    KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from([n; 32].as_slice()).unwrap(),
             ciphersuite: Ciphersuite(1),
             lifetime: Lifetime::new(at(0), at(10_000)).unwrap(),
             last_resort: false,
             credential: CredentialHash([n; 32]),
         },
-        bytes: PackageBytes::try_from(vec![n; 300]).unwrap(),
+        bytes: KeyPackageBytes::try_from(vec![n; 300]).unwrap(),
     }
 }
 
-fn row(n: u8) -> Metadata {
-    Metadata::created(&package(n).info, at(n.into()))
+fn row(n: u8) -> KeyPackageMetadata {
+    KeyPackageMetadata::created(&package(n).info, at(n.into()))
 }
 
 async fn open(path: &Path) -> SqliteMetadata {
@@ -121,7 +121,7 @@ async fn a_damaged_row_is_a_failure() {
         let Error::Backend(failure) = failure else {
             panic!("{failure}")
         };
-        assert_eq!(failure.outcome(), Outcome::NotApplied);
+        assert_eq!(failure.effect(), Effect::NotApplied);
         assert!(failure.to_string().contains("status of record"), "{failure}");
     }
     // The others are served, and it can be deleted.

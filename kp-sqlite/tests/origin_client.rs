@@ -5,7 +5,9 @@
 use std::fs;
 use std::path::Path;
 
-use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Lifecycle, Metadata, PoolMetadataStore, Timestamp};
+use kp_core::{
+    Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle, PoolMetadataStore, Timestamp,
+};
 use kp_sqlite::{ImportError, Imported, RowError, SqliteMetadata, import_client_table};
 use rusqlite::Connection;
 
@@ -60,8 +62,8 @@ fn old_row(old: &Connection, n: u8, status: &str, times: [Option<i64>; 3]) {
     .unwrap();
 }
 
-fn row(n: u8, lifecycle: Lifecycle, [uploaded_at, reserved_at, spent_at]: [Option<i64>; 3]) -> Metadata {
-    Metadata {
+fn row(n: u8, lifecycle: Lifecycle, [uploaded_at, reserved_at, spent_at]: [Option<i64>; 3]) -> KeyPackageMetadata {
+    KeyPackageMetadata {
         key_package_ref: KeyPackageRef::try_from([n; 32].as_slice()).unwrap(),
         ciphersuite: Ciphersuite(1),
         last_resort: false,
@@ -84,7 +86,7 @@ fn found_on_disk(path: &Path, needle: &[u8]) -> bool {
         .any(|bytes| bytes.windows(needle.len()).any(|window| window == needle))
 }
 
-async fn rows_of(path: &Path) -> Vec<Metadata> {
+async fn rows_of(path: &Path) -> Vec<KeyPackageMetadata> {
     let metadata = SqliteMetadata::open(path).await.unwrap();
     let rows = metadata.list().await.unwrap();
     metadata.close().await.unwrap();

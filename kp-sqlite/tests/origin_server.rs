@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use kp_core::{
-    Admission, Admitted, Cause, Ciphersuite, CredentialHash, KeyPackageRef, KeyPackageStore, KeyPackageStoreExt,
-    Lifetime, OnLapse, Package, PackageBytes, PackageInfo, PoolId, Refusal, Rejection, ReservationId, ReservationToken,
-    SaveOutcome, Status, Take, Timestamp, Ttl, Uploader, Usage,
+    Admission, Admitted, Cause, Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo,
+    KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, Lifetime, OnLapse, PoolId, Refusal, Rejection, ReservationId,
+    ReservationToken, SaveOutcome, Spend, Status, TakeRequest, Timestamp, Ttl, Uploader,
 };
 use kp_sqlite::{ImportError, RowError, SqliteStore};
 use rusqlite::Connection;
@@ -39,16 +39,16 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::try_from(1_700_000_000 + seconds).unwrap()
 }
 
-fn package(n: u8) -> Package {
-    Package {
-        info: PackageInfo {
+fn package(n: u8) -> KeyPackage {
+    KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from([n; 32].as_slice()).unwrap(),
             ciphersuite: Ciphersuite(1),
             lifetime: Lifetime::new(at(-100), at(10_000)).unwrap(),
             last_resort: false,
             credential: CredentialHash([9; 32]),
         },
-        bytes: PackageBytes::try_from(vec![n; 300]).unwrap(),
+        bytes: KeyPackageBytes::try_from(vec![n; 300]).unwrap(),
     }
 }
 
@@ -87,8 +87,8 @@ fn set(old: &Connection, n: u8, columns: &str) {
     assert_eq!(changed, Ok(1));
 }
 
-fn take(pool: &PoolId, n: u8) -> Take {
-    Take::new(
+fn take(pool: &PoolId, n: u8) -> TakeRequest {
+    TakeRequest::new(
         pool.clone(),
         ReservationId::from_bytes([n; 16]),
         Ttl::try_from(60).unwrap(),
@@ -160,7 +160,7 @@ async fn every_status_comes_over() {
     let id: [u8; 16] = std::array::from_fn(|n| u8::try_from(n * 0x11).unwrap());
     let token = ReservationToken::new(bob.clone(), refs[2].clone(), ReservationId::from_bytes(id));
     store
-        .spend_key_package(&token, &Usage::default(), at(103))
+        .spend_key_package(&token, &Spend::default(), at(103))
         .await
         .unwrap();
     // Another's pool.

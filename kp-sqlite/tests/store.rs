@@ -21,7 +21,7 @@ fn pool(name: &str) -> PoolId {
 }
 
 /// A package of the usual size, with a ref that looks like a hash.
-fn package(number: u64, not_after: Timestamp) -> Package {
+fn package(number: u64, not_after: Timestamp) -> KeyPackage {
     let mut key_package_ref = [0; 32];
     for (at, chunk) in key_package_ref.chunks_mut(8).enumerate() {
         let mixed = (number + 1)
@@ -29,19 +29,19 @@ fn package(number: u64, not_after: Timestamp) -> Package {
             .rotate_left(at as u32 * 13);
         chunk.copy_from_slice(&mixed.wrapping_mul(0xff51_afd7_ed55_8ccd).to_be_bytes());
     }
-    Package {
-        info: PackageInfo {
+    KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from(key_package_ref.as_slice()).unwrap(),
             ciphersuite: Ciphersuite(1),
             lifetime: Lifetime::new(at(-3_600), not_after).unwrap(),
             last_resort: false,
             credential: CredentialHash([1; 32]),
         },
-        bytes: PackageBytes::try_from(vec![number as u8; 295]).unwrap(),
+        bytes: KeyPackageBytes::try_from(vec![number as u8; 295]).unwrap(),
     }
 }
 
-fn packages(numbers: std::ops::Range<u64>) -> Vec<Package> {
+fn packages(numbers: std::ops::Range<u64>) -> Vec<KeyPackage> {
     numbers.map(|number| package(number, at(0).plus(90 * DAY))).collect()
 }
 
@@ -51,11 +51,11 @@ fn id(number: u64) -> ReservationId {
     ReservationId::from_bytes(bytes)
 }
 
-fn take(name: &str, number: u64) -> Take {
-    Take::new(pool(name), id(number), Ttl::try_from(60).unwrap())
+fn take(name: &str, number: u64) -> TakeRequest {
+    TakeRequest::new(pool(name), id(number), Ttl::try_from(60).unwrap())
 }
 
-async fn save(store: &SqliteStore, name: &str, packages: Vec<Package>) {
+async fn save(store: &SqliteStore, name: &str, packages: Vec<KeyPackage>) {
     let count = packages.len();
     let save = Save::new(pool(name), packages).unwrap();
     let outcomes = store.save_key_packages(&save, at(0)).await.unwrap();
@@ -167,7 +167,7 @@ async fn what_was_answered_is_there_after_reopening_and_a_closed_store_says_so()
     let Err(Error::Backend(closed)) = clone.claim_key_package(&take("bob", 2), None, at(0)).await else {
         panic!("a closed store answered");
     };
-    assert_eq!(closed.outcome(), Outcome::NotApplied);
+    assert_eq!(closed.effect(), Effect::NotApplied);
     let Err(Error::Backend(closed)) = clone.count_by_status(&pool("bob"), at(0)).await else {
         panic!("a closed store answered");
     };
@@ -181,7 +181,7 @@ async fn what_was_answered_is_there_after_reopening_and_a_closed_store_says_so()
         .unwrap();
     assert_eq!(again, reserved);
     let token = again.lease.unwrap().token;
-    store.spend_key_package(&token, &Usage::default(), at(2)).await.unwrap();
+    store.spend_key_package(&token, &Spend::default(), at(2)).await.unwrap();
     store.close().await.unwrap();
 }
 
@@ -258,7 +258,7 @@ async fn a_writer_that_never_ends_makes_calls_fail_unapplied() {
         panic!("claimed beside another writer");
     };
     assert!(locked.is_transient());
-    assert_eq!(locked.outcome(), Outcome::NotApplied);
+    assert_eq!(locked.effect(), Effect::NotApplied);
     // Readers do not wait for a writer.
     assert_eq!(
         store.count_by_status(&pool("bob"), at(0)).await.unwrap()[&Ciphersuite(1)].available,
@@ -297,7 +297,7 @@ async fn a_damaged_row_never_wedges_its_pool() {
         let Err(Error::Backend(failure)) = asked else {
             panic!("a damaged row was answered");
         };
-        assert_eq!(failure.outcome(), Outcome::NotApplied);
+        assert_eq!(failure.effect(), Effect::NotApplied);
         assert!(failure.to_string().contains("damaged"), "{failure}");
     }
     // Settling passes over the first, the queue over the others; and so do listings.
@@ -345,7 +345,7 @@ async fn a_damaged_file_is_a_failure() {
     for number in 0..10 {
         match store.claim_key_package(&take("bob", number), None, at(0)).await {
             Err(Error::Backend(failure)) => {
-                assert_eq!(failure.outcome(), Outcome::NotApplied);
+                assert_eq!(failure.effect(), Effect::NotApplied);
                 assert!(std::error::Error::source(&failure).is_some());
                 failures += 1;
             }

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
-use kp_core::{KeyPackageRef, Package, PoolId, ReservationId, Take, Timestamp};
+use kp_core::{KeyPackage, KeyPackageRef, PoolId, ReservationId, TakeRequest, Timestamp};
 
 use crate::measure::Fallible;
 use crate::measure::inputs::{self, NOW, PER_POOL};
@@ -12,8 +12,8 @@ pub(crate) struct MemoryFloor(Mutex<HashMap<PoolId, Pool>>);
 
 #[derive(Default)]
 struct Pool {
-    free: VecDeque<Package>,
-    reserved: HashMap<ReservationId, (Package, Timestamp)>,
+    free: VecDeque<KeyPackage>,
+    reserved: HashMap<ReservationId, (KeyPackage, Timestamp)>,
     spent: HashMap<KeyPackageRef, (ReservationId, Timestamp)>,
 }
 
@@ -31,7 +31,7 @@ impl MemoryFloor {
         Ok(Self(Mutex::new(pools.collect::<Fallible<_>>()?)))
     }
 
-    pub(crate) fn reserve(&self, take: &Take) -> Option<Package> {
+    pub(crate) fn reserve(&self, take: &TakeRequest) -> Option<KeyPackage> {
         let mut pools = self.0.lock().ok()?;
         let pool = pools.get_mut(&take.pool)?;
         let package = pool.free.pop_front()?;

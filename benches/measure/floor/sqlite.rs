@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use kp_core::{
-    Ciphersuite, CredentialHash, KeyPackageRef, Lifetime, Package, PackageBytes, PackageInfo, Take, Timestamp,
+    Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, TakeRequest,
+    Timestamp,
 };
 use rusqlite::{CachedStatement, Connection, Row, params};
 
@@ -60,7 +61,7 @@ impl SqliteFloor {
 
     /// Reserves and spends, so many calls a transaction: as many reserves, and then as many spends, since a spend follows
     /// an answer that is durable.
-    pub(crate) fn cycles(&self, takes: &[Take], per_transaction: usize) -> Fallible<()> {
+    pub(crate) fn cycles(&self, takes: &[TakeRequest], per_transaction: usize) -> Fallible<()> {
         let mut begin = self.0.prepare_cached("BEGIN IMMEDIATE")?;
         let mut commit = self.0.prepare_cached("COMMIT")?;
         let mut reserve = self.0.prepare_cached(RESERVE)?;
@@ -83,26 +84,26 @@ impl SqliteFloor {
 }
 
 /// The package is made up whole, as its caller needs it.
-fn reserve_one(statement: &mut CachedStatement<'_>, take: &Take) -> Fallible<Package> {
+fn reserve_one(statement: &mut CachedStatement<'_>, take: &TakeRequest) -> Fallible<KeyPackage> {
     let parameters = params![take.pool.as_bytes(), take.id.as_bytes(), NOW.get(), take.ttl.get()];
     statement.query_row(parameters, |row| Ok(package(row)))?
 }
 
-fn package(row: &Row<'_>) -> Fallible<Package> {
+fn package(row: &Row<'_>) -> Fallible<KeyPackage> {
     let (not_before, not_after): (i64, i64) = (row.get(2)?, row.get(3)?);
-    Ok(Package {
-        info: PackageInfo {
+    Ok(KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from(row.get_ref(0)?.as_blob()?)?,
             ciphersuite: Ciphersuite(row.get(1)?),
             lifetime: Lifetime::new(Timestamp::try_from(not_before)?, Timestamp::try_from(not_after)?)?,
             last_resort: false,
             credential: CredentialHash(row.get(4)?),
         },
-        bytes: PackageBytes::try_from(row.get_ref(5)?.as_blob()?)?,
+        bytes: KeyPackageBytes::try_from(row.get_ref(5)?.as_blob()?)?,
     })
 }
 
-fn spend_one(statement: &mut CachedStatement<'_>, take: &Take, named: &Package) -> Fallible<()> {
+fn spend_one(statement: &mut CachedStatement<'_>, take: &TakeRequest, named: &KeyPackage) -> Fallible<()> {
     let named = named.info.key_package_ref.as_bytes();
     let parameters = params![take.pool.as_bytes(), named, take.id.as_bytes(), NOW.get()];
     match statement.execute(parameters)? {

@@ -2,7 +2,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kp_core::Take;
+use kp_core::TakeRequest;
 use tokio::runtime::Builder;
 
 use super::{POOLS, Ratio, cycles, per_second};
@@ -59,7 +59,7 @@ fn side_by_side(subject: &Subject, threads: u32) -> Fallible<f64> {
 }
 
 /// The same of floors that share nothing.
-fn floors_side_by_side(takes: &[Take], threads: u32) -> Fallible<f64> {
+fn floors_side_by_side(takes: &[TakeRequest], threads: u32) -> Fallible<f64> {
     on_threads(
         threads,
         |_| MemoryFloor::fill(EACH),
@@ -70,7 +70,7 @@ fn floors_side_by_side(takes: &[Take], threads: u32) -> Fallible<f64> {
     )
 }
 
-fn floor_cycles(floor: &MemoryFloor, takes: &[Take]) -> Fallible<()> {
+fn floor_cycles(floor: &MemoryFloor, takes: &[TakeRequest]) -> Fallible<()> {
     for take in takes {
         floor.reserve(take).ok_or("nothing left")?;
         floor.spend(&take.pool, take.id).ok_or("not reserved")?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use kp_core::{KeyPackageStore, KeyPackageStoreExt, OnLapse, Take, Usage};
+use kp_core::{KeyPackageStore, KeyPackageStoreExt, OnLapse, Spend, TakeRequest};
 use tokio::runtime::Runtime;
 
 use super::Fallible;
@@ -94,19 +94,19 @@ impl Ratio {
 fn together(
     runtime: &Runtime,
     store: &Arc<dyn KeyPackageStore>,
-    takes: &[Take],
-    call: fn(Take) -> Call,
+    takes: &[TakeRequest],
+    call: fn(TakeRequest) -> Call,
 ) -> Fallible<Run> {
     let calls = takes.iter().cloned().map(call).collect();
     runtime.block_on(in_flight(store, CALLERS, calls))
 }
 
 /// One after the other, with nothing measured in between.
-async fn cycles(store: &dyn KeyPackageStore, takes: &[Take]) -> Fallible<()> {
+async fn cycles(store: &dyn KeyPackageStore, takes: &[TakeRequest]) -> Fallible<()> {
     for take in takes {
         let reserved = store.reserve_key_package(take, OnLapse::Return, NOW).await?;
         let token = reserved.lease.ok_or("not a one-time package")?.token;
-        store.spend_key_package(&token, &Usage::default(), NOW).await?;
+        store.spend_key_package(&token, &Spend::default(), NOW).await?;
     }
     Ok(())
 }

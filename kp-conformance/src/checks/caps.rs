@@ -9,21 +9,21 @@ use crate::packages::{Altered, DAY, END, OTHER_SUITE, SUITE, at, last_resort, on
 const SLOTS: u16 = 16;
 
 /// The n-th last resort, of a ciphersuite of its own.
-fn slot(n: u16) -> kp_core::Package {
+fn slot(n: u16) -> kp_core::KeyPackage {
     last_resort(1_000 + u64::from(n)).of(Ciphersuite(0xF000 + n))
 }
 
 checks! {
-    /// At most `cap_per_suite` packages of one ciphersuite are free or reserved.
+    /// At most `cap_per_ciphersuite` packages of one ciphersuite are free or reserved.
     #[rules("SAVE-6")]
     async fn a_ciphersuite_holds_no_more_than_its_cap(context: &Context) {
         let pool = context.pool().await;
-        let batch = pool.request(one_times(1..=5)).cap_per_suite(3);
+        let batch = pool.request(one_times(1..=5)).cap_per_ciphersuite(3);
         assert_eq!(
             pool.save_as(&batch, at(0)).await,
             [Saved, Saved, Saved, PoolFull, PoolFull]
         );
-        let none = pool.request(one_times([6])).cap_per_suite(0);
+        let none = pool.request(one_times([6])).cap_per_ciphersuite(0);
         assert_eq!(pool.save_as(&none, at(0)).await, [PoolFull]);
         assert_eq!(pool.count(SUITE, at(0)).await.total(), 3);
     }
@@ -40,14 +40,14 @@ checks! {
             one_time(5).of(OTHER_SUITE),
             last_resort(6).of(OTHER_SUITE),
         ];
-        let capped = pool.request(batch).cap_per_suite(1);
+        let capped = pool.request(batch).cap_per_ciphersuite(1);
         let expected = [Saved, Saved, Saved, PoolFull, PoolFull, Saved];
         assert_eq!(pool.save_as(&capped, at(0)).await, expected);
-        let none = pool.request(vec![last_resort(7)]).cap_per_suite(0);
+        let none = pool.request(vec![last_resort(7)]).cap_per_ciphersuite(0);
         assert_eq!(pool.save_as(&none, at(0)).await, [Saved]);
         let third = kp_core::Ciphersuite(0x0007);
         pool.stock(vec![last_resort(8).of(third)], at(0)).await;
-        let beside = pool.request(vec![one_time(9).of(third)]).cap_per_suite(1);
+        let beside = pool.request(vec![one_time(9).of(third)]).cap_per_ciphersuite(1);
         assert_eq!(pool.save_as(&beside, at(0)).await, [Saved]);
     }
 
@@ -58,7 +58,7 @@ checks! {
         let pool = context.pool().await;
         let full = async |now, refused: &str| {
             let outcome = pool
-                .save_as(&pool.request(one_times([9])).cap_per_suite(4), at(now))
+                .save_as(&pool.request(one_times([9])).cap_per_ciphersuite(4), at(now))
                 .await;
             assert_eq!(outcome, [PoolFull], "{refused}");
         };
@@ -72,7 +72,7 @@ checks! {
         full(60, "a lapsed one counts").await;
 
         let one_more = async |n, now, counted: &str| {
-            let pair = pool.request(one_times([n, n + 1])).cap_per_suite(4);
+            let pair = pool.request(one_times([n, n + 1])).cap_per_ciphersuite(4);
             assert_eq!(pool.save_as(&pair, at(now)).await, [Saved, PoolFull], "{counted}");
         };
         pool.claim(&pool.take(2), None, at(60))
@@ -94,7 +94,7 @@ checks! {
         let pool = context.pool().await;
         pool.stock(one_times(1..=5), at(0)).await;
         let before = pool.picture(1..=6, at(0)).await;
-        let lower = pool.request(one_times([6, 1])).cap_per_suite(2);
+        let lower = pool.request(one_times([6, 1])).cap_per_ciphersuite(2);
         assert_eq!(pool.save_as(&lower, at(0)).await, [PoolFull, AlreadyStored]);
         assert_eq!(pool.picture(1..=6, at(0)).await, before);
     }

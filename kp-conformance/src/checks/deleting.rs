@@ -1,7 +1,7 @@
 use kp_core::Rejection::{NoLiveReservation, NotFound, PoolExhausted};
-use kp_core::Removed::{self, Withdrawn};
 use kp_core::SaveOutcome::{AlreadySpent, AlreadyStored, Saved};
-use kp_core::{Cause, OnLapse, Removal, Status, Timestamp};
+use kp_core::WithdrawOutcome::{self, Withdrawn};
+use kp_core::{Cause, OnLapse, Status, Timestamp, Withdrawal};
 
 use crate::Context;
 use crate::check::checks;
@@ -185,13 +185,13 @@ checks! {
             .expect("it is there");
         let asked = [9, 1, 2, 3, 4, 5, 6, 7, 1];
         let expected = [
-            Removed::NotFound,
+            WithdrawOutcome::NotFound,
             Withdrawn,
             Withdrawn,
-            Removed::AlreadySpent,
-            Removed::AlreadySpent,
-            Removed::NotFound,
-            Removed::AlreadySpent,
+            WithdrawOutcome::AlreadySpent,
+            WithdrawOutcome::AlreadySpent,
+            WithdrawOutcome::NotFound,
+            WithdrawOutcome::AlreadySpent,
             Withdrawn,
             Withdrawn,
         ];
@@ -229,7 +229,7 @@ checks! {
         assert_eq!(pool.withdraw([1], at(2)).await, [Withdrawn], "again");
         assert!(pool.get(1, at(2)).await.expect("it is reserved").bytes.is_some());
         assert!(pool.spend(&spends, &no_usage(), at(3)).await.is_ok());
-        assert_eq!(pool.withdraw([1], at(3)).await, [Removed::AlreadySpent], "too late");
+        assert_eq!(pool.withdraw([1], at(3)).await, [WithdrawOutcome::AlreadySpent], "too late");
         assert_eq!(pool.release(&releases, at(3)).await, Ok(()));
         let expected = [
             spent(3, Cause::Used),
@@ -257,7 +257,7 @@ checks! {
         assert_eq!(pool.statuses(1..=3, at(60)).await, [spent(60, Cause::Withdrawn); 3]);
         assert_eq!(
             pool.withdraw([4], at(60)).await,
-            [Removed::AlreadySpent],
+            [WithdrawOutcome::AlreadySpent],
             "retired for good"
         );
     }
@@ -283,19 +283,19 @@ checks! {
         pool.claim(&pool.take(3).only(key_package_ref(7)), None, at(10))
             .await
             .expect("it is there");
-        let removed = pool.remove(&Removal::All, at(50)).await;
+        let removed = pool.remove(&Withdrawal::All, at(50)).await;
         let expected = [2, 3, 5, 6, 4, 1].map(|n| (key_package_ref(n), Withdrawn));
         assert_eq!(removed, expected);
         let recalled = [3, 5].map(|n| (key_package_ref(n), Withdrawn));
         assert_eq!(
-            pool.remove(&Removal::All, at(51)).await,
+            pool.remove(&Withdrawal::All, at(51)).await,
             recalled,
             "what is leased is unspent still"
         );
-        assert_eq!(pool.remove(&Removal::All, at(70)).await, []);
+        assert_eq!(pool.remove(&Withdrawal::All, at(70)).await, []);
         assert_eq!(pool.reserve(&pool.take(9), at(70)).await, Err(PoolExhausted));
-        assert_eq!(pool.beside("nobody").remove(&Removal::All, at(70)).await, []);
-        assert_eq!(pool.remove(&Removal::Refs(Vec::new()), at(70)).await, []);
+        assert_eq!(pool.beside("nobody").remove(&Withdrawal::All, at(70)).await, []);
+        assert_eq!(pool.remove(&Withdrawal::Refs(Vec::new()), at(70)).await, []);
     }
 
     /// A lapsed reservation is no reservation: under `Return` the package is withdrawn, under `Retire` it is too late.
@@ -309,7 +309,7 @@ checks! {
         pool.lend(&pool.take(2), OnLapse::Retire, at(0))
             .await
             .expect("a package is there");
-        assert_eq!(pool.withdraw([1, 2], at(61)).await, [Withdrawn, Removed::AlreadySpent]);
+        assert_eq!(pool.withdraw([1, 2], at(61)).await, [Withdrawn, WithdrawOutcome::AlreadySpent]);
         assert_eq!(
             pool.statuses(1..=2, at(61)).await,
             [spent(61, Cause::Withdrawn), spent(60, Cause::Retired)]

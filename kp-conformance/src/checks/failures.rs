@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use kp_core::{Cause, KeyPackageRef, Rejection, Removed, SaveOutcome, Status};
+use kp_core::{Cause, KeyPackageRef, Rejection, SaveOutcome, Status, WithdrawOutcome};
 
 use crate::Context;
 use crate::check::checks;
@@ -78,7 +78,7 @@ checks! {
             Ok(one_time(2))
         );
         reopened.lease(&reopened.take(3), at(4)).await;
-        assert_eq!(reopened.withdraw([3, 4], at(5)).await, [Removed::Withdrawn; 2]);
+        assert_eq!(reopened.withdraw([3, 4], at(5)).await, [WithdrawOutcome::Withdrawn; 2]);
         let last = reopened.take(7).last_resort(kp_core::LastResort::Only);
         assert_eq!(reopened.claim(&last, None, at(5)).await, Ok(last_resort(6)));
         let before = reopened.picture(1..=6, at(6)).await;

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use kp_core::rules::Model;
 use kp_core::{
-    Error, KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, LastResort, OnLapse, Outcome, Package, Receipt, Removal,
-    ReservationToken, Reserved, Result, SaveMode, Timestamp,
+    Effect, Error, KeyPackage, KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, LastResort, OnLapse, Receipt,
+    Reservation, ReservationToken, Result, SaveMode, Timestamp, Withdrawal,
 };
 
 use crate::check::checks;
@@ -42,11 +42,11 @@ impl Scene {
         at(self.start + seconds)
     }
 
-    fn one_time(&self, n: u64) -> Package {
+    fn one_time(&self, n: u64) -> KeyPackage {
         one_time(n).valid(self.start - DAY, self.start + 500)
     }
 
-    fn last_resort(&self, n: u64) -> Package {
+    fn last_resort(&self, n: u64) -> KeyPackage {
         last_resort(n).valid(self.start - DAY, self.start + 500)
     }
 
@@ -100,8 +100,8 @@ impl Scene {
             Call::Spend(bob.token(1, 1), usage("club", "alice"), now),
             Call::Release(bob.token(1, 1), now),
             Call::Release(bob.token(2, 2), now),
-            Call::Withdraw(id.clone(), Removal::Refs([1, 4].map(key_package_ref).into()), now),
-            Call::Withdraw(id.clone(), Removal::All, now),
+            Call::Withdraw(id.clone(), Withdrawal::Refs([1, 4].map(key_package_ref).into()), now),
+            Call::Withdraw(id.clone(), Withdrawal::All, now),
             Call::Delete(id.clone()),
             Call::Get(id.clone(), key_package_ref(1), now),
             Call::Statuses(id.clone(), vec![key_package_ref(1)], now),
@@ -170,7 +170,7 @@ impl Scene {
                 self.shows(&after, &after).await;
                 true
             }
-            Err(Error::Backend(failure)) if failure.outcome() == Outcome::NotApplied => {
+            Err(Error::Backend(failure)) if failure.effect() == Effect::NotApplied => {
                 self.shows(&before, &before).await;
                 false
             }
@@ -252,11 +252,11 @@ checks! {
             let takes = |first: u64| (first..).zip(pools.iter().cycle()).map(|(n, pool)| pool.take(n)).take(6);
             let (claims, leases): (Vec<_>, Vec<_>) = (takes(0).collect(), takes(10).collect());
 
-            let claimed = |answers| refs(answers, |package: Package| package.info.key_package_ref);
+            let claimed = |answers| refs(answers, |package: KeyPackage| package.info.key_package_ref);
             let mut cut_short = vec![claimed(cut.claim_key_packages(&claims, None, at(0)).await)];
             let mut whole = vec![claimed(store.claim_key_packages(&claims, None, at(0)).await)];
 
-            let leased = |answers| refs(answers, |reserved: Reserved| reserved.package.info.key_package_ref);
+            let leased = |answers| refs(answers, |reserved: Reservation| reserved.package.info.key_package_ref);
             cut_short.push(leased(cut.reserve_key_packages(&leases, OnLapse::Return, at(0)).await));
             whole.push(leased(store.reserve_key_packages(&leases, OnLapse::Return, at(0)).await));
 

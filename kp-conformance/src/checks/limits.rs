@@ -1,5 +1,5 @@
 use kp_core::Rejection::{PoolExhausted, TooManyReservations};
-use kp_core::{OnLapse, Status, Take};
+use kp_core::{OnLapse, Status, TakeRequest};
 
 use crate::Context;
 use crate::check::checks;
@@ -9,7 +9,7 @@ use crate::packages::{
 use crate::pool::Pool;
 
 /// Alice asks, and may have two.
-fn alices(pool: &Pool, n: u64) -> Take {
+fn alices(pool: &Pool, n: u64) -> TakeRequest {
     pool.take(n).by(party("alice")).limit(2)
 }
 

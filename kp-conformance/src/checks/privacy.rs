@@ -1,6 +1,6 @@
 use std::fmt::{Debug, Write};
 
-use kp_core::{OnLapse, PackageBytes, Rejection, ReservationId, Take};
+use kp_core::{KeyPackageBytes, OnLapse, Rejection, ReservationId, TakeRequest};
 
 use crate::Context;
 use crate::check::checks;
@@ -34,10 +34,10 @@ checks! {
         let secret_bytes = b"THE BYTES OF A PACKAGE, NOBODY ELSE'S BUSINESS";
         let secret_id = *b"SIXTEEN BYTES ID";
         let mut package = one_time(1);
-        package.bytes = PackageBytes::try_from(&secret_bytes[..]).expect("they are few");
+        package.bytes = KeyPackageBytes::try_from(&secret_bytes[..]).expect("they are few");
         let mut last = last_resort(2);
         last.bytes = package.bytes.clone();
-        let take = Take::new(pool.id.clone(), ReservationId::from_bytes(secret_id), ttl(60));
+        let take = TakeRequest::new(pool.id.clone(), ReservationId::from_bytes(secret_id), ttl(60));
         let save = pool.request(vec![package, last]);
         let mut texts = Vec::new();
         let mut note = |what: &dyn Debug| texts.extend([format!("{what:?}"), format!("{what:#?}")]);

@@ -224,7 +224,7 @@ checks! {
     async fn concurrent_saves_fill_the_cap_exactly(context: &Context) {
         let pools = context.pools(HANDLES).await;
         let answers = at_once(&pools, TASKS, |pool, task| async move {
-            let save = pool.request(one_times(task * 10..task * 10 + 10)).cap_per_suite(33);
+            let save = pool.request(one_times(task * 10..task * 10 + 10)).cap_per_ciphersuite(33);
             pool.save_as(&save, at(0)).await
         })
         .await;

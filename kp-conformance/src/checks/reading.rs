@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use kp_core::{Cause, Counts, Cursor, Error, LastResort, OnLapse, PoolId, Rejection, Removal, Status};
+use kp_core::{Cause, Counts, Cursor, Error, LastResort, OnLapse, PoolId, Rejection, Status, Withdrawal};
 
 use crate::Context;
 use crate::check::checks;
@@ -214,7 +214,7 @@ checks! {
             first.beside(name).stock(one_times([1]), at(0)).await;
         }
         let spent = first.beside(&names[3]);
-        spent.remove(&Removal::All, at(1)).await;
+        spent.remove(&Withdrawal::All, at(1)).await;
         first.beside(&names[5]).delete().await;
         let mut expected: Vec<_> = names.iter().map(|name| first.beside(name).id).collect();
         expected.remove(5);

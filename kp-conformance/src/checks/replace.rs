@@ -103,7 +103,7 @@ checks! {
         let batch = vec![one_time(1), one_time(2).with_bytes_of(9), one_time(4).valid(-DAY, 10)];
         let expected = [SaveOutcome::AlreadySpent, RefConflict, Expired];
         assert_eq!(pool.replace(batch, at(10)).await, expected);
-        let full = pool.request(one_times([4])).mode(SaveMode::Replace).cap_per_suite(0);
+        let full = pool.request(one_times([4])).mode(SaveMode::Replace).cap_per_ciphersuite(0);
         assert_eq!(pool.save_as(&full, at(10)).await, [PoolFull]);
         assert_eq!(pool.picture(1..=4, at(10)).await, before);
     }
@@ -115,7 +115,7 @@ checks! {
         pool.stock(one_times(1..=3), at(0)).await;
         let replace = |numbers: &[u64]| {
             let batch = pool.request(one_times(numbers.iter().copied()));
-            batch.mode(SaveMode::Replace).cap_per_suite(3)
+            batch.mode(SaveMode::Replace).cap_per_ciphersuite(3)
         };
         let first = pool.save_as(&replace(&[4, 5, 6, 7]), at(10)).await;
         assert_eq!(first, [Saved, Saved, Saved, PoolFull]);

@@ -1,6 +1,6 @@
 use kp_core::Rejection::PoolExhausted;
 use kp_core::SaveOutcome::{AlreadySpent, AlreadyStored, Expired, NotYetValid, PoolFull, RefConflict, Saved};
-use kp_core::{CredentialHash, Removal, Save, Status};
+use kp_core::{CredentialHash, Save, Status, Withdrawal};
 
 use crate::Context;
 use crate::check::checks;
@@ -130,7 +130,7 @@ checks! {
         let pool = context.pool().await;
         pool.stock(vec![last_resort(1)], at(0)).await;
         pool.stock(vec![last_resort(2)], at(1)).await;
-        pool.remove(&Removal::All, at(2)).await;
+        pool.remove(&Withdrawal::All, at(2)).await;
         pool.stock(vec![last_resort(3)], at(3)).await;
         let late = vec![last_resort(1), last_resort(2), last_resort(1).with_bytes_of(9)];
         assert_eq!(pool.save(late, at(4)).await, [AlreadySpent; 3]);
@@ -300,7 +300,7 @@ checks! {
         let pool = context.pool().await;
         pool.stock(one_times([1]), at(0)).await;
         let before = pool.picture(1..=4, at(0)).await;
-        let full = pool.request(vec![one_time(2)]).cap_per_suite(1);
+        let full = pool.request(vec![one_time(2)]).cap_per_ciphersuite(1);
         assert_eq!(pool.save_as(&full, at(0)).await, [PoolFull]);
         assert_eq!(pool.save_one(last_resort(3).valid(1, END), at(0)).await, NotYetValid);
         assert_eq!(pool.save_one(one_time(4).valid(-DAY, 0), at(0)).await, Expired);

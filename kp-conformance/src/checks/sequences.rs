@@ -137,7 +137,7 @@ fn without(calls: &[Call], piece: Range<usize>) -> Vec<Call> {
         }
         let fewer = Save::new(save.pool.clone(), packages).expect("they are fewer");
         Some(Call::Save(
-            fewer.mode(save.mode).cap_per_suite(save.cap_per_suite),
+            fewer.mode(save.mode).cap_per_ciphersuite(save.cap_per_ciphersuite),
             *now,
         ))
     });

@@ -1,5 +1,5 @@
 use kp_core::Rejection::{AlreadySpent, Expired, NoLiveReservation, NotFound};
-use kp_core::{Cause, OnLapse, Status, Usage};
+use kp_core::{Cause, OnLapse, Spend, Status};
 
 use crate::Context;
 use crate::check::checks;
@@ -39,11 +39,11 @@ checks! {
         let pool = context.pool().await;
         pool.stock((1..=4).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0))
             .await;
-        let group_only = Usage {
+        let group_only = Spend {
             group: Some(group("club")),
             by: None,
         };
-        let party_only = Usage {
+        let party_only = Spend {
             group: None,
             by: Some(party("alice")),
         };

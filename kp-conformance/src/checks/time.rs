@@ -1,6 +1,6 @@
 use futures::future::BoxFuture;
 use kp_core::Rejection::{AlreadySpent, Expired, NoLiveReservation, NotFound, PoolExhausted};
-use kp_core::{Lifetime, OnLapse, Removal, SaveOutcome, Status, Timestamp, Ttl};
+use kp_core::{Lifetime, OnLapse, SaveOutcome, Status, Timestamp, Ttl, Withdrawal};
 
 use crate::Context;
 use crate::check::checks;
@@ -73,7 +73,7 @@ const OTHERS: [(&str, Call); 6] = [
         Box::pin(async {
             pool.save(Vec::new(), at(60)).await;
             pool.replace(Vec::new(), at(60)).await;
-            pool.remove(&Removal::Refs(Vec::new()), at(60)).await;
+            pool.remove(&Withdrawal::Refs(Vec::new()), at(60)).await;
             assert!(
                 pool.store
                     .reserve_key_packages(&[], OnLapse::Return, at(60))
@@ -90,7 +90,7 @@ const OTHERS: [(&str, Call); 6] = [
             let other = pool.beside("carol/laptop");
             other.stock(one_times([1]), at(60)).await;
             other.lease(&other.take(1), at(60)).await;
-            other.remove(&Removal::All, at(200)).await;
+            other.remove(&Withdrawal::All, at(200)).await;
         })
     }),
     ("delete_pool of another pool", |pool| {

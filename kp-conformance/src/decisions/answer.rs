@@ -1,6 +1,6 @@
 use std::fmt;
 
-use kp_core::{Cause, Rejection, Removed, SaveOutcome};
+use kp_core::{Cause, Rejection, SaveOutcome, WithdrawOutcome};
 
 /// What a call answers about the package P.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,7 +10,7 @@ pub enum Answer {
     /// P, on the lease made before.
     SameLease,
     /// P for good: claimed now, or the same claim again.
-    Package,
+    KeyPackage,
     /// P, which is a last resort.
     LastResort,
     /// The id is not bound to P, so that this is a new request, and it gets another package.
@@ -24,7 +24,7 @@ pub enum Answer {
     /// What became of the package that was saved.
     Saved(SaveOutcome),
     /// What became of P; `None` where it is not among those removed.
-    Removed(Option<Removed>),
+    WithdrawOutcome(Option<WithdrawOutcome>),
     /// How many of P were retired, ended or swept: 0 or 1.
     Count(u64),
     /// Nothing to say.
@@ -78,15 +78,15 @@ impl fmt::Display for Answer {
         match self {
             Self::Lease => f.write_str("ok"),
             Self::SameLease => f.write_str("the same lease"),
-            Self::Package => f.write_str("package"),
+            Self::KeyPackage => f.write_str("package"),
             Self::LastResort => f.write_str("P, no lease"),
             Self::NewRequest => f.write_str("NR"),
             Self::Receipt => f.write_str("receipt"),
             Self::SameReceipt => f.write_str("the same receipt"),
             Self::Released | Self::Done => f.write_str("ok"),
             Self::Saved(outcome) => write!(f, "`{outcome:?}`"),
-            Self::Removed(Some(removed)) => write!(f, "`{removed:?}`"),
-            Self::Removed(None) => f.write_str("not listed"),
+            Self::WithdrawOutcome(Some(removed)) => write!(f, "`{removed:?}`"),
+            Self::WithdrawOutcome(None) => f.write_str("not listed"),
             Self::Count(count) => write!(f, "{count}"),
             Self::Seen(seen) => seen.fmt(f),
             Self::Rejected(Rejection::AlreadySpent) => f.write_str("AS"),

@@ -11,7 +11,7 @@ pub enum Call {
     Release,
     /// `save_key_packages`
     Save,
-    /// `remove_key_packages`
+    /// `withdraw_key_packages`
     Remove,
     /// `retire_unspent`
     Retire,
@@ -68,7 +68,7 @@ impl Call {
             Self::Spend => "spend_key_packages",
             Self::Release => "release_key_packages",
             Self::Save => "save_key_packages",
-            Self::Remove => "remove_key_packages",
+            Self::Remove => "withdraw_key_packages",
             Self::Retire => "retire_unspent",
             Self::Settle => "release_expired_reservations",
             Self::Sweep => "cleanup_expired",

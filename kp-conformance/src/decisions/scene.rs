@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use kp_core::{
-    CredentialHash, KeyPackageStore, LastResort, OnLapse, Package, PackageInfo, Receipt, Rejection, Removal, Removed,
-    ReservationToken, Reserved, SaveOutcome, Take, Timestamp, Usage,
+    CredentialHash, KeyPackage, KeyPackageInfo, KeyPackageStore, LastResort, OnLapse, Receipt, Rejection, Reservation,
+    ReservationToken, SaveOutcome, Spend, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 
 use super::view::View;
@@ -68,7 +68,7 @@ impl Asker {
         asker
     }
 
-    fn usage(self) -> Usage {
+    fn usage(self) -> Spend {
         usage(self.group, self.party)
     }
 }
@@ -77,7 +77,7 @@ impl Asker {
 pub(super) struct Scene {
     pool: Pool,
     state: State,
-    p: Package,
+    p: KeyPackage,
 }
 
 impl Scene {
@@ -147,7 +147,7 @@ impl Scene {
     }
 
     /// The request that led to the state.
-    fn first(&self, who: u64) -> Take {
+    fn first(&self, who: u64) -> TakeRequest {
         let over = matches!(
             self.state,
             State::ClaimedLapsed | State::OtherClaimedLapsed | State::ClaimedEnded | State::OtherClaimedEnded
@@ -155,8 +155,8 @@ impl Scene {
         self.take(who, Asker::SAME, if over { SHORT } else { LONG })
     }
 
-    fn take(&self, who: u64, asker: Asker, seconds: u32) -> Take {
-        Take::new(self.pool.id.clone(), id(who), ttl(seconds)).by(party(asker.party))
+    fn take(&self, who: u64, asker: Asker, seconds: u32) -> TakeRequest {
+        TakeRequest::new(self.pool.id.clone(), id(who), ttl(seconds)).by(party(asker.party))
     }
 
     async fn lend(&self, who: u64) -> ReservationToken {
@@ -168,7 +168,7 @@ impl Scene {
     }
 
     async fn withdraw(&self) {
-        assert_eq!(self.pool.withdraw([P], at(0)).await, [Removed::Withdrawn]);
+        assert_eq!(self.pool.withdraw([P], at(0)).await, [WithdrawOutcome::Withdrawn]);
     }
 
     async fn retire(&self) {
@@ -225,24 +225,24 @@ impl Scene {
             Event::SaveAgain => self.save(self.p.clone(), now).await,
             Event::SaveOtherBytes => self.save(self.p.clone().with_bytes_of(NEW), now).await,
             Event::SaveOtherFacts => {
-                let info = PackageInfo {
+                let info = KeyPackageInfo {
                     credential: CredentialHash([8; 32]),
                     ..self.p.info.clone()
                 };
                 let bytes = self.p.bytes.clone();
-                self.save(Package { info, bytes }, now).await
+                self.save(KeyPackage { info, bytes }, now).await
             }
             Event::SaveAtCap => {
-                let save = self.pool.request(vec![one_time(NEW)]).cap_per_suite(1);
+                let save = self.pool.request(vec![one_time(NEW)]).cap_per_ciphersuite(1);
                 Answer::Saved(self.pool.save_as(&save, now).await[0])
             }
             Event::SaveReplacing => Answer::Saved(self.pool.replace(vec![one_time(NEW)], now).await[0]),
             Event::SaveLastResort => Answer::Saved(self.pool.save_one(last_resort(NEW), now).await),
-            Event::Remove => Answer::Removed(self.pool.withdraw([P], now).await.pop()),
+            Event::Remove => Answer::WithdrawOutcome(self.pool.withdraw([P], now).await.pop()),
             Event::RemoveAll => {
-                let removed = self.pool.remove(&Removal::All, now).await;
+                let removed = self.pool.remove(&Withdrawal::All, now).await;
                 let p = removed.into_iter().find(|(named, _)| *named == key_package_ref(P));
-                Answer::Removed(p.map(|(_, what)| what))
+                Answer::WithdrawOutcome(p.map(|(_, what)| what))
             }
             Event::RetireUnspent => {
                 let others = 1 + u64::from(self.state.earlier() == State::Replaced);
@@ -271,8 +271,8 @@ impl Scene {
         }
     }
 
-    async fn reserve(&self, take: &Take, now: Timestamp) -> Answer {
-        let Reserved { package, lease } = match self.pool.reserve(take, now).await {
+    async fn reserve(&self, take: &TakeRequest, now: Timestamp) -> Answer {
+        let Reservation { package, lease } = match self.pool.reserve(take, now).await {
             Ok(reserved) => reserved,
             Err(rejection) => return Answer::Rejected(rejection),
         };
@@ -296,19 +296,19 @@ impl Scene {
         }
     }
 
-    async fn claim(&self, take: &Take, asker: Asker, now: Timestamp) -> Answer {
+    async fn claim(&self, take: &TakeRequest, asker: Asker, now: Timestamp) -> Answer {
         match self.pool.claim(take, Some(&group(asker.group)), now).await {
             Ok(package) => self.handed_out(&package),
             Err(rejection) => Answer::Rejected(rejection),
         }
     }
 
-    fn handed_out(&self, package: &Package) -> Answer {
+    fn handed_out(&self, package: &KeyPackage) -> Answer {
         if *package == self.p {
             return if package.info.last_resort {
                 Answer::LastResort
             } else {
-                Answer::Package
+                Answer::KeyPackage
             };
         }
         let others = [one_time(SPARE).of(OTHER_SUITE), last_resort(SUCCESSOR)];
@@ -329,7 +329,7 @@ impl Scene {
         }
     }
 
-    async fn save(&mut self, package: Package, now: Timestamp) -> Answer {
+    async fn save(&mut self, package: KeyPackage, now: Timestamp) -> Answer {
         let outcome = self.pool.save_one(package.clone(), now).await;
         if outcome == SaveOutcome::Saved {
             self.p = package;

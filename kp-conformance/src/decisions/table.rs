@@ -1,4 +1,4 @@
-use kp_core::{Rejection, Removed, SaveOutcome};
+use kp_core::{Rejection, SaveOutcome, WithdrawOutcome};
 
 use super::{Answer, Event, Row, State};
 
@@ -52,7 +52,7 @@ pub fn decide(state: State, event: Event) -> Decision {
                 Row::A | Row::N | Row::R | Row::OtherR | Row::C | Row::OtherC | Row::S
             );
             (
-                Answer::Removed(unspent.then_some(Removed::Withdrawn)),
+                Answer::WithdrawOutcome(unspent.then_some(WithdrawOutcome::Withdrawn)),
                 withdrawn(settled),
             )
         }
@@ -114,11 +114,11 @@ fn claim(state: State, event: Event) -> (Answer, State) {
     let same = matches!(event, Event::Claim | Event::ClaimLastResort);
     match state.group() {
         Row::R | Row::C if event == Event::ClaimByOtherParty => (rejected(Rejection::ReservationConflict), state),
-        Row::R | Row::C => (Answer::Package, State::Claimed),
-        Row::U if state == State::Claimed && same => (Answer::Package, state),
+        Row::R | Row::C => (Answer::KeyPackage, State::Claimed),
+        Row::U if state == State::Claimed && same => (Answer::KeyPackage, state),
         Row::U => (rejected(Rejection::AlreadySpent), state),
         _ if event == Event::ClaimLastResort => last_resort(state),
-        Row::A => (Answer::Package, State::Claimed),
+        Row::A => (Answer::KeyPackage, State::Claimed),
         _ => (Answer::NewRequest, state),
     }
 }
@@ -178,12 +178,12 @@ fn save(state: State, known: SaveOutcome) -> (Answer, State) {
 /// DEL-3.
 fn remove(state: State) -> (Answer, State) {
     let removed = match state.group() {
-        Row::E | Row::Absent => Removed::NotFound,
-        Row::U | Row::OtherU => Removed::AlreadySpent,
-        _ if matches!(state, State::Retired | State::Replaced) => Removed::AlreadySpent,
-        _ => Removed::Withdrawn,
+        Row::E | Row::Absent => WithdrawOutcome::NotFound,
+        Row::U | Row::OtherU => WithdrawOutcome::AlreadySpent,
+        _ if matches!(state, State::Retired | State::Replaced) => WithdrawOutcome::AlreadySpent,
+        _ => WithdrawOutcome::Withdrawn,
     };
-    (Answer::Removed(Some(removed)), withdrawn(state))
+    (Answer::WithdrawOutcome(Some(removed)), withdrawn(state))
 }
 
 /// DEL-3: a withdrawal outranks a retirement.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use kp_core::{Ciphersuite, Counts, Status, Stored, Timestamp};
+use kp_core::{Ciphersuite, Counts, Status, StoredKeyPackage, Timestamp};
 
 use super::Seen;
 use super::scene::{P, PACKAGES};
@@ -10,7 +10,7 @@ use crate::pool::Pool;
 /// All that the reads show of a pool: what `get_key_package` answers for each package, with which the others agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct View {
-    stored: Vec<Option<Stored>>,
+    stored: Vec<Option<StoredKeyPackage>>,
 }
 
 impl View {
@@ -26,7 +26,7 @@ impl View {
             "READ-4: get_statuses agrees"
         );
         let mut counts = BTreeMap::<Ciphersuite, Counts>::new();
-        for Stored { info, status, .. } in stored.iter().flatten() {
+        for StoredKeyPackage { info, status, .. } in stored.iter().flatten() {
             counts.entry(info.ciphersuite).or_default().add(*status);
         }
         assert_eq!(pool.counts(now).await, counts, "READ-3: count_by_status agrees");
@@ -42,13 +42,13 @@ impl View {
     }
 
     /// What is shown of P.
-    pub(super) fn p(&self) -> Option<&Stored> {
-        let is_p = |stored: &&Stored| stored.info.key_package_ref == key_package_ref(P);
+    pub(super) fn p(&self) -> Option<&StoredKeyPackage> {
+        let is_p = |stored: &&StoredKeyPackage| stored.info.key_package_ref == key_package_ref(P);
         self.stored.iter().flatten().find(is_p)
     }
 
     /// What is shown of the others.
-    pub(super) fn others(&self) -> &[Option<Stored>] {
+    pub(super) fn others(&self) -> &[Option<StoredKeyPackage>] {
         &self.stored[1..]
     }
 
@@ -58,7 +58,7 @@ impl View {
     ///
     /// When there are bytes where there should be none, or none where there should be (`READ-4`).
     pub(super) fn seen(&self) -> Seen {
-        let Some(Stored { status, bytes, .. }) = self.p() else {
+        let Some(StoredKeyPackage { status, bytes, .. }) = self.p() else {
             return Seen::Nothing;
         };
         let bytes = bytes.is_some();

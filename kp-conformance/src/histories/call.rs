@@ -1,7 +1,7 @@
 use kp_core::rules::{Answer, Model};
 use kp_core::{
-    Cursor, Error, GroupId, KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, OnLapse, PoolId, Removal,
-    ReservationToken, Result, Save, Take, Timestamp, Usage,
+    Cursor, Error, GroupId, KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, OnLapse, PoolId, ReservationToken,
+    Result, Save, Spend, TakeRequest, Timestamp, Withdrawal,
 };
 
 use super::Reply;
@@ -11,13 +11,13 @@ use super::Reply;
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
     Save(Save, Timestamp),
-    Reserve(Take, OnLapse, Timestamp),
+    Reserve(TakeRequest, OnLapse, Timestamp),
     /// A series of steps (`LIN-1`).
-    ReserveMany(Vec<Take>, OnLapse, Timestamp),
-    Claim(Take, Option<GroupId>, Timestamp),
-    Spend(ReservationToken, Usage, Timestamp),
+    ReserveMany(Vec<TakeRequest>, OnLapse, Timestamp),
+    Claim(TakeRequest, Option<GroupId>, Timestamp),
+    Spend(ReservationToken, Spend, Timestamp),
     Release(ReservationToken, Timestamp),
-    Withdraw(PoolId, Removal, Timestamp),
+    Withdraw(PoolId, Withdrawal, Timestamp),
     Delete(PoolId),
     Retire {
         saved_before: Timestamp,
@@ -62,7 +62,7 @@ impl Call {
             }
             Self::Spend(token, usage, now) => Reply::Spent(answer(store.spend_key_package(token, usage, *now).await)?),
             Self::Release(token, now) => Reply::Released(answer(store.release_key_package(token, *now).await)?),
-            Self::Withdraw(pool, what, now) => Reply::Withdrawn(store.remove_key_packages(pool, what, *now).await?),
+            Self::Withdraw(pool, what, now) => Reply::Withdrawn(store.withdraw_key_packages(pool, what, *now).await?),
             Self::Delete(pool) => {
                 store.delete_pool(pool).await?;
                 Reply::Deleted
@@ -178,7 +178,7 @@ impl Call {
             Self::Claim(take, group, now) => Reply::Claimed(model.claim(take, group.as_ref(), *now)),
             Self::Spend(token, usage, now) => Reply::Spent(model.spend(token, usage, *now)),
             Self::Release(token, now) => Reply::Released(model.release(token, *now)),
-            Self::Withdraw(pool, what, now) => Reply::Withdrawn(model.remove(pool, what, *now)),
+            Self::Withdraw(pool, what, now) => Reply::Withdrawn(model.withdraw(pool, what, *now)),
             Self::Delete(pool) => {
                 model.delete_pool(pool);
                 Reply::Deleted

@@ -1,7 +1,7 @@
 use kp_core::rules::{Limits, Model};
 use kp_core::{
-    Ciphersuite, CredentialHash, GroupId, KeyPackageRef, LastResort, OnLapse, Package, Party, PoolId, Removal,
-    ReservationToken, Save, SaveMode, Take, Timestamp, Usage,
+    Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageRef, LastResort, OnLapse, Party, PoolId,
+    ReservationToken, Save, SaveMode, Spend, TakeRequest, Timestamp, Withdrawal,
 };
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -75,7 +75,7 @@ impl<'a> Draw<'a> {
             }
             38..52 => Call::Claim(self.take(), self.group(), now),
             52..64 => {
-                let usage = Usage {
+                let usage = Spend {
                     group: self.group(),
                     by: self.party(),
                 };
@@ -176,7 +176,7 @@ impl<'a> Draw<'a> {
     }
 
     /// The facts follow from the number, but now and then.
-    fn package(&mut self) -> Package {
+    fn package(&mut self) -> KeyPackage {
         let n = self.random.random_range(0..self.scale.packages);
         let (moments, wide) = (self.scale.moments, self.is_wide());
         let mut facts = StdRng::seed_from_u64(n);
@@ -216,15 +216,15 @@ impl<'a> Draw<'a> {
             save.mode = SaveMode::Replace;
         }
         if self.random.random_bool(0.3) {
-            save.cap_per_suite = self.limit();
+            save.cap_per_ciphersuite = self.limit();
         }
         Call::Save(save, self.now)
     }
 
-    fn take(&mut self) -> Take {
+    fn take(&mut self) -> TakeRequest {
         let n = self.random.random_range(0..self.scale.ids);
         let longest = u32::try_from(self.scale.moments / 3).expect("moments are few");
-        let mut take = Take::new(self.pool(), id(n), ttl(self.random.random_range(1..=longest)));
+        let mut take = TakeRequest::new(self.pool(), id(n), ttl(self.random.random_range(1..=longest)));
         take.by = self.party();
         if self.random.random_bool(0.2) {
             take.limit = Some(self.random.random_range(0..5));
@@ -260,13 +260,13 @@ impl<'a> Draw<'a> {
         ReservationToken::new(pool, key_package_ref, id)
     }
 
-    fn removal(&mut self) -> Removal {
+    fn removal(&mut self) -> Withdrawal {
         if self.random.random_bool(0.2) {
-            return Removal::All;
+            return Withdrawal::All;
         }
         let count = self.random.random_range(0..4);
         let refs = (0..count).map(|_| key_package_ref(self.random.random_range(0..self.scale.packages)));
-        Removal::Refs(refs.collect())
+        Withdrawal::Refs(refs.collect())
     }
 
     /// A call on all pools. Without those in steps, one that is one step when there is one pool, or a clean-up.

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kp_core::{Error, KeyPackageStore, Outcome};
+use kp_core::{Effect, Error, KeyPackageStore};
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester};
 
 use super::spec::Step;
@@ -40,7 +40,7 @@ impl History {
         let number = self.log().begin(task, call.clone());
         let reply = match call.ask_once(store).await {
             Ok(reply) => reply,
-            Err(Error::Backend(failure)) if failure.outcome() == Outcome::NotApplied => Reply::NotApplied,
+            Err(Error::Backend(failure)) if failure.effect() == Effect::NotApplied => Reply::NotApplied,
             Err(Error::Backend(_)) => return false,
             Err(refusal) => panic!("the rules cannot refuse {call:?}: {refusal}"),
         };

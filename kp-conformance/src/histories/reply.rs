@@ -2,26 +2,26 @@ use std::collections::BTreeMap;
 
 use kp_core::rules::Answer;
 use kp_core::{
-    Ciphersuite, Counts, KeyPackageRef, Package, PackageInfo, PoolId, Receipt, Removed, Reserved, SaveOutcome, Status,
-    Stored,
+    Ciphersuite, Counts, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Receipt, Reservation, SaveOutcome, Status,
+    StoredKeyPackage, WithdrawOutcome,
 };
 
 /// What a call was answered.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Reply {
     Saved(Vec<SaveOutcome>),
-    Reserved(Answer<Reserved>),
-    ReservedMany(Vec<Answer<Reserved>>),
-    Claimed(Answer<Package>),
+    Reserved(Answer<Reservation>),
+    ReservedMany(Vec<Answer<Reservation>>),
+    Claimed(Answer<KeyPackage>),
     Spent(Answer<Receipt>),
     Released(Answer<()>),
-    Withdrawn(Vec<(KeyPackageRef, Removed)>),
+    Withdrawn(Vec<(KeyPackageRef, WithdrawOutcome)>),
     Deleted,
     /// How many records a sweep or a retirement dealt with.
     Swept(u64),
-    Got(Option<Stored>),
+    Got(Option<StoredKeyPackage>),
     Statuses(Vec<Option<Status>>),
-    Listed(Vec<PackageInfo>),
+    Listed(Vec<KeyPackageInfo>),
     Counted(BTreeMap<Ciphersuite, Counts>),
     Pools(Vec<PoolId>),
     /// A page or a step that went beyond its limit: what the rules never answer.

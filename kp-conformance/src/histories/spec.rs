@@ -27,7 +27,7 @@ impl Step {
                 for name in model.list_pools() {
                     let records = model.pool(name).into_iter().flat_map(|pool| &pool.records);
                     for (place, (record, _)) in records.enumerate() {
-                        if record.is_over(*now) {
+                        if record.is_expired(*now) {
                             let mut after = model.clone();
                             after.step(name, |pool| {
                                 pool.records.remove(place);

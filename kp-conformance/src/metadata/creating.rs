@@ -1,4 +1,6 @@
-use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Lifecycle, Metadata, MetadataRejection::Exists, Timestamp};
+use kp_core::{
+    Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection::Exists, Timestamp,
+};
 
 use super::Context;
 use super::rows::{lifecycles, row, row_in, rows, superseded};
@@ -34,7 +36,7 @@ checks! {
     /// META-1: the bounds of every field.
     #[rules("META-1")]
     async fn the_bounds_of_every_field_are_kept(context: &Context) {
-        let least = Metadata {
+        let least = KeyPackageMetadata {
             key_package_ref: KeyPackageRef::try_from([0].as_slice()).expect("one byte is a ref"),
             ciphersuite: Ciphersuite(0),
             last_resort: false,
@@ -46,7 +48,7 @@ checks! {
             reserved_at: Some(Timestamp::MIN),
             spent_at: Some(Timestamp::MIN),
         };
-        let most = Metadata {
+        let most = KeyPackageMetadata {
             key_package_ref: KeyPackageRef::try_from([0xFF; 64].as_slice()).expect("64 bytes are a ref"),
             ciphersuite: Ciphersuite(u16::MAX),
             last_resort: true,
@@ -68,7 +70,7 @@ checks! {
     #[rules("META-1")]
     async fn refs_are_opaque_bytes(context: &Context) {
         let names: [&[u8]; 8] = [b"\0", b"\0\0", b" ", b"'; --", b"A", b"a", b"a\0", b"\xFF\xFE"];
-        let given = names.map(|name| Metadata {
+        let given = names.map(|name| KeyPackageMetadata {
             key_package_ref: KeyPackageRef::try_from(name).expect("a short name is a ref"),
             ..row(1)
         });
@@ -130,7 +132,7 @@ checks! {
     #[rules("META-1")]
     async fn a_thousand_rows_are_created_at_once(context: &Context) {
         let given: Vec<_> = (0..1_000)
-            .map(|n| Metadata {
+            .map(|n| KeyPackageMetadata {
                 created_at: at(i64::try_from(n).expect("a small number")),
                 ..row(n)
             })
@@ -144,7 +146,7 @@ checks! {
     async fn a_deleted_row_may_be_created_again(context: &Context) {
         let ledger = context.ledger().await.with(&[row_in(1, Lifecycle::Spent)]).await;
         assert_eq!(ledger.delete([1]).await, 1);
-        let anew = Metadata { created_at: at(DAY), ..row(1) };
+        let anew = KeyPackageMetadata { created_at: at(DAY), ..row(1) };
         assert_eq!(ledger.create(std::slice::from_ref(&anew)).await, Ok(()));
         assert_eq!(ledger.list().await, [anew]);
     }

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kp_core::{
-    Ciphersuite, KeyPackageRef, Lifecycle, Metadata, MetadataRejection, PoolMetadataStore, PoolMetadataStoreExt,
-    Timestamp,
+    Ciphersuite, KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection, PoolMetadataStore,
+    PoolMetadataStoreExt, Timestamp,
 };
 
 use super::Context;
@@ -20,12 +20,12 @@ pub(super) type Answer = Result<(), MetadataRejection>;
 pub(super) struct Ledger(Arc<dyn PoolMetadataStore>);
 
 impl Ledger {
-    pub(super) async fn create(&self, rows: &[Metadata]) -> Answer {
+    pub(super) async fn create(&self, rows: &[KeyPackageMetadata]) -> Answer {
         answered(self.0.create_pool_metadata(rows).await)
     }
 
     /// A handle on a space in which these rows are created.
-    pub(super) async fn with(self, rows: &[Metadata]) -> Self {
+    pub(super) async fn with(self, rows: &[KeyPackageMetadata]) -> Self {
         assert_eq!(self.create(rows).await, Ok(()), "new rows can be created");
         self
     }
@@ -39,20 +39,20 @@ impl Ledger {
         answered(self.0.update_pool_status(&steps, now).await)
     }
 
-    pub(super) async fn get(&self, n: u64) -> Option<Metadata> {
+    pub(super) async fn get(&self, n: u64) -> Option<KeyPackageMetadata> {
         self.get_ref(&key_package_ref(n)).await
     }
 
-    pub(super) async fn get_ref(&self, key_package_ref: &KeyPackageRef) -> Option<Metadata> {
+    pub(super) async fn get_ref(&self, key_package_ref: &KeyPackageRef) -> Option<KeyPackageMetadata> {
         works(self.0.get(key_package_ref).await)
     }
 
     /// A row that must be there.
-    pub(super) async fn row(&self, n: u64) -> Metadata {
+    pub(super) async fn row(&self, n: u64) -> KeyPackageMetadata {
         self.get(n).await.expect("the row was created, and not deleted")
     }
 
-    pub(super) async fn list(&self) -> Vec<Metadata> {
+    pub(super) async fn list(&self) -> Vec<KeyPackageMetadata> {
         works(self.0.list().await)
     }
 

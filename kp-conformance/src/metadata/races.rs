@@ -2,7 +2,7 @@ use futures::FutureExt;
 use futures::future::join_all;
 use kp_core::Lifecycle::{Available, Created, Expired, Failed, Reserved, Spent};
 use kp_core::MetadataRejection::{Exists, IllegalStep, NotFound};
-use kp_core::{Lifecycle, Metadata};
+use kp_core::{KeyPackageMetadata, Lifecycle};
 
 use super::Context;
 use super::ledger::Ledger;
@@ -16,7 +16,7 @@ checks! {
     async fn one_creation_wins(context: &Context) {
         let ledgers = context.ledgers(4).await;
         let answers = all(&ledgers, 16, |ledger, n| async move {
-            let theirs = Metadata { created_at: at(n), ..row(1) };
+            let theirs = KeyPackageMetadata { created_at: at(n), ..row(1) };
             (theirs.clone(), ledger.create(&[row(100 + n.unsigned_abs()), theirs]).await)
         });
         let (won, lost): (Vec<_>, Vec<_>) = answers.await.into_iter().partition(|(_, answer)| answer.is_ok());
@@ -123,7 +123,7 @@ checks! {
             // Polled once, so that it is under way, and dropped.
             let _ = ledger.steps(&[(1, to), (2, to)], at(9)).now_or_never();
             let _ = ledger.create(&rows([3, 4])).now_or_never();
-            let lifecycles = |rows: Vec<Metadata>| rows.into_iter().map(|row| row.lifecycle).collect::<Vec<_>>();
+            let lifecycles = |rows: Vec<KeyPackageMetadata>| rows.into_iter().map(|row| row.lifecycle).collect::<Vec<_>>();
             let (pair, new): (Vec<_>, Vec<_>) = ledger.list().await.into_iter().partition(|row| row.spent_at.is_some());
             let pair = lifecycles(pair);
             assert_eq!(pair[0], pair[1], "both took the step, or neither");

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
+use kp_core::KeyPackageMetadata;
 use kp_core::Lifecycle::{Available, Created, Reserved, Spent};
-use kp_core::Metadata;
 
 use super::Context;
 use super::rows::{lifecycles, refs, row, row_in, rows, superseded};
@@ -25,7 +25,7 @@ checks! {
     #[rules("META-3")]
     async fn rows_are_listed_by_age_then_by_ref(context: &Context) {
         let mut given: Vec<_> = (0..30)
-            .map(|n| Metadata { created_at: at([5, 1, 3][n as usize % 3]), ..row(n) })
+            .map(|n| KeyPackageMetadata { created_at: at([5, 1, 3][n as usize % 3]), ..row(n) })
             .collect();
         let ledger = context.ledger().await.with(&given).await;
         given.sort_by_key(|row| (row.created_at, row.key_package_ref.clone()));
@@ -84,9 +84,9 @@ checks! {
     async fn the_available_are_counted_by_ciphersuite(context: &Context) {
         let mut given: Vec<_> = (1..).zip(lifecycles()).map(|(n, lifecycle)| row_in(n, lifecycle)).collect();
         given.extend((11..=13).map(|n| row_in(n, Available)));
-        given.push(Metadata { ciphersuite: OTHER_SUITE, ..row_in(14, Available) });
-        given.push(Metadata { last_resort: true, ..row_in(15, Available) });
-        given.push(Metadata { not_after: at(50), ..row_in(16, Available) });
+        given.push(KeyPackageMetadata { ciphersuite: OTHER_SUITE, ..row_in(14, Available) });
+        given.push(KeyPackageMetadata { last_resort: true, ..row_in(15, Available) });
+        given.push(KeyPackageMetadata { not_after: at(50), ..row_in(16, Available) });
         let ledger = context.ledger().await.with(&given).await;
         assert_eq!(ledger.available(SUITE, at(49)).await, 5);
         assert_eq!(ledger.available(SUITE, at(50)).await, 4, "past its not_after");
@@ -100,7 +100,7 @@ checks! {
         let mut given: Vec<_> = (1..).zip(lifecycles()).map(|(n, lifecycle)| row_in(n, lifecycle)).collect();
         given.push(row_in(11, superseded(1)));
         given.push(row_in(12, Reserved));
-        given.push(Metadata { ciphersuite: OTHER_SUITE, last_resort: true, ..row(13) });
+        given.push(KeyPackageMetadata { ciphersuite: OTHER_SUITE, last_resort: true, ..row(13) });
         let ledger = context.ledger().await.with(&given).await;
         let expected = BTreeMap::from([
             ("created", 2),
@@ -121,7 +121,7 @@ checks! {
     /// META-3: expired is what `now` has reached the `not_after` of, wherever it stands.
     #[rules("META-3")]
     async fn the_expired_are_named_from_their_end_on(context: &Context) {
-        let ending = |n, seconds, lifecycle| Metadata { not_after: at(seconds), ..row_in(n, lifecycle) };
+        let ending = |n, seconds, lifecycle| KeyPackageMetadata { not_after: at(seconds), ..row_in(n, lifecycle) };
         let given = [ending(1, 10, Created), ending(2, 20, Spent), ending(3, 30, Available)];
         let ledger = context.ledger().await.with(&given).await;
         assert_eq!(ledger.expired(at(9)).await, []);

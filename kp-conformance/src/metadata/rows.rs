@@ -1,6 +1,6 @@
 //! What the checks of metadata are made of: rows and lifecycles, each from a small number.
 
-use kp_core::{KeyPackageRef, Lifecycle, Metadata};
+use kp_core::{KeyPackageMetadata, KeyPackageRef, Lifecycle};
 
 use crate::packages::{at, key_package_ref, one_time};
 
@@ -27,13 +27,13 @@ pub(super) fn superseded(seconds: i64) -> Lifecycle {
 }
 
 /// The row of the n-th package, just generated.
-pub(super) fn row(n: u64) -> Metadata {
-    Metadata::created(&one_time(n).info, at(0))
+pub(super) fn row(n: u64) -> KeyPackageMetadata {
+    KeyPackageMetadata::created(&one_time(n).info, at(0))
 }
 
 /// The row of the n-th package, where it stands after a life that left a time of every kind.
-pub(super) fn row_in(n: u64, lifecycle: Lifecycle) -> Metadata {
-    Metadata {
+pub(super) fn row_in(n: u64, lifecycle: Lifecycle) -> KeyPackageMetadata {
+    KeyPackageMetadata {
         lifecycle,
         uploaded_at: Some(at(1)),
         reserved_at: Some(at(2)),
@@ -43,7 +43,7 @@ pub(super) fn row_in(n: u64, lifecycle: Lifecycle) -> Metadata {
 }
 
 /// Rows just generated, in order.
-pub(super) fn rows(numbers: impl IntoIterator<Item = u64>) -> Vec<Metadata> {
+pub(super) fn rows(numbers: impl IntoIterator<Item = u64>) -> Vec<KeyPackageMetadata> {
     numbers.into_iter().map(row).collect()
 }
 

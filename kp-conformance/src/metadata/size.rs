@@ -1,4 +1,4 @@
-use kp_core::{Lifecycle, Metadata};
+use kp_core::{KeyPackageMetadata, Lifecycle};
 
 use super::Context;
 use super::rows::row;
@@ -22,8 +22,8 @@ pub(super) async fn bytes_a_row(context: &Context) -> Option<u64> {
 }
 
 /// As most rows of a pool are.
-fn uploaded(n: u64) -> Metadata {
-    Metadata {
+fn uploaded(n: u64) -> KeyPackageMetadata {
+    KeyPackageMetadata {
         lifecycle: Lifecycle::Available,
         uploaded_at: Some(at(5)),
         ..row(n)

@@ -1,6 +1,6 @@
 use kp_core::Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent};
 use kp_core::MetadataRejection::{IllegalStep, NotFound};
-use kp_core::{Metadata, Timestamp};
+use kp_core::{KeyPackageMetadata, Timestamp};
 
 use super::Context;
 use super::rows::{lifecycles, row, row_in, rows, superseded};
@@ -16,7 +16,7 @@ checks! {
             assert_eq!(ledger.step(1, to, at(seconds)).await, Ok(()));
             assert_eq!(ledger.row(1).await.lifecycle, to);
         }
-        let lived = Metadata {
+        let lived = KeyPackageMetadata {
             lifecycle: Spent,
             uploaded_at: Some(at(10)),
             reserved_at: Some(at(11)),
@@ -57,7 +57,7 @@ checks! {
         let ledger = context.ledger().await.with(&[row(1)]).await;
         for delete_at in [superseded(5), superseded(9), superseded(-9)] {
             assert_eq!(ledger.step(1, delete_at, at(1)).await, Ok(()));
-            assert_eq!(ledger.row(1).await, Metadata { lifecycle: delete_at, ..row(1) });
+            assert_eq!(ledger.row(1).await, KeyPackageMetadata { lifecycle: delete_at, ..row(1) });
         }
     }
 
@@ -102,7 +102,7 @@ checks! {
         assert_eq!(ledger.steps(&steps, at(7)).await, Ok(()));
         for (n, to) in steps {
             let uploaded_at = (to == Available).then_some(at(7));
-            assert_eq!(ledger.row(n).await, Metadata { lifecycle: to, uploaded_at, ..row(n) });
+            assert_eq!(ledger.row(n).await, KeyPackageMetadata { lifecycle: to, uploaded_at, ..row(n) });
         }
     }
 
@@ -148,7 +148,7 @@ checks! {
         assert_eq!(ledger.row(1).await, row(1));
         assert_eq!(ledger.steps(&[(1, Available), (1, Reserved), (1, Spent)], at(2)).await, Ok(()));
         let times = row_in(1, Spent);
-        let lived = Metadata {
+        let lived = KeyPackageMetadata {
             uploaded_at: Some(at(2)),
             reserved_at: Some(at(2)),
             spent_at: Some(at(2)),

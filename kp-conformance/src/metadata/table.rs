@@ -1,6 +1,6 @@
 //! The transition table of [`Lifecycle`], every pair of it a check of its own.
 
-use kp_core::{Lifecycle, Metadata, MetadataRejection};
+use kp_core::{KeyPackageMetadata, Lifecycle, MetadataRejection};
 
 use super::Context;
 use super::rows::{lifecycles, row_in, superseded};
@@ -65,9 +65,9 @@ impl Pair {
     }
 
     /// The row after the step, at second 9: it had been uploaded before, so that stays.
-    fn after(&self, before: Metadata) -> Metadata {
+    fn after(&self, before: KeyPackageMetadata) -> KeyPackageMetadata {
         let entered = |state: Lifecycle| (self.to == state && self.from != state).then_some(at(9));
-        Metadata {
+        KeyPackageMetadata {
             lifecycle: self.to,
             reserved_at: entered(Lifecycle::Reserved).or(before.reserved_at),
             spent_at: entered(Lifecycle::Spent).or(before.spent_at),

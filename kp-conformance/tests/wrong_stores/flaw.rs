@@ -2,9 +2,9 @@ use std::convert::Infallible;
 
 use kp_core::rules::{self, Answer, Limits, ModelPool, PoolRecords, Record, State};
 use kp_core::{
-    Ciphersuite, Counts, GroupId, KeyPackageRef, OnLapse, Outcome, Package, PackageBytes, PackageInfo, Page, Party,
-    PoolId, Receipt, Removal, Removed, ReservationId, ReservationToken, Reserved, Result, Save, SaveOutcome, Status,
-    Stored, Take, Timestamp, Usage,
+    Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, OnLapse, Page,
+    Party, PoolId, Receipt, Reservation, ReservationId, ReservationToken, Result, Save, SaveOutcome, Spend, Status,
+    StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 
 /// What a store does, piece by piece: the rules, with one piece falsified.
@@ -12,30 +12,30 @@ use kp_core::{
 pub(crate) struct Flaw {
     // The calls, each a step on one pool.
     pub(crate) save: fn(&mut Records<'_>, &Save, Timestamp) -> Vec<SaveOutcome>,
-    pub(crate) reserve: fn(&mut Records<'_>, &Take, OnLapse, Timestamp) -> Answer<Reserved>,
-    pub(crate) claim: fn(&mut Records<'_>, &Take, Option<&GroupId>, Timestamp) -> Answer<Package>,
-    pub(crate) spend: fn(&mut Records<'_>, &ReservationToken, &Usage, Timestamp) -> Answer<Receipt>,
+    pub(crate) reserve: fn(&mut Records<'_>, &TakeRequest, OnLapse, Timestamp) -> Answer<Reservation>,
+    pub(crate) claim: fn(&mut Records<'_>, &TakeRequest, Option<&GroupId>, Timestamp) -> Answer<KeyPackage>,
+    pub(crate) spend: fn(&mut Records<'_>, &ReservationToken, &Spend, Timestamp) -> Answer<Receipt>,
     pub(crate) release: fn(&mut Records<'_>, &ReservationToken, Timestamp) -> Answer<()>,
-    pub(crate) withdraw: fn(&mut Records<'_>, &Removal, Timestamp) -> Vec<(KeyPackageRef, Removed)>,
+    pub(crate) withdraw: fn(&mut Records<'_>, &Withdrawal, Timestamp) -> Vec<(KeyPackageRef, WithdrawOutcome)>,
     pub(crate) settle: fn(&mut Records<'_>, Timestamp) -> u64,
     pub(crate) delete: fn(&mut Records<'_>),
 
     // What the look-ups and changes of the rules do.
     pub(crate) by_id: fn(&mut ModelPool, &ReservationId) -> Option<Record>,
-    pub(crate) ended: fn(&mut ModelPool, Timestamp) -> Vec<Record>,
-    pub(crate) oldest: fn(&mut ModelPool, &Take, Timestamp) -> Option<(Record, PackageBytes)>,
+    pub(crate) lapsed: fn(&mut ModelPool, Timestamp) -> Vec<Record>,
+    pub(crate) oldest: fn(&mut ModelPool, &TakeRequest, Timestamp) -> Option<(Record, KeyPackageBytes)>,
     pub(crate) count_held: fn(&mut ModelPool, Ciphersuite, Timestamp) -> u32,
     pub(crate) count_taken_by: fn(&mut ModelPool, &Party) -> u32,
-    pub(crate) insert: fn(&mut ModelPool, Record, &PackageBytes),
+    pub(crate) insert: fn(&mut ModelPool, Record, &KeyPackageBytes),
     pub(crate) update: fn(&mut ModelPool, &Record, Record),
 
     // What becomes of answers, of batches and of reads, on their way out.
-    pub(crate) claimed: fn(&mut Vec<Result<Package>>),
+    pub(crate) claimed: fn(&mut Vec<Result<KeyPackage>>),
     /// What a claim that was made says of itself when it fails, if it does; whether its id was bound before is given.
-    pub(crate) failed: fn(bool) -> Option<Outcome>,
-    pub(crate) stored: fn(&mut Option<Stored>),
+    pub(crate) failed: fn(bool) -> Option<Effect>,
+    pub(crate) stored: fn(&mut Option<StoredKeyPackage>),
     pub(crate) statuses: fn(&mut Vec<Option<Status>>),
-    pub(crate) listed: fn(&mut Page<PackageInfo>),
+    pub(crate) listed: fn(&mut Page<KeyPackageInfo>),
     pub(crate) counts: fn(&mut Counts),
     pub(crate) pools: fn(&mut Page<PoolId>),
 
@@ -103,7 +103,7 @@ impl Flaw {
         settle: |records, now| records.settle(now),
         delete: |records| records.pool.records.clear(),
         by_id: |pool, id| sure(pool.by_id(id)),
-        ended: |pool, now| sure(pool.ended(now)),
+        lapsed: |pool, now| sure(pool.lapsed(now)),
         oldest: |pool, take, now| sure(pool.oldest_that_fits(take, now)),
         count_held: |pool, suite, now| sure(pool.count_held(suite, now)),
         count_taken_by: |pool, party| sure(pool.count_taken_by(party)),
@@ -146,15 +146,15 @@ impl Records<'_> {
         sure(rules::save(self, save, Limits::default(), now))
     }
 
-    pub(crate) fn reserve(&mut self, take: &Take, lapse: OnLapse, now: Timestamp) -> Answer<Reserved> {
+    pub(crate) fn reserve(&mut self, take: &TakeRequest, lapse: OnLapse, now: Timestamp) -> Answer<Reservation> {
         sure(rules::reserve(self, take, lapse, now))
     }
 
-    pub(crate) fn claim(&mut self, take: &Take, group: Option<&GroupId>, now: Timestamp) -> Answer<Package> {
+    pub(crate) fn claim(&mut self, take: &TakeRequest, group: Option<&GroupId>, now: Timestamp) -> Answer<KeyPackage> {
         sure(rules::claim(self, take, group, now))
     }
 
-    pub(crate) fn spend(&mut self, token: &ReservationToken, usage: &Usage, now: Timestamp) -> Answer<Receipt> {
+    pub(crate) fn spend(&mut self, token: &ReservationToken, usage: &Spend, now: Timestamp) -> Answer<Receipt> {
         sure(rules::spend(self, token, usage, now))
     }
 
@@ -162,8 +162,8 @@ impl Records<'_> {
         sure(rules::release(self, token, now))
     }
 
-    pub(crate) fn withdraw(&mut self, what: &Removal, now: Timestamp) -> Vec<(KeyPackageRef, Removed)> {
-        sure(rules::remove(self, what, now))
+    pub(crate) fn withdraw(&mut self, what: &Withdrawal, now: Timestamp) -> Vec<(KeyPackageRef, WithdrawOutcome)> {
+        sure(rules::withdraw(self, what, now))
     }
 
     pub(crate) fn settle(&mut self, now: Timestamp) -> u64 {
@@ -199,11 +199,15 @@ impl PoolRecords for Records<'_> {
         Ok((self.flaw.by_id)(self.pool, id))
     }
 
-    fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
-        Ok((self.flaw.ended)(self.pool, now))
+    fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
+        Ok((self.flaw.lapsed)(self.pool, now))
     }
 
-    fn oldest_that_fits(&mut self, take: &Take, now: Timestamp) -> Result<Option<(Record, PackageBytes)>, Infallible> {
+    fn oldest_that_fits(
+        &mut self,
+        take: &TakeRequest,
+        now: Timestamp,
+    ) -> Result<Option<(Record, KeyPackageBytes)>, Infallible> {
         Ok((self.flaw.oldest)(self.pool, take, now))
     }
 
@@ -231,7 +235,7 @@ impl PoolRecords for Records<'_> {
         Ok((self.flaw.count_taken_by)(self.pool, party))
     }
 
-    fn bytes(&mut self, record: &Record) -> Result<PackageBytes, Infallible> {
+    fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, Infallible> {
         self.pool.bytes(record)
     }
 
@@ -239,7 +243,7 @@ impl PoolRecords for Records<'_> {
         self.pool.next_sequence()
     }
 
-    fn insert(&mut self, record: &Record, bytes: &PackageBytes) -> Result<(), Infallible> {
+    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), Infallible> {
         (self.flaw.insert)(self.pool, record.clone(), bytes);
         Ok(())
     }
@@ -253,7 +257,7 @@ impl PoolRecords for Records<'_> {
         Ok(())
     }
 
-    fn remove(&mut self, record: &Record) -> Result<(), Infallible> {
-        self.pool.remove(record)
+    fn forget(&mut self, record: &Record) -> Result<(), Infallible> {
+        self.pool.forget(record)
     }
 }

@@ -13,7 +13,7 @@ mod wrong_store;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use kp_core::Outcome;
+use kp_core::Effect;
 use kp_core::rules::CATALOGUE;
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -39,7 +39,7 @@ fn without_a_flaw_nothing_is_caught() -> Result<(), Failed> {
 /// A store that fails now and then, and says so, obeys `ERR-1`: the checks that meet failures do not blame it.
 fn a_store_that_owns_up_is_not_blamed() -> Result<(), Failed> {
     let mut owns_up = Flaw::NONE;
-    owns_up.failed = |bound| (!bound).then_some(Outcome::Unknown);
+    owns_up.failed = |bound| (!bound).then_some(Effect::Unknown);
     let checks = [
         "a_call_that_failed_did_what_it_says",
         "a_call_dropped_at_any_await_happens_wholly_or_not_at_all",

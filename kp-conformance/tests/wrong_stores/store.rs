@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use kp_conformance::ReferenceStore;
 use kp_core::rules::{Answer, Model, State};
 use kp_core::{
-    BackendError, Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackageRef, KeyPackageStore, OnLapse, Outcome,
-    Package, PackageInfo, Page, PoolId, Receipt, Rejection, Removal, Removed, ReservationId, ReservationToken,
-    Reserved, Result, Save, SaveOutcome, Status, Stored, Take, Timestamp, Usage,
+    BackendError, Ciphersuite, Counts, Cursor, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef,
+    KeyPackageStore, OnLapse, Page, PoolId, Receipt, Rejection, Reservation, ReservationId, ReservationToken, Result,
+    Save, SaveOutcome, Spend, Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 
 use crate::flaw::{Call, Flaw, Records, Torn};
@@ -91,7 +91,7 @@ impl FlawedStore {
     }
 
     /// [`Torn::LooksFirst`]
-    async fn look_first(&self, take: &Take, lapse: OnLapse, now: Timestamp) -> Answer<Reserved> {
+    async fn look_first(&self, take: &TakeRequest, lapse: OnLapse, now: Timestamp) -> Answer<Reservation> {
         let seen = self.at_once(&take.pool, |records| (self.flaw.oldest)(records.pool, take, now));
         self.let_others_in().await;
         let named = match seen {
@@ -102,13 +102,13 @@ impl FlawedStore {
             .map_err(|_| Rejection::PoolExhausted)
     }
 
-    fn is_bound(&self, take: &Take) -> bool {
+    fn is_bound(&self, take: &TakeRequest) -> bool {
         let bound = |records: &mut Records<'_>| (self.flaw.by_id)(records.pool, &take.id).is_some();
         self.at_once(&take.pool, bound)
     }
 
     /// [`Torn::SpendsLater`]
-    async fn spend_later(&self, take: &Take, group: Option<&GroupId>, now: Timestamp) -> Answer<Package> {
+    async fn spend_later(&self, take: &TakeRequest, group: Option<&GroupId>, now: Timestamp) -> Answer<KeyPackage> {
         if !self.is_bound(take) {
             self.at_once(&take.pool, |records| records.reserve(take, OnLapse::Return, now))?;
             self.let_others_in().await;
@@ -117,12 +117,17 @@ impl FlawedStore {
     }
 
     /// [`Torn::KeepsItsLock`]
-    async fn claim_under_lock(&self, take: &Take, group: Option<&GroupId>, now: Timestamp) -> Result<Package> {
+    async fn claim_under_lock(
+        &self,
+        take: &TakeRequest,
+        group: Option<&GroupId>,
+        now: Timestamp,
+    ) -> Result<KeyPackage> {
         let mut turns = 0;
         while self.locked.swap(true, Ordering::Relaxed) {
             turns += 1;
             if turns == 5_000 {
-                return Err(BackendError::transient("flawed", "claim", Outcome::NotApplied, "it is locked").into());
+                return Err(BackendError::transient("flawed", "claim", Effect::NotApplied, "it is locked").into());
             }
             tokio::task::yield_now().await;
         }
@@ -133,7 +138,7 @@ impl FlawedStore {
     }
 
     /// [`Torn::BindsLater`]: the id, once others were let in, of what was taken without it.
-    async fn bind_later<T>(&self, take: &Take, step: impl FnOnce(&mut Records<'_>, &Take) -> T) -> T {
+    async fn bind_later<T>(&self, take: &TakeRequest, step: impl FnOnce(&mut Records<'_>, &TakeRequest) -> T) -> T {
         if self.is_bound(take) {
             return self.at_once(&take.pool, |records| step(records, take));
         }
@@ -175,15 +180,20 @@ impl KeyPackageStore for FlawedStore {
         }
         let mut outcomes = Vec::new();
         for package in save.packages() {
-            let one = Save::one(save.pool.clone(), package.clone()).cap_per_suite(save.cap_per_suite);
+            let one = Save::one(save.pool.clone(), package.clone()).cap_per_ciphersuite(save.cap_per_ciphersuite);
             outcomes.extend(self.at_once(&save.pool, |records| records.save(&one, now)));
             tokio::task::yield_now().await;
         }
         Ok(outcomes)
     }
 
-    async fn reserve_key_packages(&self, takes: &[Take], lapse: OnLapse, now: Timestamp) -> Vec<Result<Reserved>> {
-        let reserve = |records: &mut Records<'_>, take: &Take| (self.flaw.reserve)(records, take, lapse, now);
+    async fn reserve_key_packages(
+        &self,
+        takes: &[TakeRequest],
+        lapse: OnLapse,
+        now: Timestamp,
+    ) -> Vec<Result<Reservation>> {
+        let reserve = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.reserve)(records, take, lapse, now);
         let mut answers = Vec::new();
         for take in takes {
             let answer = match self.flaw.torn {
@@ -204,11 +214,11 @@ impl KeyPackageStore for FlawedStore {
 
     async fn claim_key_packages(
         &self,
-        takes: &[Take],
+        takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<Package>> {
-        let claim = |records: &mut Records<'_>, take: &Take| (self.flaw.claim)(records, take, group, now);
+    ) -> Vec<Result<KeyPackage>> {
+        let claim = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.claim)(records, take, group, now);
         let mut answers = Vec::new();
         for take in takes {
             let failed = (self.flaw.failed)(self.is_bound(take));
@@ -233,7 +243,7 @@ impl KeyPackageStore for FlawedStore {
     async fn spend_key_packages(
         &self,
         tokens: &[ReservationToken],
-        usage: &Usage,
+        usage: &Spend,
         now: Timestamp,
     ) -> Vec<Result<Receipt>> {
         let mut answers = Vec::new();
@@ -260,7 +270,7 @@ impl KeyPackageStore for FlawedStore {
         pool: &PoolId,
         key_package_ref: &KeyPackageRef,
         now: Timestamp,
-    ) -> Result<Option<Stored>> {
+    ) -> Result<Option<StoredKeyPackage>> {
         self.at_once(pool, |records| (self.flaw.read)(records, now));
         let mut stored = self.correct.get_key_package(pool, key_package_ref, now).await?;
         (self.flaw.stored)(&mut stored);
@@ -280,7 +290,7 @@ impl KeyPackageStore for FlawedStore {
         after: Option<&Cursor>,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Page<PackageInfo>> {
+    ) -> Result<Page<KeyPackageInfo>> {
         self.at_once(pool, |records| (self.flaw.read)(records, now));
         let mut page = self.correct.list_available(pool, after, limit, now).await?;
         (self.flaw.listed)(&mut page);
@@ -300,12 +310,12 @@ impl KeyPackageStore for FlawedStore {
         Ok(page)
     }
 
-    async fn remove_key_packages(
+    async fn withdraw_key_packages(
         &self,
         pool: &PoolId,
-        what: &Removal,
+        what: &Withdrawal,
         now: Timestamp,
-    ) -> Result<Vec<(KeyPackageRef, Removed)>> {
+    ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
         Ok(self.at_once(pool, |records| (self.flaw.withdraw)(records, what, now)))
     }
 
@@ -354,7 +364,7 @@ impl KeyPackageStore for FlawedStore {
 }
 
 /// A lease under the id that it was asked for with.
-fn with_id(mut reserved: Reserved, take: &Take) -> Reserved {
+fn with_id(mut reserved: Reservation, take: &TakeRequest) -> Reservation {
     if let Some(lease) = &mut reserved.lease {
         let key_package_ref = lease.token.key_package_ref.clone();
         lease.token = ReservationToken::new(take.pool.clone(), key_package_ref, take.id);

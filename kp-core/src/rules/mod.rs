@@ -9,9 +9,9 @@
 //! | `save_key_packages` | [`save`] |
 //! | `reserve_key_packages`, `claim_key_packages` | [`reserve`], [`claim`] |
 //! | `spend_key_packages`, `release_key_packages` | [`spend`], [`release`] |
-//! | `remove_key_packages`, `retire_unspent` | [`remove`], [`retire`] |
+//! | `withdraw_key_packages`, `retire_unspent` | [`withdraw`], [`retire`] |
 //! | `release_expired_reservations` | [`settle`] |
-//! | `cleanup_expired` | [`Record::is_over`] |
+//! | `cleanup_expired` | [`Record::is_expired`] |
 //! | reads | [`Record::settled`], then [`Record::status`], [`Record::is_available`], [`State::shows_bytes`] |
 //!
 //! The functions return two results, one in the other: the outer one is the backend's (the step failed: roll back, and
@@ -34,12 +34,12 @@ mod withdraw;
 pub use catalogue::{CATALOGUE, CLIENT_CATALOGUE, Rule};
 pub use model::{Model, ModelPool};
 pub use pool_records::PoolRecords;
-pub use record::{Hold, Recall, Record, State, Use, Window};
+pub use record::{LeaseRecord, Recall, Record, Spent, State, Window};
 pub use save::{Limits, MAX_LAST_RESORT_SLOTS, save};
 pub use settle::settle;
 pub use spend::{release, spend};
 pub use take::{claim, fits, reserve};
-pub use withdraw::{remove, retire};
+pub use withdraw::{retire, withdraw};
 
 /// What the rules answer, or why not.
 pub type Answer<T> = Result<T, crate::Rejection>;

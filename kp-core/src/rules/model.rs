@@ -2,19 +2,19 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use super::{
-    Answer, Limits, PoolRecords, Record, State, claim, fits, release, remove, reserve, retire, save, settle, spend,
+    Answer, Limits, PoolRecords, Record, State, claim, fits, release, reserve, retire, save, settle, spend, withdraw,
 };
 use crate::{
-    Ciphersuite, Counts, GroupId, KeyPackageRef, OnLapse, Package, PackageBytes, PackageInfo, Party, PoolId, Receipt,
-    Removal, Removed, ReservationId, ReservationToken, Reserved, Save, SaveOutcome, Status, Stored, Take, Timestamp,
-    Usage,
+    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, OnLapse, Party, PoolId,
+    Receipt, Reservation, ReservationId, ReservationToken, Save, SaveOutcome, Spend, Status, StoredKeyPackage,
+    TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 
 /// A pool as a plain list: no index, nothing clever, every look-up a loop over the records.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ModelPool {
     /// The records by sequence, each with its bytes while it keeps them.
-    pub records: Vec<(Record, Option<PackageBytes>)>,
+    pub records: Vec<(Record, Option<KeyPackageBytes>)>,
     next_sequence: u64,
 }
 
@@ -50,15 +50,19 @@ impl PoolRecords for ModelPool {
         Ok(self.all().find(|record| record.state.bound_id() == Some(id)).cloned())
     }
 
-    fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
+    fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
         Ok(self
             .all()
-            .filter(|record| record.state.ends_at().is_some_and(|at| at <= now))
+            .filter(|record| record.state.lapses_at().is_some_and(|at| at <= now))
             .cloned()
             .collect())
     }
 
-    fn oldest_that_fits(&mut self, take: &Take, now: Timestamp) -> Result<Option<(Record, PackageBytes)>, Infallible> {
+    fn oldest_that_fits(
+        &mut self,
+        take: &TakeRequest,
+        now: Timestamp,
+    ) -> Result<Option<(Record, KeyPackageBytes)>, Infallible> {
         Ok(self.records.iter().find_map(|(record, bytes)| {
             let chosen = record.state == State::Free && fits(&record.info, take, now);
             bytes.clone().filter(|_| chosen).map(|bytes| (record.clone(), bytes))
@@ -80,17 +84,17 @@ impl PoolRecords for ModelPool {
     fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, Infallible> {
         Ok(self
             .all()
-            .filter(|record| record.state.is_unspent_one_time() && !record.is_over(now))
+            .filter(|record| record.state.is_unspent_one_time() && !record.is_expired(now))
             .cloned()
             .collect())
     }
 
     fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, Infallible> {
-        self.count(|record| record.info.ciphersuite == suite && record.state.is_held() && !record.is_over(now))
+        self.count(|record| record.info.ciphersuite == suite && record.state.is_held() && !record.is_expired(now))
     }
 
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Infallible> {
-        self.count(|record| !record.is_over(now))
+        self.count(|record| !record.is_expired(now))
     }
 
     fn count_taken_by(&mut self, party: &Party) -> Result<u32, Infallible> {
@@ -100,7 +104,7 @@ impl PoolRecords for ModelPool {
     /// # Panics
     ///
     /// Where a record has none: the rules never ask for those.
-    fn bytes(&mut self, record: &Record) -> Result<PackageBytes, Infallible> {
+    fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, Infallible> {
         let bytes = self.position(record).and_then(|at| self.records[at].1.clone());
         Ok(bytes.expect("the rules ask only for bytes that a record keeps"))
     }
@@ -111,7 +115,7 @@ impl PoolRecords for ModelPool {
         Ok(sequence)
     }
 
-    fn insert(&mut self, record: &Record, bytes: &PackageBytes) -> Result<(), Infallible> {
+    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), Infallible> {
         self.records.push((record.clone(), Some(bytes.clone())));
         Ok(())
     }
@@ -127,7 +131,7 @@ impl PoolRecords for ModelPool {
         Ok(())
     }
 
-    fn remove(&mut self, record: &Record) -> Result<(), Infallible> {
+    fn forget(&mut self, record: &Record) -> Result<(), Infallible> {
         self.records.retain(|(other, _)| other.sequence != record.sequence);
         Ok(())
     }
@@ -188,7 +192,7 @@ impl Model {
     /// # Errors
     ///
     /// The rules' [`Rejection`](crate::Rejection).
-    pub fn reserve(&mut self, take: &Take, on_lapse: OnLapse, now: Timestamp) -> Answer<Reserved> {
+    pub fn reserve(&mut self, take: &TakeRequest, on_lapse: OnLapse, now: Timestamp) -> Answer<Reservation> {
         self.step(&take.pool, |pool| reserve(pool, take, on_lapse, now))
     }
 
@@ -197,7 +201,7 @@ impl Model {
     /// # Errors
     ///
     /// The rules' [`Rejection`](crate::Rejection).
-    pub fn claim(&mut self, take: &Take, group: Option<&GroupId>, now: Timestamp) -> Answer<Package> {
+    pub fn claim(&mut self, take: &TakeRequest, group: Option<&GroupId>, now: Timestamp) -> Answer<KeyPackage> {
         self.step(&take.pool, |pool| claim(pool, take, group, now))
     }
 
@@ -206,7 +210,7 @@ impl Model {
     /// # Errors
     ///
     /// The rules' [`Rejection`](crate::Rejection).
-    pub fn spend(&mut self, token: &ReservationToken, usage: &Usage, now: Timestamp) -> Answer<Receipt> {
+    pub fn spend(&mut self, token: &ReservationToken, usage: &Spend, now: Timestamp) -> Answer<Receipt> {
         self.step(&token.pool, |pool| spend(pool, token, usage, now))
     }
 
@@ -221,7 +225,7 @@ impl Model {
 
     /// `get_key_package`
     #[must_use]
-    pub fn get(&self, pool: &PoolId, key_package_ref: &KeyPackageRef, now: Timestamp) -> Option<Stored> {
+    pub fn get(&self, pool: &PoolId, key_package_ref: &KeyPackageRef, now: Timestamp) -> Option<StoredKeyPackage> {
         let named = |(record, _): &&(Record, _)| record.info.key_package_ref == *key_package_ref;
         let (record, bytes) = self.pools.get(pool)?.records.iter().find(named)?;
         Some(record.clone().into_stored(bytes.clone(), now))
@@ -235,7 +239,7 @@ impl Model {
 
     /// `list_available`, all of it.
     #[must_use]
-    pub fn list_available(&self, pool: &PoolId, now: Timestamp) -> Vec<PackageInfo> {
+    pub fn list_available(&self, pool: &PoolId, now: Timestamp) -> Vec<KeyPackageInfo> {
         let Some(pool) = self.pools.get(pool) else {
             return Vec::new();
         };
@@ -263,9 +267,14 @@ impl Model {
         self.pools.keys()
     }
 
-    /// `remove_key_packages`
-    pub fn remove(&mut self, pool: &PoolId, removal: &Removal, now: Timestamp) -> Vec<(KeyPackageRef, Removed)> {
-        self.step(pool, |pool| remove(pool, removal, now))
+    /// `withdraw_key_packages`
+    pub fn withdraw(
+        &mut self,
+        pool: &PoolId,
+        withdrawal: &Withdrawal,
+        now: Timestamp,
+    ) -> Vec<(KeyPackageRef, WithdrawOutcome)> {
+        self.step(pool, |pool| withdraw(pool, withdrawal, now))
     }
 
     /// `delete_pool`
@@ -286,7 +295,7 @@ impl Model {
         let mut count = 0;
         self.pools.retain(|_, pool| {
             pool.records.retain(|(record, _)| {
-                let swept = record.is_over(now);
+                let swept = record.is_expired(now);
                 count += u64::from(swept);
                 !swept
             });

@@ -1,5 +1,5 @@
 use super::{Record, State};
-use crate::{Ciphersuite, KeyPackageRef, PackageBytes, Party, ReservationId, Take, Timestamp};
+use crate::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, TakeRequest, Timestamp};
 
 /// The records of one pool, inside one atomic step: what the rules ask of a backend.
 ///
@@ -18,12 +18,16 @@ pub trait PoolRecords {
     /// The record whose [`bound_id`](State::bound_id) this is; there is one at most.
     fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, Self::Error>;
 
-    /// The records whose [`ends_at`](State::ends_at) has come, in any order (`TIME-2`).
-    fn ended(&mut self, now: Timestamp) -> Result<Vec<Record>, Self::Error>;
+    /// The records whose [`lapses_at`](State::lapses_at) has come, in any order (`TIME-2`).
+    fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, Self::Error>;
 
     /// Of the free records that [`fits`](super::fits), the one with the lowest sequence, with its bytes (`RES-2`,
     /// `RES-3`).
-    fn oldest_that_fits(&mut self, take: &Take, now: Timestamp) -> Result<Option<(Record, PackageBytes)>, Self::Error>;
+    fn oldest_that_fits(
+        &mut self,
+        take: &TakeRequest,
+        now: Timestamp,
+    ) -> Result<Option<(Record, KeyPackageBytes)>, Self::Error>;
 
     /// Whether any record [`is_available`](Record::is_available), of whatever ciphersuite (`RES-6`).
     fn has_available(&mut self, now: Timestamp) -> Result<bool, Self::Error>;
@@ -45,18 +49,18 @@ pub trait PoolRecords {
     fn count_taken_by(&mut self, party: &Party) -> Result<u32, Self::Error>;
 
     /// The bytes of a record that [keeps them](State::keeps_bytes).
-    fn bytes(&mut self, record: &Record) -> Result<PackageBytes, Self::Error>;
+    fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, Self::Error>;
 
     /// A sequence higher than any that the pool gave out since it was last empty (`RES-2`).
     fn next_sequence(&mut self) -> Result<u64, Self::Error>;
 
     /// Stores a new record, whose ref and sequence are new to the pool, and its bytes.
-    fn insert(&mut self, record: &Record, bytes: &PackageBytes) -> Result<(), Self::Error>;
+    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), Self::Error>;
 
     /// Brings a record, given as it was before, to another state. Bytes that are [kept no longer](State::keeps_bytes)
     /// go.
     fn update(&mut self, record: &Record, state: State) -> Result<(), Self::Error>;
 
     /// Forgets a record, and its bytes.
-    fn remove(&mut self, record: &Record) -> Result<(), Self::Error>;
+    fn forget(&mut self, record: &Record) -> Result<(), Self::Error>;
 }

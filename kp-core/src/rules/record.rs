@@ -1,10 +1,10 @@
-use crate::{Cause, GroupId, OnLapse, PackageInfo, Party, ReservationId, Status, Stored, Timestamp};
+use crate::{Cause, GroupId, KeyPackageInfo, OnLapse, Party, ReservationId, Status, StoredKeyPackage, Timestamp};
 
 /// What a store remembers of one package, but for its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Record {
     /// The facts about the package.
-    pub info: PackageInfo,
+    pub info: KeyPackageInfo,
     /// Its place in the pool's queue, which it never loses (`RES-2`).
     pub sequence: u64,
     /// When it was first saved (`DEL-2`).
@@ -19,9 +19,9 @@ pub enum State {
     /// One-time: can be taken once it is valid.
     Free,
     /// One-time: leased.
-    Reserved(Hold),
+    Reserved(LeaseRecord),
     /// One-time: spent by its reservation, or claimed.
-    Used(Use),
+    Used(Spent),
     /// Spent without being used: its lease lapsed under [`OnLapse::Retire`], or a backup was restored.
     Retired {
         /// Since when.
@@ -46,7 +46,7 @@ pub enum State {
 
 /// A lease.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Hold {
+pub struct LeaseRecord {
     /// Whose lease: the retry key.
     pub id: ReservationId,
     /// Who reserved.
@@ -70,7 +70,7 @@ pub enum Recall {
 
 /// How a package was used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Use {
+pub struct Spent {
     /// When.
     pub at: Timestamp,
     /// By which reservation or claim.
@@ -99,7 +99,7 @@ pub struct Window {
 impl State {
     /// When the lease or window ends: what [`settle`](crate::rules::settle) looks for.
     #[must_use]
-    pub fn ends_at(&self) -> Option<Timestamp> {
+    pub fn lapses_at(&self) -> Option<Timestamp> {
         match self {
             Self::Reserved(hold) => Some(hold.expires_at),
             Self::Used(usage) => usage.window.as_ref().map(|window| window.expires_at),
@@ -110,25 +110,25 @@ impl State {
     /// What it becomes when its pool is settled at `now`; `None` when nothing of it has ended (`TIME-2`, `RES-9`,
     /// `REL-1`). A lapse takes effect at the lease's `expires_at`, so that it does not matter when it is noticed.
     #[must_use]
-    pub fn ended(&self, now: Timestamp) -> Option<Self> {
-        let at = self.ends_at().filter(|ends_at| *ends_at <= now)?;
+    pub fn settled(&self, now: Timestamp) -> Option<Self> {
+        let at = self.lapses_at().filter(|lapses_at| *lapses_at <= now)?;
         Some(match self {
-            Self::Reserved(Hold {
+            Self::Reserved(LeaseRecord {
                 recalled: Some(Recall::Withdrawn),
                 ..
             }) => Self::Withdrawn { at },
             Self::Reserved(
-                Hold {
+                LeaseRecord {
                     recalled: Some(Recall::Retired),
                     ..
                 }
-                | Hold {
+                | LeaseRecord {
                     on_lapse: OnLapse::Retire,
                     ..
                 },
             ) => Self::Retired { at },
             Self::Reserved(_) => Self::Free,
-            Self::Used(usage) => Self::Used(Use {
+            Self::Used(usage) => Self::Used(Spent {
                 window: None,
                 ..usage.clone()
             }),
@@ -183,21 +183,21 @@ impl State {
     /// Whether the package counts towards the cap of its ciphersuite, unless it is past its `not_after` (`SAVE-6`).
     #[must_use]
     pub fn is_held(&self) -> bool {
-        matches!(self, Self::Free | Self::Reserved(Hold { recalled: None, .. }))
+        matches!(self, Self::Free | Self::Reserved(LeaseRecord { recalled: None, .. }))
     }
 }
 
 impl Record {
     /// Whether it is past its `not_after` (`TIME-1`).
     #[must_use]
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        self.info.lifetime.is_over(now)
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.info.lifetime.is_expired(now)
     }
 
     /// As a read sees it at `now` (`TIME-2`).
     #[must_use]
     pub fn settled(self, now: Timestamp) -> Self {
-        match self.state.ended(now) {
+        match self.state.settled(now) {
             Some(state) => Self { state, ..self },
             None => self,
         }
@@ -213,7 +213,7 @@ impl Record {
     /// available (`READ-3`).
     #[must_use]
     pub fn status(&self, now: Timestamp) -> Status {
-        if self.is_over(now) {
+        if self.is_expired(now) {
             return Status::Expired;
         }
         match &self.state {
@@ -242,10 +242,10 @@ impl Record {
 
     /// The answer of `get_key_package`, with the bytes that were found (`READ-4`).
     #[must_use]
-    pub fn into_stored(self, bytes: Option<crate::PackageBytes>, now: Timestamp) -> Stored {
+    pub fn into_stored(self, bytes: Option<crate::KeyPackageBytes>, now: Timestamp) -> StoredKeyPackage {
         let settled = self.settled(now);
         let bytes = bytes.filter(|_| settled.state.shows_bytes());
-        Stored {
+        StoredKeyPackage {
             status: settled.status(now),
             info: settled.info,
             bytes,

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::withdraw::take_back;
-use super::{Hold, PoolRecords, Recall, Record, State, settle};
-use crate::{Ciphersuite, KeyPackageRef, Package, PackageInfo, Save, SaveMode, SaveOutcome, Timestamp};
+use super::withdraw::recall;
+use super::{LeaseRecord, PoolRecords, Recall, Record, State, settle};
+use crate::{Ciphersuite, KeyPackage, KeyPackageInfo, KeyPackageRef, Save, SaveMode, SaveOutcome, Timestamp};
 
 /// The most last-resort slots of one pool (`SAVE-6`).
 pub const MAX_LAST_RESORT_SLOTS: usize = 16;
@@ -85,13 +85,13 @@ impl<'a> Batch<'a> {
     }
 
     /// SAVE-7: the first outcome that applies.
-    fn judge<P: PoolRecords>(&mut self, pool: &mut P, package: &Package) -> Result<SaveOutcome, P::Error> {
+    fn judge<P: PoolRecords>(&mut self, pool: &mut P, package: &KeyPackage) -> Result<SaveOutcome, P::Error> {
         let info = &package.info;
-        if info.lifetime.is_over(self.now) {
+        if info.lifetime.is_expired(self.now) {
             return Ok(SaveOutcome::Expired);
         }
         let known = pool.by_ref(&info.key_package_ref)?;
-        if let Some(record) = known.as_ref().filter(|record| !record.is_over(self.now)) {
+        if let Some(record) = known.as_ref().filter(|record| !record.is_expired(self.now)) {
             let outcome = again(pool, record, package)?;
             if outcome == SaveOutcome::AlreadyStored && !info.last_resort {
                 self.accepted.insert(info.ciphersuite);
@@ -106,14 +106,14 @@ impl<'a> Batch<'a> {
         }
         // SAVE-7: a record past its own not_after counts as absent; the same ref starts anew.
         if let Some(forgotten) = known {
-            pool.remove(&forgotten)?;
+            pool.forget(&forgotten)?;
         }
         self.insert(pool, package)?;
         Ok(SaveOutcome::Saved)
     }
 
     /// SAVE-6.
-    fn is_full<P: PoolRecords>(&mut self, pool: &mut P, info: &PackageInfo) -> Result<bool, P::Error> {
+    fn is_full<P: PoolRecords>(&mut self, pool: &mut P, info: &KeyPackageInfo) -> Result<bool, P::Error> {
         let remembered = match self.remembered {
             Some(remembered) => remembered,
             None => *self.remembered.insert(pool.count_remembered(self.now)?),
@@ -123,10 +123,10 @@ impl<'a> Batch<'a> {
         }
         if info.last_resort {
             let mut others = pool.slots()?;
-            others.retain(|slot| !slot.is_over(self.now) && slot.info.ciphersuite != info.ciphersuite);
+            others.retain(|slot| !slot.is_expired(self.now) && slot.info.ciphersuite != info.ciphersuite);
             return Ok(others.len() >= MAX_LAST_RESORT_SLOTS);
         }
-        Ok(self.count_held(pool, info.ciphersuite)? >= self.save.cap_per_suite)
+        Ok(self.count_held(pool, info.ciphersuite)? >= self.save.cap_per_ciphersuite)
     }
 
     /// SAVE-6, SAVE-8: under `Replace`, the others count as if they were gone.
@@ -153,7 +153,7 @@ impl<'a> Batch<'a> {
         Ok(held)
     }
 
-    fn insert<P: PoolRecords>(&mut self, pool: &mut P, package: &Package) -> Result<(), P::Error> {
+    fn insert<P: PoolRecords>(&mut self, pool: &mut P, package: &KeyPackage) -> Result<(), P::Error> {
         let info = package.info.clone();
         let state = if info.last_resort {
             // LAST-1: the old one is remembered, also when it is past its not_after.
@@ -191,7 +191,7 @@ impl<'a> Batch<'a> {
             if self.accepted.contains(&record.info.ciphersuite)
                 && !replace.spared.contains(&record.info.key_package_ref)
             {
-                take_back(pool, &record, Recall::Withdrawn, self.now)?;
+                recall(pool, &record, Recall::Withdrawn, self.now)?;
             }
         }
         Ok(())
@@ -199,9 +199,9 @@ impl<'a> Batch<'a> {
 }
 
 /// What the same ref again gets: SAVE-3, SAVE-5, SAVE-2, in this order.
-fn again<P: PoolRecords>(pool: &mut P, record: &Record, package: &Package) -> Result<SaveOutcome, P::Error> {
+fn again<P: PoolRecords>(pool: &mut P, record: &Record, package: &KeyPackage) -> Result<SaveOutcome, P::Error> {
     Ok(match &record.state {
-        State::Reserved(Hold { recalled: Some(_), .. })
+        State::Reserved(LeaseRecord { recalled: Some(_), .. })
         | State::Used(_)
         | State::Retired { .. }
         | State::Withdrawn { .. }

@@ -7,8 +7,8 @@ use crate::Timestamp;
 /// Every function of this module that changes a pool does so first.
 pub fn settle<P: PoolRecords>(pool: &mut P, now: Timestamp) -> Result<u64, P::Error> {
     let mut count = 0;
-    for record in pool.ended(now)? {
-        if let Some(state) = record.state.ended(now) {
+    for record in pool.lapsed(now)? {
+        if let Some(state) = record.state.settled(now) {
             pool.update(&record, state)?;
             count += 1;
         }

@@ -1,11 +1,11 @@
-use super::{Answer, PoolRecords, Recall, State, Use, Window, settle};
-use crate::{Receipt, Rejection, ReservationToken, Timestamp, Usage};
+use super::{Answer, PoolRecords, Recall, Spent, State, Window, settle};
+use crate::{Receipt, Rejection, ReservationToken, Spend, Timestamp};
 
 /// One item of `spend_key_packages`, on the pool of its token (`SPEND-1` to `SPEND-4`).
 pub fn spend<P: PoolRecords>(
     pool: &mut P,
     token: &ReservationToken,
-    usage: &Usage,
+    usage: &Spend,
     now: Timestamp,
 ) -> Result<Answer<Receipt>, P::Error> {
     settle(pool, now)?;
@@ -23,7 +23,7 @@ pub fn spend<P: PoolRecords>(
     {
         return Ok(Ok(receipt(used.at)));
     }
-    if record.is_over(now) {
+    if record.is_expired(now) {
         return Ok(Err(Rejection::Expired));
     }
     match &record.state {
@@ -36,7 +36,7 @@ pub fn spend<P: PoolRecords>(
                 replayable: false,
             });
             let (group, by) = (usage.group.clone(), usage.by.clone());
-            let used = Use {
+            let used = Spent {
                 at: now,
                 id: hold.id,
                 bound: true,
@@ -57,7 +57,7 @@ pub fn release<P: PoolRecords>(pool: &mut P, token: &ReservationToken, now: Time
     let Some(record) = pool.by_ref(&token.key_package_ref)? else {
         return Ok(Err(Rejection::NotFound));
     };
-    if record.is_over(now) {
+    if record.is_expired(now) {
         return Ok(Err(Rejection::Expired));
     }
     match &record.state {

@@ -1,13 +1,13 @@
-use super::{Answer, Hold, PoolRecords, Record, State, Use, Window, settle};
+use super::{Answer, LeaseRecord, PoolRecords, Record, Spent, State, Window, settle};
 use crate::{
-    GroupId, LastResort, Lease, OnLapse, Package, PackageBytes, PackageInfo, Rejection, ReservationToken, Reserved,
-    Take, Timestamp,
+    GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, LastResort, Lease, OnLapse, Rejection, Reservation,
+    ReservationToken, TakeRequest, Timestamp,
 };
 
 /// Whether a package is as asked, by its facts: valid now, of an accepted ciphersuite, with enough lifetime left
 /// (`RES-3`).
 #[must_use]
-pub fn fits(info: &PackageInfo, take: &Take, now: Timestamp) -> bool {
+pub fn fits(info: &KeyPackageInfo, take: &TakeRequest, now: Timestamp) -> bool {
     info.lifetime.contains(now)
         && (take.suites.is_empty() || take.suites.contains(&info.ciphersuite))
         && info.lifetime.not_after().get() - now.get() >= i64::from(take.remaining)
@@ -16,10 +16,10 @@ pub fn fits(info: &PackageInfo, take: &Take, now: Timestamp) -> bool {
 /// One item of `reserve_key_packages`, on the pool that it names (`RES-1` to `RES-10`).
 pub fn reserve<P: PoolRecords>(
     pool: &mut P,
-    take: &Take,
+    take: &TakeRequest,
     on_lapse: OnLapse,
     now: Timestamp,
-) -> Result<Answer<Reserved>, P::Error> {
+) -> Result<Answer<Reservation>, P::Error> {
     settle(pool, now)?;
     let stale = match binding(pool, take, now)? {
         Binding::Live(record, expires_at) => {
@@ -32,10 +32,10 @@ pub fn reserve<P: PoolRecords>(
     };
     match choose(pool, take, now)? {
         Err(rejection) => Ok(Err(rejection)),
-        Ok(Choice::LastResort(package)) => Ok(Ok(Reserved { package, lease: None })),
+        Ok(Choice::LastResort(package)) => Ok(Ok(Reservation { package, lease: None })),
         Ok(Choice::OneTime(record, bytes)) => {
             let expires_at = expires_at(&record, take, now);
-            let hold = Hold {
+            let hold = LeaseRecord {
                 id: take.id,
                 by: take.by.clone(),
                 expires_at,
@@ -52,10 +52,10 @@ pub fn reserve<P: PoolRecords>(
 /// One item of `claim_key_packages`: reserve and spend in one step (`CLAIM-1`).
 pub fn claim<P: PoolRecords>(
     pool: &mut P,
-    take: &Take,
+    take: &TakeRequest,
     group: Option<&GroupId>,
     now: Timestamp,
-) -> Result<Answer<Package>, P::Error> {
+) -> Result<Answer<KeyPackage>, P::Error> {
     settle(pool, now)?;
     let (record, bytes, stale) = match binding(pool, take, now)? {
         Binding::Live(record, _) => {
@@ -68,7 +68,7 @@ pub fn claim<P: PoolRecords>(
                 return Ok(Err(Rejection::AlreadySpent));
             }
             let bytes = pool.bytes(&record)?;
-            return Ok(Ok(Package {
+            return Ok(Ok(KeyPackage {
                 info: record.info,
                 bytes,
             }));
@@ -85,7 +85,7 @@ pub fn claim<P: PoolRecords>(
         reserver: take.by.clone(),
         replayable: true,
     };
-    let usage = Use {
+    let usage = Spent {
         at: now,
         id: take.id,
         bound: true,
@@ -95,7 +95,7 @@ pub fn claim<P: PoolRecords>(
     };
     unbind(pool, stale)?;
     pool.update(&record, State::Used(usage))?;
-    Ok(Ok(Package {
+    Ok(Ok(KeyPackage {
         info: record.info,
         bytes,
     }))
@@ -106,18 +106,18 @@ enum Binding {
     /// A live reservation of the same request, and when it ends.
     Live(Record, Timestamp),
     /// A package that it used.
-    Used(Record, Use),
+    Used(Record, Spent),
     /// Another request.
     Refused(Rejection),
     /// Nothing; `stale` still carries the id, but is past its `not_after`, and loses it to the next binding.
     None { stale: Option<Record> },
 }
 
-fn binding<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<Binding, P::Error> {
+fn binding<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Result<Binding, P::Error> {
     let Some(record) = pool.by_id(&take.id)? else {
         return Ok(Binding::None { stale: None });
     };
-    if record.is_over(now) {
+    if record.is_expired(now) {
         return Ok(Binding::None { stale: Some(record) });
     }
     if take
@@ -146,7 +146,7 @@ fn unbind<P: PoolRecords>(pool: &mut P, stale: Option<Record>) -> Result<(), P::
     if let Some(record) = stale
         && let State::Used(usage) = &record.state
     {
-        let unbound = Use {
+        let unbound = Spent {
             bound: false,
             ..usage.clone()
         };
@@ -157,12 +157,12 @@ fn unbind<P: PoolRecords>(pool: &mut P, stale: Option<Record>) -> Result<(), P::
 
 /// What a new request gets.
 enum Choice {
-    OneTime(Record, PackageBytes),
-    LastResort(Package),
+    OneTime(Record, KeyPackageBytes),
+    LastResort(KeyPackage),
 }
 
 /// `RES-10`, for an id that is not bound: `RES-7`, the package named or the oldest that fits, last resort, exhausted.
-fn choose<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<Answer<Choice>, P::Error> {
+fn choose<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Result<Answer<Choice>, P::Error> {
     if let (Some(party), Some(limit)) = (&take.by, take.limit)
         && pool.count_taken_by(party)? >= limit
     {
@@ -189,7 +189,7 @@ fn choose<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<A
 }
 
 /// The package named, in the order of `RES-3`.
-fn named<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<Answer<Choice>, P::Error> {
+fn named<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Result<Answer<Choice>, P::Error> {
     let record = match &take.only {
         Some(key_package_ref) => pool.by_ref(key_package_ref)?,
         None => None,
@@ -197,7 +197,7 @@ fn named<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<An
     let Some(record) = record else {
         return Ok(Err(Rejection::NotFound));
     };
-    if record.is_over(now) {
+    if record.is_expired(now) {
         return Ok(Err(Rejection::Expired));
     }
     Ok(match record.state {
@@ -214,7 +214,11 @@ fn named<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<An
 }
 
 /// The oldest saved of the slots that fit, marked as used (`RES-6`, `LAST-2`, `LAST-4`).
-fn last_resort<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Result<Option<Package>, P::Error> {
+fn last_resort<P: PoolRecords>(
+    pool: &mut P,
+    take: &TakeRequest,
+    now: Timestamp,
+) -> Result<Option<KeyPackage>, P::Error> {
     let Some(record) = pool.slots()?.into_iter().find(|slot| fits(&slot.info, take, now)) else {
         return Ok(None);
     };
@@ -222,22 +226,22 @@ fn last_resort<P: PoolRecords>(pool: &mut P, take: &Take, now: Timestamp) -> Res
     if record.state == (State::Slot { used: false }) {
         pool.update(&record, State::Slot { used: true })?;
     }
-    Ok(Some(Package {
+    Ok(Some(KeyPackage {
         info: record.info,
         bytes,
     }))
 }
 
 /// `RES-4`.
-fn expires_at(record: &Record, take: &Take, now: Timestamp) -> Timestamp {
+fn expires_at(record: &Record, take: &TakeRequest, now: Timestamp) -> Timestamp {
     now.after(take.ttl).min(record.info.lifetime.not_after())
 }
 
-fn lent(record: Record, bytes: PackageBytes, take: &Take, expires_at: Timestamp) -> Reserved {
+fn lent(record: Record, bytes: KeyPackageBytes, take: &TakeRequest, expires_at: Timestamp) -> Reservation {
     let token = ReservationToken::new(take.pool.clone(), record.info.key_package_ref.clone(), take.id);
     let lease = Lease { token, expires_at };
-    Reserved {
-        package: Package {
+    Reservation {
+        package: KeyPackage {
             info: record.info,
             bytes,
         },

@@ -1,52 +1,52 @@
-use super::{Hold, PoolRecords, Recall, Record, State, settle};
-use crate::{KeyPackageRef, Removal, Removed, Timestamp};
+use super::{LeaseRecord, PoolRecords, Recall, Record, State, settle};
+use crate::{KeyPackageRef, Timestamp, WithdrawOutcome, Withdrawal};
 
-/// `remove_key_packages`: the owner takes packages back (`DEL-3`).
+/// `withdraw_key_packages`: the owner takes packages back (`DEL-3`).
 ///
 /// An empty list of refs is no call, and settles nothing (`TIME-2`).
-pub fn remove<P: PoolRecords>(
+pub fn withdraw<P: PoolRecords>(
     pool: &mut P,
-    removal: &Removal,
+    withdrawal: &Withdrawal,
     now: Timestamp,
-) -> Result<Vec<(KeyPackageRef, Removed)>, P::Error> {
-    if matches!(removal, Removal::Refs(refs) if refs.is_empty()) {
+) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>, P::Error> {
+    if matches!(withdrawal, Withdrawal::Refs(refs) if refs.is_empty()) {
         return Ok(Vec::new());
     }
     settle(pool, now)?;
-    match removal {
-        Removal::Refs(refs) => refs
+    match withdrawal {
+        Withdrawal::Refs(refs) => refs
             .iter()
-            .map(|key_package_ref| Ok((key_package_ref.clone(), remove_one(pool, key_package_ref, now)?)))
+            .map(|key_package_ref| Ok((key_package_ref.clone(), withdraw_one(pool, key_package_ref, now)?)))
             .collect(),
-        Removal::All => {
+        Withdrawal::All => {
             let mut slots = pool.slots()?;
-            slots.retain(|slot| !slot.is_over(now));
+            slots.retain(|slot| !slot.is_expired(now));
             slots.sort_by_key(|slot| slot.info.ciphersuite);
             let one_time = pool.unspent(now)?;
             let mut removed = Vec::with_capacity(one_time.len() + slots.len());
             for record in one_time.into_iter().chain(slots) {
-                take_back(pool, &record, Recall::Withdrawn, now)?;
-                removed.push((record.info.key_package_ref, Removed::Withdrawn));
+                recall(pool, &record, Recall::Withdrawn, now)?;
+                removed.push((record.info.key_package_ref, WithdrawOutcome::Withdrawn));
             }
             Ok(removed)
         }
     }
 }
 
-fn remove_one<P: PoolRecords>(
+fn withdraw_one<P: PoolRecords>(
     pool: &mut P,
     key_package_ref: &KeyPackageRef,
     now: Timestamp,
-) -> Result<Removed, P::Error> {
-    let Some(record) = pool.by_ref(key_package_ref)?.filter(|record| !record.is_over(now)) else {
-        return Ok(Removed::NotFound);
+) -> Result<WithdrawOutcome, P::Error> {
+    let Some(record) = pool.by_ref(key_package_ref)?.filter(|record| !record.is_expired(now)) else {
+        return Ok(WithdrawOutcome::NotFound);
     };
     Ok(match record.state {
-        State::Withdrawn { .. } => Removed::Withdrawn,
-        State::Used(_) | State::Retired { .. } | State::Replaced { .. } => Removed::AlreadySpent,
+        State::Withdrawn { .. } => WithdrawOutcome::Withdrawn,
+        State::Used(_) | State::Retired { .. } | State::Replaced { .. } => WithdrawOutcome::AlreadySpent,
         State::Free | State::Reserved(_) | State::Slot { .. } => {
-            take_back(pool, &record, Recall::Withdrawn, now)?;
-            Removed::Withdrawn
+            recall(pool, &record, Recall::Withdrawn, now)?;
+            WithdrawOutcome::Withdrawn
         }
     })
 }
@@ -57,14 +57,14 @@ pub fn retire<P: PoolRecords>(pool: &mut P, saved_before: Timestamp, now: Timest
     settle(pool, now)?;
     let mut count = 0;
     for record in pool.unspent(now)? {
-        let recalled = matches!(record.state, State::Reserved(Hold { recalled: Some(_), .. }));
+        let recalled = matches!(record.state, State::Reserved(LeaseRecord { recalled: Some(_), .. }));
         if record.saved_at < saved_before && !recalled {
-            take_back(pool, &record, Recall::Retired, now)?;
+            recall(pool, &record, Recall::Retired, now)?;
             count += 1;
         }
     }
     for slot in pool.slots()? {
-        if slot.saved_at < saved_before && !slot.is_over(now) && slot.state == (State::Slot { used: false }) {
+        if slot.saved_at < saved_before && !slot.is_expired(now) && slot.state == (State::Slot { used: false }) {
             pool.update(&slot, State::Slot { used: true })?;
             count += 1;
         }
@@ -74,14 +74,14 @@ pub fn retire<P: PoolRecords>(pool: &mut P, saved_before: Timestamp, now: Timest
 
 /// Takes back an unspent package: a free one, or a last resort, is spent; a reserved one is recalled, and its id may
 /// still spend it (`DEL-2`, `DEL-3`, `SAVE-8`). A withdrawal outranks a retirement.
-pub(super) fn take_back<P: PoolRecords>(
+pub(super) fn recall<P: PoolRecords>(
     pool: &mut P,
     record: &Record,
     recall: Recall,
     now: Timestamp,
 ) -> Result<(), P::Error> {
     let state = match (&record.state, recall) {
-        (State::Reserved(hold), _) => State::Reserved(Hold {
+        (State::Reserved(hold), _) => State::Reserved(LeaseRecord {
             recalled: hold.recalled.max(Some(recall)),
             ..hold.clone()
         }),

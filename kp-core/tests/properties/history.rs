@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use kp_core::rules::{Model, ModelPool, Record, State};
-use kp_core::{Counts, KeyPackageRef, PoolId, ReservationId, SaveMode, Take, Timestamp};
+use kp_core::{Counts, KeyPackageRef, PoolId, ReservationId, SaveMode, TakeRequest, Timestamp};
 
 use crate::operation::{HORIZON, Operation, POOLS, Said, at, pool};
 
@@ -52,7 +52,7 @@ impl History {
             if let Operation::Save(save) = call
                 && save.pool == pool
             {
-                keeps_the_caps(&was, &is, save.cap_per_suite, save.mode, now);
+                keeps_the_caps(&was, &is, save.cap_per_ciphersuite, save.mode, now);
             }
         }
         if let (Operation::Reserve(take, _), Said::Reserve(Ok(_))) | (Operation::Claim(take, _), Said::Claim(Ok(_))) =
@@ -170,7 +170,7 @@ fn holds_together(pool: &ModelPool) {
         assert!(
             record
                 .state
-                .ends_at()
+                .lapses_at()
                 .is_none_or(|end| end <= record.info.lifetime.not_after()),
             "RES-4: {record:?}"
         );
@@ -200,7 +200,7 @@ fn is_counted(model: &Model, id: &PoolId, pool: &ModelPool) {
 fn is_settled(pool: &ModelPool, now: Timestamp) {
     for (record, _) in &pool.records {
         assert!(
-            record.state.ends_at().is_none_or(|end| now < end),
+            record.state.lapses_at().is_none_or(|end| now < end),
             "TIME-2: {record:?} at {now:?}"
         );
     }
@@ -211,7 +211,7 @@ fn moves_on(was: &ModelPool, is: &ModelPool, call: &Operation, now: Timestamp) {
     let after: BTreeMap<_, _> = is.records.iter().map(|(record, _)| (record.sequence, record)).collect();
     for (before, _) in &was.records {
         let Some(after) = after.get(&before.sequence) else {
-            let may_go = before.is_over(now) && matches!(call, Operation::Sweep | Operation::Save(_));
+            let may_go = before.is_expired(now) && matches!(call, Operation::Sweep | Operation::Save(_));
             assert!(may_go || matches!(call, Operation::Delete(_)), "forgotten: {before:?}");
             continue;
         };
@@ -274,13 +274,18 @@ fn moves_on(was: &ModelPool, is: &ModelPool, call: &Operation, now: Timestamp) {
 
 /// SAVE-6: a save takes no pool above a cap, and a lower cap removes nothing.
 fn keeps_the_caps(was: &ModelPool, is: &ModelPool, cap: u32, mode: SaveMode, now: Timestamp) {
-    let remembered = |pool: &ModelPool| pool.records.iter().filter(|(record, _)| !record.is_over(now)).count();
+    let remembered = |pool: &ModelPool| {
+        pool.records
+            .iter()
+            .filter(|(record, _)| !record.is_expired(now))
+            .count()
+    };
     let limit = usize::try_from(MAX_RECORDS).expect("a small number");
     assert!(remembered(is) <= remembered(was).max(limit), "SAVE-6: max_records");
     let held = |pool: &ModelPool| {
         let mut held = BTreeMap::<_, u32>::new();
         for (record, _) in &pool.records {
-            if !record.is_over(now) && record.clone().settled(now).state.is_held() {
+            if !record.is_expired(now) && record.clone().settled(now).state.is_held() {
                 *held.entry(record.info.ciphersuite).or_default() += 1;
             }
         }
@@ -294,7 +299,7 @@ fn keeps_the_caps(was: &ModelPool, is: &ModelPool, cap: u32, mode: SaveMode, now
 }
 
 /// RES-7: who has reached a limit gets no more.
-fn keeps_the_limit(was: Option<&ModelPool>, is: Option<&ModelPool>, take: &Take) {
+fn keeps_the_limit(was: Option<&ModelPool>, is: Option<&ModelPool>, take: &TakeRequest) {
     let (Some(_), Some(limit)) = (&take.by, take.limit) else {
         return;
     };

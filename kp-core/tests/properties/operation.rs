@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use kp_core::rules::{Answer, Model};
 use kp_core::{
-    Ciphersuite, CredentialHash, GroupId, KeyPackageRef, LastResort, Lifetime, OnLapse, Package, PackageBytes,
-    PackageInfo, Party, PoolId, Receipt, Removal, Removed, ReservationId, ReservationToken, Reserved, Save, SaveMode,
-    SaveOutcome, Take, Timestamp, Ttl, Usage,
+    Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, LastResort,
+    Lifetime, OnLapse, Party, PoolId, Receipt, Reservation, ReservationId, ReservationToken, Save, SaveMode,
+    SaveOutcome, Spend, TakeRequest, Timestamp, Ttl, WithdrawOutcome, Withdrawal,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -20,11 +20,11 @@ pub(crate) const PACKAGES: u8 = 9;
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
     Save(Save),
-    Reserve(Take, OnLapse),
-    Claim(Take, Option<GroupId>),
-    Spend(ReservationToken, Usage),
+    Reserve(TakeRequest, OnLapse),
+    Claim(TakeRequest, Option<GroupId>),
+    Spend(ReservationToken, Spend),
     Release(ReservationToken),
-    Remove(PoolId, Removal),
+    Remove(PoolId, Withdrawal),
     Delete(PoolId),
     Retire(Timestamp),
     Settle,
@@ -35,11 +35,11 @@ pub(crate) enum Operation {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Said {
     Save(Vec<SaveOutcome>),
-    Reserve(Answer<Reserved>),
-    Claim(Answer<Package>),
+    Reserve(Answer<Reservation>),
+    Claim(Answer<KeyPackage>),
     Spend(Answer<Receipt>),
     Release(Answer<()>),
-    Remove(BTreeMap<KeyPackageRef, Removed>),
+    Remove(BTreeMap<KeyPackageRef, WithdrawOutcome>),
     Nothing,
 }
 
@@ -51,7 +51,7 @@ impl Operation {
             Self::Claim(take, group) => Said::Claim(model.claim(take, group.as_ref(), now)),
             Self::Spend(token, usage) => Said::Spend(model.spend(token, usage, now)),
             Self::Release(token) => Said::Release(model.release(token, now)),
-            Self::Remove(pool, what) => Said::Remove(model.remove(pool, what, now).into_iter().collect()),
+            Self::Remove(pool, what) => Said::Remove(model.withdraw(pool, what, now).into_iter().collect()),
             Self::Delete(pool) => {
                 model.delete_pool(pool);
                 Said::Nothing
@@ -78,7 +78,7 @@ impl Operation {
             Self::Save(save) => Some(&save.pool).filter(|_| !save.packages().is_empty()),
             Self::Reserve(take, _) | Self::Claim(take, _) => Some(&take.pool),
             Self::Spend(token, _) | Self::Release(token) => Some(&token.pool),
-            Self::Remove(pool, what) => Some(pool).filter(|_| *what != Removal::Refs(Vec::new())),
+            Self::Remove(pool, what) => Some(pool).filter(|_| *what != Withdrawal::Refs(Vec::new())),
             Self::Delete(_) | Self::Retire(_) | Self::Settle | Self::Sweep => None,
         }
     }
@@ -120,17 +120,17 @@ fn group(n: u8) -> GroupId {
 }
 
 /// The n-th package: some last resort, some soon over, some not yet valid; of two ciphersuites.
-fn package(n: u8, forged: bool) -> Package {
+fn package(n: u8, forged: bool) -> KeyPackage {
     let (not_before, not_after) = [(0, 1_000), (0, 40), (20, 50)][usize::from(n % 3)];
-    Package {
-        info: PackageInfo {
+    KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: key_package_ref(n),
             ciphersuite: Ciphersuite(u16::from(n % 2)),
             lifetime: Lifetime::new(at(not_before), at(not_after)).expect("it begins before it ends"),
             last_resort: n >= 6,
             credential: CredentialHash([0; 32]),
         },
-        bytes: PackageBytes::try_from([n, u8::from(forged)].as_slice()).expect("two bytes are a package"),
+        bytes: KeyPackageBytes::try_from([n, u8::from(forged)].as_slice()).expect("two bytes are a package"),
     }
 }
 
@@ -165,11 +165,11 @@ fn saves() -> impl Strategy<Value = Save> {
         let packages = packages.into_iter().map(|(n, forged)| package(n, forged)).collect();
         let mode = if replace { SaveMode::Replace } else { SaveMode::Append };
         let save = Save::new(pool, packages).expect("a handful of packages are a save");
-        save.mode(mode).cap_per_suite(cap)
+        save.mode(mode).cap_per_ciphersuite(cap)
     })
 }
 
-fn takes() -> impl Strategy<Value = Take> {
+fn takes() -> impl Strategy<Value = TakeRequest> {
     let last_resort = prop_oneof![
         2 => Just(LastResort::Never),
         2 => Just(LastResort::Fallback),
@@ -185,7 +185,7 @@ fn takes() -> impl Strategy<Value = Take> {
         .prop_map(
             |((pool, id, ttl), (suites, remaining, named, last_resort), (by, limit))| {
                 let ttl = Ttl::try_from(ttl).expect("a small number is a ttl");
-                let mut take = Take::new(pool, id, ttl)
+                let mut take = TakeRequest::new(pool, id, ttl)
                     .suites(suites)
                     .remaining(remaining)
                     .last_resort(last_resort);
@@ -195,10 +195,10 @@ fn takes() -> impl Strategy<Value = Take> {
         )
 }
 
-fn removals() -> impl Strategy<Value = Removal> {
+fn removals() -> impl Strategy<Value = Withdrawal> {
     prop_oneof![
-        3 => prop::collection::vec(refs(), 0..3).prop_map(Removal::Refs),
-        1 => Just(Removal::All)
+        3 => prop::collection::vec(refs(), 0..3).prop_map(Withdrawal::Refs),
+        1 => Just(Withdrawal::All)
     ]
 }
 
@@ -208,7 +208,7 @@ pub(crate) fn moments() -> impl Strategy<Value = Timestamp> {
 
 pub(crate) fn operations() -> impl Strategy<Value = Operation> {
     let lapses = prop_oneof![3 => Just(OnLapse::Return), 1 => Just(OnLapse::Retire)];
-    let usages = (groups(), parties()).prop_map(|(group, by)| Usage { group, by });
+    let usages = (groups(), parties()).prop_map(|(group, by)| Spend { group, by });
     prop_oneof![
         6 => saves().prop_map(Operation::Save),
         10 => (takes(), lapses).prop_map(|(take, lapse)| Operation::Reserve(take, lapse)),

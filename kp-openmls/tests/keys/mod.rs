@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kp_core::{Admission as _, Ciphersuite, KeyPackageRef, KeyVault as _, Package, Timestamp, Uploader};
+use kp_core::{Admission as _, Ciphersuite, KeyPackage, KeyPackageRef, KeyVault as _, Timestamp, Uploader};
 use kp_openmls::{Identity, OpenMlsAdmission, OpenMlsVault, ProviderAccess};
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
@@ -46,7 +46,7 @@ pub(crate) fn vault<A: ProviderAccess>(access: A) -> OpenMlsVault<A> {
 }
 
 /// A package whose key is in the storage.
-pub(crate) fn kept<A: ProviderAccess>(vault: &OpenMlsVault<A>, last_resort: bool) -> Package {
+pub(crate) fn kept<A: ProviderAccess>(vault: &OpenMlsVault<A>, last_resort: bool) -> KeyPackage {
     let (info, fresh) = vault.generate(SUITE, last_resort, now()).unwrap();
     vault.keep(fresh).unwrap();
     let package = vault.package(&info.key_package_ref).unwrap().unwrap();
@@ -55,7 +55,7 @@ pub(crate) fn kept<A: ProviderAccess>(vault: &OpenMlsVault<A>, last_resort: bool
 }
 
 /// A Welcome to a group to which Alice has added the owner of the package.
-pub(crate) fn welcome_to(package: &Package) -> Vec<u8> {
+pub(crate) fn welcome_to(package: &KeyPackage) -> Vec<u8> {
     let (provider, (signer, credential)) = (OpenMlsRustCrypto::default(), signed_by("alice"));
     let config = MlsGroupCreateConfig::builder()
         .ciphersuite(types::Ciphersuite::try_from(SUITE.0).unwrap())

@@ -28,23 +28,23 @@ pub(crate) fn key_package_ref(number: u32) -> KeyPackageRef {
 
 /// As OpenMLS makes them: 295 bytes, a ref of 32; valid for a day.
 #[must_use]
-pub(crate) fn package(number: u32) -> Package {
+pub(crate) fn package(number: u32) -> KeyPackage {
     let mut bytes = vec![1; 295];
     bytes[..4].copy_from_slice(&number.to_be_bytes());
-    Package {
-        info: PackageInfo {
+    KeyPackage {
+        info: KeyPackageInfo {
             key_package_ref: key_package_ref(number),
             ciphersuite: Ciphersuite(1),
             lifetime: Lifetime::new(now(), now().plus(86_400)).unwrap(),
             last_resort: false,
             credential: CredentialHash([9; 32]),
         },
-        bytes: PackageBytes::try_from(bytes).unwrap(),
+        bytes: KeyPackageBytes::try_from(bytes).unwrap(),
     }
 }
 
 #[must_use]
-pub(crate) fn last_resort(number: u32) -> Package {
+pub(crate) fn last_resort(number: u32) -> KeyPackage {
     let mut package = package(number);
     package.info.last_resort = true;
     package
@@ -64,6 +64,6 @@ pub(crate) fn id(number: u64) -> ReservationId {
 
 /// For a minute, and never the last resort.
 #[must_use]
-pub(crate) fn take(pool: &PoolId, number: u64) -> Take {
-    Take::new(pool.clone(), id(number), Ttl::seconds(60).unwrap()).last_resort(LastResort::Never)
+pub(crate) fn take(pool: &PoolId, number: u64) -> TakeRequest {
+    TakeRequest::new(pool.clone(), id(number), Ttl::seconds(60).unwrap()).last_resort(LastResort::Never)
 }

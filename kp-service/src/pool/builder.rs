@@ -8,7 +8,7 @@ use super::ledger::Ledger;
 use super::plan::checked;
 use super::policy::Policy;
 use super::{Inner, KeyPackagePool};
-use crate::{Clock, KeyPackageTransport, PoolConfigError, SuitePlan, SystemClock};
+use crate::{CiphersuitePlan, Clock, KeyPackageTransport, PoolConfigError, SystemClock};
 
 /// The policy of a [`KeyPackagePool`], checked by [`build`](Self::build).
 #[must_use]
@@ -17,7 +17,7 @@ pub struct PoolBuilder<V> {
     metadata: Arc<dyn PoolMetadataStore>,
     transport: Arc<dyn KeyPackageTransport>,
     clock: Arc<dyn Clock>,
-    plans: Vec<SuitePlan>,
+    plans: Vec<CiphersuitePlan>,
     rotate_every: Duration,
     keep_old: Duration,
 }
@@ -36,7 +36,7 @@ impl<V: KeyVault> PoolBuilder<V> {
     }
 
     /// Adds a ciphersuite. At least one is required.
-    pub fn suite(mut self, plan: SuitePlan) -> Self {
+    pub fn suite(mut self, plan: CiphersuitePlan) -> Self {
         self.plans.push(plan);
         self
     }

@@ -1,11 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kp_core::{Ciphersuite, KeyPackageRef, KeyVault, Lifecycle, Metadata, Package, PoolMetadataStore, Timestamp};
+use kp_core::{
+    Ciphersuite, KeyPackage, KeyPackageMetadata, KeyPackageRef, KeyVault, Lifecycle, PoolMetadataStore, Timestamp,
+};
 
 use super::join::used;
 use super::policy::{Policy, Survey, is_held};
-use crate::{PoolError, RefreshReport, SyncReport, Verdict};
+use crate::{PoolError, RefreshReport, SyncReport, UploadOutcome};
 
 pub(super) type Result<T, V> = std::result::Result<T, PoolError<<V as KeyVault>::Error>>;
 
@@ -34,7 +36,7 @@ impl<V: KeyVault> Ledger<V> {
         Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
     }
 
-    async fn rows(&self) -> Result<BTreeMap<KeyPackageRef, Metadata>, V> {
+    async fn rows(&self) -> Result<BTreeMap<KeyPackageRef, KeyPackageMetadata>, V> {
         let rows = self.metadata.list().await?.into_iter();
         Ok(rows.map(|row| (row.key_package_ref.clone(), row)).collect())
     }
@@ -56,13 +58,13 @@ impl<V: KeyVault> Ledger<V> {
 
     /// Deletes what is spent, expired, refused, or past its grace period: the key first (`POOL-4`).
     pub(super) async fn clean_up(&self, now: Timestamp) -> Result<u32, V> {
-        let is_over = |row: &Metadata| {
+        let is_expired = |row: &KeyPackageMetadata| {
             row.lifecycle.is_final() || row.not_after <= now || row.lifecycle.delete_at().is_some_and(|at| at <= now)
         };
         let rows = self.metadata.list().await?;
         let over: Vec<_> = rows
             .into_iter()
-            .filter(is_over)
+            .filter(is_expired)
             .map(|row| row.key_package_ref)
             .collect();
         for key_package_ref in &over {
@@ -96,7 +98,7 @@ impl<V: KeyVault> Ledger<V> {
         Ok(())
     }
 
-    fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<Package>, V> {
+    fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<KeyPackage>, V> {
         self.vault.package(key_package_ref).map_err(PoolError::Vault)
     }
 
@@ -107,7 +109,7 @@ impl<V: KeyVault> Ledger<V> {
         for (suite, last_resort) in wanted {
             let generated = self.vault.generate(*suite, *last_resort, now);
             let (info, fresh) = generated.map_err(PoolError::Vault)?;
-            rows.push(Metadata::created(&info, now));
+            rows.push(KeyPackageMetadata::created(&info, now));
             made.push(fresh);
         }
         if !rows.is_empty() {
@@ -120,7 +122,7 @@ impl<V: KeyVault> Ledger<V> {
     }
 
     /// What is to be uploaded, with its bytes, oldest first.
-    pub(super) fn to_upload(&self, survey: &Survey<'_>) -> Result<Vec<Package>, V> {
+    pub(super) fn to_upload(&self, survey: &Survey<'_>) -> Result<Vec<KeyPackage>, V> {
         let packages = survey.to_upload().map(|row| self.package(&row.key_package_ref));
         packages.filter_map(std::result::Result::transpose).collect()
     }
@@ -153,7 +155,7 @@ impl<V: KeyVault> Ledger<V> {
         for unknown in BTreeSet::from_iter(&answer.unknown_to_you) {
             match self.package(unknown)? {
                 Some(_) if rows.contains_key(unknown) => {}
-                Some(package) => found.push(Metadata::created(&package.info, now)),
+                Some(package) => found.push(KeyPackageMetadata::created(&package.info, now)),
                 None => strays.push(unknown.clone()),
             }
         }
@@ -170,7 +172,7 @@ impl<V: KeyVault> Ledger<V> {
     pub(super) async fn settle(
         &self,
         policy: &Policy,
-        uploaded: &[(KeyPackageRef, Verdict)],
+        uploaded: &[(KeyPackageRef, UploadOutcome)],
         now: Timestamp,
         report: &mut RefreshReport,
     ) -> Result<(), V> {

@@ -6,16 +6,16 @@ use kp_core::Ciphersuite;
 ///
 /// ```
 /// use kp_core::Ciphersuite;
-/// use kp_service::{Sizes, SuitePlan};
+/// use kp_service::{Sizes, CiphersuitePlan};
 ///
 /// let suite = Ciphersuite(0x0001);
-/// assert_eq!(SuitePlan::pool(suite).one_time, Some(Sizes { target: 32, low: 8, cap: 64 }));
+/// assert_eq!(CiphersuitePlan::pool(suite).one_time, Some(Sizes { target: 32, low: 8, cap: 64 }));
 ///
-/// let few = SuitePlan { one_time: Some(Sizes { target: 5, low: 2, cap: 10 }), ..SuitePlan::pool(suite) };
+/// let few = CiphersuitePlan { one_time: Some(Sizes { target: 5, low: 2, cap: 10 }), ..CiphersuitePlan::pool(suite) };
 /// assert!(few.last_resort);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SuitePlan {
+pub struct CiphersuitePlan {
     /// The ciphersuite.
     pub suite: Ciphersuite,
     /// How many one-time packages, if any.
@@ -47,7 +47,7 @@ impl Default for Sizes {
     }
 }
 
-impl SuitePlan {
+impl CiphersuitePlan {
     /// One-time packages of the default [`Sizes`], and a last resort.
     #[must_use]
     pub fn pool(suite: Ciphersuite) -> Self {
@@ -85,7 +85,7 @@ impl SuitePlan {
 }
 
 /// A plan for each ciphersuite, all of them sensible.
-pub(super) fn checked(plans: Vec<SuitePlan>) -> Result<BTreeMap<Ciphersuite, SuitePlan>, PoolConfigError> {
+pub(super) fn checked(plans: Vec<CiphersuitePlan>) -> Result<BTreeMap<Ciphersuite, CiphersuitePlan>, PoolConfigError> {
     let mut checked = BTreeMap::new();
     for plan in plans {
         plan.check()?;
@@ -103,7 +103,7 @@ pub(super) fn checked(plans: Vec<SuitePlan>) -> Result<BTreeMap<Ciphersuite, Sui
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolConfigError {
-    /// No [`SuitePlan`] was given.
+    /// No [`CiphersuitePlan`] was given.
     #[error("a pool needs a plan for at least one ciphersuite")]
     NoSuite,
     /// Two plans for one ciphersuite.

@@ -1,6 +1,6 @@
 use kp_core::{KeyPackageRef, Timestamp};
 
-use crate::Verdict;
+use crate::UploadOutcome;
 
 /// What a [`refresh`](crate::KeyPackagePool::refresh) did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -11,7 +11,7 @@ pub struct RefreshReport {
     /// Packages that the server took, those of an earlier upload whose answer was lost included.
     pub uploaded: u32,
     /// Packages that it did not take, and why. Those that may be taken later go out again, the others are deleted.
-    pub refused: Vec<(KeyPackageRef, Verdict)>,
+    pub refused: Vec<(KeyPackageRef, UploadOutcome)>,
     /// Packages that are no longer handed out, and whose keys are kept for the grace period (`POOL-5`).
     pub superseded: u32,
     /// Packages that were taken back from the server: no key, an old credential, a ciphersuite no longer planned.

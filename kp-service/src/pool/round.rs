@@ -4,7 +4,7 @@ use kp_core::{Ciphersuite, KeyPackageRef, KeyVault, Timestamp};
 
 use super::KeyPackagePool;
 use super::ledger::Result;
-use crate::{PoolError, RefreshReport, SuitePlan};
+use crate::{CiphersuitePlan, PoolError, RefreshReport};
 
 /// How many packages go up in one upload; a directory takes 200 unless it is told otherwise.
 const BATCH: usize = 100;
@@ -105,7 +105,7 @@ impl<V: KeyVault> KeyPackagePool<V> {
         Ok(())
     }
 
-    pub(super) fn plan(&self, suite: Ciphersuite) -> Result<&SuitePlan, V> {
+    pub(super) fn plan(&self, suite: Ciphersuite) -> Result<&CiphersuitePlan, V> {
         self.0.policy.plans.get(&suite).ok_or(PoolError::NotPlanned(suite))
     }
 }

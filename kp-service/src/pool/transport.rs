@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kp_core::{BoxError, KeyPackageRef, PackageBytes, PoolId, Removal, Uploader};
+use kp_core::{BoxError, KeyPackageBytes, KeyPackageRef, PoolId, Uploader, Withdrawal};
 
-use crate::{KeyPackageDirectory, SyncReport, Upload, Verdict};
+use crate::{KeyPackageDirectory, SyncReport, Upload, UploadOutcome};
 
 /// How a client's pool reaches its server: the messenger's own HTTP client, already bound to the client's own pool, so
 /// that there is no pool id to get wrong.
@@ -21,7 +21,7 @@ pub trait KeyPackageTransport: Send + Sync + 'static {
     /// # Errors
     ///
     /// No answer.
-    async fn upload(&self, packages: &[PackageBytes]) -> Result<Vec<Verdict>, TransportError>;
+    async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError>;
 
     /// [`KeyPackageDirectory::sync`].
     ///
@@ -72,7 +72,7 @@ impl KeyPackageDirectory {
 
 #[async_trait]
 impl KeyPackageTransport for Embedded {
-    async fn upload(&self, packages: &[PackageBytes]) -> Result<Vec<Verdict>, TransportError> {
+    async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
         let packages = packages.iter().map(|bytes| bytes.as_ref().to_vec()).collect();
         let upload = Upload::new(self.pool.clone(), self.by.clone(), packages);
         self.directory.upload(upload).await.map_err(TransportError::new)
@@ -83,8 +83,8 @@ impl KeyPackageTransport for Embedded {
     }
 
     async fn withdraw(&self, refs: &[KeyPackageRef]) -> Result<(), TransportError> {
-        let removal = Removal::Refs(refs.to_vec());
-        let removed = self.directory.remove(&self.pool, &removal).await;
+        let removal = Withdrawal::Refs(refs.to_vec());
+        let removed = self.directory.withdraw(&self.pool, &removal).await;
         removed.map(drop).map_err(TransportError::new)
     }
 }

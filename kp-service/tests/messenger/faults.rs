@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use kp_core::{
-    BackendError, Ciphersuite, CredentialHash, KeyPackageRef, KeyVault, Lifecycle, Metadata, MetadataResult, Outcome,
-    Package, PackageBytes, PackageInfo, PoolMetadataStore, Timestamp,
+    BackendError, Ciphersuite, CredentialHash, Effect, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageMetadata,
+    KeyPackageRef, KeyVault, Lifecycle, MetadataResult, PoolMetadataStore, Timestamp,
 };
-use kp_service::{KeyPackageTransport, SyncReport, TransportError, Verdict};
+use kp_service::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 
 /// Whether the step at which it dies takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,12 @@ impl<V: KeyVault> KeyVault for Fused<V> {
         self.1.step(|| self.0.credential(suite).unwrap())
     }
 
-    fn generate(&self, suite: Ciphersuite, last_resort: bool, now: Timestamp) -> Result<(PackageInfo, V::Fresh), Died> {
+    fn generate(
+        &self,
+        suite: Ciphersuite,
+        last_resort: bool,
+        now: Timestamp,
+    ) -> Result<(KeyPackageInfo, V::Fresh), Died> {
         self.1.step(|| self.0.generate(suite, last_resort, now).unwrap())
     }
 
@@ -110,7 +115,7 @@ impl<V: KeyVault> KeyVault for Fused<V> {
         self.1.step(|| self.0.keep(fresh).unwrap())
     }
 
-    fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<Package>, Died> {
+    fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<KeyPackage>, Died> {
         self.1.step(|| self.0.package(key_package_ref).unwrap())
     }
 
@@ -128,12 +133,12 @@ impl<V: KeyVault> KeyVault for Fused<V> {
 }
 
 fn lost(died: Died) -> kp_core::Error<kp_core::MetadataRejection> {
-    BackendError::new("fused", "call", Outcome::Unknown, died).into()
+    BackendError::new("fused", "call", Effect::Unknown, died).into()
 }
 
 #[async_trait]
 impl<M: PoolMetadataStore> PoolMetadataStore for Fused<M> {
-    async fn create_pool_metadata(&self, rows: &[Metadata]) -> MetadataResult<()> {
+    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
         self.1
             .step_async(self.0.create_pool_metadata(rows))
             .await
@@ -147,11 +152,11 @@ impl<M: PoolMetadataStore> PoolMetadataStore for Fused<M> {
             .map_err(lost)?
     }
 
-    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<Metadata>> {
+    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>> {
         self.1.step_async(self.0.get(key_package_ref)).await.map_err(lost)?
     }
 
-    async fn list(&self) -> MetadataResult<Vec<Metadata>> {
+    async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>> {
         self.1.step_async(self.0.list()).await.map_err(lost)?
     }
 
@@ -165,7 +170,7 @@ impl<M: PoolMetadataStore> PoolMetadataStore for Fused<M> {
 
 #[async_trait]
 impl KeyPackageTransport for Fused<Arc<dyn KeyPackageTransport>> {
-    async fn upload(&self, packages: &[PackageBytes]) -> Result<Vec<Verdict>, TransportError> {
+    async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
         let answer = self.1.step_async(self.0.upload(packages)).await;
         answer.map_err(TransportError::new)?
     }

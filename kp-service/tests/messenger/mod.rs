@@ -8,14 +8,14 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
 
 use kp_core::{
-    Ciphersuite, KeyPackageRef, KeyPackageStore as _, Lifecycle, Package, PoolId, PoolMetadataStore as _, Status,
+    Ciphersuite, KeyPackage, KeyPackageRef, KeyPackageStore as _, Lifecycle, PoolId, PoolMetadataStore as _, Status,
     Timestamp, Uploader,
 };
 use kp_memory::{MemoryMetadata, MemoryStore};
 use kp_openmls::{Identity, OpenMlsAdmission, OpenMlsVault};
 use kp_service::{
-    Ask, Clock as _, KeyPackageDirectory, KeyPackagePool, KeyPackageTransport, ManualClock, PoolBuilder, SuitePlan,
-    SystemClock,
+    CiphersuitePlan, Clock as _, KeyPackageDirectory, KeyPackagePool, KeyPackageTransport, ManualClock, PoolBuilder,
+    SystemClock, Take,
 };
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
@@ -61,8 +61,8 @@ impl World {
     }
 
     /// Hands out a package of Bob's, for good.
-    pub(crate) async fn claim(&self, bob: &Bob) -> Package {
-        self.directory.claim(&bob.pool_id, &Ask::new()).await.unwrap()
+    pub(crate) async fn claim(&self, bob: &Bob) -> KeyPackage {
+        self.directory.claim(&bob.pool_id, &Take::new()).await.unwrap()
     }
 
     /// The one-time packages of Bob's that can be handed out.
@@ -160,7 +160,7 @@ impl Bob {
 
     /// A process of Bob's, with the default plan.
     pub(crate) fn open(&self, world: &World) -> KeyPackagePool<Vault> {
-        self.builder(world).suite(SuitePlan::pool(SUITE)).build().unwrap()
+        self.builder(world).suite(CiphersuitePlan::pool(SUITE)).build().unwrap()
     }
 
     pub(crate) async fn lifecycle(&self, key_package_ref: &KeyPackageRef) -> Option<Lifecycle> {
@@ -255,7 +255,7 @@ impl Alice {
     }
 
     /// A real Commit that adds the owner of the package to a new group, and its Welcome.
-    pub(crate) fn invite(&self, package: &Package) -> Invitation {
+    pub(crate) fn invite(&self, package: &KeyPackage) -> Invitation {
         let config = MlsGroupCreateConfig::builder()
             .ciphersuite(types::Ciphersuite::try_from(package.info.ciphersuite.0).unwrap())
             .use_ratchet_tree_extension(true)

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kp_conformance::{Fault, FaultyStore};
 use kp_core::{
-    Admission, Admitted, Ciphersuite, CredentialHash, GroupId, KeyPackageRef, Lifetime, Package, PackageBytes,
-    PackageInfo, Party, PoolId, Refusal, ReservationId, Timestamp, Uploader,
+    Admission, Admitted, Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo,
+    KeyPackageRef, Lifetime, Party, PoolId, Refusal, ReservationId, Timestamp, Uploader,
 };
 use kp_memory::MemoryStore;
-use kp_service::{DirectoryBuilder, KeyPackageDirectory, ManualClock, Upload, Verdict};
+use kp_service::{DirectoryBuilder, KeyPackageDirectory, ManualClock, Upload, UploadOutcome};
 
 pub(crate) const SUITE: Ciphersuite = Ciphersuite(1);
 pub(crate) const OTHER_SUITE: Ciphersuite = Ciphersuite(2);
@@ -109,18 +109,18 @@ impl Admission for PlainAdmission {
         let moment = |text: &str| Timestamp::new(text.parse().ok()?);
         let lifetime = moment(not_before).zip(moment(not_after));
         let lifetime = lifetime.and_then(|(not_before, not_after)| Lifetime::new(not_before, not_after).ok());
-        let info = PackageInfo {
+        let info = KeyPackageInfo {
             key_package_ref: key_package_ref(name),
             ciphersuite: Ciphersuite(suite.parse().map_err(|_| Refusal::Malformed)?),
             lifetime: lifetime.ok_or(Refusal::Malformed)?,
             last_resort: last_resort == "true",
             credential: CredentialHash([0; 32]),
         };
-        if info.lifetime.is_over(now) {
+        if info.lifetime.is_expired(now) {
             return Err(Refusal::Expired);
         }
-        let bytes = PackageBytes::try_from(uploaded).map_err(|_| Refusal::TooLarge)?;
-        Ok(Admitted::new(Package { info, bytes }, init_key.into()))
+        let bytes = KeyPackageBytes::try_from(uploaded).map_err(|_| Refusal::TooLarge)?;
+        Ok(Admitted::new(KeyPackage { info, bytes }, init_key.into()))
     }
 }
 
@@ -148,7 +148,7 @@ impl World {
         }
     }
 
-    pub(crate) async fn upload(&self, packages: Vec<Vec<u8>>) -> Vec<Verdict> {
+    pub(crate) async fn upload(&self, packages: Vec<Vec<u8>>) -> Vec<UploadOutcome> {
         self.directory.upload(to_bob(packages)).await.unwrap()
     }
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Lifecycle, Metadata};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{BadRow, ImportError, Imported, OldRow, RowError, has_table, on_a_thread};
@@ -82,10 +82,10 @@ fn move_rows(connection: &mut Connection) -> Result<Imported, ImportError> {
     Ok(done)
 }
 
-fn metadata(row: &OldRow<'_, '_>) -> Result<Metadata, RowError> {
+fn metadata(row: &OldRow<'_, '_>) -> Result<KeyPackageMetadata, RowError> {
     let status = row.text("status")?;
     let credential = row.blob("credential_hash")?.try_into();
-    Ok(Metadata {
+    Ok(KeyPackageMetadata {
         key_package_ref: KeyPackageRef::try_from(row.blob("keypackage_ref")?)
             .map_err(|_| RowError::Column("keypackage_ref"))?,
         ciphersuite: u16::try_from(row.integer("ciphersuite")?)

@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kp_core::rules::{self, Hold, Limits, PoolRecords, State, Use};
+use kp_core::rules::{self, LeaseRecord, Limits, PoolRecords, Spent, State};
 use kp_core::{
-    Admission, GroupId, OnLapse, Package, PackageInfo, Party, PoolId, ReservationId, Save, SaveOutcome, Timestamp,
-    Uploader,
+    Admission, GroupId, KeyPackage, KeyPackageInfo, OnLapse, Party, PoolId, ReservationId, Save, SaveOutcome,
+    Timestamp, Uploader,
 };
 use rusqlite::{Connection, OpenFlags};
 
@@ -82,7 +82,7 @@ struct Coming {
     rowid: i64,
     save: Save,
     saved_at: Timestamp,
-    info: PackageInfo,
+    info: KeyPackageInfo,
     state: State,
 }
 
@@ -113,7 +113,7 @@ fn coming(row: &OldRow<'_, '_>, rowid: i64, admission: &impl Admission, now: Tim
     let pool = PoolId::try_from(row.text("username")?).map_err(|_| RowError::Column("username"))?;
     // The old server took the package from its owner.
     let admitted = admission.admit(row.blob("keypackage_bytes")?, &Uploader::unchecked(), now);
-    let package: Package = admitted.map_err(RowError::Refused)?.package;
+    let package: KeyPackage = admitted.map_err(RowError::Refused)?.package;
     if package.info.key_package_ref.as_bytes() != row.blob("keypackage_ref")? {
         return Err(RowError::OtherRef);
     }
@@ -122,7 +122,7 @@ fn coming(row: &OldRow<'_, '_>, rowid: i64, admission: &impl Admission, now: Tim
     let save = Save::new(pool, vec![package]).map_err(|_| RowError::Column("keypackage_bytes"))?;
     Ok(Coming {
         rowid,
-        save: save.cap_per_suite(u32::MAX),
+        save: save.cap_per_ciphersuite(u32::MAX),
         saved_at: row.time("uploaded_at")?,
         info,
         state,
@@ -130,18 +130,18 @@ fn coming(row: &OldRow<'_, '_>, rowid: i64, admission: &impl Admission, now: Tim
 }
 
 /// What the origin's statuses are here. A last resort, which the origin did not know, is used once it was handed out.
-fn state(row: &OldRow<'_, '_>, info: &PackageInfo) -> Result<State, RowError> {
+fn state(row: &OldRow<'_, '_>, info: &KeyPackageInfo) -> Result<State, RowError> {
     let state = match row.text("status")? {
         "available" if info.last_resort => State::Slot { used: false },
         "available" => State::Free,
-        "reserved" => State::Reserved(Hold {
+        "reserved" => State::Reserved(LeaseRecord {
             id: reservation_id(row)?,
             by: party(row, "reserved_by")?,
             expires_at: row.time("reservation_expires_at")?.min(info.lifetime.not_after()),
             on_lapse: OnLapse::Return,
             recalled: None,
         }),
-        "spent" => State::Used(Use {
+        "spent" => State::Used(Spent {
             at: row.time("spent_at")?,
             id: reservation_id(row)?,
             bound: true,

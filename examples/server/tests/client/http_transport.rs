@@ -3,8 +3,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kp_core::{KeyPackageRef, PackageBytes, Refusal, SaveOutcome};
-use kp_service::{KeyPackageTransport, SyncReport, TransportError, Verdict};
+use kp_core::{KeyPackageBytes, KeyPackageRef, Refusal, SaveOutcome};
+use kp_service::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ impl HttpTransport {
 
 #[async_trait]
 impl KeyPackageTransport for HttpTransport {
-    async fn upload(&self, packages: &[PackageBytes]) -> Result<Vec<Verdict>, TransportError> {
+    async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
         let packages: Vec<_> = packages.iter().map(|bytes| STANDARD.encode(bytes)).collect();
         let answer: Verdicts = self.post("/pool/upload", json!({ "key_packages": packages })).await?;
         Ok(answer.verdicts.iter().map(|code| verdict(code)).collect())
@@ -60,17 +60,17 @@ impl KeyPackageTransport for HttpTransport {
     }
 }
 
-/// The inverse of [`Verdict::code`], as far as a pool goes by it.
-fn verdict(code: &str) -> Verdict {
+/// The inverse of [`UploadOutcome::code`], as far as a pool goes by it.
+fn verdict(code: &str) -> UploadOutcome {
     match code {
-        "saved" => Verdict::Store(SaveOutcome::Saved),
-        "already_stored" => Verdict::Store(SaveOutcome::AlreadyStored),
-        "already_spent" => Verdict::Store(SaveOutcome::AlreadySpent),
-        "pool_full" => Verdict::Store(SaveOutcome::PoolFull),
-        "ref_conflict" => Verdict::Store(SaveOutcome::RefConflict),
-        "expired" => Verdict::Refused(Refusal::Expired),
-        "not_yet_valid" => Verdict::Refused(Refusal::NotYetValid),
-        "not_tried" => Verdict::NotTried,
-        _ => Verdict::Refused(Refusal::Other("the server refused it")),
+        "saved" => UploadOutcome::Store(SaveOutcome::Saved),
+        "already_stored" => UploadOutcome::Store(SaveOutcome::AlreadyStored),
+        "already_spent" => UploadOutcome::Store(SaveOutcome::AlreadySpent),
+        "pool_full" => UploadOutcome::Store(SaveOutcome::PoolFull),
+        "ref_conflict" => UploadOutcome::Store(SaveOutcome::RefConflict),
+        "expired" => UploadOutcome::Refused(Refusal::Expired),
+        "not_yet_valid" => UploadOutcome::Refused(Refusal::NotYetValid),
+        "not_tried" => UploadOutcome::NotTried,
+        _ => UploadOutcome::Refused(Refusal::Other("the server refused it")),
     }
 }

@@ -17,9 +17,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_transport::HttpTransport;
-use kp_core::{Admission as _, Lifecycle, Package, Uploader};
+use kp_core::{Admission as _, KeyPackage, Lifecycle, Uploader};
 use kp_openmls::OpenMlsAdmission;
-use kp_service::{Clock as _, KeyPackagePool, PoolError, SuitePlan, SystemClock};
+use kp_service::{CiphersuitePlan, Clock as _, KeyPackagePool, PoolError, SystemClock};
 use messenger::{Alice, Bob, SUITE, Vault};
 use node::{From, Node, key_packages};
 use serde_json::{Value, json};
@@ -30,11 +30,13 @@ const PHONE: &str = "bob-phone";
 fn open(bob: &Bob, node: &Node, token: &str) -> KeyPackagePool<Vault> {
     let transport = Arc::new(HttpTransport::new(node.address(), token));
     let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), transport);
-    pool.suite(SuitePlan::pool(SUITE)).build().expect("a sensible plan")
+    pool.suite(CiphersuitePlan::pool(SUITE))
+        .build()
+        .expect("a sensible plan")
 }
 
 /// Alice gets a KeyPackage of Bob's phone, for good; his laptop has none.
-fn claim(node: &Node, key: &str) -> Package {
+fn claim(node: &Node, key: &str) -> KeyPackage {
     let alice = From {
         token: "alice-phone",
         key,

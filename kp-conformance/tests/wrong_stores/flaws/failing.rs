@@ -1,5 +1,5 @@
 use kp_core::rules::{PoolRecords, State};
-use kp_core::{BackendError, Error, Outcome};
+use kp_core::{BackendError, Effect, Error};
 
 use crate::flaw::{Torn, sure};
 use crate::wrong_store::wrong_stores;
@@ -14,13 +14,13 @@ wrong_stores! {
     /// A claim that fails after it was made says that it was not applied.
     #[breaks("ERR-1", a_call_that_failed_did_what_it_says)]
     fn denies_what_it_did(flaw: &mut Flaw) {
-        flaw.failed = |bound| (!bound).then_some(Outcome::NotApplied);
+        flaw.failed = |bound| (!bound).then_some(Effect::NotApplied);
     }
 
     /// The same, found out by what others see meanwhile.
     #[breaks("ERR-1", histories_with_unknown_outcomes_are_linearizable)]
     fn denies_what_others_have_seen(flaw: &mut Flaw) {
-        flaw.failed = |bound| (!bound).then_some(Outcome::NotApplied);
+        flaw.failed = |bound| (!bound).then_some(Effect::NotApplied);
     }
 
     /// A future that is dropped half-way leaves a package taken under no id.
@@ -52,7 +52,7 @@ wrong_stores! {
     fn one_refusal_fails_the_batch(flaw: &mut Flaw) {
         flaw.claimed = |answers| {
             if answers.iter().any(Result::is_err) {
-                let failure = BackendError::new("flawed", "claim", Outcome::Unknown, "an item was refused");
+                let failure = BackendError::new("flawed", "claim", Effect::Unknown, "an item was refused");
                 answers.fill(Err(Error::Backend(failure)));
             }
         };

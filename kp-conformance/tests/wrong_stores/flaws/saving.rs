@@ -1,13 +1,13 @@
 use kp_core::rules::{PoolRecords, State};
-use kp_core::{Package, Save, SaveMode, SaveOutcome, Timestamp};
+use kp_core::{KeyPackage, Save, SaveMode, SaveOutcome, Timestamp};
 
 use crate::flaw::{Call, Records, Torn, sure};
 use crate::wrong_store::wrong_stores;
 
 /// The same request with other packages.
-fn with(save: &Save, packages: impl Iterator<Item = Package>) -> Save {
+fn with(save: &Save, packages: impl Iterator<Item = KeyPackage>) -> Save {
     let changed = Save::new(save.pool.clone(), packages.collect()).unwrap_or_else(|_| save.clone());
-    changed.mode(save.mode).cap_per_suite(save.cap_per_suite)
+    changed.mode(save.mode).cap_per_ciphersuite(save.cap_per_ciphersuite)
 }
 
 /// Saves, and answers one outcome as another.
@@ -100,7 +100,7 @@ wrong_stores! {
     #[breaks("SAVE-4", a_package_of_the_future_waits_for_its_time)]
     fn refuses_the_future(flaw: &mut Flaw) {
         flaw.save = |records, save, now| {
-            let valid = |package: &Package| !package.info.lifetime.is_ahead(now);
+            let valid = |package: &KeyPackage| !package.info.lifetime.is_ahead(now);
             let mut stored = records.save(&with(save, save.packages().iter().filter(|package| valid(package)).cloned()), now).into_iter();
             let outcome = |package| if valid(package) { stored.next() } else { Some(SaveOutcome::NotYetValid) };
             save.packages().iter().filter_map(outcome).collect()
@@ -126,7 +126,7 @@ wrong_stores! {
     fn the_cap_counts_only_what_is_free(flaw: &mut Flaw) {
         flaw.count_held = |pool, suite, now| {
             let free = pool.records.iter().filter(|(record, _)| {
-                record.info.ciphersuite == suite && record.state == State::Free && !record.is_over(now)
+                record.info.ciphersuite == suite && record.state == State::Free && !record.is_expired(now)
             });
             u32::try_from(free.count()).unwrap_or(u32::MAX)
         };
@@ -154,7 +154,7 @@ wrong_stores! {
             let mut outcomes = records.save(save, now);
             for (package, outcome) in save.packages().iter().zip(&mut outcomes) {
                 let held = sure(records.pool.count_held(package.info.ciphersuite, now));
-                if !package.info.last_resort && *outcome == SaveOutcome::AlreadyStored && held >= save.cap_per_suite {
+                if !package.info.last_resort && *outcome == SaveOutcome::AlreadyStored && held >= save.cap_per_ciphersuite {
                     *outcome = SaveOutcome::PoolFull;
                 }
             }
@@ -213,7 +213,7 @@ wrong_stores! {
     #[breaks("LAST-1", another_last_resort_takes_the_slot)]
     fn forgets_the_replaced_last_resort(flaw: &mut Flaw) {
         flaw.update = |pool, before, after| match after.state {
-            State::Replaced { .. } => sure(pool.remove(before)),
+            State::Replaced { .. } => sure(pool.forget(before)),
             _ => sure(pool.update(before, after.state)),
         };
     }

@@ -1,11 +1,11 @@
 use kp_core::rules::{PoolRecords, State, fits};
-use kp_core::{LastResort, OnLapse, Party, Rejection, Take};
+use kp_core::{LastResort, OnLapse, Party, Rejection, TakeRequest};
 
 use crate::flaw::{Call, Torn, sure};
 use crate::wrong_store::wrong_stores;
 
 /// The same request by the party's name in small letters.
-fn in_small_letters(take: &Take) -> Take {
+fn in_small_letters(take: &TakeRequest) -> TakeRequest {
     let mut small = take.clone();
     small.by = take
         .by
@@ -51,7 +51,7 @@ wrong_stores! {
                 return sure(pool.update(before, after.state));
             }
             let bytes = sure(pool.bytes(before));
-            sure(pool.remove(before));
+            sure(pool.forget(before));
             after.sequence = sure(pool.next_sequence());
             sure(pool.insert(&after, &bytes));
         };
@@ -61,7 +61,7 @@ wrong_stores! {
     #[breaks("RES-2", many_that_have_expired_hide_nothing)]
     fn passes_over_what_returned_among_many(flaw: &mut Flaw) {
         flaw.oldest = |pool, take, now| {
-            let expired = pool.records.iter().enumerate().filter(|(_, (record, _))| record.is_over(now));
+            let expired = pool.records.iter().enumerate().filter(|(_, (record, _))| record.is_expired(now));
             let expired: Vec<_> = expired.map(|(place, _)| place).collect();
             let behind = expired.last().filter(|_| expired.len() >= 100).map_or(0, |last| last + 1);
             pool.records.iter().skip(behind).find_map(|(record, bytes)| {

@@ -8,7 +8,7 @@ wrong_stores! {
     /// A lease holds for a second after its end.
     #[breaks("TIME-1", times_at_their_bounds_are_exact)]
     fn leases_hold_a_second_too_long(flaw: &mut Flaw) {
-        flaw.ended = |pool, now| sure(pool.ended(now.minus(1)));
+        flaw.lapsed = |pool, now| sure(pool.lapsed(now.minus(1)));
     }
 
     /// The end of a lifetime is kept in 32 bits.
@@ -50,7 +50,7 @@ wrong_stores! {
     /// Whether a lease has lapsed is judged by the clock of each call, and never written down.
     #[breaks("TIME-3", a_changing_call_settles_its_pool_also_when_refused)]
     fn what_has_ended_begins_again(flaw: &mut Flaw) {
-        flaw.ended = |_, _| Vec::new();
+        flaw.lapsed = |_, _| Vec::new();
         flaw.oldest = |pool, take, now| {
             let records = pool.records.iter().map(|(record, bytes)| (record.clone().settled(now), bytes.clone()));
             let mut free = records.filter(|(record, _)| record.state == State::Free && fits(&record.info, take, now));

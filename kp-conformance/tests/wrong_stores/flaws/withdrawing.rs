@@ -1,4 +1,4 @@
-use kp_core::rules::{Hold, PoolRecords, Recall, State};
+use kp_core::rules::{LeaseRecord, PoolRecords, Recall, State};
 
 use crate::flaw::sure;
 use crate::wrong_store::wrong_stores;
@@ -34,7 +34,7 @@ wrong_stores! {
     #[breaks("DEL-3", a_withdrawal_recalls_a_live_reservation)]
     fn a_recalled_package_returns(flaw: &mut Flaw) {
         flaw.update = |pool, before, mut after| {
-            if let State::Reserved(Hold { recalled, .. }) = &mut after.state {
+            if let State::Reserved(LeaseRecord { recalled, .. }) = &mut after.state {
                 *recalled = None;
             }
             sure(pool.update(before, after.state));
