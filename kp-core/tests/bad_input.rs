@@ -151,16 +151,15 @@ fn a_package_has_one_byte_at_least_and_65_535_at_most() {
 }
 
 fn packages(count: usize) -> Result<Vec<KeyPackage>, Box<dyn Error>> {
-    let package = KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from("ref")?,
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
-            last_resort: false,
-            credential: CredentialHash([0; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(b"package".as_slice())?,
-    };
+    let package = KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from("ref")?,
+            Ciphersuite(1),
+            Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
+            CredentialHash([0; 32]),
+        ),
+        KeyPackageBytes::try_from(b"package".as_slice())?,
+    );
     Ok(vec![package; count])
 }
 

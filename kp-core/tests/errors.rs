@@ -25,13 +25,17 @@ const CODES: [(Rejection, &str); 11] = [
 
 #[test]
 fn the_codes_of_rejections_are_stable() {
-    assert_eq!(Rejection::ALL.map(|rejection| (rejection, rejection.code())), CODES);
+    let codes: Vec<_> = Rejection::ALL
+        .iter()
+        .map(|rejection| (*rejection, rejection.code()))
+        .collect();
+    assert_eq!(codes, CODES);
 }
 
 #[test]
 fn the_codes_and_texts_of_rejections_are_unique() {
-    let codes: BTreeSet<_> = Rejection::ALL.map(Rejection::code).into();
-    let texts: BTreeSet<_> = Rejection::ALL.map(|rejection| rejection.to_string()).into();
+    let codes: BTreeSet<_> = Rejection::ALL.iter().map(|rejection| rejection.code()).collect();
+    let texts: BTreeSet<_> = Rejection::ALL.iter().map(ToString::to_string).collect();
     assert_eq!((codes.len(), texts.len()), (Rejection::ALL.len(), Rejection::ALL.len()));
 }
 

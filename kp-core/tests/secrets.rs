@@ -1,10 +1,13 @@
-//! `ERR-4`, `PRIV-1`: no package bytes, reservation ids, tokens, parties or groups where text is made for people.
+//! `ERR-4`, `PRIV-1`: no package bytes, reservation ids, tokens, parties, groups, identities or init keys where text is
+//! made for people.
 
 use std::error::Error;
 use std::fmt::Debug;
 
 use kp_core::rules::{LeaseRecord, Model, Recall, Record, Spent, State, Window};
-use kp_core::server::{Admitted, OnLapse, ReservationToken, Save, Spend, TakeRequest};
+use kp_core::server::{
+    Admitted, Answers, OnLapse, ReservationToken, Save, Spend, TakeOptions, TakeRequest, Uploader, Withdrawal,
+};
 use kp_core::{
     Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
     PoolId, ReservationId, Timestamp, Ttl,
@@ -15,6 +18,9 @@ const BYTES: u8 = 0xA1;
 const ID: u8 = 0xB2;
 const PARTY: u8 = 0xC3;
 const GROUP: u8 = 0xD4;
+const IDENTITY: u8 = 0xE5;
+const INIT_KEY: u8 = 0xF6;
+const SECRETS: [u8; 6] = [BYTES, ID, PARTY, GROUP, IDENTITY, INIT_KEY];
 
 /// That none of the secrets shows: not as numbers, not in hexadecimal, not as characters.
 fn hides(what: &(impl Debug + ?Sized)) {
@@ -25,7 +31,7 @@ fn hides(what: &(impl Debug + ?Sized)) {
         format!("{what:X?}"),
     ] {
         let text = text.to_lowercase();
-        for secret in [BYTES, ID, PARTY, GROUP] {
+        for secret in SECRETS {
             let shown = [
                 format!("{secret:02x}{secret:02x}"),
                 format!("{secret:02x}, "),
@@ -43,16 +49,15 @@ fn hides(what: &(impl Debug + ?Sized)) {
 }
 
 fn package() -> Result<KeyPackage, Box<dyn Error>> {
-    Ok(KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from("ref")?,
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
-            last_resort: false,
-            credential: CredentialHash([0; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(vec![BYTES; 16])?,
-    })
+    Ok(KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from("ref")?,
+            Ciphersuite(1),
+            Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
+            CredentialHash([0; 32]),
+        ),
+        KeyPackageBytes::try_from(vec![BYTES; 16])?,
+    ))
 }
 
 fn take() -> Result<TakeRequest, Box<dyn Error>> {
@@ -61,12 +66,12 @@ fn take() -> Result<TakeRequest, Box<dyn Error>> {
         ReservationId::from_bytes([ID; 16]),
         Ttl::try_from(60)?,
     );
-    Ok(take.by(Party::try_from(vec![PARTY; 16])?))
+    Ok(take.options(TakeOptions::new().by(Party::try_from(vec![PARTY; 16])?)))
 }
 
 #[test]
 fn the_test_would_see_them() {
-    for bytes in [BYTES, ID, PARTY, GROUP] {
+    for bytes in SECRETS {
         let shown = std::panic::catch_unwind(|| hides(&[bytes; 16]));
         assert!(shown.is_err());
     }
@@ -77,20 +82,28 @@ fn requests_hide_them() -> Result<(), Box<dyn Error>> {
     let take = take()?;
     let pool = take.pool.clone();
     let token = ReservationToken::new(pool.clone(), KeyPackageRef::try_from("ref")?, take.id);
-    let usage = Spend {
-        group: Some(GroupId::try_from(vec![GROUP; 16])?),
-        by: take.by.clone(),
-    };
+    let spend = Spend::new()
+        .group(GroupId::try_from(vec![GROUP; 16])?)
+        .by(Party::try_from(vec![PARTY; 16])?);
     hides(&take);
     hides(&take.id);
-    hides(&take.by);
+    hides(&take.options);
+    hides(&take.options.by);
     hides(&token);
-    hides(&usage);
-    hides(&usage.group);
+    hides(&spend);
+    hides(&spend.group);
     hides(&package()?);
     hides(&package()?.bytes);
     hides(&Save::one(pool, package()?));
-    hides(&Admitted::new(package()?, vec![0]));
+    hides(&Withdrawal::Refs(vec![KeyPackageRef::try_from("ref")?]));
+    hides(&Admitted::new(package()?, vec![INIT_KEY; 16]));
+    for uploader in [
+        Uploader::identity(vec![IDENTITY; 16]),
+        Uploader::signature_key(vec![IDENTITY; 16]),
+        Uploader::unchecked(),
+    ] {
+        hides(&uploader);
+    }
     Ok(())
 }
 
@@ -101,6 +114,7 @@ fn answers_and_stores_hide_them() -> Result<(), Box<dyn Error>> {
     let mut model = Model::default();
     model.save(&Save::one(take.pool.clone(), package()?), now);
     let reserved = model.reserve(&take, OnLapse::Return, now)?;
+    hides(&Answers::from(vec![Ok(reserved.clone())]));
     hides(&reserved);
     hides(&reserved.lease);
     hides(&model);
@@ -113,7 +127,8 @@ fn answers_and_stores_hide_them() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn records_hide_them() -> Result<(), Box<dyn Error>> {
-    let TakeRequest { id, by, .. } = take()?;
+    let TakeRequest { id, options, .. } = take()?;
+    let by = options.by;
     let group = Some(GroupId::try_from(vec![GROUP; 16])?);
     let now = Timestamp::MIN;
     let window = Window {

@@ -96,7 +96,7 @@ impl History {
                 ),
                 None => return,
             },
-            (Operation::Claim(take, _), Said::Claim(Ok(package))) if !package.info.last_resort => {
+            (Operation::Claim(take, _), Said::Claim(Ok(package))) if !package.info.role.is_last_resort() => {
                 (&take.pool, &package.info.key_package_ref, take.id, None)
             }
             (Operation::Spend(token, _), Said::Spend(Ok(_))) => (&token.pool, &token.key_package_ref, token.id(), None),
@@ -167,7 +167,7 @@ fn holds_together(pool: &ModelPool) {
             );
         }
         let last_resort = matches!(record.state, State::Slot { .. } | State::Replaced { .. });
-        assert!(record.info.last_resort || !last_resort, "LAST-3: {record:?}");
+        assert!(record.info.role.is_last_resort() || !last_resort, "LAST-3: {record:?}");
         assert!(
             record
                 .state
@@ -301,14 +301,14 @@ fn keeps_the_caps(was: &ModelPool, is: &ModelPool, cap: u32, mode: SaveMode, now
 
 /// RES-7: who has reached a limit gets no more.
 fn keeps_the_limit(was: Option<&ModelPool>, is: Option<&ModelPool>, take: &TakeRequest) {
-    let (Some(_), Some(limit)) = (&take.by, take.limit) else {
+    let (Some(_), Some(limit)) = (&take.options.by, take.limit) else {
         return;
     };
     let taken = |pool: Option<&ModelPool>| {
         let records = pool.map_or(&[][..], |pool| &pool.records);
         records
             .iter()
-            .filter(|(record, _)| record.state.reserver() == take.by.as_ref())
+            .filter(|(record, _)| record.state.reserver() == take.options.by.as_ref())
             .count()
     };
     let limit = usize::try_from(limit).expect("a small number");

@@ -19,9 +19,7 @@ fn config() -> ProptestConfig {
 }
 
 fn empty() -> Model {
-    Model::with_limits(Limits {
-        max_records: MAX_RECORDS,
-    })
+    Model::with_limits(Limits::default().max_records(MAX_RECORDS))
 }
 
 proptest! {
