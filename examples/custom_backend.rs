@@ -176,7 +176,7 @@ impl SnapshotStore {
         let items: Vec<_> = rest.by_ref().take(limit.max(1) as usize).cloned().collect();
         let last = items.last().filter(|_| rest.next().is_some());
         let next = last.map(|id| cursor(listing, id.as_bytes()));
-        Ok(Page { items, next })
+        Ok(Page::new(items, next))
     }
 }
 
@@ -286,7 +286,7 @@ impl KeyPackageStore for SnapshotStore {
         let last = page.last().filter(|_| available.next().is_some());
         let next = last.map(|record| cursor(b'a', &record.sequence.to_be_bytes()));
         let items = page.into_iter().map(|record| record.info).collect();
-        Ok(Page { items, next })
+        Ok(Page::new(items, next))
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::slice;
 
-use kp_core::{GroupId, Party, Rejection, Reservation, Spend};
+use kp_core::server::{Reservation, Spend};
+use kp_core::{GroupId, Party, Rejection};
 use kp_service::{KeyPackageDirectory, PoolStatus, Take};
 
 use crate::Result;
@@ -171,10 +172,7 @@ impl Chat {
             }
         };
         // SPEND-1: the Commit and the Welcome leave only after the receipt.
-        let usage = Spend {
-            group: Some(GroupId::try_from(group.as_str())?),
-            by: Some(inviter),
-        };
+        let usage = Spend::new().group(GroupId::try_from(group.as_str())?).by(inviter);
         for receipt in self.directory.spend(token.as_slice(), &usage).await {
             if let Err(error) = receipt {
                 self.me_mut()?.abandon(&group)?;

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use kp_core::{Ciphersuite, KeyPackage, PoolId, Uploader};
+use kp_core::server::Uploader;
+use kp_core::{Ciphersuite, KeyPackage, PoolId};
 use kp_memory::MemoryMetadata;
 use kp_openmls::{Identity, OpenMlsVault};
 use kp_service::{CiphersuitePlan, KeyPackageDirectory, KeyPackagePool, RefreshEvery, RefreshReport, Sizes};

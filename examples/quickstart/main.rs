@@ -11,10 +11,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kp_core::{
-    GroupId, KeyPackage, KeyPackageStore, LastResort, Lease, Party, PoolId, Rejection, Reservation, ReservationId,
-    Spend, Uploader,
-};
+use kp_core::server::{KeyPackageStore, LastResort, Lease, Reservation, Spend, Uploader};
+use kp_core::{GroupId, KeyPackage, Party, PoolId, Rejection, ReservationId};
 use kp_openmls::OpenMlsAdmission;
 use kp_service::{Clock as _, Health, KeyPackageDirectory, ManualClock, SystemClock, Take, Upload, UploadOutcome};
 use kp_sqlite::SqliteStore;

@@ -44,7 +44,7 @@ impl From<BackendError> for ApiError {
 impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
-            UploadError::TooManyPackages { .. } => {
+            UploadError::TooManyKeyPackages { .. } => {
                 Self::input(StatusCode::PAYLOAD_TOO_LARGE, "too_many_packages", error.to_string())
             }
             UploadError::Store(error) => error.into(),

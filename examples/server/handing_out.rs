@@ -5,10 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use kp_core::{
-    Ciphersuite, GroupId, KeyPackage, KeyPackageRef, Lease, PoolId, Receipt, Rejection, Reservation, ReservationToken,
-    Result, Spend, Timestamp,
-};
+use kp_core::server::{Lease, Receipt, Reservation, ReservationToken, Spend};
+use kp_core::{Ciphersuite, GroupId, KeyPackage, KeyPackageRef, PoolId, Rejection, Result, Timestamp};
 use kp_service::Take;
 use serde::{Deserialize, Serialize};
 
@@ -80,7 +78,7 @@ pub(crate) async fn reserve(
     let (devices, pools) = devices_of(&server, &user)?;
     let ask = ask(&server, &caller, &headers, wanted)?;
     let answers = server.directory.reserve_many(&pools, &ask).await;
-    by_device(devices, answers, |Reservation { package, lease }| {
+    by_device(devices, answers, |Reservation::new(package, lease)| {
         handed_out(package, lease)
     })
 }
@@ -167,7 +165,7 @@ fn handed_out(package: KeyPackage, lease: Option<Lease>) -> HandedOut {
         key_package_ref: package.info.key_package_ref,
         ciphersuite: package.info.ciphersuite,
         last_resort: package.info.last_resort,
-        lease: lease.map(|Lease { token, expires_at }| OnLoan { token, expires_at }),
+        lease: lease.map(|Lease::new(token, expires_at)| OnLoan { token, expires_at }),
     }
 }
 

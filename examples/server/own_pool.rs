@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use kp_core::{KeyPackageRef, Uploader, WithdrawOutcome, Withdrawal};
+use kp_core::server::{Uploader, WithdrawOutcome, Withdrawal};
+use kp_core::KeyPackageRef;
 use kp_service::{PoolStatus, SyncReport, Upload};
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use kp_core::{KeyPackageStore, OpenError};
+use kp_core::server::KeyPackageStore;
+use kp_core::OpenError;
 use kp_memory::MemoryStore;
 use kp_redis::RedisStore;
 use kp_sqlite::SqliteStore;
