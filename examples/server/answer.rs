@@ -2,8 +2,8 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use kp_core::{BackendError, Effect, Error, Rejection, Result};
-use kp_service::UploadError;
+use keypackage_pool::{BackendError, Effect, Error, Rejection, Result};
+use keypackage_pool::server::UploadError;
 use serde::Serialize;
 use serde_json::json;
 

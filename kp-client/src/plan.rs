@@ -50,28 +50,24 @@ impl Sizes {
 impl Default for Sizes {
     /// 32, refilled below 8, never more than 64.
     fn default() -> Self {
-        Self {
-            target: 32,
-            low: 8,
-            cap: 64,
-        }
+        Self::new(32, 8, 64)
     }
 }
 
 impl CiphersuitePlan {
     /// One-time packages of the default [`Sizes`], and a last resort.
     #[must_use]
-    pub fn pool(suite: Ciphersuite) -> Self {
+    pub const fn pool(suite: Ciphersuite) -> Self {
         Self {
             ciphersuite: suite,
-            one_time: Some(Sizes::default()),
+            one_time: Some(Sizes::new(32, 8, 64)),
             last_resort: true,
         }
     }
 
     /// A last-resort package and nothing else: for those who rotate one package often instead of keeping many.
     #[must_use]
-    pub fn last_resort_only(suite: Ciphersuite) -> Self {
+    pub const fn last_resort_only(suite: Ciphersuite) -> Self {
         Self {
             ciphersuite: suite,
             one_time: None,

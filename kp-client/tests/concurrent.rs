@@ -11,7 +11,8 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use kp_core::client::Lifecycle;
 use kp_core::{KeyPackageBytes, KeyPackageRef};
-use kp_service::{CiphersuitePlan, KeyPackagePool, KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
+use kp_client::{CiphersuitePlan, KeyPackagePool};
+use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use messenger::{Alice, Bob, SUITE, Vault, World};
 use tokio::sync::Semaphore;
 
@@ -67,7 +68,7 @@ fn slow(world: &World, bob: &Bob) -> (KeyPackagePool<Vault>, Arc<Slow>) {
     });
     let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), slow.clone())
         .clock(world.clock.clone())
-        .suite(CiphersuitePlan::pool(SUITE))
+        .ciphersuite(CiphersuitePlan::pool(SUITE))
         .build()
         .unwrap();
     (pool, slow)

@@ -8,24 +8,17 @@ mod messenger;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use kp_core::Slot;
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::server::KeyPackageStore as _;
 use kp_core::KeyPackageRef;
-use kp_service::{CiphersuitePlan, KeyPackagePool, RefreshReport, Sizes};
+use kp_client::{CiphersuitePlan, KeyPackagePool, RefreshReport, Sizes};
 use messenger::faults::{Fuse, Fused, Moment};
 use messenger::{Alice, Bob, DAY, Invitation, SUITE, Vault, World, current};
 
 const LOW: u32 = 2;
 const CAP: u32 = 8;
-const PLAN: CiphersuitePlan = CiphersuitePlan {
-    suite: SUITE,
-    one_time: Some(Sizes {
-        target: 4,
-        low: LOW,
-        cap: CAP,
-    }),
-    last_resort: true,
-};
+const PLAN: CiphersuitePlan = CiphersuitePlan::pool(SUITE).one_time(Sizes::new(4, LOW, CAP));
 
 struct Story {
     world: World,
@@ -74,7 +67,7 @@ impl Story {
         self.world.clock.advance(28 * DAY);
         pool.refresh().await?;
         self.bob.credentials.change("bob");
-        pool.credential_changed().await?;
+        pool.refresh().await?;
         // The grace period of what was taken back is over; then all expires.
         self.world.clock.advance(28 * DAY);
         pool.refresh().await?;
@@ -106,7 +99,7 @@ impl Story {
         assert!(available.len() <= CAP as usize);
         let counts = world.store.count_by_status(&bob.pool_id, world.now()).await.unwrap();
         let slot = world.last_resort(bob).await.map(|(slot, _)| slot);
-        let has_slot = counts.get(&SUITE).is_some_and(|counts| counts.last_resort.is_some());
+        let has_slot = counts.get(&SUITE).is_some_and(|counts| counts.last_resort != Slot::Empty);
         assert_eq!(slot.is_some(), has_slot, "a last resort without a row");
         for held in available.iter().chain(&slot) {
             assert!(bob.has_key(held), "the server hands out what has no key");
@@ -130,7 +123,7 @@ impl Story {
         let rows = self.bob.metadata.list().await.unwrap().into_iter();
         let usable = rows.filter(|row| {
             matches!(row.lifecycle, Lifecycle::Created | Lifecycle::Available)
-                && !row.last_resort
+                && !row.role.is_last_resort()
                 && row.credential == current(&self.bob)
                 && self.world.now() < row.not_after
                 && self.bob.has_key(&row.key_package_ref)

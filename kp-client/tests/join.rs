@@ -6,7 +6,7 @@ mod messenger;
 
 use kp_core::client::Lifecycle;
 use kp_core::KeyPackageRef;
-use kp_service::{CiphersuitePlan, PoolError};
+use kp_client::{CiphersuitePlan, PoolError};
 use messenger::{Alice, Bob, DAY, Invitation, SUITE, World};
 use openmls_traits::OpenMlsProvider as _;
 
@@ -164,7 +164,7 @@ async fn a_key_that_is_gone_is_said_to_be() {
 async fn two_welcomes_to_one_last_resort_both_join() {
     let (world, alice, bob) = (World::new(), Alice::new(), Bob::new());
     let plan = CiphersuitePlan::last_resort_only(SUITE);
-    let pool = bob.builder(&world).suite(plan).build().unwrap();
+    let pool = bob.builder(&world).ciphersuite(plan).build().unwrap();
     pool.refresh().await.unwrap();
     let (first, second) = (world.claim(&bob).await, world.claim(&bob).await);
     assert_eq!(first, second);

@@ -14,17 +14,13 @@ use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::server::SaveOutcome;
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef};
 use kp_openmls::OpenMlsAdmission;
-use kp_service::{
-    CiphersuitePlan, KeyPackageDirectory, KeyPackagePool, KeyPackageTransport, PoolConfigError, PoolError, Sizes,
-    SyncReport, Take, TransportError, UploadOutcome,
-};
+use kp_client::{CiphersuitePlan, KeyPackagePool, PoolConfigError, PoolError, Sizes};
+use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
+use kp_server::{KeyPackageDirectory, Take};
 use messenger::{Alice, Bob, DAY, SUITE, World};
 
 fn sizes(target: u32, low: u32, cap: u32) -> CiphersuitePlan {
-    CiphersuitePlan {
-        one_time: Some(Sizes { target, low, cap }),
-        ..CiphersuitePlan::pool(SUITE)
-    }
+    CiphersuitePlan::pool(SUITE).one_time(Sizes::new(target, low, cap))
 }
 
 /// POOL-1, POOL-2, POOL-7: the main job, 25 of 32 used by real Commits and Welcomes.
@@ -178,7 +174,7 @@ async fn an_upload_without_an_answer_is_repeated_with_the_same_packages() {
         });
         let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), lossy.clone())
             .clock(world.clock.clone())
-            .suite(CiphersuitePlan::pool(SUITE))
+            .ciphersuite(CiphersuitePlan::pool(SUITE))
             .build()
             .unwrap();
         let mut first = None;
@@ -251,7 +247,7 @@ async fn a_smaller_cap_of_the_server_is_lived_with() {
         report
             .refused
             .iter()
-            .all(|(_, verdict)| *verdict == UploadOutcome::Store(SaveOutcome::PoolFull))
+            .all(|(_, verdict)| *verdict == UploadOutcome::PoolFull)
     );
     for _ in 0..5 {
         world.claim(&bob).await;
@@ -324,7 +320,7 @@ async fn a_server_that_leaves_answers_out_is_not_believed() {
     let (world, bob) = (World::new(), Bob::new());
     let short = Arc::new(Short(bob.transport(&world)));
     let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), short)
-        .suite(CiphersuitePlan::pool(SUITE))
+        .ciphersuite(CiphersuitePlan::pool(SUITE))
         .clock(world.clock.clone())
         .build()
         .unwrap();
@@ -346,13 +342,10 @@ fn a_plan_that_makes_no_sense_is_refused() {
         let bob = Bob::new();
         let builder = plans
             .iter()
-            .fold(bob.builder(&world), |builder, plan| builder.suite(*plan));
+            .fold(bob.builder(&world), |builder, plan| builder.ciphersuite(*plan));
         builder.build().map(drop)
     };
-    let nothing = CiphersuitePlan {
-        last_resort: false,
-        ..CiphersuitePlan::last_resort_only(SUITE)
-    };
+    let nothing = CiphersuitePlan::last_resort_only(SUITE).last_resort(false);
     assert_eq!(build(&[]), Err(PoolConfigError::NoSuite));
     assert_eq!(build(&[nothing]), Err(PoolConfigError::Nothing(SUITE)));
     let twice = [CiphersuitePlan::pool(SUITE), CiphersuitePlan::last_resort_only(SUITE)];
@@ -374,7 +367,7 @@ fn a_plan_that_makes_no_sense_is_refused() {
     assert_eq!(build(&[sizes(32, 8, 31)]), Err(expected));
     let never = Bob::new()
         .builder(&world)
-        .suite(CiphersuitePlan::pool(SUITE))
+        .ciphersuite(CiphersuitePlan::pool(SUITE))
         .rotate_last_resort(Duration::ZERO);
     assert_eq!(never.build().map(drop), Err(PoolConfigError::RotateEvery));
     assert_eq!(build(&[sizes(1, 1, 1)]), Ok(()));

@@ -12,7 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kp_core::{KeyPackageBytes, KeyPackageRef};
 use kp_openmls::OpenMlsVault;
-use kp_service::{CiphersuitePlan, KeyPackagePool, KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
+use kp_client::{CiphersuitePlan, KeyPackagePool};
+use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use messenger::{Bob, SUITE, Vault, World};
 use tokio::time::sleep;
 
@@ -55,7 +56,7 @@ fn counted(world: &World, bob: &Bob, failures: u32) -> (KeyPackagePool<Vault>, A
     });
     let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), counted.clone())
         .clock(world.clock.clone())
-        .suite(CiphersuitePlan::last_resort_only(SUITE))
+        .ciphersuite(CiphersuitePlan::last_resort_only(SUITE))
         .build()
         .unwrap();
     (pool, counted)
@@ -94,7 +95,7 @@ async fn a_refresher_comes_earlier_when_something_is_due() {
     let vault = bob.vault().lifetime(Duration::from_secs(1_000));
     let pool = KeyPackagePool::<OpenMlsVault<_>>::builder(vault, Arc::new(bob.metadata.clone()), bob.transport(&world))
         .clock(world.clock.clone())
-        .suite(CiphersuitePlan::last_resort_only(SUITE))
+        .ciphersuite(CiphersuitePlan::last_resort_only(SUITE))
         .build()
         .unwrap();
     let refresher = pool.start_refresher(Duration::from_secs(86_400));

@@ -7,23 +7,17 @@ mod messenger;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kp_core::Slot;
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::protocol::Refusal;
 use kp_core::server::KeyPackageStore as _;
 use kp_core::{Ciphersuite, KeyPackageRef, Status};
 use kp_memory::MemoryMetadata;
-use kp_service::{CiphersuitePlan, PoolError, Sizes, UploadOutcome};
+use kp_client::{CiphersuitePlan, PoolError, Sizes};
+use kp_core::protocol::UploadOutcome;
 use messenger::{Alice, Bob, DAY, SUITE, World, current};
 
-const FEW: CiphersuitePlan = CiphersuitePlan {
-    suite: SUITE,
-    one_time: Some(Sizes {
-        target: 4,
-        low: 2,
-        cap: 8,
-    }),
-    last_resort: true,
-};
+const FEW: CiphersuitePlan = CiphersuitePlan::pool(SUITE).one_time(Sizes::new(4, 2, 8));
 
 /// POOL-7: nobody is given a package that nobody can be welcomed with.
 #[tokio::test]
@@ -72,7 +66,7 @@ async fn a_used_last_resort_is_replaced_and_its_key_kept_for_a_while() {
     let (world, alice, bob) = (World::new(), Alice::new(), Bob::new());
     let pool = bob
         .builder(&world)
-        .suite(CiphersuitePlan::last_resort_only(SUITE))
+        .ciphersuite(CiphersuitePlan::last_resort_only(SUITE))
         .keep_old(Duration::from_secs(7 * DAY))
         .build()
         .unwrap();
@@ -81,7 +75,7 @@ async fn a_used_last_resort_is_replaced_and_its_key_kept_for_a_while() {
     assert!(!pool.should_replenish().await.unwrap());
     assert_eq!(pool.get_replenishment_needed(SUITE).await.unwrap(), 0);
     let taken = world.claim(&bob).await;
-    assert!(taken.info.last_resort);
+    assert!(taken.info.role.is_last_resort());
 
     let report = pool.refresh().await.unwrap();
     assert_eq!((report.generated, report.uploaded, report.superseded), (1, 1, 1));
@@ -106,7 +100,7 @@ async fn a_used_last_resort_is_replaced_and_its_key_kept_for_a_while() {
 async fn a_last_resort_is_rotated() {
     let (world, bob) = (World::new(), Bob::new());
     let plan = CiphersuitePlan::last_resort_only(SUITE);
-    let pool = bob.builder(&world).suite(plan).build().unwrap();
+    let pool = bob.builder(&world).ciphersuite(plan).build().unwrap();
     let report = pool.refresh().await.unwrap();
     assert_eq!(report.next_at, Some(world.now().plus(28 * DAY)));
     let first = world.last_resort(&bob).await.unwrap().0;
@@ -122,11 +116,8 @@ async fn a_last_resort_is_rotated() {
 #[tokio::test]
 async fn packages_near_their_end_get_successors() {
     let (world, bob) = (World::new(), Bob::new());
-    let plan = CiphersuitePlan {
-        last_resort: false,
-        ..CiphersuitePlan::pool(SUITE)
-    };
-    let pool = bob.builder(&world).suite(plan).build().unwrap();
+    let plan = CiphersuitePlan::pool(SUITE).last_resort(false);
+    let pool = bob.builder(&world).ciphersuite(plan).build().unwrap();
     let made = world.now();
     let due = pool.refresh().await.unwrap().next_at.unwrap();
     assert!(
@@ -159,7 +150,7 @@ async fn a_changed_credential_replaces_all_packages() {
 
     bob.credentials.change("bob");
     assert!(pool.should_replenish().await.unwrap());
-    let report = pool.credential_changed().await.unwrap();
+    let report = pool.refresh().await.unwrap();
     assert_eq!(
         (report.withdrawn, report.superseded),
         (51, 52),
@@ -198,7 +189,7 @@ async fn old_packages_stay_until_new_ones_are_up() {
     pool.refresh().await.unwrap();
     let before = world.available(&bob).await;
     bob.credentials.change("bob, who moved");
-    let report = pool.credential_changed().await.unwrap();
+    let report = pool.refresh().await.unwrap();
     let mismatch = UploadOutcome::Refused(Refusal::CredentialMismatch);
     assert_eq!(report.refused.len(), 33);
     assert!(report.refused.iter().all(|(_, verdict)| *verdict == mismatch));
@@ -214,13 +205,13 @@ async fn old_packages_stay_until_new_ones_are_up() {
 async fn a_ciphersuite_that_is_no_longer_planned_is_withdrawn() {
     let (world, bob) = (World::new(), Bob::new());
     let other = Ciphersuite(0x0003);
-    let both = bob.builder(&world).suite(FEW).suite(CiphersuitePlan::pool(other));
+    let both = bob.builder(&world).suite(FEW).ciphersuite(CiphersuitePlan::pool(other));
     assert_eq!(both.build().unwrap().refresh().await.unwrap().generated, 5 + 33);
     let one = bob.builder(&world).suite(FEW).build().unwrap();
     let report = one.refresh().await.unwrap();
     assert_eq!((report.generated, report.withdrawn, report.superseded), (0, 33, 33));
     let counts = world.store.count_by_status(&bob.pool_id, world.now()).await.unwrap();
-    assert_eq!((counts[&other].available, counts[&other].last_resort), (0, None));
+    assert_eq!((counts[&other].available, counts[&other].last_resort), (0, Slot::Empty));
     assert_eq!(counts[&SUITE].available, 4);
 }
 

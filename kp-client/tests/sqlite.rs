@@ -14,7 +14,8 @@ use std::sync::Arc;
 use kp_core::server::Uploader;
 use kp_core::PoolId;
 use kp_openmls::{Identity, LockedProvider, OpenMlsAdmission, OpenMlsVault};
-use kp_service::{CiphersuitePlan, KeyPackageDirectory, KeyPackagePool, Take};
+use kp_client::{CiphersuitePlan, KeyPackagePool};
+use kp_server::{KeyPackageDirectory, Take};
 use kp_sqlite::{SqliteMetadata, SqliteStore};
 use messenger::{Alice, Invitation, SUITE, identity, parse};
 use openmls::prelude::{MlsGroup, MlsGroupJoinConfig, StagedWelcome};
@@ -43,7 +44,7 @@ impl Process {
         let vault = OpenMlsVault::new(provider.clone(), move |_| Some(bob.clone()));
         let transport = directory.transport(pool_id(), Uploader::identity("bob"));
         let pool = KeyPackagePool::builder(vault, Arc::new(metadata.clone()), transport);
-        let pool = pool.suite(CiphersuitePlan::pool(SUITE)).build().unwrap();
+        let pool = pool.ciphersuite(CiphersuitePlan::pool(SUITE)).build().unwrap();
         Self {
             store,
             directory,

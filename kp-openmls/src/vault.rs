@@ -41,7 +41,7 @@ type Result<T, A> = std::result::Result<T, VaultError<<A as ProviderAccess>::Sto
 /// ```
 /// use std::sync::Arc;
 /// use kp_core::client::KeyVault;
-/// use kp_core::{Ciphersuite, Timestamp};
+/// use kp_core::{Ciphersuite, Role, Timestamp};
 /// use kp_openmls::{Identity, OpenMlsVault};
 /// use openmls::prelude::{BasicCredential, CredentialWithKey};
 /// use openmls_basic_credential::SignatureKeyPair;

@@ -9,7 +9,7 @@
 //! ```
 //! use kp_core::server::{Uploader, Spend};
 //! use kp_core::{Party, PoolId};
-//! use kp_service::{Take, KeyPackageDirectory, Upload};
+//! use kp_server::{Take, KeyPackageDirectory, Upload};
 //!
 //! async fn serve(directory: KeyPackageDirectory, from_bob: Vec<Vec<u8>>) -> Result<(), Box<dyn std::error::Error>> {
 //!     // Bob publishes: bytes in, one verdict each.
@@ -40,7 +40,8 @@
 //! use std::sync::Arc;
 //! use kp_core::client::{KeyVault, PoolMetadataStore};
 //! use kp_core::{Ciphersuite, KeyPackageRef};
-//! use kp_service::{KeyPackagePool, KeyPackageTransport, CiphersuitePlan};
+//! use kp_client::{KeyPackagePool, CiphersuitePlan};
+//! use kp_core::protocol::KeyPackageTransport;
 //!
 //! async fn run<V: KeyVault>(
 //!     vault: V,

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use kp_core::Timestamp;
 use kp_memory::MemoryStore;
-use kp_service::{Clock, ConfigError, DirectoryBuilder, KeyPackageDirectory, ManualClock, SystemClock};
+use kp_core::{Clock, ManualClock};
+use kp_server::{ConfigError, DirectoryBuilder, KeyPackageDirectory};
 use world::{PlainAdmission, start};
 
 fn built(policy: impl FnOnce(DirectoryBuilder) -> DirectoryBuilder) -> Result<KeyPackageDirectory, ConfigError> {

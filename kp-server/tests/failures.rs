@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 
 use kp_core::server::{Spend, Withdrawal};
 use kp_core::{BackendError, Effect, Error, Result};
-use kp_service::{KeyPackageDirectory, ManualClock, Take, UploadError};
+use kp_core::ManualClock;
+use kp_server::{KeyPackageDirectory, Take, UploadError};
 use world::{Outage, PlainAdmission, bob, made, retry_key, start, to_bob};
 
 fn world() -> (Outage, KeyPackageDirectory) {

@@ -4,9 +4,10 @@
 
 mod world;
 
+use kp_core::server::TakeOptions;
 use kp_core::server::{LastResort, OnLapse, Reservation, ReservationToken, Spend};
 use kp_core::{Error, PoolId, Rejection};
-use kp_service::Take;
+use kp_server::Take;
 use world::{DAY, Made, OTHER_SUITE, SUITE, World, bob, group, key_package_ref, made, party, retry_key, start, to_bob};
 
 fn rejection<T: std::fmt::Debug>(answer: Result<T, Error>) -> Rejection {
@@ -39,7 +40,7 @@ async fn claims_without_an_id_get_different_packages() {
 #[tokio::test]
 async fn a_claim_can_be_repeated_for_ten_minutes() {
     let world = world(2).await;
-    let ask = Take::new().id(retry_key(1)).by(party("alice")).group(group("g"));
+    let ask = Take::new().options(TakeOptions::new().by(party("alice"))).id(retry_key(1)).group(group("g"));
     let first = world.directory.claim(&bob(), &ask).await.unwrap();
     world.clock.advance(599);
     assert_eq!(world.directory.claim(&bob(), &ask).await.unwrap(), first);
@@ -116,7 +117,7 @@ async fn a_lapsed_package_can_be_retired() {
 async fn one_request_serves_all_devices() {
     let world = world(2).await;
     let tablet = PoolId::try_from("bob/tablet").unwrap();
-    let upload = kp_service::Upload::new(tablet.clone(), kp_core::server::Uploader::unchecked(), made(2));
+    let upload = kp_server::Upload::new(tablet.clone(), kp_core::server::Uploader::unchecked(), made(2));
     world.directory.upload(upload).await.unwrap();
     let pools = [bob(), PoolId::try_from("bob/lost").unwrap(), tablet];
 
@@ -145,20 +146,19 @@ async fn the_last_resort_is_handed_out_last() {
     let world = world(1).await;
     world.upload(vec![Made::new("last").last_resort().bytes()]).await;
 
-    let only = Take::new().last_resort(LastResort::Only);
-    assert!(world.directory.claim(&bob(), &only).await.unwrap().info.last_resort);
+    let only = Take::from(TakeOptions::new().last_resort(LastResort::Only));
+    assert!(world.directory.claim(&bob(), &only).await.unwrap().info.role.is_last_resort());
     assert!(
         !world
             .directory
             .claim(&bob(), &Take::new())
             .await
             .unwrap()
-            .info
-            .last_resort
+            .info.role.is_last_resort()
     );
     let fallback = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
-    assert!(fallback.package.info.last_resort && fallback.lease.is_none());
-    let never = Take::new().last_resort(LastResort::Never);
+    assert!(fallback.package.info.role.is_last_resort() && fallback.lease.is_none());
+    let never = Take::from(TakeOptions::new().last_resort(LastResort::Never));
     let answer = world.directory.claim(&bob(), &never).await;
     assert_eq!(rejection(answer), Rejection::PoolExhausted);
 }
@@ -172,10 +172,10 @@ async fn an_ask_is_passed_on() {
     other.suite = OTHER_SUITE;
     world.upload(vec![brief.bytes(), other.bytes()]).await;
 
-    let ask = Take::new().suites([SUITE]).remaining(2 * 86_400);
+    let ask = Take::from(TakeOptions::new().ciphersuites([SUITE]).remaining(2 * 86_400));
     let answer = world.directory.claim(&bob(), &ask).await;
     assert_eq!(rejection(answer), Rejection::NothingFits);
-    let ask = Take::new().only(key_package_ref("other"));
+    let ask = Take::from(TakeOptions::new().only(key_package_ref("other")));
     let named = world.directory.reserve(&bob(), &ask).await.unwrap();
     assert_eq!(named.package.info.ciphersuite, OTHER_SUITE);
     let taken = world.directory.reserve(&bob(), &ask).await;
@@ -187,12 +187,12 @@ async fn an_ask_is_passed_on() {
 async fn a_requester_is_limited() {
     let world = World::with(|policy| policy.limit_per_requester(2));
     world.directory.upload(to_bob(made(4))).await.unwrap();
-    let mallory = Take::new().by(party("mallory"));
+    let mallory = Take::from(TakeOptions::new().by(party("mallory")));
     for _ in 0..2 {
         world.directory.claim(&bob(), &mallory).await.unwrap();
     }
     let third = world.directory.reserve(&bob(), &mallory).await;
     assert_eq!(rejection(third), Rejection::TooManyReservations);
-    let alice = Take::new().by(party("alice"));
+    let alice = Take::from(TakeOptions::new().by(party("alice")));
     world.directory.claim(&bob(), &alice).await.unwrap();
 }

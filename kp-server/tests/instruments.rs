@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use kp_core::server::TakeOptions;
 use kp_core::server::{Spend, Withdrawal};
-use kp_service::{KeyPackageDirectory, ManualClock, Take};
+use kp_core::ManualClock;
+use kp_server::{KeyPackageDirectory, Take};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tracing_subscriber::fmt::format::FmtSpan;
 use world::{DAY, Made, Outage, PlainAdmission, World, bob, group, made, party, retry_key, start, to_bob};
@@ -87,10 +89,7 @@ async fn everything() {
     assert!(world.directory.upload(to_bob(made(201))).await.is_err());
     assert!(world.directory.upload(to_bob(vec![b"panic".to_vec()])).await.is_err());
 
-    let ask = Take::new()
-        .id(retry_key(0xAB))
-        .by(party("alice-hash"))
-        .group(group("secret-group"));
+    let ask = Take::new().options(TakeOptions::new().by(party("alice-hash"))).id(retry_key(0xAB)).group(group("secret-group"));
     world.directory.claim(&bob(), &ask).await.unwrap();
     let reserved = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
     let token = reserved.lease.unwrap().token;

@@ -6,9 +6,11 @@ mod world;
 
 use std::time::Duration;
 
+use kp_core::server::TakeOptions;
 use kp_core::server::{WithdrawOutcome, Withdrawal};
 use kp_core::{Cause, Counts, PoolId, Status};
-use kp_service::{Health, Take, Upload};
+use kp_core::protocol::Health;
+use kp_server::{Take, Upload};
 use world::{DAY, Made, OTHER_SUITE, SUITE, World, bob, key_package_ref, made, start};
 
 async fn health(world: &World) -> Health {
@@ -51,12 +53,12 @@ async fn a_status_says_what_to_do() {
     other.suite = OTHER_SUITE;
     world.upload(made(4)).await;
     world.upload(vec![brief.bytes(), ahead.bytes(), other.bytes()]).await;
-    let suite = |suite| Take::new().suites([suite]);
+    let suite = |suite| Take::from(TakeOptions::new().ciphersuites([suite]));
     world.directory.reserve(&bob(), &suite(SUITE)).await.unwrap();
     world.directory.claim(&bob(), &suite(SUITE)).await.unwrap();
 
     let status = world.directory.status(&bob()).await.unwrap();
-    let first = &status.suites[&SUITE];
+    let first = &status.ciphersuites[&SUITE];
     let counts = Counts {
         available: 3,
         reserved: 1,
@@ -66,12 +68,12 @@ async fn a_status_says_what_to_do() {
     };
     assert_eq!(first.counts, counts);
     assert_eq!((first.upload, first.expiring_soon), (5, 1));
-    let second = &status.suites[&OTHER_SUITE];
+    let second = &status.ciphersuites[&OTHER_SUITE];
     assert_eq!(
         (second.counts.available, second.upload, second.expiring_soon),
         (1, 9, 0)
     );
-    assert_eq!(status.suites.len(), 2);
+    assert_eq!(status.ciphersuites.len(), 2);
 }
 
 /// DIR-1: a client learns what was used, what is unknown to the server, and what the server has of which it knows not.
@@ -101,7 +103,7 @@ async fn a_large_pool_is_seen_whole() {
     world.clock.advance(29 * DAY);
     let report = world.directory.sync(&bob(), &[]).await.unwrap();
     assert_eq!(report.unknown_to_you.len(), 1_100);
-    assert_eq!(report.status.suites[&SUITE].expiring_soon, 1_100);
+    assert_eq!(report.status.ciphersuites[&SUITE].expiring_soon, 1_100);
 }
 
 /// DIR-1: the owner withdraws.
@@ -125,7 +127,7 @@ async fn a_deleted_pool_is_gone() {
     world.upload(made(2)).await;
     assert_eq!(world.directory.list_pools(None, 10).await.unwrap().items, [bob()]);
     world.directory.delete_pool(&bob()).await.unwrap();
-    assert!(world.directory.status(&bob()).await.unwrap().suites.is_empty());
+    assert!(world.directory.status(&bob()).await.unwrap().ciphersuites.is_empty());
     assert!(world.directory.list_pools(None, 10).await.unwrap().items.is_empty());
 }
 
@@ -155,5 +157,5 @@ async fn reports_can_be_sent() {
     let report = world.directory.sync(&bob(), &[]).await.unwrap();
     let json = serde_json::to_string(&report).unwrap();
     assert!(json.contains(r#""health":"low""#), "{json}");
-    assert_eq!(serde_json::from_str::<kp_service::SyncReport>(&json).unwrap(), report);
+    assert_eq!(serde_json::from_str::<kp_core::protocol::SyncReport>(&json).unwrap(), report);
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use kp_core::server::KeyPackageStore as _;
 use kp_core::Status;
-use kp_service::{Clock as _, KeyPackageDirectory, ManualClock, Swept, Take};
+use kp_core::{Clock as _, ManualClock};
+use kp_server::{KeyPackageDirectory, Swept, Take};
 use world::{DAY, Made, Outage, PlainAdmission, World, bob, key_package_ref, made, start, to_bob};
 
 /// DIR-4: what has expired is swept by a clock that is an hour slow by default, so that no node still hands it out.

@@ -6,16 +6,17 @@ mod world;
 
 use kp_core::protocol::Refusal;
 use kp_core::server::{SaveOutcome, Uploader};
-use kp_service::{Take, Upload, UploadError, UploadOutcome};
+use kp_core::protocol::UploadOutcome;
+use kp_server::{Take, Upload, UploadError};
 use world::{Made, OTHER_SUITE, World, bob, made, retry_key, start, to_bob};
 
-const SAVED: UploadOutcome = UploadOutcome::Store(SaveOutcome::Saved);
-const ALREADY_STORED: UploadOutcome = UploadOutcome::Store(SaveOutcome::AlreadyStored);
+const SAVED: UploadOutcome = UploadOutcome::Saved;
+const ALREADY_STORED: UploadOutcome = UploadOutcome::AlreadyStored;
 const MALFORMED: UploadOutcome = UploadOutcome::Refused(Refusal::Malformed);
 
 async fn available(world: &World) -> u32 {
     let status = world.directory.status(&bob()).await.unwrap();
-    status.suites.values().map(|suite| suite.counts.available).sum()
+    status.ciphersuites.values().map(|suite| suite.counts.available).sum()
 }
 
 /// DIR-1: a verdict for each, in order; what is refused does not stop the others.
@@ -90,7 +91,7 @@ async fn the_cap_is_the_directorys() {
     let world = World::new();
     let verdicts = world.upload(made(101)).await;
     assert_eq!(verdicts[..100], [SAVED; 100]);
-    assert_eq!(verdicts[100], UploadOutcome::Store(SaveOutcome::PoolFull));
+    assert_eq!(verdicts[100], UploadOutcome::PoolFull);
     let mut other = Made::new("of another suite");
     other.name = "other-suite".to_owned();
     other.init_key = "its-key".to_owned();
@@ -168,7 +169,7 @@ fn packages_are_judged_off_the_async_threads() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let async_thread = format!("{:?}", std::thread::current().id()).into_bytes();
     let store = Arc::new(kp_memory::MemoryStore::new());
-    let directory = kp_service::KeyPackageDirectory::builder(store, WhichThread)
+    let directory = kp_server::KeyPackageDirectory::builder(store, WhichThread)
         .build()
         .unwrap();
     let verdicts = runtime.block_on(directory.upload(to_bob(vec![async_thread]))).unwrap();
@@ -185,7 +186,7 @@ async fn a_spent_package_is_not_taken_again() {
         .claim(&bob(), &Take::new().id(retry_key(1)))
         .await
         .unwrap();
-    let spent = UploadOutcome::Store(SaveOutcome::AlreadySpent);
+    let spent = UploadOutcome::AlreadySpent;
     assert_eq!(world.upload(made(1)).await, [spent]);
 }
 
@@ -195,6 +196,6 @@ fn verdicts_have_codes() {
     assert_eq!(SAVED.code(), "saved");
     assert_eq!(MALFORMED.code(), "malformed");
     assert_eq!(UploadOutcome::NotTried.code(), "not_tried");
-    let by_store = UploadOutcome::Store(SaveOutcome::Expired);
+    let by_store = UploadOutcome::Refused(Refusal::Expired);
     assert_eq!(by_store.code(), UploadOutcome::Refused(Refusal::Expired).code());
 }

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use kp_core::Role;
 use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle, MetadataResult, PoolMetadataStore};
 use kp_core::{BackendError, Ciphersuite, CredentialHash, Effect, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Timestamp};
-use kp_service::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
+use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 
 /// Whether the step at which it dies takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,10 +104,10 @@ impl<V: KeyVault> KeyVault for Fused<V> {
     fn generate(
         &self,
         suite: Ciphersuite,
-        last_resort: bool,
+        role: Role,
         now: Timestamp,
     ) -> Result<(KeyPackageInfo, V::Fresh), Died> {
-        self.1.step(|| self.0.generate(suite, last_resort, now).unwrap())
+        self.1.step(|| self.0.generate(suite, role, now).unwrap())
     }
 
     fn keep(&self, fresh: V::Fresh) -> Result<(), Died> {

@@ -12,10 +12,10 @@ use kp_core::server::{KeyPackageStore as _, Uploader};
 use kp_core::{Ciphersuite, KeyPackage, KeyPackageRef, PoolId, Status, Timestamp};
 use kp_memory::{MemoryMetadata, MemoryStore};
 use kp_openmls::{Identity, OpenMlsAdmission, OpenMlsVault};
-use kp_service::{
-    CiphersuitePlan, Clock as _, KeyPackageDirectory, KeyPackagePool, KeyPackageTransport, ManualClock, PoolBuilder,
-    SystemClock, Take,
-};
+use kp_core::{Clock as _, ManualClock};
+use kp_client::{CiphersuitePlan, KeyPackagePool, PoolBuilder};
+use kp_core::protocol::KeyPackageTransport;
+use kp_server::{KeyPackageDirectory, Take};
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
     BasicCredential, CredentialWithKey, GroupId, KeyPackageIn, KeyPackageRef as OpenMlsRef, MlsGroup,
@@ -159,7 +159,7 @@ impl Bob {
 
     /// A process of Bob's, with the default plan.
     pub(crate) fn open(&self, world: &World) -> KeyPackagePool<Vault> {
-        self.builder(world).suite(CiphersuitePlan::pool(SUITE)).build().unwrap()
+        self.builder(world).ciphersuite(CiphersuitePlan::pool(SUITE)).build().unwrap()
     }
 
     pub(crate) async fn lifecycle(&self, key_package_ref: &KeyPackageRef) -> Option<Lifecycle> {

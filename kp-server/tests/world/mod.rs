@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kp_conformance::{Fault, FaultyStore};
+use kp_core::Role;
 use kp_core::protocol::Refusal;
 use kp_core::server::{Admission, Admitted, Uploader};
 use kp_core::{Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party, PoolId, ReservationId, Timestamp};
 use kp_memory::MemoryStore;
-use kp_service::{DirectoryBuilder, KeyPackageDirectory, ManualClock, Upload, UploadOutcome};
+use kp_core::ManualClock;
+use kp_core::protocol::UploadOutcome;
+use kp_server::{DirectoryBuilder, KeyPackageDirectory, Upload};
 
 pub(crate) const SUITE: Ciphersuite = Ciphersuite(1);
 pub(crate) const OTHER_SUITE: Ciphersuite = Ciphersuite(2);
