@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Space};
 use kp_core::rules::{self, Answer, Limits, PoolRecords, Record, State};
+use kp_core::server::*;
 use kp_core::*;
 
 /// The records of one pool by sequence, each with its bytes while it keeps them.
@@ -208,7 +209,7 @@ impl KeyPackageStore for SnapshotStore {
         takes: &[TakeRequest],
         lapse: OnLapse,
         now: Timestamp,
-    ) -> Vec<Result<Reservation>> {
+    ) -> Answers<Reservation> {
         self.steps(takes, |take| {
             self.step(&take.pool, |pool| rules::reserve(pool, take, lapse, now))
         })
@@ -219,24 +220,19 @@ impl KeyPackageStore for SnapshotStore {
         takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<KeyPackage>> {
+    ) -> Answers<KeyPackage> {
         self.steps(takes, |take| {
             self.step(&take.pool, |pool| rules::claim(pool, take, group, now))
         })
     }
 
-    async fn spend_key_packages(
-        &self,
-        tokens: &[ReservationToken],
-        usage: &Spend,
-        now: Timestamp,
-    ) -> Vec<Result<Receipt>> {
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
         self.steps(tokens, |token| {
             self.step(&token.pool, |pool| rules::spend(pool, token, usage, now))
         })
     }
 
-    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
         self.steps(tokens, |token| {
             self.step(&token.pool, |pool| rules::release(pool, token, now))
         })

@@ -5,12 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Space, metadata_checks};
-use kp_core::MetadataRejection::{Exists, NotFound};
+use kp_core::client::MetadataRejection::{Exists, NotFound};
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, MetadataResult, PoolMetadataStore};
 use kp_core::rules::CLIENT_CATALOGUE;
-use kp_core::{
-    KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection, MetadataResult, OpenError, PoolMetadataStore,
-    Timestamp,
-};
+use kp_core::{KeyPackageRef, OpenError, Timestamp};
 
 /// What is wrong with a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

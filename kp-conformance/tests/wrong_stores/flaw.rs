@@ -1,10 +1,13 @@
 use std::convert::Infallible;
 
 use kp_core::rules::{self, Answer, Limits, ModelPool, PoolRecords, Record, State};
+use kp_core::server::{
+    OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest,
+    WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, OnLapse, Page,
-    Party, PoolId, Receipt, Reservation, ReservationId, ReservationToken, Result, Save, SaveOutcome, Spend, Status,
-    StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, PoolId,
+    ReservationId, Result, Status, Timestamp,
 };
 
 /// What a store does, piece by piece: the rules, with one piece falsified.

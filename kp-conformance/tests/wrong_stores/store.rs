@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use kp_conformance::ReferenceStore;
 use kp_core::rules::{Answer, Model, State};
+use kp_core::server::{
+    Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    BackendError, Ciphersuite, Counts, Cursor, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef,
-    KeyPackageStore, OnLapse, Page, PoolId, Receipt, Rejection, Reservation, ReservationId, ReservationToken, Result,
-    Save, SaveOutcome, Spend, Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    BackendError, Ciphersuite, Counts, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId,
+    Rejection, ReservationId, Result, Status, Timestamp,
 };
 
 use crate::flaw::{Call, Flaw, Records, Torn};
@@ -192,7 +195,7 @@ impl KeyPackageStore for FlawedStore {
         takes: &[TakeRequest],
         lapse: OnLapse,
         now: Timestamp,
-    ) -> Vec<Result<Reservation>> {
+    ) -> Answers<Reservation> {
         let reserve = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.reserve)(records, take, lapse, now);
         let mut answers = Vec::new();
         for take in takes {
@@ -217,7 +220,7 @@ impl KeyPackageStore for FlawedStore {
         takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<KeyPackage>> {
+    ) -> Answers<KeyPackage> {
         let claim = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.claim)(records, take, group, now);
         let mut answers = Vec::new();
         for take in takes {
@@ -240,12 +243,7 @@ impl KeyPackageStore for FlawedStore {
         answers
     }
 
-    async fn spend_key_packages(
-        &self,
-        tokens: &[ReservationToken],
-        usage: &Spend,
-        now: Timestamp,
-    ) -> Vec<Result<Receipt>> {
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
         let mut answers = Vec::new();
         for token in tokens {
             let spend = |records: &mut Records<'_>| (self.flaw.spend)(records, token, usage, now);
@@ -255,7 +253,7 @@ impl KeyPackageStore for FlawedStore {
         answers
     }
 
-    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
         let mut answers = Vec::new();
         for token in tokens {
             let release = |records: &mut Records<'_>| (self.flaw.release)(records, token, now);

@@ -5,9 +5,9 @@ use crate::{Ciphersuite, CredentialHash, Error, KeyPackageRef, Role, Timestamp};
 
 /// What a client remembers of one of its own packages: its lifecycle, and nothing that could decrypt (`META-4`).
 ///
-/// The bundle and its private keys lie in the MLS library's own storage, behind a [`KeyVault`](crate::client::KeyVault).
+/// The bundle and its private keys lie in the MLS library's own storage, behind a [`KeyVault`](crate::client::KeyVault). Not
+/// `non_exhaustive`: a store has to notice a new field.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub struct KeyPackageMetadata {
     /// The package: the link to the MLS library's storage.
     pub key_package_ref: KeyPackageRef,

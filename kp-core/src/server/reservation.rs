@@ -3,7 +3,6 @@ use crate::{KeyPackage, Timestamp};
 
 /// A KeyPackage handed out on loan: what a reservation is answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "a reserved KeyPackage is to be spent or released"]
 #[non_exhaustive]
 pub struct Reservation {
     /// The KeyPackage, bytes included.

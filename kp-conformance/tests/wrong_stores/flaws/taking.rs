@@ -1,5 +1,6 @@
 use kp_core::rules::{PoolRecords, State, fits};
-use kp_core::{LastResort, OnLapse, Party, Rejection, TakeRequest};
+use kp_core::server::{LastResort, OnLapse, TakeRequest};
+use kp_core::{Party, Rejection};
 
 use crate::flaw::{Call, Torn, sure};
 use crate::wrong_store::wrong_stores;
@@ -146,7 +147,7 @@ wrong_stores! {
     fn the_limit_is_judged_first(flaw: &mut Flaw) {
         flaw.reserve = |records, take, lapse, now| {
             records.settle(now);
-            if let (Some(by), Some(limit)) = (&take.by, take.limit)
+            if let (Some(by), Some(limit)) = (&take.options.by, take.limit)
                 && sure(records.pool.count_taken_by(by)) >= limit
             {
                 return Err(Rejection::TooManyReservations);
@@ -161,7 +162,7 @@ wrong_stores! {
         flaw.reserve = |records, take, lapse, now| {
             let first = take.clone().last_resort(LastResort::Only);
             match records.reserve(&first, lapse, now) {
-                Ok(reserved) if take.last_resort == LastResort::Fallback => Ok(reserved),
+                Ok(reserved) if take.options.last_resort == LastResort::Fallback => Ok(reserved),
                 _ => records.reserve(take, lapse, now),
             }
         };
