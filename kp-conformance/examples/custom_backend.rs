@@ -57,10 +57,10 @@ impl PoolRecords for Pool {
 
     fn oldest_that_fits(
         &mut self,
-        take: &TakeRequest,
+        options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, Infallible> {
-        let fits = |record: &Record| record.state == State::Free && rules::fits(&record.info, take, now);
+        let fits = |record: &Record| record.state == State::Free && rules::fits(&record.info, options, now);
         let mut fitting = self.records.values().filter(|(record, _)| fits(record));
         Ok(fitting.find_map(|(record, bytes)| Some((record.clone(), bytes.clone()?))))
     }
@@ -159,7 +159,7 @@ impl SnapshotStore {
     }
 
     /// The steps of a batch, each with its own answer (`ERR-3`).
-    fn steps<I, T>(&self, items: &[I], step: impl Fn(&I) -> Answer<T>) -> Vec<Result<T>> {
+    fn steps<I, T>(&self, items: &[I], step: impl Fn(&I) -> Answer<T>) -> Answers<T> {
         items.iter().map(|item| Ok(step(item)?)).collect()
     }
 
@@ -169,26 +169,17 @@ impl SnapshotStore {
     }
 
     /// A page of the pools after a cursor, and the cursor of the next.
-    fn page(&self, listing: u8, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
-        let after = after.map(|cursor| PoolId::try_from(place(listing, cursor)?).map_err(|_| Rejection::InvalidCursor));
-        let after = after.transpose()?;
+    fn page(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
+        let after = after
+            .map(|cursor| cursor.pool().ok_or(Rejection::InvalidCursor))
+            .transpose()?;
         let pools = self.pools();
-        let mut rest = pools.keys().filter(|id| after.as_ref().is_none_or(|after| *id > after));
+        let mut rest = pools.keys().filter(|id| after.is_none_or(|after| *id > after));
         let items: Vec<_> = rest.by_ref().take(limit.max(1) as usize).cloned().collect();
         let last = items.last().filter(|_| rest.next().is_some());
-        let next = last.map(|id| cursor(listing, id.as_bytes()));
+        let next = last.map(|id| Cursor::after_pool(id.clone()));
         Ok(Page::new(items, next))
     }
-}
-
-/// A cursor of one listing is none of another's.
-fn cursor(listing: u8, place: &[u8]) -> Cursor {
-    Cursor([&[listing], place].concat())
-}
-
-fn place(listing: u8, cursor: &Cursor) -> Result<&[u8], Rejection> {
-    let place = cursor.0.split_first().filter(|(first, _)| **first == listing);
-    place.map(|(_, place)| place).ok_or(Rejection::InvalidCursor)
 }
 
 /// Nothing of what it holds (`ERR-4`).
@@ -268,8 +259,8 @@ impl KeyPackageStore for SnapshotStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<Page<KeyPackageInfo>> {
-        let after = after.map(|cursor| <[u8; 8]>::try_from(place(b'a', cursor)?).map_err(|_| Rejection::InvalidCursor));
-        let after = after.transpose()?.map_or(0, u64::from_be_bytes);
+        let after = after.map(|cursor| cursor.sequence().ok_or(Rejection::InvalidCursor));
+        let after = after.transpose()?.unwrap_or(0);
         let pool = self.snapshot(pool);
         let later = pool
             .records
@@ -280,7 +271,7 @@ impl KeyPackageStore for SnapshotStore {
             .filter(|record| record.is_available(now));
         let page: Vec<_> = available.by_ref().take(limit.max(1) as usize).collect();
         let last = page.last().filter(|_| available.next().is_some());
-        let next = last.map(|record| cursor(b'a', &record.sequence.to_be_bytes()));
+        let next = last.map(|record| Cursor::after_sequence(record.sequence));
         let items = page.into_iter().map(|record| record.info).collect();
         Ok(Page::new(items, next))
     }
@@ -295,7 +286,7 @@ impl KeyPackageStore for SnapshotStore {
     }
 
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
-        self.page(b'p', after, limit)
+        self.page(after, limit)
     }
 
     async fn withdraw_key_packages(
@@ -319,7 +310,7 @@ impl KeyPackageStore for SnapshotStore {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<(u64, Option<Cursor>)> {
-        let page = self.page(b'r', after, limit)?;
+        let page = self.page(after, limit)?;
         let retire = |id| self.step(id, |pool| rules::retire(pool, saved_before, now));
         Ok((page.items.iter().map(retire).sum(), page.next))
     }
@@ -330,12 +321,12 @@ impl KeyPackageStore for SnapshotStore {
         let ids: Vec<_> = self.pools().keys().cloned().collect();
         for id in ids {
             count += self.step(&id, |pool| {
-                let mut over = pool.those(|record| record.is_expired(now));
-                over.truncate(limit - count);
-                for record in &over {
+                let mut expired = pool.those(|record| record.is_expired(now));
+                expired.truncate(limit - count);
+                for record in &expired {
                     pool.forget(record)?;
                 }
-                Ok(over.len())
+                Ok(expired.len())
             });
         }
         Ok(count as u64)

@@ -322,16 +322,10 @@ fn flaws_of_concurrency_are_found() {
     assert!(apart.contains("another_handle_sees_what_was_answered"), "{apart:?}");
 }
 
-/// Every rule of the client's catalogue stands in the docs of the trait, and is the business of a check.
+/// Every rule of the client's catalogue is the business of a check.
 #[test]
-fn every_rule_is_documented_and_checked() {
-    let docs = include_str!("../../kp-core/src/metadata.rs");
+fn every_rule_is_checked() {
     for rule in CLIENT_CATALOGUE {
-        assert!(
-            docs.contains(&format!("`{}`", rule.id)),
-            "{} is missing in the docs",
-            rule.id
-        );
         // META-4 is measured, in a line of its own, and is a matter of types otherwise.
         let named = metadata_checks().any(|check| check.rules().contains(&rule.id));
         assert!(named || rule.id == "META-4", "no check names {}", rule.id);

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use kp_conformance::ReferenceStore;
 use kp_core::rules::{Answer, Model, State};
 use kp_core::server::{
-    Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    Answers, Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
     StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
@@ -95,10 +95,15 @@ impl FlawedStore {
 
     /// [`Torn::LooksFirst`]
     async fn look_first(&self, take: &TakeRequest, lapse: OnLapse, now: Timestamp) -> Answer<Reservation> {
-        let seen = self.at_once(&take.pool, |records| (self.flaw.oldest)(records.pool, take, now));
+        let seen = self.at_once(&take.pool, |records| {
+            (self.flaw.oldest)(records.pool, &take.options, now)
+        });
         self.let_others_in().await;
         let named = match seen {
-            Some((record, _)) => take.clone().only(record.info.key_package_ref),
+            Some((record, _)) => {
+                let named = take.options.clone().only(record.info.key_package_ref);
+                take.clone().options(named)
+            }
             None => take.clone(),
         };
         self.at_once(&take.pool, |records| records.reserve(&named, lapse, now))
@@ -212,7 +217,7 @@ impl KeyPackageStore for FlawedStore {
             };
             answers.push(answer.map_err(Into::into));
         }
-        answers
+        answers.into()
     }
 
     async fn claim_key_packages(
@@ -240,7 +245,7 @@ impl KeyPackageStore for FlawedStore {
             });
         }
         (self.flaw.claimed)(&mut answers);
-        answers
+        answers.into()
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
@@ -250,7 +255,7 @@ impl KeyPackageStore for FlawedStore {
             let answer = self.step(Call::Spend, &token.pool, spend).await;
             answers.push(answer.map_err(Into::into));
         }
-        answers
+        answers.into()
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
@@ -260,7 +265,7 @@ impl KeyPackageStore for FlawedStore {
             let answer = self.step(Call::Release, &token.pool, release).await;
             answers.push(answer.map_err(Into::into));
         }
-        answers
+        answers.into()
     }
 
     async fn get_key_package(

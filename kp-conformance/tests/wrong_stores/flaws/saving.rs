@@ -225,7 +225,7 @@ wrong_stores! {
         flaw.save = |records, save, now| {
             let packages = save.packages().iter().cloned().map(|mut package| {
                 if let Some(known) = records.find(&package.info.key_package_ref) {
-                    package.info.role.is_last_resort() = known.info.role.is_last_resort();
+                    package.info.role = known.info.role;
                 }
                 package
             });

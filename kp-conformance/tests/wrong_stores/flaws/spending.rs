@@ -51,7 +51,7 @@ wrong_stores! {
     fn gives_another_receipt(flaw: &mut Flaw) {
         flaw.spend = |records, token, usage, now| {
             let receipt = records.spend(token, usage, now)?;
-            Ok(Receipt { spent_at: now, ..receipt })
+            Ok(Receipt::new(receipt.key_package_ref, now))
         };
     }
 
