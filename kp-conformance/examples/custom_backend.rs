@@ -259,8 +259,7 @@ impl KeyPackageStore for SnapshotStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<Page<KeyPackageInfo>> {
-        let after = after.map(|cursor| cursor.sequence().ok_or(Rejection::InvalidCursor));
-        let after = after.transpose()?.unwrap_or(0);
+        let after = after.map(Cursor::sequence).transpose()?.unwrap_or(0);
         let pool = self.snapshot(pool);
         let later = pool
             .records

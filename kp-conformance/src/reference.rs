@@ -10,8 +10,7 @@ use kp_core::server::{
     StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Rejection, Result, Status,
-    Timestamp,
+    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result, Status, Timestamp,
 };
 
 use crate::Space;
@@ -56,18 +55,6 @@ impl fmt::Debug for ReferenceStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReferenceStore").finish_non_exhaustive()
     }
-}
-
-fn sequence_of(after: Option<&Cursor>) -> Result<Option<u64>, Rejection> {
-    after
-        .map(|cursor| cursor.sequence().ok_or(Rejection::InvalidCursor))
-        .transpose()
-}
-
-fn pool_of(after: Option<&Cursor>) -> Result<Option<&PoolId>, Rejection> {
-    after
-        .map(|cursor| cursor.pool().ok_or(Rejection::InvalidCursor))
-        .transpose()
 }
 
 fn page_size(limit: u32) -> usize {
@@ -143,7 +130,7 @@ impl KeyPackageStore for ReferenceStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<Page<KeyPackageInfo>> {
-        let after = sequence_of(after)?;
+        let after = after.map(Cursor::sequence).transpose()?;
         let model = self.model();
         let records = model.pool(pool).into_iter().flat_map(|pool| &pool.records);
         let mut available = records
@@ -160,7 +147,7 @@ impl KeyPackageStore for ReferenceStore {
     }
 
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
-        let after = pool_of(after)?;
+        let after = after.map(Cursor::pool).transpose()?;
         let (items, more) = self.pools_after(after, limit);
         let next = items
             .last()
@@ -190,7 +177,7 @@ impl KeyPackageStore for ReferenceStore {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<(u64, Option<Cursor>)> {
-        let after = pool_of(after)?;
+        let after = after.map(Cursor::pool).transpose()?;
         let (pools, more) = self.pools_after(after, limit);
         let mut model = self.model();
         let mut count = 0;

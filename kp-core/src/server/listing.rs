@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{PoolId, hex};
+use crate::{PoolId, Rejection, hex};
 
 /// One page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,23 +54,27 @@ impl Cursor {
         Self(Place::Pool(pool))
     }
 
-    /// Returns the sequence of a cursor of `list_available`; `None` for a cursor of another listing, which a store answers
-    /// with [`Rejection::InvalidCursor`](crate::Rejection::InvalidCursor).
-    #[must_use]
-    pub const fn sequence(&self) -> Option<u64> {
+    /// Returns the sequence of a cursor of `list_available`.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::InvalidCursor`]: the cursor is of a listing of pools.
+    pub const fn sequence(&self) -> Result<u64, Rejection> {
         match self.0 {
-            Place::Sequence(sequence) => Some(sequence),
-            Place::Pool(_) => None,
+            Place::Sequence(sequence) => Ok(sequence),
+            Place::Pool(_) => Err(Rejection::InvalidCursor),
         }
     }
 
-    /// Returns the pool of a cursor of a listing of pools; `None` for a cursor of another listing, which a store answers
-    /// with [`Rejection::InvalidCursor`](crate::Rejection::InvalidCursor).
-    #[must_use]
-    pub const fn pool(&self) -> Option<&PoolId> {
+    /// Returns the pool of a cursor of a listing of pools.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::InvalidCursor`]: the cursor is of `list_available`.
+    pub const fn pool(&self) -> Result<&PoolId, Rejection> {
         match &self.0 {
-            Place::Pool(pool) => Some(pool),
-            Place::Sequence(_) => None,
+            Place::Pool(pool) => Ok(pool),
+            Place::Sequence(_) => Err(Rejection::InvalidCursor),
         }
     }
 }
