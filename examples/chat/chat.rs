@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::slice;
 
-use keypackage_pool::server::TakeOptions;
 use keypackage_pool::protocol::PoolStatus;
+use keypackage_pool::server::TakeOptions;
 use keypackage_pool::server::{KeyPackageDirectory, Take};
 use keypackage_pool::server::{Reservation, Spend};
 use keypackage_pool::{GroupId, Party, Rejection};

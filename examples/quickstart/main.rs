@@ -11,9 +11,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use keypackage_pool::server::TakeOptions;
 use keypackage_pool::openmls::OpenMlsAdmission;
 use keypackage_pool::protocol::{Health, UploadOutcome};
+use keypackage_pool::server::TakeOptions;
 use keypackage_pool::server::{KeyPackageDirectory, Take, Upload};
 use keypackage_pool::server::{KeyPackageStore, LastResort, Lease, Reservation, Spend, Uploader};
 use keypackage_pool::sqlite::SqliteStore;
@@ -97,7 +97,11 @@ impl Server {
     }
 
     async fn reserve(&self, by: &str) -> Result<(KeyPackage, Lease)> {
-        let take = Take::from(TakeOptions::new().by(Party::try_from(by)?).last_resort(LastResort::Never));
+        let take = Take::from(
+            TakeOptions::new()
+                .by(Party::try_from(by)?)
+                .last_resort(LastResort::Never),
+        );
         let Reservation { package, lease, .. } = self.directory.reserve(&self.bob, &take).await?;
         Ok((package, lease.ok_or("a one-time package has a lease")?))
     }

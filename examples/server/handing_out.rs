@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
+use keypackage_pool::server::Take;
 use keypackage_pool::server::TakeOptions;
 use keypackage_pool::server::{Lease, Receipt, Reservation, ReservationToken, Spend};
 use keypackage_pool::{Ciphersuite, GroupId, KeyPackage, KeyPackageRef, PoolId, Rejection, Result, Timestamp};
-use keypackage_pool::server::Take;
 use serde::{Deserialize, Serialize};
 
 use crate::Server;
@@ -152,7 +152,13 @@ fn take(server: &Server, caller: &Device, headers: &HeaderMap, wanted: Wanted) -
             message,
         ));
     };
-    Ok(Take::new().options(TakeOptions::new().by(caller.party.clone()).ciphersuites(wanted.ciphersuites)).id(server.secret.reservation_id(&caller.user, key)))
+    Ok(Take::new()
+        .options(
+            TakeOptions::new()
+                .by(caller.party.clone())
+                .ciphersuites(wanted.ciphersuites),
+        )
+        .id(server.secret.reservation_id(&caller.user, key)))
 }
 
 fn handed_out(package: KeyPackage, lease: Option<Lease>) -> HandedOut {

@@ -234,7 +234,7 @@ impl<V: KeyVault> Ledger<V> {
         report: &mut RefreshReport,
     ) -> Result<(), V> {
         let rows = self.rows().await?;
-        let held = |key_package_ref: &&KeyPackageRef| rows.get(*key_package_ref).is_some_and(is_held);
+        let held = |key_package_ref: &&KeyPackageRef| rows.get(key_package_ref).is_some_and(is_held);
         let superseded = |key_package_ref: &KeyPackageRef| (key_package_ref.clone(), policy.superseded(now));
         let steps: Vec<_> = withdrawn.iter().filter(held).map(superseded).collect();
         report.superseded += u32::try_from(steps.len()).unwrap_or(u32::MAX);

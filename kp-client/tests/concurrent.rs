@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
-use kp_core::client::Lifecycle;
-use kp_core::{KeyPackageBytes, KeyPackageRef};
 use kp_client::{CiphersuitePlan, KeyPackagePool};
+use kp_core::client::Lifecycle;
 use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
+use kp_core::{KeyPackageBytes, KeyPackageRef};
 use messenger::{Alice, Bob, SUITE, Vault, World};
 use tokio::sync::Semaphore;
 

@@ -8,11 +8,11 @@ mod messenger;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use kp_client::{CiphersuitePlan, KeyPackagePool, RefreshReport, Sizes};
+use kp_core::KeyPackageRef;
 use kp_core::Slot;
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::server::KeyPackageStore as _;
-use kp_core::KeyPackageRef;
-use kp_client::{CiphersuitePlan, KeyPackagePool, RefreshReport, Sizes};
 use messenger::faults::{Fuse, Fused, Moment};
 use messenger::{Alice, Bob, DAY, Invitation, SUITE, Vault, World, current};
 
@@ -99,7 +99,9 @@ impl Story {
         assert!(available.len() <= CAP as usize);
         let counts = world.store.count_by_status(&bob.pool_id, world.now()).await.unwrap();
         let slot = world.last_resort(bob).await.map(|(slot, _)| slot);
-        let has_slot = counts.get(&SUITE).is_some_and(|counts| counts.last_resort != Slot::Empty);
+        let has_slot = counts
+            .get(&SUITE)
+            .is_some_and(|counts| counts.last_resort != Slot::Empty);
         assert_eq!(slot.is_some(), has_slot, "a last resort without a row");
         for held in available.iter().chain(&slot) {
             assert!(bob.has_key(held), "the server hands out what has no key");

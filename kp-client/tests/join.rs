@@ -4,9 +4,9 @@
 
 mod messenger;
 
-use kp_core::client::Lifecycle;
-use kp_core::KeyPackageRef;
 use kp_client::{CiphersuitePlan, PoolError};
+use kp_core::KeyPackageRef;
+use kp_core::client::Lifecycle;
 use messenger::{Alice, Bob, DAY, Invitation, SUITE, World};
 use openmls_traits::OpenMlsProvider as _;
 

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kp_client::{CiphersuitePlan, KeyPackagePool, PoolConfigError, PoolError, Sizes};
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
+use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use kp_core::server::SaveOutcome;
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef};
 use kp_openmls::OpenMlsAdmission;
-use kp_client::{CiphersuitePlan, KeyPackagePool, PoolConfigError, PoolError, Sizes};
-use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use kp_server::{KeyPackageDirectory, Take};
 use messenger::{Alice, Bob, DAY, SUITE, World};
 

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kp_core::{KeyPackageBytes, KeyPackageRef};
-use kp_openmls::OpenMlsVault;
 use kp_client::{CiphersuitePlan, KeyPackagePool};
 use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
+use kp_core::{KeyPackageBytes, KeyPackageRef};
+use kp_openmls::OpenMlsVault;
 use messenger::{Bob, SUITE, Vault, World};
 use tokio::time::sleep;
 

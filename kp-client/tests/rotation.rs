@@ -7,14 +7,14 @@ mod messenger;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kp_client::{CiphersuitePlan, PoolError, Sizes};
 use kp_core::Slot;
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::protocol::Refusal;
+use kp_core::protocol::UploadOutcome;
 use kp_core::server::KeyPackageStore as _;
 use kp_core::{Ciphersuite, KeyPackageRef, Status};
 use kp_memory::MemoryMetadata;
-use kp_client::{CiphersuitePlan, PoolError, Sizes};
-use kp_core::protocol::UploadOutcome;
 use messenger::{Alice, Bob, DAY, SUITE, World, current};
 
 const FEW: CiphersuitePlan = CiphersuitePlan::pool(SUITE).one_time(Sizes::new(4, 2, 8));

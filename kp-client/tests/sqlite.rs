@@ -11,10 +11,10 @@ mod sqlite_provider;
 use std::path::Path;
 use std::sync::Arc;
 
-use kp_core::server::Uploader;
-use kp_core::PoolId;
-use kp_openmls::{Identity, LockedProvider, OpenMlsAdmission, OpenMlsVault};
 use kp_client::{CiphersuitePlan, KeyPackagePool};
+use kp_core::PoolId;
+use kp_core::server::Uploader;
+use kp_openmls::{Identity, LockedProvider, OpenMlsAdmission, OpenMlsVault};
 use kp_server::{KeyPackageDirectory, Take};
 use kp_sqlite::{SqliteMetadata, SqliteStore};
 use messenger::{Alice, Invitation, SUITE, identity, parse};

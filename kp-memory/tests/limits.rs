@@ -43,7 +43,7 @@ async fn debug_tells_the_size_and_no_secrets() {
     let shown = format!("{store:?}");
     assert_eq!(
         shown,
-        "MemoryStore { pools: 1, limits: Limits::default().max_records(10000) }"
+        "MemoryStore { pools: 1, limits: Limits { max_records: 10000 } }"
     );
 }
 
@@ -82,7 +82,7 @@ async fn what_was_reserved_when_memory_was_given_back_returns_to_its_place() {
     let mut tokens = Vec::new();
     for number in [196, 198] {
         let named = KeyPackageRef::try_from([number].as_slice()).unwrap();
-        let take = take(number).only(named);
+        let take = take(number).options(TakeOptions::new().only(named));
         let reserved = store.reserve_key_package(&take, OnLapse::Return, NOW).await.unwrap();
         tokens.push(reserved.lease.unwrap().token);
     }

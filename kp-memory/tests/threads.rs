@@ -37,7 +37,8 @@ fn wait<T>(call: impl Future<Output = T>) -> T {
 fn take(number: u32) -> TakeRequest {
     let mut id = [0; 16];
     id[..4].copy_from_slice(&number.to_be_bytes());
-    TakeRequest::new(pool(), ReservationId::from_bytes(id), Ttl::try_from(60).unwrap()).last_resort(LastResort::Never)
+    let never = TakeOptions::new().last_resort(LastResort::Never);
+    TakeRequest::new(pool(), ReservationId::from_bytes(id), Ttl::try_from(60).unwrap()).options(never)
 }
 
 #[test]

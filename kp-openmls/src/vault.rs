@@ -7,7 +7,9 @@ use std::fmt;
 use std::time::Duration;
 
 use kp_core::client::KeyVault;
-use kp_core::{Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Role, Timestamp};
+use kp_core::{
+    Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Role, Timestamp,
+};
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _, VLBytes};
 use openmls::prelude::{
     Capabilities, ExtensionType, KeyPackage as OpenMlsKeyPackage, KeyPackageBuilder, KeyPackageBundle,

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use kp_core::protocol::{Refusal, UploadOutcome};
 use kp_core::server::{Admission, Admitted, Save, SaveMode, Uploader};
-use kp_core::{BackendError, BoxError, Effect, KeyPackage, Timestamp};
+use kp_core::{BackendError, Effect, KeyPackage, Timestamp};
 
 use crate::directory::{Inner, KeyPackageDirectory};
 use crate::observe::{Answered, Told, observe, refused_or_failed};
@@ -41,9 +41,13 @@ impl KeyPackageDirectory {
             let Inner { admission, config, .. } = &*directory.0;
             admit_all(&**admission, &packages, &by, config.restore_point, now)
         };
-        let judged = tokio::task::spawn_blocking(judge)
-            .await
-            .map_err(|error| UploadError::Admission(BoxError::from(error)))?;
+        let judged = tokio::task::spawn_blocking(judge).await.map_err(|error| {
+            if error.is_panic() {
+                UploadError::AdmissionPanicked
+            } else {
+                UploadError::ShuttingDown
+            }
+        })?;
 
         let complete = all_or_nothing || mode == SaveMode::Replace;
         if complete && judged.iter().any(Result::is_err) {
@@ -118,8 +122,8 @@ impl Answered for Result<Vec<UploadOutcome>, UploadError> {
             Ok(outcomes) => outcomes.iter().for_each(|outcome| tell(Told::plain(outcome.code()))),
             Err(UploadError::TooManyKeyPackages { .. }) => tell(Told::plain("too_many_packages")),
             Err(UploadError::Store(error)) => tell(refused_or_failed(error)),
-            Err(UploadError::Admission(error)) => tell(Told {
-                failure: Some(&**error),
+            Err(error @ (UploadError::AdmissionPanicked | UploadError::ShuttingDown)) => tell(Told {
+                failure: Some(error),
                 ..Told::plain("admission_failed")
             }),
         }

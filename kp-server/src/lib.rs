@@ -1,78 +1,73 @@
-//! The two services of a KeyPackage pool: the directory of a delivery service, and the pool of a client.
+//! The delivery service's side of a KeyPackage pool: what a server's handlers call.
 //!
-//! # The server
-//!
-//! [`KeyPackageDirectory`] is what the server's handlers call, over any [`KeyPackageStore`](kp_core::server::KeyPackageStore) and
-//! any [`Admission`](kp_core::server::Admission). It adds what a store leaves open: a clock, leases and windows, caps and limits,
-//! judging uploads, telling owners how their pools are doing, sweeping, and instruments.
+//! [`KeyPackageDirectory`] works over any [`KeyPackageStore`](kp_core::server::KeyPackageStore) and any
+//! [`Admission`](kp_core::server::Admission). It adds what a store leaves open: a clock, leases and replay windows, caps
+//! and limits, the judging of uploads, the health of pools, sweeping, spans and metrics.
 //!
 //! ```
-//! use kp_core::server::{Uploader, Spend};
+//! use kp_core::server::{Spend, TakeOptions, Uploader};
 //! use kp_core::{Party, PoolId};
-//! use kp_server::{Take, KeyPackageDirectory, Upload};
+//! use kp_server::{KeyPackageDirectory, Take, Upload};
 //!
 //! async fn serve(directory: KeyPackageDirectory, from_bob: Vec<Vec<u8>>) -> Result<(), Box<dyn std::error::Error>> {
-//!     // Bob publishes: bytes in, one verdict each.
+//!     // Bob publishes: bytes in, one outcome each.
 //!     let bob = PoolId::try_from("bob/phone")?;
-//!     for verdict in directory.upload(Upload::new(bob.clone(), Uploader::identity("bob"), from_bob)).await? {
-//!         println!("{}", verdict.code());
+//!     for outcome in directory.upload(Upload::new(bob.clone(), Uploader::identity("bob"), from_bob)).await? {
+//!         println!("{}", outcome.code());
 //!     }
-//!     // A delivery service hands a package out for good ...
+//!
+//!     // A delivery service hands a KeyPackage out for good ...
 //!     let package = directory.claim(&bob, &Take::new()).await?;
-//!     println!("{:?}, last resort: {}", package.bytes, package.info.last_resort);
+//!     println!("{:?}: {:?}", package.info.role, package.bytes);
+//!
 //!     // ... or lends it until the Commit is accepted. A last-resort package carries no lease.
-//!     let reserved = directory.reserve(&bob, &Take::new().by(Party::try_from("alice")?)).await?;
-//!     let tokens: Vec<_> = reserved.lease.into_iter().map(|lease| lease.token).collect();
-//!     for receipt in directory.spend(&tokens, &Spend::default()).await {
-//!         println!("spent at {:?}", receipt?.spent_at);
+//!     let alice = Take::from(TakeOptions::new().by(Party::try_from("a keyed hash of alice")?));
+//!     if let Some(lease) = directory.reserve(&bob, &alice).await?.lease {
+//!         let receipt = directory.spend_one(&lease, &Spend::new()).await?;
+//!         println!("spent at {:?}: only now deliver the Commit", receipt.spent_at);
 //!     }
 //!     Ok(())
 //! }
 //! ```
 //!
-//! # The client
+//! # All devices of a user
 //!
-//! [`KeyPackagePool`] keeps a client's KeyPackages on the server and their keys safe, over any
-//! [`KeyVault`](kp_core::client::KeyVault), any [`PoolMetadataStore`](kp_core::client::PoolMetadataStore) and any
-//! [`KeyPackageTransport`]. Two calls are all that a messenger needs.
+//! MLS adds clients, and each device is a client with a pool of its own.
+//! [`claim_many`](KeyPackageDirectory::claim_many) hands out a KeyPackage of each; one [`Take::id`] serves all pools, so
+//! that a retry gets the same KeyPackages.
 //!
 //! ```
-//! use std::sync::Arc;
-//! use kp_core::client::{KeyVault, PoolMetadataStore};
-//! use kp_core::{Ciphersuite, KeyPackageRef};
-//! use kp_client::{KeyPackagePool, CiphersuitePlan};
-//! use kp_core::protocol::KeyPackageTransport;
+//! use kp_core::server::Answers;
+//! use kp_core::{KeyPackage, PoolId, ReservationId};
+//! use kp_server::{KeyPackageDirectory, Take};
 //!
-//! async fn run<V: KeyVault>(
-//!     vault: V,
-//!     metadata: Arc<dyn PoolMetadataStore>,
-//!     server: Arc<dyn KeyPackageTransport>,
-//!     named_in_the_welcome: &[KeyPackageRef],
-//!     join: impl FnOnce() -> Result<(), std::io::Error> + Send,
-//! ) -> Result<(), Box<dyn std::error::Error>> {
-//!     let plan = CiphersuitePlan::pool(Ciphersuite(0x0001));
-//!     let pool = KeyPackagePool::builder(vault, metadata, server).suite(plan).build()?;
-//!
-//!     // At the start, now and then, and after each Welcome.
-//!     let report = pool.refresh().await?;
-//!     println!("{} uploaded, due again at {:?}", report.uploaded, report.next_at);
-//!
-//!     // A Welcome came. Whatever becomes of it, no key is lost.
-//!     pool.join(named_in_the_welcome, join).await??;
-//!     Ok(())
+//! /// Claims for all devices of a user; a device whose pool is exhausted is left out of the group.
+//! async fn claim_for_user(
+//!     directory: &KeyPackageDirectory,
+//!     devices: &[PoolId],
+//!     idempotency_key: [u8; 16],
+//! ) -> Vec<(PoolId, Result<KeyPackage, kp_core::Error>)> {
+//!     let take = Take::new().id(ReservationId::from_bytes(idempotency_key));
+//!     let answers: Answers<KeyPackage> = directory.claim_many(devices, &take).await;
+//!     devices.iter().cloned().zip(answers).collect()
 //! }
 //! ```
 //!
 //! # Time
 //!
-//! A service reads its [`Clock`] once a call and passes the moment on. [`SystemClock`] is the only place that reads the
-//! system's; with a [`ManualClock`], what lapses and expires is tested without sleeping.
+//! A directory reads its [`Clock`](kp_core::Clock) once a call and passes the moment on. The default clock is the
+//! system's. With a [`ManualClock`](kp_core::ManualClock), what lapses and expires is tested without sleeping.
+//!
+//! # Runtime
+//!
+//! [`upload`](KeyPackageDirectory::upload) and [`start_sweeper`](KeyPackageDirectory::start_sweeper) need a tokio runtime;
+//! all else runs on any.
 //!
 //! # Instruments
 //!
 //! Every operation runs in a [`tracing`] span `keypackage_directory` with the fields `operation`, `answers` (how many)
-//! and `outcome` (`mixed` where a batch has several); failures are logged as warnings within it. And it is counted by
-//! [`metrics`]:
+//! and `outcome` (`mixed` where a batch has several). A failure is logged as a warning within the span. With the feature
+//! `metrics`, every operation is also counted:
 //!
 //! | metric | labels | |
 //! |---|---|---|
@@ -80,14 +75,17 @@
 //! | `keypackage_directory_seconds` | `operation` | a histogram: how long each call took |
 //! | `keypackage_directory_swept_total` | `what`: `expired`, `lapsed` | a counter: what sweeps removed |
 //!
-//! `operation` is the method's name. `outcome` is `ok`, the code of a [`Rejection`](kp_core::Rejection::code) or, of an
-//! upload, of a [`UploadOutcome`](UploadOutcome::code); `too_many_packages`, `admission_failed`; or, of a failure, `not_applied` or
-//! `outcome_unknown`. `source` is `one_time` or `last_resort` where a package was handed out, else `none`. No pool,
-//! party, package, reservation id or token is in any of them (`DIR-3`, `ERR-4`).
+//! - `operation` is the method's name.
+//! - `outcome` is `ok`, the code of a [`Rejection`](kp_core::Rejection::code) or of an
+//!   [`UploadOutcome`](kp_core::protocol::UploadOutcome::code), `too_many_packages`, `admission_failed`, or, of a failure,
+//!   `not_applied` or `outcome_unknown`.
+//! - `source` is `one_time` or `last_resort` where a KeyPackage was handed out, else `none`.
+//!
+//! No pool, party, KeyPackage, reservation id or token is in any of them.
 //!
 //! # Features
 //!
-//! `serde`: `Serialize` and `Deserialize` for [`Health`], [`PoolStatus`] and [`SyncReport`].
+//! `metrics`: the counters and histograms above, by the `metrics` crate.
 
 mod admit;
 mod builder;

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use kp_core::server::{SaveMode, Uploader};
-use kp_core::{BoxError, Error, PoolId};
+use kp_core::{Error, PoolId};
 
 /// KeyPackages that a client uploads to its pool.
 #[derive(Clone)]
@@ -73,9 +73,12 @@ pub enum UploadError {
         /// How many the server takes.
         most: usize,
     },
-    /// The admission panicked, or the runtime shuts down. Nothing was stored.
-    #[error("the admission of the packages broke off")]
-    Admission(#[source] BoxError),
+    /// The admission panicked. Nothing was stored. The panic's message may hold what was uploaded, and is not repeated.
+    #[error("the admission of the KeyPackages panicked")]
+    AdmissionPanicked,
+    /// The runtime shuts down. Nothing was stored.
+    #[error("the runtime shuts down before the KeyPackages are judged")]
+    ShuttingDown,
     /// The store failed; the same upload again finds out (`ERR-1`, `SAVE-2`).
     #[error(transparent)]
     Store(#[from] Error),

@@ -7,11 +7,12 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kp_core::Timestamp;
+use kp_core::protocol::{Refusal, UploadOutcome};
+use kp_core::server::Uploader;
+use kp_core::{Clock, ManualClock, Timestamp};
 use kp_memory::MemoryStore;
-use kp_core::{Clock, ManualClock};
-use kp_server::{ConfigError, DirectoryBuilder, KeyPackageDirectory};
-use world::{PlainAdmission, start};
+use kp_server::{ConfigError, DirectoryBuilder, KeyPackageDirectory, Upload};
+use world::{PlainAdmission, bob, made, start};
 
 fn built(policy: impl FnOnce(DirectoryBuilder) -> DirectoryBuilder) -> Result<KeyPackageDirectory, ConfigError> {
     let builder = KeyPackageDirectory::builder(Arc::new(MemoryStore::new()), PlainAdmission);
@@ -82,11 +83,18 @@ fn a_directory_is_shared() {
     shared(&built(|builder| builder).unwrap());
 }
 
-/// The system's clock stands in the present; a manual one where it was put.
+/// Unless it is told otherwise, a directory goes by the present: what expired in 2023 has expired.
+#[tokio::test]
+async fn the_default_clock_stands_in_the_present() {
+    let directory = KeyPackageDirectory::new(MemoryStore::new(), PlainAdmission);
+    let upload = Upload::new(bob(), Uploader::unchecked(), made(1));
+    let outcomes = directory.upload(upload).await.unwrap();
+    assert_eq!(outcomes, [UploadOutcome::Refused(Refusal::Expired)]);
+}
+
+/// A manual clock stands where it was put.
 #[test]
 fn clocks() {
-    let in_2020 = Timestamp::try_from(1_577_836_800).unwrap();
-    assert!(SystemClock.now() > in_2020);
     let clock = ManualClock::at(start());
     let same = clock.clone();
     clock.advance(5);

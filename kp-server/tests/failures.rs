@@ -6,9 +6,9 @@ mod world;
 
 use std::sync::atomic::Ordering;
 
+use kp_core::ManualClock;
 use kp_core::server::{Spend, Withdrawal};
 use kp_core::{BackendError, Effect, Error, Result};
-use kp_core::ManualClock;
 use kp_server::{KeyPackageDirectory, Take, UploadError};
 use world::{Outage, PlainAdmission, bob, made, retry_key, start, to_bob};
 

@@ -40,7 +40,10 @@ async fn claims_without_an_id_get_different_packages() {
 #[tokio::test]
 async fn a_claim_can_be_repeated_for_ten_minutes() {
     let world = world(2).await;
-    let ask = Take::new().options(TakeOptions::new().by(party("alice"))).id(retry_key(1)).group(group("g"));
+    let ask = Take::new()
+        .options(TakeOptions::new().by(party("alice")))
+        .id(retry_key(1))
+        .group(group("g"));
     let first = world.directory.claim(&bob(), &ask).await.unwrap();
     world.clock.advance(599);
     assert_eq!(world.directory.claim(&bob(), &ask).await.unwrap(), first);
@@ -83,19 +86,9 @@ async fn a_reservation_is_spent_or_released() {
     assert!(released[0].is_ok());
     assert_eq!(rejection(released[1].clone()), Rejection::NoLiveReservation);
 
-    let usage = Spend::new().group(group("g")).by(party("alice"));
-    let receipt = world
-        .directory
-        .spend(&[token(&second)], &usage)
-        .await
-        .remove(0)
-        .unwrap();
-    let again = world
-        .directory
-        .spend(&[token(&second)], &usage)
-        .await
-        .remove(0)
-        .unwrap();
+    let spend = Spend::new().group(group("g")).by(party("alice"));
+    let receipt = world.directory.spend_one(&token(&second), &spend).await.unwrap();
+    let again = world.directory.spend_one(&token(&second), &spend).await.unwrap();
     assert_eq!(receipt, again);
     let other = world.directory.spend(&[token(&second)], &Spend::default()).await;
     assert_eq!(rejection(other[0].clone()), Rejection::AlreadySpent);
@@ -147,14 +140,25 @@ async fn the_last_resort_is_handed_out_last() {
     world.upload(vec![Made::new("last").last_resort().bytes()]).await;
 
     let only = Take::from(TakeOptions::new().last_resort(LastResort::Only));
-    assert!(world.directory.claim(&bob(), &only).await.unwrap().info.role.is_last_resort());
+    assert!(
+        world
+            .directory
+            .claim(&bob(), &only)
+            .await
+            .unwrap()
+            .info
+            .role
+            .is_last_resort()
+    );
     assert!(
         !world
             .directory
             .claim(&bob(), &Take::new())
             .await
             .unwrap()
-            .info.role.is_last_resort()
+            .info
+            .role
+            .is_last_resort()
     );
     let fallback = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
     assert!(fallback.package.info.role.is_last_resort() && fallback.lease.is_none());

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use kp_core::ManualClock;
 use kp_core::server::TakeOptions;
 use kp_core::server::{Spend, Withdrawal};
-use kp_core::ManualClock;
 use kp_server::{KeyPackageDirectory, Take};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -89,7 +89,10 @@ async fn everything() {
     assert!(world.directory.upload(to_bob(made(201))).await.is_err());
     assert!(world.directory.upload(to_bob(vec![b"panic".to_vec()])).await.is_err());
 
-    let ask = Take::new().options(TakeOptions::new().by(party("alice-hash"))).id(retry_key(0xAB)).group(group("secret-group"));
+    let ask = Take::new()
+        .options(TakeOptions::new().by(party("alice-hash")))
+        .id(retry_key(0xAB))
+        .group(group("secret-group"));
     world.directory.claim(&bob(), &ask).await.unwrap();
     let reserved = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
     let token = reserved.lease.unwrap().token;
@@ -99,9 +102,9 @@ async fn everything() {
     let leased = world.directory.reserve_many(&[bob(), bob()], &Take::new()).await;
     let token = leased[0].as_ref().unwrap().lease.as_ref().unwrap().token.clone();
     let usage = Spend::new().group(group("secret-group")).by(party("alice-hash"));
-    world.directory.spend(&[token], &usage).await;
-    world.directory.claim_many(&[bob()], &Take::new()).await;
-    world.directory.claim_many(&[bob()], &Take::new()).await;
+    let _ = world.directory.spend(&[token], &usage).await;
+    let _ = world.directory.claim_many(&[bob()], &Take::new()).await;
+    let _ = world.directory.claim_many(&[bob()], &Take::new()).await;
     world.directory.status(&bob()).await.unwrap();
     world.directory.sync(&bob(), &[]).await.unwrap();
     world.directory.list_pools(None, 5).await.unwrap();
@@ -124,7 +127,7 @@ const OPERATIONS: [&str; 13] = [
     "sync",
     "list_pools",
     "retire_unspent",
-    "remove",
+    "withdraw",
     "delete_pool",
 ];
 
@@ -154,7 +157,7 @@ fn every_operation_is_counted() {
         ("sync ok none", 1),
         ("list_pools ok none", 1),
         ("retire_unspent ok none", 1),
-        ("remove ok none", 1),
+        ("withdraw ok none", 1),
         ("sweep ok none", 1),
         ("delete_pool ok none", 1),
     ] {
@@ -178,7 +181,7 @@ fn an_outage_is_counted_as_one() {
             .build()
             .unwrap();
         assert!(directory.claim(&bob(), &Take::new()).await.is_err());
-        directory.claim_many(&[bob(), bob()], &Take::new()).await;
+        let _ = directory.claim_many(&[bob(), bob()], &Take::new()).await;
         assert!(directory.upload(to_bob(made(1))).await.is_err());
     });
     let answers = |labels: &str| recorded[&format!("keypackage_directory_answers_total {labels}")];

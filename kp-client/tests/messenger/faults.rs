@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use kp_core::Role;
 use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle, MetadataResult, PoolMetadataStore};
-use kp_core::{BackendError, Ciphersuite, CredentialHash, Effect, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Timestamp};
 use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
+use kp_core::{
+    BackendError, Ciphersuite, CredentialHash, Effect, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef,
+    Timestamp,
+};
 
 /// Whether the step at which it dies takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,12 +104,7 @@ impl<V: KeyVault> KeyVault for Fused<V> {
         self.1.step(|| self.0.credential(suite).unwrap())
     }
 
-    fn generate(
-        &self,
-        suite: Ciphersuite,
-        role: Role,
-        now: Timestamp,
-    ) -> Result<(KeyPackageInfo, V::Fresh), Died> {
+    fn generate(&self, suite: Ciphersuite, role: Role, now: Timestamp) -> Result<(KeyPackageInfo, V::Fresh), Died> {
         self.1.step(|| self.0.generate(suite, role, now).unwrap())
     }
 

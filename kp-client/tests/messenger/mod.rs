@@ -7,14 +7,14 @@ pub(crate) mod faults;
 use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
 
+use kp_client::{CiphersuitePlan, KeyPackagePool, PoolBuilder};
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
+use kp_core::protocol::KeyPackageTransport;
 use kp_core::server::{KeyPackageStore as _, Uploader};
 use kp_core::{Ciphersuite, KeyPackage, KeyPackageRef, PoolId, Status, Timestamp};
+use kp_core::{Clock as _, ManualClock};
 use kp_memory::{MemoryMetadata, MemoryStore};
 use kp_openmls::{Identity, OpenMlsAdmission, OpenMlsVault};
-use kp_core::{Clock as _, ManualClock};
-use kp_client::{CiphersuitePlan, KeyPackagePool, PoolBuilder};
-use kp_core::protocol::KeyPackageTransport;
 use kp_server::{KeyPackageDirectory, Take};
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
@@ -159,7 +159,10 @@ impl Bob {
 
     /// A process of Bob's, with the default plan.
     pub(crate) fn open(&self, world: &World) -> KeyPackagePool<Vault> {
-        self.builder(world).ciphersuite(CiphersuitePlan::pool(SUITE)).build().unwrap()
+        self.builder(world)
+            .ciphersuite(CiphersuitePlan::pool(SUITE))
+            .build()
+            .unwrap()
     }
 
     pub(crate) async fn lifecycle(&self, key_package_ref: &KeyPackageRef) -> Option<Lifecycle> {

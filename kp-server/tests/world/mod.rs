@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kp_conformance::{Fault, FaultyStore};
+use kp_core::ManualClock;
 use kp_core::Role;
 use kp_core::protocol::Refusal;
-use kp_core::server::{Admission, Admitted, Uploader};
-use kp_core::{Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party, PoolId, ReservationId, Timestamp};
-use kp_memory::MemoryStore;
-use kp_core::ManualClock;
 use kp_core::protocol::UploadOutcome;
+use kp_core::server::{Admission, Admitted, Uploader};
+use kp_core::{
+    Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
+    PoolId, ReservationId, Timestamp,
+};
+use kp_memory::MemoryStore;
 use kp_server::{DirectoryBuilder, KeyPackageDirectory, Upload};
 
 pub(crate) const SUITE: Ciphersuite = Ciphersuite(1);
@@ -111,7 +114,13 @@ impl Admission for PlainAdmission {
         let moment = |text: &str| Timestamp::new(text.parse().ok()?);
         let lifetime = moment(not_before).zip(moment(not_after));
         let lifetime = lifetime.and_then(|(not_before, not_after)| Lifetime::new(not_before, not_after).ok());
-        let info = KeyPackageInfo::new(key_package_ref(name), Ciphersuite(suite.parse().map_err(|_| Refusal::Malformed)?), lifetime.ok_or(Refusal::Malformed)?, CredentialHash([0; 32])).role(Role::of(last_resort == "true"));
+        let info = KeyPackageInfo::new(
+            key_package_ref(name),
+            Ciphersuite(suite.parse().map_err(|_| Refusal::Malformed)?),
+            lifetime.ok_or(Refusal::Malformed)?,
+            CredentialHash([0; 32]),
+        )
+        .role(Role::of(last_resort == "true"));
         if info.lifetime.is_expired(now) {
             return Err(Refusal::Expired);
         }
