@@ -5,30 +5,33 @@
 //! crashes, retries, expiry and exhaustion. This crate says what that means, in types, and does nothing else: no I/O, no
 //! runtime, no clock, no randomness, no MLS library.
 //!
-//! - [`KeyPackageStore`] is the contract that every backend obeys, rule by rule; [`KeyPackageStoreExt`] adds the calls
-//!   for one package.
-//! - [`Admission`] turns uploaded bytes into a [`KeyPackage`]: the MLS library's part.
-//! - [`PoolMetadataStore`] and [`KeyVault`] are the client's side: the lifecycle of its own packages, and the keys of
-//!   them, which stay in the MLS library's storage.
-//! - [`rules`] is the state machine itself, for those who write a backend.
+//! - [`server`]: [`KeyPackageStore`](server::KeyPackageStore) is the contract that every backend obeys, and
+//!   [`Admission`](server::Admission) turns uploaded bytes into a [`KeyPackage`]: the MLS library's part.
+//! - [`client`]: [`PoolMetadataStore`](client::PoolMetadataStore) keeps the lifecycle of a client's own KeyPackages, and
+//!   [`KeyVault`](client::KeyVault) their private keys, in the MLS library's storage.
+//! - [`protocol`]: what travels between the two.
+//! - [`rules`]: the state machine, for those who write a backend.
 //!
 //! ```
 //! use kp_core::rules::Model;
-//! use kp_core::*;
+//! use kp_core::server::{OnLapse, Save, SaveOutcome, Spend, TakeRequest};
+//! use kp_core::{
+//!     Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, PoolId,
+//!     Rejection, ReservationId, Timestamp, Ttl,
+//! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let pool = PoolId::try_from("bob/phone")?;
 //! let now = Timestamp::try_from(1_700_000_000)?;
-//! let package = KeyPackage {
-//!     info: KeyPackageInfo {
-//!         key_package_ref: KeyPackageRef::try_from("the hash of it")?,
-//!         ciphersuite: Ciphersuite(1),
-//!         lifetime: Lifetime::new(now, now.plus(86_400))?,
-//!         last_resort: false,
-//!         credential: CredentialHash([0; 32]),
-//!     },
-//!     bytes: KeyPackageBytes::try_from(b"a KeyPackage".as_slice())?,
-//! };
+//! let package = KeyPackage::new(
+//!     KeyPackageInfo::new(
+//!         KeyPackageRef::try_from("the hash of it")?,
+//!         Ciphersuite(1),
+//!         Lifetime::new(now, now.plus(86_400))?,
+//!         CredentialHash([0; 32]),
+//!     ),
+//!     KeyPackageBytes::try_from(b"a KeyPackage".as_slice())?,
+//! );
 //!
 //! // The model is the reference store: the same calls, without a backend.
 //! let mut store = Model::default();

@@ -25,7 +25,7 @@ pub struct KeyPackageMetadata {
     pub lifecycle: Lifecycle,
     /// When it first became [`Available`](Lifecycle::Available).
     pub uploaded_at: Option<Timestamp>,
-    /// When it last became [`Reservation`](Lifecycle::Reserved).
+    /// When it last became [`Reserved`](Lifecycle::Reserved).
     pub reserved_at: Option<Timestamp>,
     /// When it became [`Spent`](Lifecycle::Spent).
     pub spent_at: Option<Timestamp>,
@@ -90,7 +90,7 @@ impl KeyPackageMetadata {
     }
 }
 
-/// Why a [`PoolMetadataStore`] said no; nothing changed.
+/// Why a [`PoolMetadataStore`](crate::client::PoolMetadataStore) said no; nothing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetadataRejection {
@@ -128,5 +128,5 @@ impl From<MetadataRejection> for Error<MetadataRejection> {
     }
 }
 
-/// What a [`PoolMetadataStore`] answers.
+/// What a [`PoolMetadataStore`](crate::client::PoolMetadataStore) answers.
 pub type MetadataResult<T> = Result<T, Error<MetadataRejection>>;

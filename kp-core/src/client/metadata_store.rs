@@ -28,14 +28,14 @@ pub trait PoolMetadataStore: Send + Sync + Debug {
     ///
     /// # Errors
     ///
-    /// [`MetadataRejection::Exists`]; nothing is created then.
+    /// [`MetadataRejection::Exists`](crate::client::MetadataRejection::Exists); nothing is created then.
     async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()>;
 
     /// Takes steps (`META-2`), in order and as one, each by [`KeyPackageMetadata::step`].
     ///
     /// # Errors
     ///
-    /// [`MetadataRejection::NotFound`] or [`MetadataRejection::IllegalStep`] for the first that fails; none is taken then.
+    /// [`MetadataRejection::NotFound`](crate::client::MetadataRejection::NotFound) or [`MetadataRejection::IllegalStep`](crate::client::MetadataRejection::IllegalStep) for the first that fails; none is taken then.
     async fn update_pool_status(&self, steps: &[(KeyPackageRef, Lifecycle)], now: Timestamp) -> MetadataResult<()>;
 
     /// One row (`META-3`).

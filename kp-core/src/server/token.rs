@@ -13,7 +13,8 @@ pub struct InvalidToken;
 /// [`parse`](Self::parse) are its form on the wire.
 ///
 /// ```
-/// use kp_core::{KeyPackageRef, PoolId, ReservationId, ReservationToken};
+/// use kp_core::server::ReservationToken;
+/// use kp_core::{KeyPackageRef, PoolId, ReservationId};
 ///
 /// let id = ReservationId::from_bytes([7; 16]);
 /// let token = ReservationToken::new(PoolId::try_from("bob")?, KeyPackageRef::try_from("ref")?, id);
