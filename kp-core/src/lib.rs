@@ -52,6 +52,7 @@
 //! `serde`: `Serialize` and `Deserialize` for ids, tokens, statuses and times; opaque bytes as lowercase hexadecimal.
 
 pub mod client;
+pub mod contract;
 pub mod protocol;
 pub mod rules;
 pub mod server;

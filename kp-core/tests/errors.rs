@@ -5,7 +5,6 @@ use std::error::Error as _;
 use std::io;
 
 use kp_core::protocol::Refusal;
-use kp_core::rules::CATALOGUE;
 use kp_core::{BackendError, Effect, Error, OpenError, Rejection};
 
 /// What protocols and logs rely on: a code is never changed once released.
@@ -105,10 +104,4 @@ fn a_store_that_does_not_open_says_why() {
         newer.to_string(),
         "the database has schema 9, and this release knows 2 at most"
     );
-}
-
-#[test]
-fn every_rule_has_one_id() {
-    let ids: BTreeSet<_> = CATALOGUE.iter().map(|rule| rule.id).collect();
-    assert_eq!(ids.len(), CATALOGUE.len());
 }

@@ -19,9 +19,8 @@
 //! pool may have been settled).
 //!
 //! [`Model`] is a whole store over the plainest [`PoolRecords`] there is, a list: what the others are compared with.
-//! [`CATALOGUE`] names every rule, [`CLIENT_CATALOGUE`] those of a client's metadata.
+//! The text of every rule stands in [`contract`](crate::contract).
 
-mod catalogue;
 mod model;
 mod pool_records;
 mod record;
@@ -31,7 +30,7 @@ mod spend;
 mod take;
 mod withdraw;
 
-pub use catalogue::{CATALOGUE, CLIENT_CATALOGUE, Rule};
+pub use crate::contract::{METADATA as CLIENT_CATALOGUE, Rule, STORE as CATALOGUE};
 pub use model::{Model, ModelPool};
 pub use pool_records::PoolRecords;
 pub use record::{LeaseRecord, Recall, Record, Spent, State, Window};
