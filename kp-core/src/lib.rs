@@ -1,16 +1,20 @@
-//! The contract of an MLS KeyPackage pool.
+//! Defines what an MLS KeyPackage pool is: the traits, the types and the rules that every backend obeys.
 //!
-//! To add an offline client to an MLS group (RFC 9420), one of its pre-published, single-use KeyPackages is needed. A
-//! delivery service keeps a pool of them for each client, and must hand each one out *exactly once*: under concurrency,
-//! crashes, retries, expiry and exhaustion. This crate says what that means, in types, and does nothing else: no I/O, no
-//! runtime, no clock, no randomness, no MLS library.
+//! Whoever adds an offline client to an MLS group (RFC 9420) needs one of the client's KeyPackages, published
+//! beforehand and meant to be used once. A delivery service keeps a pool of KeyPackages for each client, and must hand
+//! out each KeyPackage *exactly once*: under concurrency, crashes, retries, expiry and exhaustion.
 //!
-//! - [`server`]: [`KeyPackageStore`](server::KeyPackageStore) is the contract that every backend obeys, and
-//!   [`Admission`](server::Admission) turns uploaded bytes into a [`KeyPackage`]: the MLS library's part.
-//! - [`client`]: [`PoolMetadataStore`](client::PoolMetadataStore) keeps the lifecycle of a client's own KeyPackages, and
-//!   [`KeyVault`](client::KeyVault) their private keys, in the MLS library's storage.
-//! - [`protocol`]: what travels between the two.
-//! - [`rules`]: the state machine, for those who write a backend.
+//! This crate has no I/O, no runtime, no clock, no randomness and no MLS library. A server or a messenger depends on
+//! `keypackage-pool`, which re-exports these types beside a backend. The author of a backend depends on this crate and
+//! on `kp-conformance`.
+//!
+//! - [`server`]: [`KeyPackageStore`](server::KeyPackageStore) keeps the pools, and [`Admission`](server::Admission)
+//!   turns uploaded bytes into a [`KeyPackage`].
+//! - [`client`]: [`PoolMetadataStore`](client::PoolMetadataStore) keeps the lifecycle of a client's own KeyPackages,
+//!   and [`KeyVault`](client::KeyVault) reaches their private keys.
+//! - [`protocol`]: what travels between client and server.
+//! - [`contract`]: every rule, with its id and its text, for authors of backends.
+//! - [`rules`]: the rules as a state machine, for backends in Rust.
 //!
 //! ```
 //! use kp_core::rules::Model;
@@ -33,7 +37,7 @@
 //!     KeyPackageBytes::try_from(b"a KeyPackage".as_slice())?,
 //! );
 //!
-//! // The model is the reference store: the same calls, without a backend.
+//! // The model is the reference store: the same calls, in memory and synchronous.
 //! let mut store = Model::default();
 //! assert_eq!(store.save(&Save::new(pool.clone(), vec![package])?, now), [SaveOutcome::Saved]);
 //!
@@ -49,7 +53,8 @@
 //!
 //! # Features
 //!
-//! `serde`: `Serialize` and `Deserialize` for ids, tokens, statuses and times; opaque bytes as lowercase hexadecimal.
+//! - `serde`: implements `Serialize` and `Deserialize` for ids, tokens, statuses, times and the protocol. Opaque bytes
+//!   are lowercase hexadecimal. Default: off.
 
 pub mod client;
 pub mod contract;
