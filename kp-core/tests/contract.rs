@@ -1,4 +1,4 @@
-//! Every rule that is cited anywhere in the repository has its text in `kp_core::contract`.
+//! Compares the ids of rules that the repository cites with the texts of `kp_core::contract`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use kp_core::contract::{ALL, METADATA, Rule, STORE};
 
-/// Names of other things that look like ids of rules.
+/// Names other things that look like ids of rules.
 const NO_RULES: [&str; 2] = ["SHA-256", "UTF-8"];
 
-/// The endings of the files that cite rules.
+/// Selects the files that cite rules, by the ending of the name.
 const ENDINGS: [&str; 4] = ["rs", "sql", "lua", "md"];
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -73,11 +73,13 @@ fn cited(text: &str) -> BTreeSet<String> {
     found
 }
 
+/// Returns the ids that have no text in the contract.
 fn without_text<'a>(ids: impl IntoIterator<Item = &'a String>) -> Vec<&'a String> {
     let has_text = |id: &String| ALL.iter().any(|rule| rule.id == *id && says_more_than_its_title(rule));
     ids.into_iter().filter(|id| !has_text(id)).collect()
 }
 
+/// Returns whether a rule has a text, and the text is not its title or its id.
 fn says_more_than_its_title(rule: &Rule) -> bool {
     let letters = |text: &str| text.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
     let text = letters(rule.text);

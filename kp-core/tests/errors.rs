@@ -1,4 +1,4 @@
-//! `ERR-1`, `ERR-3`: refusals have stable codes, failures keep their source, and the two are never confused.
+//! Refusals have stable codes, failures keep their source, and a refusal is never taken for a failure (ERR-1, ERR-3).
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -7,7 +7,7 @@ use std::io;
 use kp_core::protocol::Refusal;
 use kp_core::{BackendError, Effect, Error, OpenError, Rejection};
 
-/// What protocols and logs rely on: a code is never changed once released.
+/// Lists the codes, which protocols and logs rely on: a code never changes once released.
 const CODES: [(Rejection, &str); 11] = [
     (Rejection::PoolExhausted, "pool_exhausted"),
     (Rejection::NothingFits, "nothing_fits"),

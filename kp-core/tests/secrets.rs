@@ -1,8 +1,8 @@
-//! `ERR-4`, `PRIV-1`: no package bytes, reservation ids, tokens, parties, groups, identities or init keys where text is
-//! made for people.
+//! Prints every public type, and finds no package bytes, reservation ids, tokens, parties, groups, identities or init keys
+//! in the text (ERR-4, PRIV-1).
 //!
-//! Every public type of the crate is printed here, secrets inside. One function for each public module prints the module's
-//! types, and a test compares the types printed with the types that the crate exports: a new type fails until it is printed.
+//! One function for each public module prints the types of the module, with secrets inside. The test compares the types
+//! printed with the types that the crate exports: a new type fails the test until the type is printed here.
 
 use std::any::type_name;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +36,7 @@ const IDENTITY: u8 = 0xE5;
 const INIT_KEY: u8 = 0xF6;
 const SECRETS: [u8; 6] = [BYTES, ID, PARTY, GROUP, IDENTITY, INIT_KEY];
 
-/// The files that say what the crate exports.
+/// Names the files that say what the crate exports.
 const EXPORTS: [&str; 6] = [
     "lib.rs",
     "client/mod.rs",
@@ -46,7 +46,7 @@ const EXPORTS: [&str; 6] = [
     "server/mod.rs",
 ];
 
-/// Exported names that are no types: traits and aliases.
+/// Names what the crate exports and is no type: traits and aliases.
 const NO_TYPES: [&str; 13] = [
     "Admission",
     "Answer",
@@ -83,6 +83,7 @@ fn shows_none(text: &str) {
     }
 }
 
+/// Fails when `Debug`, in any of its forms, shows a secret.
 #[track_caller]
 fn hides(what: &(impl Debug + ?Sized)) {
     shows_none(&format!("{what:?}"));
@@ -91,7 +92,7 @@ fn hides(what: &(impl Debug + ?Sized)) {
     shows_none(&format!("{what:X?}"));
 }
 
-/// The names of the types that were printed.
+/// Collects the names of the types that were printed.
 #[derive(Default)]
 struct Printed(BTreeSet<String>);
 
@@ -143,7 +144,7 @@ fn take() -> Outcome<TakeRequest> {
     Ok(take.options(TakeOptions::new().by(party()?)))
 }
 
-/// The root: what server and client share.
+/// Prints the types of the crate's root.
 fn types(printed: &mut Printed) -> Outcome {
     let package = package()?;
     printed.hides(&PoolId::try_from("bob")?);
@@ -181,7 +182,7 @@ fn types(printed: &mut Printed) -> Outcome {
     Ok(())
 }
 
-/// Returns the error of what must not succeed.
+/// Returns the error of a call that must not succeed.
 fn refused<T, E>(result: Result<T, E>) -> Outcome<E> {
     result.err().ok_or_else(|| "what is wrong was taken".into())
 }
