@@ -20,7 +20,9 @@ fn root() -> Outcome<PathBuf> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     let parent = own.parent().ok_or("a crate lies in a folder")?;
     let workspace = fs::read_to_string(parent.join("Cargo.toml")).unwrap_or_default();
-    let is_repository = workspace.contains("[workspace]") && workspace.contains("\"kp-core\"");
+    let names_this_crate = workspace.contains("[workspace]") && workspace.contains("\"kp-core\"");
+    // Another workspace may contain this crate, and cite other things.
+    let is_repository = names_this_crate && parent.join("docs/writing-a-backend.md").exists();
     Ok(if is_repository { parent } else { own }.to_path_buf())
 }
 
