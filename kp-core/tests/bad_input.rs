@@ -1,4 +1,4 @@
-//! `TIME-1`, `TIME-2`: what must not be cannot be made, and the error says what is wrong.
+//! Values out of bounds cannot be made, and the error says what is wrong (TIME-1, TIME-2).
 
 use std::error::Error;
 use std::time::Duration;
@@ -180,7 +180,7 @@ fn a_save_takes_none_to_1_000_packages() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A pool of 3 bytes, a ref of 1, an id of 16.
+/// Holds a pool of 3 bytes, a ref of 1 byte and an id of 16 bytes.
 const TOKEN: &str = "626f62.01.000102030405060708090a0b0c0d0e0f";
 
 #[test]

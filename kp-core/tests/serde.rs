@@ -1,4 +1,4 @@
-//! The `serde` feature: what is written is read again, and what must not be is not read.
+//! Writes and reads values with the feature `serde`, and refuses to read values out of bounds.
 #![cfg(feature = "serde")]
 
 use std::error::Error;
@@ -13,7 +13,7 @@ use rstest::rstest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Written as `json`, and read again, from a slice and from a reader.
+/// Writes a value as `json`, and reads the value again, from a slice and from a reader.
 fn is_written<T: Serialize + DeserializeOwned + PartialEq + Debug>(
     value: &T,
     json: &str,

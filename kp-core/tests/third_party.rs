@@ -1,5 +1,5 @@
-//! A store of somebody else's, in another crate: it compiles, is used as `Arc<dyn KeyPackageStore>`, and has the calls
-//! for one package.
+//! Implements a store outside of the crate, and uses the store as `Arc<dyn KeyPackageStore>` and by the calls for one
+//! package.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,11 +15,11 @@ use kp_core::{
     KeyPackageRef, Lifetime, PoolId, Rejection, ReservationId, Result, Status, Timestamp, Ttl,
 };
 
-/// The model behind a lock. Its listings have one page.
+/// Puts the model behind a lock. A listing has one page.
 #[derive(Debug, Default)]
 struct TheirStore {
     model: Mutex<Model>,
-    /// Broken: a batch gets no answers.
+    /// Whether the store is broken, and answers a batch with nothing.
     speechless: bool,
 }
 
@@ -188,7 +188,7 @@ async fn it_serves_as_a_trait_object_from_any_task() -> Anything {
     Ok(task.await??)
 }
 
-/// A store that answers a batch of one with none is broken, and nobody knows what it did.
+/// If a store answers a batch of one item with nothing, the store is broken, and nobody knows what the call did.
 #[tokio::test]
 async fn no_answer_is_a_failure_and_no_panic() -> Anything {
     let store = TheirStore {

@@ -3,11 +3,11 @@ use std::str::FromStr;
 
 use crate::{PoolId, Rejection, hex};
 
-/// One page of a listing.
+/// Holds one page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// The items.
+    /// The items of the page.
     pub items: Vec<T>,
     /// Where the next page begins; `None` when this page is the last.
     pub next: Option<Cursor>,
@@ -21,7 +21,7 @@ impl<T> Page<T> {
     }
 }
 
-/// A place in a listing. A cursor belongs to the call that gave it, on every node and backend.
+/// Marks a place in a listing. A cursor belongs to the call that gave the cursor, on every node and backend.
 ///
 /// `Display` and `FromStr` are the form of a cursor on the wire.
 ///
@@ -79,7 +79,7 @@ impl Cursor {
     }
 }
 
-/// The text is no [`Cursor`].
+/// Says that a text is no [`Cursor`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of a listing")]
 pub struct InvalidCursor;
@@ -106,7 +106,7 @@ impl FromStr for Cursor {
         } else {
             None
         };
-        // One spelling a place: "s+7" and "s007" are none.
+        // A place has one spelling: "s+7" and "s007" are no cursors.
         place
             .map(Self)
             .filter(|cursor| cursor.to_string() == text)

@@ -1,4 +1,4 @@
-//! Random calls on a few pools, with few packages, ids, parties and moments, so that they meet.
+//! Draws random calls on a few pools, with few packages, ids, parties and moments, so that calls meet.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use kp_core::{
 use proptest::option;
 use proptest::prelude::*;
 
-/// All moments are before this.
+/// Bounds the moments of all calls.
 pub(crate) const HORIZON: i64 = 60;
 pub(crate) const POOLS: u8 = 2;
 pub(crate) const PACKAGES: u8 = 9;
 
-/// One call, all of its arguments included.
+/// Describes one call, arguments included.
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
     Save(Save),
@@ -34,7 +34,7 @@ pub(crate) enum Operation {
     Sweep,
 }
 
-/// What it was answered.
+/// Holds the answer of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Said {
     Save(Vec<SaveOutcome>),
@@ -75,7 +75,7 @@ impl Operation {
         }
     }
 
-    /// The pool that it settles, and changes; `None` where it is about all or settles none.
+    /// Returns the pool that the call settles and changes; `None` for a call on all pools, or on none.
     pub(crate) fn settles(&self) -> Option<&PoolId> {
         match self {
             Self::Save(save) => Some(&save.pool).filter(|_| !save.packages().is_empty()),
@@ -122,7 +122,7 @@ fn group(n: u8) -> GroupId {
     GroupId::try_from([b'g', n].as_slice()).expect("two bytes are a group")
 }
 
-/// The n-th package: some last resort, some soon over, some not yet valid; of two ciphersuites.
+/// Makes the n-th package: some last resort, some soon expired, some not yet valid; of two ciphersuites.
 fn package(n: u8, forged: bool) -> KeyPackage {
     let (not_before, not_after) = [(0, 1_000), (0, 40), (20, 50)][usize::from(n % 3)];
     KeyPackage::new(
