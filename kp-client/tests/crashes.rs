@@ -46,7 +46,7 @@ impl Story {
             Arc::new(Fused(self.bob.transport(&self.world), fuse.clone())),
         )
         .clock(self.world.clock.clone())
-        .suite(PLAN)
+        .ciphersuite(PLAN)
         .build()?;
 
         pool.refresh().await?;
@@ -78,7 +78,7 @@ impl Story {
     }
 
     fn reopened(&self) -> KeyPackagePool<Vault> {
-        self.bob.builder(&self.world).suite(PLAN).build().unwrap()
+        self.bob.builder(&self.world).ciphersuite(PLAN).build().unwrap()
     }
 
     /// What holds at every moment, also while no process runs.

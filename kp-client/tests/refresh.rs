@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use kp_client::{CiphersuitePlan, KeyPackagePool, PoolConfigError, PoolError, Sizes};
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
-use kp_core::server::SaveOutcome;
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef};
 use kp_openmls::OpenMlsAdmission;
 use kp_server::{KeyPackageDirectory, Take};
@@ -108,7 +107,7 @@ async fn a_pool_whose_packages_are_taken_and_never_used_still_refills() {
 #[tokio::test]
 async fn making_more_learns_first_what_was_handed_out() {
     let (world, bob) = (World::new(), Bob::new());
-    let pool = bob.builder(&world).suite(sizes(4, 1, 4)).build().unwrap();
+    let pool = bob.builder(&world).ciphersuite(sizes(4, 1, 4)).build().unwrap();
     assert_eq!(
         pool.generate_and_update_pool(SUITE, 3).await.unwrap().generated,
         4,

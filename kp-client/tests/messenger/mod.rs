@@ -6,6 +6,7 @@ pub(crate) mod faults;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
+use std::time::SystemTime;
 
 use kp_client::{CiphersuitePlan, KeyPackagePool, PoolBuilder};
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
@@ -42,7 +43,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let clock = ManualClock::at(SystemClock.now());
+        let clock = ManualClock::at(SystemTime::now().into());
         let store = MemoryStore::new();
         let directory = KeyPackageDirectory::builder(Arc::new(store.clone()), OpenMlsAdmission::new())
             .clock(clock.clone())
@@ -147,9 +148,8 @@ impl Bob {
     }
 
     pub(crate) fn transport(&self, world: &World) -> Arc<dyn KeyPackageTransport> {
-        world
-            .directory
-            .transport(self.pool_id.clone(), Uploader::identity("bob"))
+        let directory = &world.directory;
+        Arc::new(directory.transport(self.pool_id.clone(), Uploader::identity("bob")))
     }
 
     pub(crate) fn builder(&self, world: &World) -> PoolBuilder<Vault> {

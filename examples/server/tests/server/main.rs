@@ -36,7 +36,7 @@ fn the_readme_s_lines_work() {
         let words: Vec<_> = command.iter().map(|word| word.replace("TOKEN", &token)).collect();
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         match (&words[..], &node) {
-            (["cargo", "run", "--example", "server", "&"], None) => node = Some(node::Node::start(&[])),
+            (["cargo", "run", "-p", _, "--example", "server", "&"], None) => node = Some(node::Node::start(&[])),
             (["cargo", arguments @ .., ">", _], _) => file = readme::run(arguments),
             (["curl", arguments @ ..], Some(node)) => {
                 let answer = readme::curl(node, arguments, &file);
