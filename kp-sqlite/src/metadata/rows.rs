@@ -3,9 +3,10 @@
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle, Timestamp};
 use rusqlite::Row;
 
-use crate::cells::Cells;
-use crate::error::{Damage, Failure};
-use crate::statements::{Sql, Statements};
+use crate::file::columns::Cells;
+use crate::file::error::{Damage, Failure};
+use crate::file::statements::Statements;
+use crate::sql::Sql;
 
 /// The row of this ref.
 pub(crate) fn find(

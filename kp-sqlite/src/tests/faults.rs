@@ -12,11 +12,12 @@ use futures::future::join_all;
 use kp_core::*;
 use rusqlite::Connection;
 
-use crate::a_package::a_package;
-use crate::call::Message;
-use crate::error::Failure;
-use crate::statements::Statements;
-use crate::{SqliteStore, writer};
+use crate::file::calls::Message;
+use crate::file::error::Failure;
+use crate::file::statements::Statements;
+use crate::file::writer;
+use crate::pools::store::SqliteStore;
+use crate::tests::packages::a_package;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::try_from(1_700_000_000 + seconds).unwrap()
@@ -104,11 +105,11 @@ fn no_answer_leaves_before_the_commit() {
         unused_mut,
         reason = "rusqlite 0.37 hooks a shared connection, 0.41 an exclusive one"
     )]
-    let mut connection = crate::connection::Connector {
+    let mut connection = crate::file::connection::Connector {
         path,
-        survives: crate::Survives::PowerCut,
+        survives: crate::pools::builder::Survives::PowerCut,
         wait: std::time::Duration::ZERO,
-        tables: &crate::migrations::POOLS,
+        tables: &crate::file::migrations::POOLS,
     }
     .writer()
     .unwrap();
@@ -118,7 +119,7 @@ fn no_answer_leaves_before_the_commit() {
         seen.fetch_add(1, Ordering::SeqCst);
         true
     }));
-    let (queue, messages) = crate::call::Queue::new();
+    let (queue, messages) = crate::file::calls::Queue::new();
     let counted = std::sync::Arc::clone(&commits);
     let replies: Vec<_> = (0..10)
         .map(|_| {
@@ -159,7 +160,7 @@ fn calls_that_come_meanwhile_share_the_commit() {
         seen.fetch_add(1, Ordering::SeqCst);
         false
     }));
-    let (queue, messages) = crate::call::Queue::new();
+    let (queue, messages) = crate::file::calls::Queue::new();
     let (comes, late) = std::sync::mpsc::channel();
     let early = queue.submit("test", {
         let queue = queue.clone();
@@ -187,7 +188,7 @@ fn futures_block_on<T>(future: impl Future<Output = T>) -> T {
 fn a_failed_call_fails_alone() {
     let connection = Connection::open_in_memory().unwrap();
     connection.execute_batch("CREATE TABLE written (a)").unwrap();
-    let (queue, messages) = crate::call::Queue::new();
+    let (queue, messages) = crate::file::calls::Queue::new();
     let replies: Vec<_> = (0..10)
         .map(|number| {
             queue.submit("test", move |statements| {
@@ -264,7 +265,7 @@ async fn a_full_disk_refuses_what_does_not_fit() {
 /// A thread that dies does not leave its callers waiting.
 #[tokio::test]
 async fn a_lost_reply_is_a_failure() {
-    let (queue, messages) = crate::call::Queue::new();
+    let (queue, messages) = crate::file::calls::Queue::new();
     let reply = queue.submit("test", |_| Ok(()));
     assert!(matches!(messages.recv().unwrap(), Message::Call(_)));
     let failure = reply.wait().await.unwrap_err();

@@ -7,10 +7,11 @@ use futures::channel::oneshot;
 use kp_core::{BackendError, Effect};
 use rusqlite::Connection;
 
-use crate::call::{Call, Message};
-use crate::error::{Failure, backend_error};
-use crate::patience::patiently;
-use crate::statements::{Sql, Statements};
+use crate::file::busy::patiently;
+use crate::file::calls::{Call, Message};
+use crate::file::error::{Failure, backend_error};
+use crate::file::statements::Statements;
+use crate::sql::Sql;
 
 /// The most calls that share a commit: a bound on how long the first of them waits for the last.
 const MAX_BATCH: usize = 256;

@@ -2,12 +2,13 @@ use kp_core::rules::{PoolRecords, Record, State, fits};
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, TakeRequest, Timestamp};
 use rusqlite::Params;
 
-use crate::error::{Damage, Failure};
-use crate::outlook::Outlook;
-use crate::pool_row::PoolRow;
-use crate::queue;
-use crate::rows::{self, LeaseRow, PackageRow, many, pass_over_damage};
-use crate::statements::{Sql, Statements};
+use crate::file::error::{Damage, Failure};
+use crate::file::statements::Statements;
+use crate::pools::hint::Outlook;
+use crate::pools::pool_row::PoolRow;
+use crate::pools::queue;
+use crate::pools::rows::{self, LeaseRow, PackageRow, many, pass_over_damage};
+use crate::sql::Sql;
 
 /// The records of one pool, inside a transaction.
 #[derive(Debug)]

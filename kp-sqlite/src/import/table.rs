@@ -1,8 +1,5 @@
 //! The tables of this project's origin, and how their rows come over.
 
-mod client;
-mod server;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread;
@@ -12,10 +9,8 @@ use kp_core::{BackendError, Effect, OpenError, Refusal, SaveOutcome, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-use crate::connection::refused;
-use crate::error::{Failure, backend_error};
-
-pub use client::import_client_table;
+use crate::file::connection::refused;
+use crate::file::error::{Failure, backend_error};
 
 /// What became of the rows of an old table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -80,9 +75,9 @@ pub enum ImportError {
 }
 
 /// Looks whether the table `keypackages` has these columns; `Ok(false)` when there is no such table at all.
-fn has_table(connection: &Connection, columns: &[&'static str]) -> Result<bool, ImportError> {
+pub(crate) fn has_table(connection: &Connection, columns: &[&'static str]) -> Result<bool, ImportError> {
     let names = || -> rusqlite::Result<BTreeSet<String>> {
-        let mut statement = connection.prepare(include_str!("sql/origin_columns.sql"))?;
+        let mut statement = connection.prepare(include_str!("sql/columns.sql"))?;
         statement.query_map([], |row| row.get(0))?.collect()
     };
     let found = names().map_err(refused)?;
@@ -94,7 +89,7 @@ fn has_table(connection: &Connection, columns: &[&'static str]) -> Result<bool, 
 }
 
 /// Does blocking work beside the executor.
-async fn on_a_thread<T: Send + 'static>(
+pub(crate) async fn on_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ImportError> + Send + 'static,
 ) -> Result<T, ImportError> {
     let (report, done) = oneshot::channel();
@@ -108,36 +103,36 @@ async fn on_a_thread<T: Send + 'static>(
 }
 
 /// A row of an old table, whose columns are looked at by name and trusted in nothing.
-struct OldRow<'a, 'r>(&'a Row<'r>);
+pub(crate) struct OldRow<'a, 'r>(pub(crate) &'a Row<'r>);
 
 impl OldRow<'_, '_> {
-    fn rowid(&self) -> rusqlite::Result<i64> {
+    pub(crate) fn rowid(&self) -> rusqlite::Result<i64> {
         self.0.get("key")
     }
 
     /// A column that a version of the origin did not have is as good as empty.
-    fn value(&self, column: &'static str) -> ValueRef<'_> {
+    pub(crate) fn value(&self, column: &'static str) -> ValueRef<'_> {
         self.0.get_ref(column).unwrap_or(ValueRef::Null)
     }
 
-    fn blob(&self, column: &'static str) -> Result<&[u8], RowError> {
+    pub(crate) fn blob(&self, column: &'static str) -> Result<&[u8], RowError> {
         self.value(column).as_blob().map_err(|_| RowError::Column(column))
     }
 
-    fn text(&self, column: &'static str) -> Result<&str, RowError> {
+    pub(crate) fn text(&self, column: &'static str) -> Result<&str, RowError> {
         self.value(column).as_str().map_err(|_| RowError::Column(column))
     }
 
-    fn integer(&self, column: &'static str) -> Result<i64, RowError> {
+    pub(crate) fn integer(&self, column: &'static str) -> Result<i64, RowError> {
         self.value(column).as_i64().map_err(|_| RowError::Column(column))
     }
 
-    fn time(&self, column: &'static str) -> Result<Timestamp, RowError> {
+    pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp, RowError> {
         Timestamp::try_from(self.integer(column)?).map_err(|_| RowError::Column(column))
     }
 
     /// What may be absent, and what is made of it otherwise.
-    fn optional<T>(
+    pub(crate) fn optional<T>(
         &self,
         column: &'static str,
         make: impl FnOnce(&Self) -> Result<T, RowError>,

@@ -11,13 +11,13 @@ use kp_core::{
     SaveOutcome, Spend, Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 
-use crate::builder::SqliteBuilder;
-use crate::call::{Queue, Reply};
-use crate::cursor;
-use crate::error::Failure;
-use crate::records::{Records, step};
-use crate::statements::Statements;
-use crate::walks::{self, PACKAGES_AT_ONCE, POOLS_AT_ONCE, Place};
+use crate::file::calls::{Queue, Reply};
+use crate::file::error::Failure;
+use crate::file::statements::Statements;
+use crate::pools::builder::SqliteBuilder;
+use crate::pools::cursor;
+use crate::pools::records::{Records, step};
+use crate::pools::sweep::{self, PACKAGES_AT_ONCE, POOLS_AT_ONCE, Place};
 
 /// KeyPackage pools in an SQLite file.
 ///
@@ -256,7 +256,7 @@ impl KeyPackageStore for SqliteStore {
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
         let after = cursor::pool(after)?;
         let list = self.read("list_pools", move |statements| {
-            let (items, next) = walks::page_of_pools(statements, &after, limit)?;
+            let (items, next) = sweep::page_of_pools(statements, &after, limit)?;
             Ok(Page { items, next })
         });
         Ok(list.await?)
@@ -300,7 +300,7 @@ impl KeyPackageStore for SqliteStore {
         loop {
             let (from, part) = (cursor::pool(after.as_ref())?, left.min(POOLS_AT_ONCE));
             let step = self.write("retire_unspent", move |statements| {
-                walks::retire_from(statements, saved_before, now, &from, part)
+                sweep::retire_from(statements, saved_before, now, &from, part)
             });
             let (retired, walked, next) = step.wait().await?;
             total += retired;
@@ -318,7 +318,7 @@ impl KeyPackageStore for SqliteStore {
         let mut done = 0;
         while left > 0 {
             let part = left.min(PACKAGES_AT_ONCE);
-            let sweep = self.write("cleanup_expired", move |statements| walks::sweep(statements, now, part));
+            let sweep = self.write("cleanup_expired", move |statements| sweep::sweep(statements, now, part));
             let Some(swept) = sweep.wait().await? else { break };
             done += u64::from(swept);
             left -= swept;
@@ -334,7 +334,7 @@ impl KeyPackageStore for SqliteStore {
         while left > 0 {
             let part = left.min(POOLS_AT_ONCE);
             let release = self.write("release_expired_reservations", move |statements| {
-                walks::release(statements, now, place, part)
+                sweep::release(statements, now, place, part)
             });
             let Some(released) = release.wait().await? else { break };
             done += released.ended;

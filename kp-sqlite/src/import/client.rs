@@ -3,11 +3,11 @@ use std::path::PathBuf;
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle};
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{BadRow, ImportError, Imported, OldRow, RowError, has_table, on_a_thread};
-use crate::connection::Connector;
-use crate::metadata_rows::{find, insert};
-use crate::migrations::METADATA;
-use crate::statements::Statements;
+use crate::file::connection::Connector;
+use crate::file::migrations::METADATA;
+use crate::file::statements::Statements;
+use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, has_table, on_a_thread};
+use crate::metadata::rows::{find, insert};
 
 /// What the table must have: what is kept of a row, and what is the origin's alone, so that no other table is dropped.
 const COLUMNS: &[&str] = &[
@@ -57,7 +57,7 @@ fn move_rows(connection: &mut Connection) -> Result<Imported, ImportError> {
     let mut done = Imported::default();
     if has_table(&step, COLUMNS)? {
         let mut statements = Statements::new(&step);
-        let mut old = step.prepare(include_str!("../sql/origin_client_rows.sql"))?;
+        let mut old = step.prepare(include_str!("sql/client_rows.sql"))?;
         let mut rows = old.query([])?;
         while let Some(row) = rows.next()? {
             let row = OldRow(row);
@@ -76,7 +76,7 @@ fn move_rows(connection: &mut Connection) -> Result<Imported, ImportError> {
         drop(rows);
         drop(old);
         drop(statements);
-        step.execute_batch(include_str!("../sql/origin_client_drop.sql"))?;
+        step.execute_batch(include_str!("sql/client_drop.sql"))?;
     }
     step.commit()?;
     Ok(done)

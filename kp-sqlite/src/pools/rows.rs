@@ -7,10 +7,11 @@ use kp_core::{
 };
 use rusqlite::{OptionalExtension, Params, Row};
 
-use crate::cells::Cells;
-use crate::error::{Damage, Failure};
-use crate::pool_row::PoolRow;
-use crate::statements::{Sql, Statements};
+use crate::file::columns::Cells;
+use crate::file::error::{Damage, Failure};
+use crate::file::statements::Statements;
+use crate::pools::pool_row::PoolRow;
+use crate::sql::Sql;
 
 /// `keypackage_pool_packages.state`, and `keypackage_pool_leases.state`.
 mod state {

@@ -9,14 +9,14 @@ use kp_core::{
     PoolMetadataStore, Timestamp,
 };
 
-use crate::builder::start;
-use crate::call::Queue;
-use crate::connection::Connector;
-use crate::error::Failure;
-use crate::metadata_rows::{delete, find, insert, list, update};
-use crate::migrations::METADATA;
-use crate::statements::Statements;
-use crate::{readers, writer};
+use crate::file::calls::Queue;
+use crate::file::connection::Connector;
+use crate::file::error::Failure;
+use crate::file::migrations::METADATA;
+use crate::file::statements::Statements;
+use crate::file::{readers, writer};
+use crate::metadata::rows::{delete, find, insert, list, update};
+use crate::pools::builder::start;
 
 /// The metadata of a client's packages in an SQLite file: table `keypackage_pool_metadata`.
 ///

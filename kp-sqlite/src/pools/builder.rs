@@ -8,11 +8,11 @@ use kp_core::OpenError;
 use kp_core::rules::Limits;
 use rusqlite::Connection;
 
-use crate::SqliteStore;
-use crate::call::Queue;
-use crate::connection::Connector;
-use crate::migrations::POOLS;
-use crate::{readers, writer};
+use crate::file::calls::Queue;
+use crate::file::connection::Connector;
+use crate::file::migrations::POOLS;
+use crate::file::{readers, writer};
+use crate::pools::store::SqliteStore;
 
 /// What an answer is worth: which accident it survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

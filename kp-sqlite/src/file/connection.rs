@@ -4,10 +4,10 @@ use std::time::Duration;
 use kp_core::OpenError;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
-use crate::builder::Survives;
-use crate::error::Failure;
-use crate::migrations::Tables;
-use crate::patience::patiently;
+use crate::file::busy::patiently;
+use crate::file::error::Failure;
+use crate::file::migrations::Tables;
+use crate::pools::builder::Survives;
 
 /// What every connection of a store is made of.
 #[derive(Debug, Clone)]

@@ -8,12 +8,12 @@ use kp_core::{
 };
 use rusqlite::{Connection, OpenFlags};
 
-use super::{BadRow, ImportError, Imported, OldRow, RowError, has_table, on_a_thread};
-use crate::SqliteStore;
-use crate::connection::refused;
-use crate::error::Failure;
-use crate::records::step;
-use crate::statements::Statements;
+use crate::file::connection::refused;
+use crate::file::error::Failure;
+use crate::file::statements::Statements;
+use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, has_table, on_a_thread};
+use crate::pools::records::step;
+use crate::pools::store::SqliteStore;
 
 /// What the table must have.
 const COLUMNS: &[&str] = &[
@@ -94,7 +94,7 @@ fn read_page(old: &Path, admission: &impl Admission, after: i64, now: Timestamp)
     }
     let mut page = OldPage::default();
     let mut statement = connection
-        .prepare(include_str!("../sql/origin_server_rows.sql"))
+        .prepare(include_str!("sql/server_rows.sql"))
         .map_err(refused)?;
     let mut rows = statement.query((after, ROWS_AT_ONCE)).map_err(refused)?;
     while let Some(row) = rows.next().map_err(refused)? {

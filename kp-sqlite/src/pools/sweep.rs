@@ -4,10 +4,11 @@
 use kp_core::rules::{retire, settle};
 use kp_core::{Cursor, PoolId, Timestamp};
 
-use crate::cursor;
-use crate::error::{Damage, Failure};
-use crate::records::step;
-use crate::statements::{Sql, Statements};
+use crate::file::error::{Damage, Failure};
+use crate::file::statements::Statements;
+use crate::pools::cursor;
+use crate::pools::records::step;
+use crate::sql::Sql;
 
 /// The most pools that one transaction walks.
 pub(crate) const POOLS_AT_ONCE: u32 = 32;

@@ -3,8 +3,8 @@ use std::sync::{Arc, mpsc};
 use futures::channel::oneshot;
 use kp_core::{BackendError, Effect};
 
-use crate::error::{Failure, backend_error};
-use crate::statements::Statements;
+use crate::file::error::{Failure, backend_error};
+use crate::file::statements::Statements;
 
 /// What a thread of the store is asked to do.
 pub(crate) enum Message {

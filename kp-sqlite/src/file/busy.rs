@@ -2,7 +2,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::thread;
 use std::time::Duration;
 
-use crate::error::{Failure, is_busy};
+use crate::file::error::{Failure, is_busy};
 
 /// The shortest and the longest pause between two tries: about as long as another writer's commit takes, so that many
 /// who wait have about the same chance at the next gap.

@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use kp_core::rules::Record;
 use kp_core::{KeyPackageRef, PoolId};
 
-use crate::outlook::Outlook;
-use crate::pool_row::PoolRow;
+use crate::pools::hint::Outlook;
+use crate::pools::pool_row::PoolRow;
 
 /// The most pools, and the most leases, that are kept: some megabytes each.
 const MOST: usize = 16_384;
@@ -74,45 +74,5 @@ impl Known {
     /// A pool that is gone.
     pub(crate) fn remove_pool(&mut self, pool: &PoolId) {
         self.pools.remove(pool);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use kp_core::*;
-
-    use crate::SqliteStore;
-    use crate::a_package::a_package;
-
-    const NOW: Timestamp = Timestamp::MIN;
-
-    fn pool(name: &str) -> PoolId {
-        PoolId::try_from(name).unwrap()
-    }
-
-    fn save(of: &str, name: &str) -> Save {
-        let lifetime = Lifetime::new(NOW, NOW.plus(100)).unwrap();
-        Save::one(pool(of), a_package(name.as_bytes(), lifetime, name.as_bytes()))
-    }
-
-    /// Between two calls of this store, another one deletes the pool, gives its key to somebody else's, and makes it anew.
-    #[tokio::test]
-    async fn what_another_store_changed_is_seen() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("pools.db");
-        let here = SqliteStore::open(&path).await.unwrap();
-        let there = SqliteStore::open(&path).await.unwrap();
-        for name in ["first", "second"] {
-            here.save_key_packages(&save("bob", name), NOW).await.unwrap();
-        }
-        there.delete_pool(&pool("bob")).await.unwrap();
-        there.save_key_packages(&save("alice", "hers"), NOW).await.unwrap();
-        there.save_key_packages(&save("bob", "third"), NOW).await.unwrap();
-        let id = ReservationId::from_bytes([1; 16]);
-        let take = TakeRequest::new(pool("bob"), id, Ttl::try_from(60).unwrap());
-        let claimed = here.claim_key_package(&take, None, NOW).await.unwrap();
-        assert_eq!(claimed.bytes.as_ref(), b"third");
-        let again = here.save_key_packages(&save("bob", "first"), NOW).await.unwrap();
-        assert_eq!(again, [SaveOutcome::Saved], "it was forgotten with its pool");
     }
 }

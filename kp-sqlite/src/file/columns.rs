@@ -2,7 +2,7 @@ use kp_core::Timestamp;
 use rusqlite::Row;
 use rusqlite::types::{FromSql, ValueRef};
 
-use crate::error::{Damage, Failure};
+use crate::file::error::{Damage, Failure};
 
 /// A row under the eye of a reader that trusts nothing.
 #[derive(Debug)]

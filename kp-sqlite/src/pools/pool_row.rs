@@ -1,8 +1,9 @@
 use kp_core::{CredentialHash, PoolId, Timestamp};
 use rusqlite::OptionalExtension;
 
-use crate::error::{Damage, Failure};
-use crate::statements::{Sql, Statements};
+use crate::file::error::{Damage, Failure};
+use crate::file::statements::Statements;
+use crate::sql::Sql;
 
 /// A row of `keypackage_pools`.
 #[derive(Debug, Clone, PartialEq, Eq)]

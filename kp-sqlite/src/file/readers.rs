@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kp_core::Effect;
 use rusqlite::Connection;
 
-use crate::call::{Call, Message};
-use crate::error::Failure;
-use crate::statements::{Sql, Statements};
+use crate::file::calls::{Call, Message};
+use crate::file::error::Failure;
+use crate::file::statements::Statements;
+use crate::sql::Sql;
 
 /// One of the threads that read: does what the queue, which it shares with the others, holds for it.
 pub(crate) fn run(connection: Connection, messages: Arc<Mutex<Receiver<Message>>>) {

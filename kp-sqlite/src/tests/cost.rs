@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use kp_core::rules::Limits;
 use kp_core::*;
 
-use crate::a_package::a_package;
-use crate::{SqliteStore, Survives};
+use crate::pools::builder::Survives;
+use crate::pools::store::SqliteStore;
+use crate::tests::packages::a_package;
 
 /// How many steps the counter counts at a time.
 const LOT: usize = 100;
