@@ -62,7 +62,8 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
+pub use file::connection::Survives;
 pub use import::{BadRow, ImportError, Imported, RowError, import_client_table};
 pub use metadata::store::SqliteMetadata;
-pub use pools::builder::{SqliteBuilder, Survives};
+pub use pools::builder::SqliteBuilder;
 pub use pools::store::SqliteStore;

@@ -1,22 +1,24 @@
 use std::sync::{Arc, mpsc};
+use std::thread;
 
 use futures::channel::oneshot;
-use kp_core::{BackendError, Effect};
+use kp_core::{BackendError, Effect, OpenError};
+use rusqlite::Connection;
 
 use crate::file::error::{Failure, backend_error};
-use crate::file::statements::Statements;
+use crate::file::session::Session;
 
 /// What a thread of the store is asked to do.
-pub(crate) enum Message {
-    Call(Box<dyn Call>),
+pub(crate) enum Message<C> {
+    Call(Box<dyn Call<C>>),
     /// Finish what came before, close the connection, and say how that went.
     Stop(oneshot::Sender<Result<(), BackendError>>),
 }
 
 /// A call under way: what to do, and who waits for the answer.
-pub(crate) trait Call: Send {
+pub(crate) trait Call<C>: Send {
     /// Does it, inside a transaction, and keeps the answer. May be run again after a rollback.
-    fn run(&mut self, statements: &mut Statements<'_>) -> Result<(), Failure>;
+    fn run(&mut self, session: &mut Session<'_, C>) -> Result<(), Failure>;
 
     /// Lets the answer leave (ERR-5).
     fn answer(self: Box<Self>);
@@ -32,13 +34,13 @@ struct Pending<F, T> {
     reply: oneshot::Sender<Result<T, BackendError>>,
 }
 
-impl<F, T> Call for Pending<F, T>
+impl<C, F, T> Call<C> for Pending<F, T>
 where
-    F: FnMut(&mut Statements<'_>) -> Result<T, Failure> + Send,
+    F: FnMut(&mut Session<'_, C>) -> Result<T, Failure> + Send,
     T: Send,
 {
-    fn run(&mut self, statements: &mut Statements<'_>) -> Result<(), Failure> {
-        self.answer = Some((self.run)(statements)?);
+    fn run(&mut self, session: &mut Session<'_, C>) -> Result<(), Failure> {
+        self.answer = Some((self.run)(session)?);
         Ok(())
     }
 
@@ -56,10 +58,10 @@ where
 
 /// The way to a thread of the store, or to several that share the work.
 #[derive(Debug, Clone)]
-pub(crate) struct Queue(mpsc::Sender<Message>);
+pub(crate) struct Queue<C>(mpsc::Sender<Message<C>>);
 
-impl Queue {
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Message>) {
+impl<C: 'static> Queue<C> {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Message<C>>) {
         let (sender, receiver) = mpsc::channel();
         (Self(sender), receiver)
     }
@@ -68,7 +70,7 @@ impl Queue {
     pub(crate) fn submit<T: Send + 'static>(
         &self,
         operation: &'static str,
-        run: impl FnMut(&mut Statements<'_>) -> Result<T, Failure> + Send + 'static,
+        run: impl FnMut(&mut Session<'_, C>) -> Result<T, Failure> + Send + 'static,
     ) -> Reply<T> {
         let (reply, answer) = oneshot::channel();
         let call = Pending {
@@ -114,4 +116,27 @@ impl<T> Reply<T> {
             )),
         }
     }
+}
+
+/// Starts a thread that opens its connection and, when it could, says so and serves.
+pub(crate) async fn start(
+    name: &str,
+    open: impl FnOnce() -> Result<Connection, OpenError> + Send + 'static,
+    serve: impl FnOnce(Connection) + Send + 'static,
+) -> Result<(), OpenError> {
+    let (report, opened) = oneshot::channel();
+    let body = move || match open() {
+        Ok(connection) => {
+            let _ = report.send(Ok(()));
+            serve(connection);
+        }
+        Err(error) => drop(report.send(Err(error))),
+    };
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(body)
+        .map_err(|error| OpenError::Unreachable(error.into()))?;
+    opened
+        .await
+        .unwrap_or_else(|canceled| Err(OpenError::Unreachable(canceled.into())))
 }

@@ -2,12 +2,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kp_core::OpenError;
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
+use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 use crate::file::busy::patiently;
-use crate::file::error::Failure;
+use crate::file::error::{Failure, refused};
 use crate::file::migrations::Tables;
-use crate::pools::builder::Survives;
+
+/// What an answer is worth: which accident it survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Survives {
+    /// A power cut: every commit is synced to the disk before its answers leave (`synchronous=FULL`). The default.
+    #[default]
+    PowerCut,
+    /// The end of the process, however sudden, but not of the machine (`synchronous=NORMAL`): a power cut may undo the
+    /// last answers, so that a package is handed out again. The file stays sound.
+    ProcessCrash,
+}
 
 /// What every connection of a store is made of.
 #[derive(Debug, Clone)]
@@ -100,13 +110,5 @@ impl Connector {
                 "synchronous is {set}, not {name}"
             )))
         }
-    }
-}
-
-/// Why a file could not be opened.
-pub(crate) fn refused(error: rusqlite::Error) -> OpenError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::NotADatabase(error.to_string()),
-        _ => OpenError::Unreachable(error.into()),
     }
 }

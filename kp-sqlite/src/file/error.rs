@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kp_core::{BackendError, Effect};
+use kp_core::{BackendError, Effect, OpenError};
 use rusqlite::ErrorCode;
 
 /// Why a step failed, before it is known which call it was of.
@@ -63,4 +63,12 @@ pub(crate) fn backend_error(operation: &'static str, outcome: Effect, failure: A
         BackendError::new
     };
     make("sqlite", operation, outcome, failure)
+}
+
+/// Why a file could not be opened.
+pub(crate) fn refused(error: rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::NotADatabase(error.to_string()),
+        _ => OpenError::Unreachable(error.into()),
+    }
 }

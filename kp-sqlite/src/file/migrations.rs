@@ -1,7 +1,7 @@
 use kp_core::OpenError;
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::file::connection::refused;
+use crate::file::error::refused;
 
 /// Some tables, and what this crate did to them, release by release. A server's and a client's have nothing to do with
 /// each other: a file gets those that it is opened for.

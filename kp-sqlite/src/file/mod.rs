@@ -7,5 +7,5 @@ pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod migrations;
 pub(crate) mod readers;
-pub(crate) mod statements;
+pub(crate) mod session;
 pub(crate) mod writer;

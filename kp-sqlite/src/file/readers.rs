@@ -6,17 +6,17 @@ use rusqlite::Connection;
 
 use crate::file::calls::{Call, Message};
 use crate::file::error::Failure;
-use crate::file::statements::Statements;
+use crate::file::session::{Cache, Session};
 use crate::sql::Sql;
 
 /// One of the threads that read: does what the queue, which it shares with the others, holds for it.
-pub(crate) fn run(connection: Connection, messages: Arc<Mutex<Receiver<Message>>>) {
-    let mut statements = Statements::new(&connection);
+pub(crate) fn run<C: Cache>(connection: Connection, messages: Arc<Mutex<Receiver<Message<C>>>>) {
+    let mut session = Session::new(&connection);
     let done = loop {
         // The lock is held while there is nothing to do: the others wait for it, and so for the next message.
         let message = messages.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match message {
-            Ok(Message::Call(mut call)) => match read(&mut statements, call.as_mut()) {
+            Ok(Message::Call(mut call)) => match read(&mut session, call.as_mut()) {
                 Ok(()) => call.answer(),
                 Err(failure) => call.fail(Effect::NotApplied, Arc::new(failure)),
             },
@@ -24,7 +24,7 @@ pub(crate) fn run(connection: Connection, messages: Arc<Mutex<Receiver<Message>>
             Err(_) => break None,
         }
     };
-    drop(statements);
+    drop(session);
     drop(connection);
     // Whoever asks once the store is known to be closed is told so.
     drop(messages);
@@ -34,10 +34,10 @@ pub(crate) fn run(connection: Connection, messages: Arc<Mutex<Receiver<Message>>
 }
 
 /// One snapshot, begun after everything that was answered before (LIN-1).
-fn read(statements: &mut Statements<'_>, call: &mut dyn Call) -> Result<(), Failure> {
-    statements.execute(Sql::BeginRead, [])?;
-    let done = call.run(statements);
+fn read<C>(session: &mut Session<'_, C>, call: &mut dyn Call<C>) -> Result<(), Failure> {
+    session.statements.execute(Sql::BeginRead, [])?;
+    let done = call.run(session);
     // Nothing was written: this only ends the snapshot.
-    statements.execute(Sql::Commit, [])?;
+    session.statements.execute(Sql::Commit, [])?;
     done
 }

@@ -10,14 +10,14 @@ use rusqlite::Connection;
 use crate::file::busy::patiently;
 use crate::file::calls::{Call, Message};
 use crate::file::error::{Failure, backend_error};
-use crate::file::statements::Statements;
+use crate::file::session::{Cache, Session};
 use crate::sql::Sql;
 
 /// The most calls that share a commit: a bound on how long the first of them waits for the last.
 const MAX_BATCH: usize = 256;
 
 /// The thread that writes: does what the queue holds, until it is stopped or nobody is left to ask.
-pub(crate) fn run(connection: Connection, messages: Receiver<Message>, wait: Duration) {
+pub(crate) fn run<C: Cache>(connection: Connection, messages: Receiver<Message<C>>, wait: Duration) {
     let done = serve(&connection, &messages, wait);
     let closed = checkpoint(&connection).and_then(|()| connection.close().map_err(|(_, error)| error));
     for message in messages.try_iter() {
@@ -34,16 +34,19 @@ pub(crate) fn run(connection: Connection, messages: Receiver<Message>, wait: Dur
 }
 
 /// Says who asked it to stop, if anybody did.
-fn serve(
+fn serve<C: Cache>(
     connection: &Connection,
-    messages: &Receiver<Message>,
+    messages: &Receiver<Message<C>>,
     wait: Duration,
 ) -> Option<oneshot::Sender<Result<(), BackendError>>> {
-    let mut statements = Statements::new(connection);
+    let mut session = Session::new(connection);
     while let Ok(first) = messages.recv() {
-        let mut batch = Batch::default();
+        let mut batch = Batch {
+            calls: Vec::new(),
+            stop: None,
+        };
         batch.take(std::iter::once(first).chain(messages.try_iter()));
-        commit(&mut statements, &mut batch, messages, wait);
+        commit(&mut session, &mut batch, messages, wait);
         if batch.stop.is_some() {
             return batch.stop;
         }
@@ -52,16 +55,15 @@ fn serve(
 }
 
 /// Calls that share a commit.
-#[derive(Default)]
-struct Batch {
-    calls: Vec<Box<dyn Call>>,
+struct Batch<C> {
+    calls: Vec<Box<dyn Call<C>>>,
     /// What comes after this is not done.
     stop: Option<oneshot::Sender<Result<(), BackendError>>>,
 }
 
-impl Batch {
+impl<C> Batch<C> {
     /// Takes what waits, as far as it may.
-    fn take(&mut self, mut waiting: impl Iterator<Item = Message>) {
+    fn take(&mut self, mut waiting: impl Iterator<Item = Message<C>>) {
         while self.stop.is_none() && self.calls.len() < MAX_BATCH {
             match waiting.next() {
                 Some(Message::Call(call)) => self.calls.push(call),
@@ -88,16 +90,21 @@ enum Undone {
 }
 
 /// Runs calls in one transaction, and answers them once it is committed (ERR-5).
-fn commit(statements: &mut Statements<'_>, batch: &mut Batch, messages: &Receiver<Message>, wait: Duration) {
+fn commit<C: Cache>(
+    session: &mut Session<'_, C>,
+    batch: &mut Batch<C>,
+    messages: &Receiver<Message<C>>,
+    wait: Duration,
+) {
     if batch.calls.is_empty() {
         return;
     }
-    let done = attempt(statements, wait, |statements| work_through(statements, batch, messages));
+    let done = attempt(session, wait, |session| work_through(session, batch, messages));
     let calls = std::mem::take(&mut batch.calls);
     match done {
         // Whichever it was, its neighbours shall not suffer: nobody has an answer, so each is done again, alone.
         Err(Undone::Call(_)) if calls.len() > 1 => calls.into_iter().for_each(|mut call| {
-            let done = attempt(statements, wait, |statements| call.run(statements));
+            let done = attempt(session, wait, |session| call.run(session));
             answer(vec![call], done);
         }),
         done => answer(calls, done),
@@ -106,14 +113,14 @@ fn commit(statements: &mut Statements<'_>, batch: &mut Batch, messages: &Receive
 
 /// Runs the calls of a batch, and those that come meanwhile: whoever was answered last is back by then, as a rule, and
 /// waits for this commit rather than for the next but one. It ends when nobody waits.
-fn work_through(
-    statements: &mut Statements<'_>,
-    batch: &mut Batch,
-    messages: &Receiver<Message>,
+fn work_through<C>(
+    session: &mut Session<'_, C>,
+    batch: &mut Batch<C>,
+    messages: &Receiver<Message<C>>,
 ) -> Result<(), Failure> {
     let mut done = 0;
     while let Some(call) = batch.calls.get_mut(done) {
-        call.run(statements)?;
+        call.run(session)?;
         done += 1;
         if done == batch.calls.len() {
             // The last of them may still be on their way here: a turn of the processor costs less than a sync of the disk.
@@ -124,7 +131,7 @@ fn work_through(
     Ok(())
 }
 
-fn answer(calls: Vec<Box<dyn Call>>, done: Result<(), Undone>) {
+fn answer<C>(calls: Vec<Box<dyn Call<C>>>, done: Result<(), Undone>) {
     let (outcome, failure) = match done {
         Ok(()) => return calls.into_iter().for_each(Call::answer),
         Err(Undone::Begin(failure) | Undone::Call(failure)) => (Effect::NotApplied, failure),
@@ -138,35 +145,30 @@ fn answer(calls: Vec<Box<dyn Call>>, done: Result<(), Undone>) {
 }
 
 /// One transaction.
-fn attempt(
-    statements: &mut Statements<'_>,
+fn attempt<C: Cache>(
+    session: &mut Session<'_, C>,
     wait: Duration,
-    calls: impl FnOnce(&mut Statements<'_>) -> Result<(), Failure>,
+    calls: impl FnOnce(&mut Session<'_, C>) -> Result<(), Failure>,
 ) -> Result<(), Undone> {
-    patiently(wait, || statements.execute(Sql::Begin, [])).map_err(Undone::Begin)?;
-    let done = at_this_version(statements)
-        .and_then(|()| calls(statements))
+    patiently(wait, || session.statements.execute(Sql::Begin, [])).map_err(Undone::Begin)?;
+    let done = session
+        .revalidate()
+        .map_err(Failure::from)
+        .and_then(|()| calls(session))
         .map_err(Undone::Call)
-        .and_then(|()| match statements.execute(Sql::Commit, []) {
+        .and_then(|()| match session.statements.execute(Sql::Commit, []) {
             Ok(_) => Ok(()),
             Err(error) => Err(Undone::Commit(error.into())),
         });
     if done.is_err() {
-        statements.known.undo();
+        session.cache.clear();
     }
     // After some failures (a full disk), SQLite has rolled back by itself.
     if done.is_err()
-        && !statements.connection().is_autocommit()
-        && let Err(error) = statements.execute(Sql::Rollback, [])
+        && !session.statements.connection().is_autocommit()
+        && let Err(error) = session.statements.execute(Sql::Rollback, [])
     {
         tracing::error!(%error, "a transaction could not be rolled back");
     }
     done
-}
-
-/// What is known of pools, others may have changed meanwhile.
-fn at_this_version(statements: &mut Statements<'_>) -> Result<(), Failure> {
-    let version = statements.one(Sql::DataVersion, [], |row| row.get(0))?;
-    statements.known.begin(version);
-    Ok(())
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::file::connection::Connector;
 use crate::file::migrations::METADATA;
-use crate::file::statements::Statements;
+use crate::file::session::Statements;
 use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, has_table, on_a_thread};
 use crate::metadata::rows::{find, insert};
 

@@ -8,10 +8,9 @@ use kp_core::{
 };
 use rusqlite::{Connection, OpenFlags};
 
-use crate::file::connection::refused;
-use crate::file::error::Failure;
-use crate::file::statements::Statements;
+use crate::file::error::{Failure, refused};
 use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, has_table, on_a_thread};
+use crate::pools::cache::PoolSession;
 use crate::pools::records::step;
 use crate::pools::store::SqliteStore;
 
@@ -58,7 +57,7 @@ impl SqliteStore {
             after = page.last;
             done.bad_rows.extend(page.bad);
             let coming = page.coming;
-            let write = move |statements: &mut Statements<'_>| write_page(statements, &coming, limits);
+            let write = move |session: &mut PoolSession<'_>| write_page(session, &coming, limits);
             let written = self.write("import_server_table", write).wait().await?;
             done.imported += written.imported;
             done.already_here += written.already_here;
@@ -192,10 +191,10 @@ fn uuid(text: &str) -> Option<[u8; 16]> {
 }
 
 /// Saves each by the rules, at its own time, and then puts it where it stood.
-fn write_page(statements: &mut Statements<'_>, page: &[Coming], limits: Limits) -> Result<Imported, Failure> {
+fn write_page(session: &mut PoolSession<'_>, page: &[Coming], limits: Limits) -> Result<Imported, Failure> {
     let mut done = Imported::default();
     for coming in page {
-        let outcome = step(statements, &coming.save.pool, |pool| {
+        let outcome = step(session, &coming.save.pool, |pool| {
             let outcome = rules::save(pool, &coming.save, limits, coming.saved_at)?
                 .first()
                 .copied();

@@ -9,8 +9,7 @@ use kp_core::{BackendError, Effect, OpenError, Refusal, SaveOutcome, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-use crate::file::connection::refused;
-use crate::file::error::{Failure, backend_error};
+use crate::file::error::{Failure, backend_error, refused};
 
 /// What became of the rows of an old table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -5,7 +5,7 @@ use rusqlite::Row;
 
 use crate::file::columns::Cells;
 use crate::file::error::{Damage, Failure};
-use crate::file::statements::Statements;
+use crate::file::session::Statements;
 use crate::sql::Sql;
 
 /// The row of this ref.

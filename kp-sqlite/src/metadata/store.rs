@@ -9,14 +9,13 @@ use kp_core::{
     PoolMetadataStore, Timestamp,
 };
 
-use crate::file::calls::Queue;
+use crate::file::calls::{Queue, start};
 use crate::file::connection::Connector;
 use crate::file::error::Failure;
 use crate::file::migrations::METADATA;
-use crate::file::statements::Statements;
+use crate::file::session::Session;
 use crate::file::{readers, writer};
 use crate::metadata::rows::{delete, find, insert, list, update};
-use crate::pools::builder::start;
 
 /// The metadata of a client's packages in an SQLite file: table `keypackage_pool_metadata`.
 ///
@@ -54,8 +53,8 @@ use crate::pools::builder::start;
 /// ```
 #[derive(Clone)]
 pub struct SqliteMetadata {
-    writer: Queue,
-    reader: Queue,
+    writer: Queue<()>,
+    reader: Queue<()>,
 }
 
 impl fmt::Debug for SqliteMetadata {
@@ -111,7 +110,7 @@ impl SqliteMetadata {
     async fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
-        run: impl FnMut(&mut Statements<'_>) -> Result<Result<T, MetadataRejection>, Failure> + Send + 'static,
+        run: impl FnMut(&mut Session<'_, ()>) -> Result<Result<T, MetadataRejection>, Failure> + Send + 'static,
     ) -> MetadataResult<T> {
         self.writer
             .submit(operation, run)
@@ -123,7 +122,7 @@ impl SqliteMetadata {
     async fn read<T: Send + 'static>(
         &self,
         operation: &'static str,
-        run: impl FnMut(&mut Statements<'_>) -> Result<T, Failure> + Send + 'static,
+        run: impl FnMut(&mut Session<'_, ()>) -> Result<T, Failure> + Send + 'static,
     ) -> MetadataResult<T> {
         Ok(self.reader.submit(operation, run).wait().await?)
     }
@@ -133,15 +132,16 @@ impl SqliteMetadata {
 impl PoolMetadataStore for SqliteMetadata {
     async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
         let rows = rows.to_vec();
-        self.write("create_pool_metadata", move |statements| {
+        self.write("create_pool_metadata", move |session| {
             let mut refs = BTreeSet::new();
             for row in &rows {
-                if !refs.insert(&row.key_package_ref) || find(statements, &row.key_package_ref)?.is_some() {
+                if !refs.insert(&row.key_package_ref) || find(&mut session.statements, &row.key_package_ref)?.is_some()
+                {
                     return Ok(Err(MetadataRejection::Exists));
                 }
             }
             for row in &rows {
-                insert(statements, row)?;
+                insert(&mut session.statements, row)?;
             }
             Ok(Ok(()))
         })
@@ -150,10 +150,10 @@ impl PoolMetadataStore for SqliteMetadata {
 
     async fn update_pool_status(&self, steps: &[(KeyPackageRef, Lifecycle)], now: Timestamp) -> MetadataResult<()> {
         let steps = steps.to_vec();
-        self.write("update_pool_status", move |statements| {
+        self.write("update_pool_status", move |session| {
             let mut rows = BTreeMap::new();
             for (named, _) in &steps {
-                if let Some(row) = find(statements, named)? {
+                if let Some(row) = find(&mut session.statements, named)? {
                     rows.insert(named.clone(), row);
                 }
             }
@@ -161,7 +161,7 @@ impl PoolMetadataStore for SqliteMetadata {
                 return Ok(Err(rejection));
             }
             for row in rows.values() {
-                update(statements, row)?;
+                update(&mut session.statements, row)?;
             }
             Ok(Ok(()))
         })
@@ -170,20 +170,20 @@ impl PoolMetadataStore for SqliteMetadata {
 
     async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>> {
         let key_package_ref = key_package_ref.clone();
-        self.read("get", move |statements| find(statements, &key_package_ref))
+        self.read("get", move |session| find(&mut session.statements, &key_package_ref))
             .await
     }
 
     async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>> {
-        self.read("list", list).await
+        self.read("list", |session| list(&mut session.statements)).await
     }
 
     async fn delete_pool_metadata(&self, refs: &[KeyPackageRef]) -> MetadataResult<u64> {
         let refs = refs.to_vec();
-        self.write("delete_pool_metadata", move |statements| {
+        self.write("delete_pool_metadata", move |session| {
             let mut deleted = 0;
             for named in &refs {
-                deleted += u64::from(delete(statements, named)?);
+                deleted += u64::from(delete(&mut session.statements, named)?);
             }
             Ok(Ok(deleted))
         })

@@ -1,29 +1,16 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
-use futures::channel::oneshot;
 use kp_core::OpenError;
 use kp_core::rules::Limits;
 use rusqlite::Connection;
 
-use crate::file::calls::Queue;
-use crate::file::connection::Connector;
+use crate::file::calls::{Queue, start};
+use crate::file::connection::{Connector, Survives};
 use crate::file::migrations::POOLS;
 use crate::file::{readers, writer};
 use crate::pools::store::SqliteStore;
-
-/// What an answer is worth: which accident it survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Survives {
-    /// A power cut: every commit is synced to the disk before its answers leave (`synchronous=FULL`). The default.
-    #[default]
-    PowerCut,
-    /// The end of the process, however sudden, but not of the machine (`synchronous=NORMAL`): a power cut may undo the
-    /// last answers, so that a package is handed out again. The file stays sound.
-    ProcessCrash,
-}
 
 /// How a [`SqliteStore`] is opened; [`SqliteStore::builder`] makes one.
 #[derive(Debug)]
@@ -32,8 +19,25 @@ pub struct SqliteBuilder {
     connector: Connector,
     readers: u32,
     limits: Limits,
-    #[cfg(test)]
-    prepare: Option<fn(&mut Connection)>,
+}
+
+impl SqliteStore {
+    /// Opens the pools of this file, which is made where there is none.
+    ///
+    /// The file may hold other tables too: those of this crate begin with `keypackage_pool`. Its journal becomes a
+    /// write-ahead log.
+    ///
+    /// # Errors
+    ///
+    /// The [`OpenError`] that fits. A file that is refused is left as it was.
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        Self::builder(path).open().await
+    }
+
+    /// Opens them otherwise than by default.
+    pub fn builder(path: impl Into<PathBuf>) -> SqliteBuilder {
+        SqliteBuilder::new(path.into())
+    }
 }
 
 impl SqliteBuilder {
@@ -42,8 +46,6 @@ impl SqliteBuilder {
             connector: Connector::new(path, &POOLS),
             readers: 2,
             limits: Limits::default(),
-            #[cfg(test)]
-            prepare: None,
         }
     }
 
@@ -72,30 +74,27 @@ impl SqliteBuilder {
         self
     }
 
-    /// What a test does to the writer's connection before it serves.
-    #[cfg(test)]
-    pub(crate) fn prepare(mut self, prepare: fn(&mut Connection)) -> Self {
-        self.prepare = Some(prepare);
-        self
-    }
-
     /// Opens the file, which is made where there is none, and starts the store's threads.
     ///
     /// # Errors
     ///
     /// The [`OpenError`] that fits. A file that is refused is left as it was.
     pub async fn open(self) -> Result<SqliteStore, OpenError> {
+        self.open_with(|_| {}).await
+    }
+
+    /// Opens the file; `prepare` has the writer's connection before the writer does.
+    pub(crate) async fn open_with(
+        self,
+        prepare: impl FnOnce(&mut Connection) + Send + 'static,
+    ) -> Result<SqliteStore, OpenError> {
         let connector = self.connector;
         let (writer, messages) = Queue::new();
         let open = {
             let connector = connector.clone();
             move || {
-                #[cfg_attr(not(test), expect(unused_mut, reason = "only tests prepare it"))]
                 let mut connection = connector.writer()?;
-                #[cfg(test)]
-                if let Some(prepare) = self.prepare {
-                    prepare(&mut connection);
-                }
+                prepare(&mut connection);
                 Ok(connection)
             }
         };
@@ -123,27 +122,4 @@ impl SqliteBuilder {
             self.limits,
         ))
     }
-}
-
-/// Starts a thread that opens its connection and, when it could, says so and serves.
-pub(crate) async fn start(
-    name: &str,
-    open: impl FnOnce() -> Result<Connection, OpenError> + Send + 'static,
-    serve: impl FnOnce(Connection) + Send + 'static,
-) -> Result<(), OpenError> {
-    let (report, opened) = oneshot::channel();
-    let body = move || match open() {
-        Ok(connection) => {
-            let _ = report.send(Ok(()));
-            serve(connection);
-        }
-        Err(error) => drop(report.send(Err(error))),
-    };
-    thread::Builder::new()
-        .name(name.into())
-        .spawn(body)
-        .map_err(|error| OpenError::Unreachable(error.into()))?;
-    opened
-        .await
-        .unwrap_or_else(|canceled| Err(OpenError::Unreachable(canceled.into())))
 }

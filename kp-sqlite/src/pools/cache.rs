@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use kp_core::rules::Record;
 use kp_core::{KeyPackageRef, PoolId};
 
+use crate::file::session::{self, Session};
 use crate::pools::hint::Outlook;
 use crate::pools::pool_row::PoolRow;
 
@@ -13,29 +14,14 @@ const MOST: usize = 16_384;
 ///
 /// It is true for as long as nobody else commits to the file, which SQLite says by its `data_version`.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
-    version: i64,
+pub(crate) struct Cache {
     /// The pools that it met lately.
     pools: HashMap<PoolId, (PoolRow, Outlook)>,
     /// The records that it leased lately, by their pools' keys: what is spent next.
     leased: HashMap<(i64, KeyPackageRef), Record>,
 }
 
-impl Known {
-    /// A transaction has begun at this version of the file.
-    pub(crate) fn begin(&mut self, version: i64) {
-        if self.version != version {
-            self.undo();
-            self.version = version;
-        }
-    }
-
-    /// A transaction was undone.
-    pub(crate) fn undo(&mut self) {
-        self.pools.clear();
-        self.leased.clear();
-    }
-
+impl Cache {
     pub(crate) fn pool(&self, pool: &PoolId) -> Option<&(PoolRow, Outlook)> {
         self.pools.get(pool)
     }
@@ -76,3 +62,13 @@ impl Known {
         self.pools.remove(pool);
     }
 }
+
+impl session::Cache for Cache {
+    fn clear(&mut self) {
+        self.pools.clear();
+        self.leased.clear();
+    }
+}
+
+/// The session of a thread that has to do with pools.
+pub(crate) type PoolSession<'c> = Session<'c, Cache>;

@@ -2,7 +2,7 @@ use kp_core::{CredentialHash, PoolId, Timestamp};
 use rusqlite::OptionalExtension;
 
 use crate::file::error::{Damage, Failure};
-use crate::file::statements::Statements;
+use crate::file::session::Statements;
 use crate::sql::Sql;
 
 /// A row of `keypackage_pools`.

@@ -4,7 +4,7 @@ use kp_core::rules::{Record, State};
 use kp_core::{KeyPackageBytes, Timestamp};
 
 use crate::file::error::Failure;
-use crate::file::statements::Statements;
+use crate::file::session::Statements;
 use crate::pools::hint::Outlook;
 use crate::pools::pool_row::PoolRow;
 use crate::pools::rows::{self, many, pass_over_damage};

@@ -3,7 +3,8 @@ use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, Reserv
 use rusqlite::Params;
 
 use crate::file::error::{Damage, Failure};
-use crate::file::statements::Statements;
+use crate::file::session::Statements;
+use crate::pools::cache::PoolSession;
 use crate::pools::hint::Outlook;
 use crate::pools::pool_row::PoolRow;
 use crate::pools::queue;
@@ -13,7 +14,7 @@ use crate::sql::Sql;
 /// The records of one pool, inside a transaction.
 #[derive(Debug)]
 pub(crate) struct Records<'a, 'c> {
-    statements: &'a mut Statements<'c>,
+    session: &'a mut PoolSession<'c>,
     pool: &'a PoolId,
     /// The pool's row as this step has made it; `None` while the pool is empty and was never stored.
     row: Option<PoolRow>,
@@ -24,15 +25,15 @@ pub(crate) struct Records<'a, 'c> {
 
 /// Runs a step of the rules on one pool.
 pub(crate) fn step<T>(
-    statements: &mut Statements<'_>,
+    session: &mut PoolSession<'_>,
     pool: &PoolId,
     rules: impl FnOnce(&mut Records<'_, '_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let (row, outlook) = match statements.known.pool(pool) {
+    let (row, outlook) = match session.cache.pool(pool) {
         Some((row, outlook)) => (Some(row.clone()), *outlook),
-        None => (PoolRow::find(statements, pool)?, Outlook::default()),
+        None => (PoolRow::find(&mut session.statements, pool)?, Outlook::default()),
     };
-    let mut records = Records::with_row(statements, pool, row, outlook);
+    let mut records = Records::with_row(session, pool, row, outlook);
     let answer = rules(&mut records)?;
     records.finish()?;
     Ok(answer)
@@ -40,14 +41,14 @@ pub(crate) fn step<T>(
 
 impl<'a, 'c> Records<'a, 'c> {
     /// The records of a pool, for a read.
-    pub(crate) fn of(statements: &'a mut Statements<'c>, pool: &'a PoolId) -> Result<Self, Failure> {
-        let row = PoolRow::find(statements, pool)?;
-        Ok(Self::with_row(statements, pool, row, Outlook::default()))
+    pub(crate) fn of(session: &'a mut PoolSession<'c>, pool: &'a PoolId) -> Result<Self, Failure> {
+        let row = PoolRow::find(&mut session.statements, pool)?;
+        Ok(Self::with_row(session, pool, row, Outlook::default()))
     }
 
-    fn with_row(statements: &'a mut Statements<'c>, pool: &'a PoolId, row: Option<PoolRow>, outlook: Outlook) -> Self {
+    fn with_row(session: &'a mut PoolSession<'c>, pool: &'a PoolId, row: Option<PoolRow>, outlook: Outlook) -> Self {
         Self {
-            statements,
+            session,
             pool,
             stored: row.clone(),
             row,
@@ -59,12 +60,12 @@ impl<'a, 'c> Records<'a, 'c> {
     fn finish(self) -> Result<(), Failure> {
         let Some(row) = self.row else { return Ok(()) };
         if Some(&row) != self.stored.as_ref() {
-            row.store(self.statements)?;
+            row.store(&mut self.session.statements)?;
         }
         if row.records == 0 {
-            self.statements.known.remove_pool(self.pool);
+            self.session.cache.remove_pool(self.pool);
         } else {
-            self.statements.known.put_pool(self.pool, row, self.outlook);
+            self.session.cache.put_pool(self.pool, row, self.outlook);
         }
         Ok(())
     }
@@ -72,7 +73,7 @@ impl<'a, 'c> Records<'a, 'c> {
     /// All records, for a read (READ-3); damaged ones are passed over.
     pub(crate) fn all(&mut self) -> Result<Vec<Record>, Failure> {
         let Some(row) = &self.row else { return Ok(Vec::new()) };
-        many(self.statements, row, Sql::Records, [row.key])
+        many(&mut self.session.statements, row, Sql::Records, [row.key])
     }
 
     /// What is available at `now`, or would be if the pool were settled, from the sequence after `after` on; and the
@@ -88,7 +89,7 @@ impl<'a, 'c> Records<'a, 'c> {
         };
         let after = after.max(pool.unspent_from - 1);
         let params = (pool.key, after, now.get(), i64::from(limit) + 1);
-        let mut rows = self.statements.get(Sql::Available)?.query(params)?;
+        let mut rows = self.session.statements.get(Sql::Available)?.query(params)?;
         let (mut records, mut seen, mut last) = (Vec::new(), 0, after);
         while let Some(row) = rows.next()? {
             if seen == limit {
@@ -104,12 +105,16 @@ impl<'a, 'c> Records<'a, 'c> {
     /// Removes records past their `not_after`, with their bytes, and says how many (SWEEP-1).
     pub(crate) fn sweep(&mut self, now: Timestamp, limit: u32) -> Result<u32, Failure> {
         let Some(row) = &mut self.row else { return Ok(0) };
-        self.statements.known.forget_leased();
+        self.session.cache.forget_leased();
         let swept = self
+            .session
             .statements
             .execute(Sql::SweepPackages, (row.key, now.get(), limit))?;
         row.records -= i64::try_from(swept).unwrap_or(i64::MAX);
-        let first: Option<i64> = self.statements.one(Sql::FirstExpiry, [row.key], |row| row.get(0))?;
+        let first: Option<i64> = self
+            .session
+            .statements
+            .one(Sql::FirstExpiry, [row.key], |row| row.get(0))?;
         match first {
             Some(first) => row.sweep_at = first,
             None => row.records = 0,
@@ -120,8 +125,8 @@ impl<'a, 'c> Records<'a, 'c> {
     /// Removes everything (DEL-1).
     pub(crate) fn clear(&mut self) -> Result<(), Failure> {
         if let Some(row) = &mut self.row {
-            self.statements.known.forget_leased();
-            self.statements.execute(Sql::PoolDeletePackages, [row.key])?;
+            self.session.cache.forget_leased();
+            self.session.statements.execute(Sql::PoolDeletePackages, [row.key])?;
             row.records = 0;
         }
         Ok(())
@@ -131,12 +136,12 @@ impl<'a, 'c> Records<'a, 'c> {
     fn one(&mut self, sql: Sql, params: impl Params) -> Result<Option<Record>, Failure> {
         let Some(row) = &self.row else { return Ok(None) };
         let credential = row.credential;
-        let mut rows = self.statements.get(sql)?.query(params)?;
+        let mut rows = self.session.statements.get(sql)?.query(params)?;
         rows.next()?.map(|row| rows::record(row, credential)).transpose()
     }
 
     fn count(&mut self, sql: Sql, params: impl Params) -> Result<u32, Failure> {
-        Ok(self.statements.one(sql, params, |row| row.get(0))?)
+        Ok(self.session.statements.one(sql, params, |row| row.get(0))?)
     }
 }
 
@@ -160,7 +165,7 @@ impl PoolRecords for Records<'_, '_> {
         let Some(pool) = self.row.as_ref().map(|row| row.key) else {
             return Ok(None);
         };
-        if let Some(leased) = self.statements.known.take_leased(pool, key_package_ref) {
+        if let Some(leased) = self.session.cache.take_leased(pool, key_package_ref) {
             return Ok(Some(leased));
         }
         self.one(Sql::ByRef, (pool, key_package_ref.as_bytes()))
@@ -175,15 +180,15 @@ impl PoolRecords for Records<'_, '_> {
         let Some(row) = &self.row else { return Ok(Vec::new()) };
         let first_end = match self.outlook.next_end {
             Some(known) => known,
-            None => next_end(self.statements, row, i64::MIN)?,
+            None => next_end(&mut self.session.statements, row, i64::MIN)?,
         };
         if now.get() < first_end {
             self.outlook.next_end = Some(first_end);
             return Ok(Vec::new());
         }
         // What has ended is settled by the caller.
-        self.outlook.next_end = Some(next_end(self.statements, row, now.get())?);
-        many(self.statements, row, Sql::Ended, (row.key, now.get()))
+        self.outlook.next_end = Some(next_end(&mut self.session.statements, row, now.get())?);
+        many(&mut self.session.statements, row, Sql::Ended, (row.key, now.get()))
     }
 
     fn oldest_that_fits(
@@ -191,28 +196,34 @@ impl PoolRecords for Records<'_, '_> {
         take: &TakeRequest,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, Failure> {
-        queue::first_free(self.statements, &mut self.row, &mut self.outlook, now, |record| {
-            fits(&record.info, take, now)
-        })
+        queue::first_free(
+            &mut self.session.statements,
+            &mut self.row,
+            &mut self.outlook,
+            now,
+            |record| fits(&record.info, take, now),
+        )
     }
 
     fn has_available(&mut self, now: Timestamp) -> Result<bool, Failure> {
-        Ok(
-            queue::first_free(self.statements, &mut self.row, &mut self.outlook, now, |record| {
-                record.is_available(now)
-            })?
-            .is_some(),
-        )
+        Ok(queue::first_free(
+            &mut self.session.statements,
+            &mut self.row,
+            &mut self.outlook,
+            now,
+            |record| record.is_available(now),
+        )?
+        .is_some())
     }
 
     fn slots(&mut self) -> Result<Vec<Record>, Failure> {
         let Some(row) = &self.row else { return Ok(Vec::new()) };
-        many(self.statements, row, Sql::Slots, [row.key])
+        many(&mut self.session.statements, row, Sql::Slots, [row.key])
     }
 
     fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, Failure> {
         let Some(row) = &self.row else { return Ok(Vec::new()) };
-        many(self.statements, row, Sql::Unspent, (row.key, now.get()))
+        many(&mut self.session.statements, row, Sql::Unspent, (row.key, now.get()))
     }
 
     fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, Failure> {
@@ -221,6 +232,7 @@ impl PoolRecords for Records<'_, '_> {
             Some(row) if row.is_fresh(now) => {
                 let params = (row.key, suite.0, row.unspent_from);
                 let (held, first): (u32, Option<i64>) = self
+                    .session
                     .statements
                     .one(Sql::CountHeld, params, |row| Ok((row.get(0)?, row.get(1)?)))?;
                 // The row is written by a save, as a rule: it may as well say what was seen.
@@ -250,11 +262,11 @@ impl PoolRecords for Records<'_, '_> {
     }
 
     fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, Failure> {
-        rows::bytes_of(self.statements, rows::key(record)?)
+        rows::bytes_of(&mut self.session.statements, rows::key(record)?)
     }
 
     fn next_sequence(&mut self) -> Result<u64, Failure> {
-        let last: Option<i64> = self.statements.one(Sql::LastKey, [], |row| row.get(0))?;
+        let last: Option<i64> = self.session.statements.one(Sql::LastKey, [], |row| row.get(0))?;
         let of_pool = self.row.as_ref().map_or(0, |row| row.last_sequence);
         let next = last.unwrap_or(0).max(of_pool) + 1;
         u64::try_from(next).map_err(|_| {
@@ -286,7 +298,7 @@ impl PoolRecords for Records<'_, '_> {
                     sweep_at: not_after,
                     unspent_from: key,
                 };
-                row.create(self.statements, self.pool)?;
+                row.create(&mut self.session.statements, self.pool)?;
                 self.stored = Some(row.clone());
                 none.insert(row)
             }
@@ -303,7 +315,7 @@ impl PoolRecords for Records<'_, '_> {
             PackageRow::of(info, &record.state).state,
             bytes.as_ref(),
         );
-        self.statements.execute(Sql::PackageInsert, row)?;
+        self.session.statements.execute(Sql::PackageInsert, row)?;
         self.outlook.freed(key);
         Ok(())
     }
@@ -325,7 +337,7 @@ impl PoolRecords for Records<'_, '_> {
                 row.group,
                 row.keeps_bytes,
             );
-            one_row(key, self.statements.execute(Sql::PackageUpdate, row)?)?;
+            one_row(key, self.session.statements.execute(Sql::PackageUpdate, row)?)?;
         }
         if let Some(lease) = LeaseRow::of(&after) {
             let row = (
@@ -339,13 +351,13 @@ impl PoolRecords for Records<'_, '_> {
                 lease.spender,
                 lease.group,
             );
-            one_row(key, self.statements.execute(Sql::LeaseStore, row)?)?;
+            one_row(key, self.session.statements.execute(Sql::LeaseStore, row)?)?;
             self.outlook.leased(lease.lapses_at);
         } else if record.state.lapses_at().is_some() {
-            one_row(key, self.statements.execute(Sql::LeaseDelete, [key])?)?;
+            one_row(key, self.session.statements.execute(Sql::LeaseDelete, [key])?)?;
         }
         // What was used or given back, nobody spends next.
-        let known = &mut self.statements.known;
+        let known = &mut self.session.cache;
         if let State::Reserved(_) = after {
             let state = after.clone();
             known.put_leased(
@@ -368,8 +380,8 @@ impl PoolRecords for Records<'_, '_> {
 
     fn forget(&mut self, record: &Record) -> Result<(), Failure> {
         let key = rows::key(record)?;
-        self.statements.execute(Sql::PackageDelete, [key])?;
-        self.statements.known.forget_leased();
+        self.session.statements.execute(Sql::PackageDelete, [key])?;
+        self.session.cache.forget_leased();
         if let Some(row) = &mut self.row {
             row.records -= 1;
         }

@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Params, Row};
 
 use crate::file::columns::Cells;
 use crate::file::error::{Damage, Failure};
-use crate::file::statements::Statements;
+use crate::file::session::Statements;
 use crate::pools::pool_row::PoolRow;
 use crate::sql::Sql;
 

@@ -7,14 +7,13 @@ use async_trait::async_trait;
 use kp_core::rules::{self, Answer, Limits, PoolRecords};
 use kp_core::{
     BackendError, Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef,
-    KeyPackageStore, OnLapse, OpenError, Page, PoolId, Receipt, Reservation, ReservationToken, Result, Save,
-    SaveOutcome, Spend, Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    KeyPackageStore, OnLapse, Page, PoolId, Receipt, Reservation, ReservationToken, Result, Save, SaveOutcome, Spend,
+    Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
 };
 
 use crate::file::calls::{Queue, Reply};
 use crate::file::error::Failure;
-use crate::file::statements::Statements;
-use crate::pools::builder::SqliteBuilder;
+use crate::pools::cache::{Cache, PoolSession};
 use crate::pools::cursor;
 use crate::pools::records::{Records, step};
 use crate::pools::sweep::{self, PACKAGES_AT_ONCE, POOLS_AT_ONCE, Place};
@@ -30,8 +29,8 @@ pub struct SqliteStore(Arc<Shared>);
 
 struct Shared {
     path: PathBuf,
-    writer: Queue,
-    readers: Queue,
+    writer: Queue<Cache>,
+    readers: Queue<Cache>,
     reader_count: u32,
     limits: Limits,
 }
@@ -45,7 +44,13 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    pub(crate) fn new(path: PathBuf, writer: Queue, readers: Queue, reader_count: u32, limits: Limits) -> Self {
+    pub(crate) fn new(
+        path: PathBuf,
+        writer: Queue<Cache>,
+        readers: Queue<Cache>,
+        reader_count: u32,
+        limits: Limits,
+    ) -> Self {
         Self(Arc::new(Shared {
             path,
             writer,
@@ -53,23 +58,6 @@ impl SqliteStore {
             reader_count,
             limits,
         }))
-    }
-
-    /// Opens the pools of this file, which is made where there is none.
-    ///
-    /// The file may hold other tables too: those of this crate begin with `keypackage_pool`. Its journal becomes a
-    /// write-ahead log.
-    ///
-    /// # Errors
-    ///
-    /// The [`OpenError`] that fits. A file that is refused is left as it was.
-    pub async fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
-        Self::builder(path).open().await
-    }
-
-    /// Opens them otherwise than by default.
-    pub fn builder(path: impl Into<PathBuf>) -> SqliteBuilder {
-        SqliteBuilder::new(path.into())
     }
 
     /// Finishes what was asked before, moves the write-ahead log into the file, and ends the store's threads. Calls to
@@ -94,7 +82,7 @@ impl SqliteStore {
     pub(crate) fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
-        run: impl FnMut(&mut Statements<'_>) -> Result<T, Failure> + Send + 'static,
+        run: impl FnMut(&mut PoolSession<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Reply<T> {
         self.0.writer.submit(operation, run)
     }
@@ -102,7 +90,7 @@ impl SqliteStore {
     async fn read<T: Send + 'static>(
         &self,
         operation: &'static str,
-        run: impl FnMut(&mut Statements<'_>) -> Result<T, Failure> + Send + 'static,
+        run: impl FnMut(&mut PoolSession<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, BackendError> {
         self.0.readers.submit(operation, run).wait().await
     }
@@ -126,8 +114,8 @@ async fn answers<T>(replies: Vec<Reply<Answer<T>>>) -> Vec<Result<T>> {
 impl KeyPackageStore for SqliteStore {
     async fn save_key_packages(&self, save: &Save, now: Timestamp) -> Result<Vec<SaveOutcome>> {
         let (save, limits) = (save.clone(), self.0.limits);
-        let saved = self.write("save_key_packages", move |statements| {
-            step(statements, &save.pool, |pool| rules::save(pool, &save, limits, now))
+        let saved = self.write("save_key_packages", move |session| {
+            step(session, &save.pool, |pool| rules::save(pool, &save, limits, now))
         });
         Ok(saved.wait().await?)
     }
@@ -140,8 +128,8 @@ impl KeyPackageStore for SqliteStore {
     ) -> Vec<Result<Reservation>> {
         let reserve = |take: &TakeRequest| {
             let take = take.clone();
-            self.write("reserve_key_packages", move |statements| {
-                step(statements, &take.pool, |pool| rules::reserve(pool, &take, lapse, now))
+            self.write("reserve_key_packages", move |session| {
+                step(session, &take.pool, |pool| rules::reserve(pool, &take, lapse, now))
             })
         };
         answers(takes.iter().map(reserve).collect()).await
@@ -155,8 +143,8 @@ impl KeyPackageStore for SqliteStore {
     ) -> Vec<Result<KeyPackage>> {
         let claim = |take: &TakeRequest| {
             let (take, group) = (take.clone(), group.cloned());
-            self.write("claim_key_packages", move |statements| {
-                step(statements, &take.pool, |pool| {
+            self.write("claim_key_packages", move |session| {
+                step(session, &take.pool, |pool| {
                     rules::claim(pool, &take, group.as_ref(), now)
                 })
             })
@@ -172,8 +160,8 @@ impl KeyPackageStore for SqliteStore {
     ) -> Vec<Result<Receipt>> {
         let spend = |token: &ReservationToken| {
             let (token, usage) = (token.clone(), usage.clone());
-            self.write("spend_key_packages", move |statements| {
-                step(statements, &token.pool, |pool| rules::spend(pool, &token, &usage, now))
+            self.write("spend_key_packages", move |session| {
+                step(session, &token.pool, |pool| rules::spend(pool, &token, &usage, now))
             })
         };
         answers(tokens.iter().map(spend).collect()).await
@@ -182,8 +170,8 @@ impl KeyPackageStore for SqliteStore {
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
         let release = |token: &ReservationToken| {
             let token = token.clone();
-            self.write("release_key_packages", move |statements| {
-                step(statements, &token.pool, |pool| rules::release(pool, &token, now))
+            self.write("release_key_packages", move |session| {
+                step(session, &token.pool, |pool| rules::release(pool, &token, now))
             })
         };
         answers(tokens.iter().map(release).collect()).await
@@ -196,8 +184,8 @@ impl KeyPackageStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Option<StoredKeyPackage>> {
         let (pool, key_package_ref) = (pool.clone(), key_package_ref.clone());
-        let get = self.read("get_key_package", move |statements| {
-            let mut records = Records::of(statements, &pool)?;
+        let get = self.read("get_key_package", move |session| {
+            let mut records = Records::of(session, &pool)?;
             let Some(record) = records.by_ref(&key_package_ref)? else {
                 return Ok(None);
             };
@@ -209,8 +197,8 @@ impl KeyPackageStore for SqliteStore {
 
     async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
         let (pool, refs) = (pool.clone(), refs.to_vec());
-        let get = self.read("get_statuses", move |statements| {
-            let mut records = Records::of(statements, &pool)?;
+        let get = self.read("get_statuses", move |session| {
+            let mut records = Records::of(session, &pool)?;
             let status = |key_package_ref| {
                 let found = records.by_ref(key_package_ref)?;
                 Ok(found.map(|record| record.settled(now).status(now)))
@@ -228,8 +216,8 @@ impl KeyPackageStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Page<KeyPackageInfo>> {
         let (pool, after, limit) = (pool.clone(), cursor::sequence(after)?, limit.max(1));
-        let list = self.read("list_available", move |statements| {
-            let (records, next) = Records::of(statements, &pool)?.available(after, limit, now)?;
+        let list = self.read("list_available", move |session| {
+            let (records, next) = Records::of(session, &pool)?.available(after, limit, now)?;
             let next = next.map(cursor::after_sequence);
             let items = records.into_iter().map(|record| record.info).collect();
             Ok(Page { items, next })
@@ -239,9 +227,9 @@ impl KeyPackageStore for SqliteStore {
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
         let pool = pool.clone();
-        let count = self.read("count_by_status", move |statements| {
+        let count = self.read("count_by_status", move |session| {
             let mut counts = BTreeMap::<_, Counts>::new();
-            for record in Records::of(statements, &pool)?.all()? {
+            for record in Records::of(session, &pool)?.all()? {
                 let record = record.settled(now);
                 counts
                     .entry(record.info.ciphersuite)
@@ -255,8 +243,8 @@ impl KeyPackageStore for SqliteStore {
 
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
         let after = cursor::pool(after)?;
-        let list = self.read("list_pools", move |statements| {
-            let (items, next) = sweep::page_of_pools(statements, &after, limit)?;
+        let list = self.read("list_pools", move |session| {
+            let (items, next) = sweep::page_of_pools(session, &after, limit)?;
             Ok(Page { items, next })
         });
         Ok(list.await?)
@@ -273,16 +261,16 @@ impl KeyPackageStore for SqliteStore {
             return Ok(Vec::new());
         }
         let (pool, what) = (pool.clone(), what.clone());
-        let removed = self.write("withdraw_key_packages", move |statements| {
-            step(statements, &pool, |records| rules::withdraw(records, &what, now))
+        let removed = self.write("withdraw_key_packages", move |session| {
+            step(session, &pool, |records| rules::withdraw(records, &what, now))
         });
         Ok(removed.wait().await?)
     }
 
     async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
         let pool = pool.clone();
-        let deleted = self.write("delete_pool", move |statements| {
-            step(statements, &pool, |records| records.clear())
+        let deleted = self.write("delete_pool", move |session| {
+            step(session, &pool, |records| records.clear())
         });
         Ok(deleted.wait().await?)
     }
@@ -299,8 +287,8 @@ impl KeyPackageStore for SqliteStore {
         let mut total = 0;
         loop {
             let (from, part) = (cursor::pool(after.as_ref())?, left.min(POOLS_AT_ONCE));
-            let step = self.write("retire_unspent", move |statements| {
-                sweep::retire_from(statements, saved_before, now, &from, part)
+            let step = self.write("retire_unspent", move |session| {
+                sweep::retire_from(session, saved_before, now, &from, part)
             });
             let (retired, walked, next) = step.wait().await?;
             total += retired;
@@ -318,7 +306,7 @@ impl KeyPackageStore for SqliteStore {
         let mut done = 0;
         while left > 0 {
             let part = left.min(PACKAGES_AT_ONCE);
-            let sweep = self.write("cleanup_expired", move |statements| sweep::sweep(statements, now, part));
+            let sweep = self.write("cleanup_expired", move |session| sweep::sweep(session, now, part));
             let Some(swept) = sweep.wait().await? else { break };
             done += u64::from(swept);
             left -= swept;
@@ -333,8 +321,8 @@ impl KeyPackageStore for SqliteStore {
         let mut place = Place::START;
         while left > 0 {
             let part = left.min(POOLS_AT_ONCE);
-            let release = self.write("release_expired_reservations", move |statements| {
-                sweep::release(statements, now, place, part)
+            let release = self.write("release_expired_reservations", move |session| {
+                sweep::release(session, now, place, part)
             });
             let Some(released) = release.wait().await? else { break };
             done += released.ended;

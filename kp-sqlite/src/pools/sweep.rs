@@ -5,7 +5,7 @@ use kp_core::rules::{retire, settle};
 use kp_core::{Cursor, PoolId, Timestamp};
 
 use crate::file::error::{Damage, Failure};
-use crate::file::statements::Statements;
+use crate::pools::cache::PoolSession;
 use crate::pools::cursor;
 use crate::pools::records::step;
 use crate::sql::Sql;
@@ -17,14 +17,16 @@ pub(crate) const POOLS_AT_ONCE: u32 = 32;
 pub(crate) const PACKAGES_AT_ONCE: u32 = 1_000;
 
 /// SWEEP-1: a part of `cleanup_expired`. Says how many packages it swept; `None` when no pool is left to look at.
-pub(crate) fn sweep(statements: &mut Statements<'_>, now: Timestamp, limit: u32) -> Result<Option<u32>, Failure> {
-    let found = ids(statements.all(Sql::PoolsToSweep, (now.get(), POOLS_AT_ONCE), |row| row.get(0))?)?;
+pub(crate) fn sweep(session: &mut PoolSession<'_>, now: Timestamp, limit: u32) -> Result<Option<u32>, Failure> {
+    let found = ids(session
+        .statements
+        .all(Sql::PoolsToSweep, (now.get(), POOLS_AT_ONCE), |row| row.get(0))?)?;
     let mut left = limit;
     for pool in &found {
         if left == 0 {
             break;
         }
-        left -= step(statements, pool, |records| records.sweep(now, left))?;
+        left -= step(session, pool, |records| records.sweep(now, left))?;
     }
     Ok((!found.is_empty()).then_some(limit - left))
 }
@@ -51,14 +53,16 @@ impl Place {
 
 /// SWEEP-2: a part of `release_expired_reservations`; `None` when nothing is left from `place` on.
 pub(crate) fn release(
-    statements: &mut Statements<'_>,
+    session: &mut PoolSession<'_>,
     now: Timestamp,
     Place(end, key): Place,
     limit: u32,
 ) -> Result<Option<Released>, Failure> {
-    let found = statements.all(Sql::PoolsToSettle, (now.get(), end, key, limit), |row| {
-        Ok((Place(row.get(0)?, row.get(1)?), row.get(2)?))
-    })?;
+    let found = session
+        .statements
+        .all(Sql::PoolsToSettle, (now.get(), end, key, limit), |row| {
+            Ok((Place(row.get(0)?, row.get(1)?), row.get(2)?))
+        })?;
     let Some((place, _)) = found.last() else {
         return Ok(None);
     };
@@ -68,7 +72,7 @@ pub(crate) fn release(
         place: *place,
     };
     for pool in ids(found.into_iter().map(|(_, pool)| pool).collect())? {
-        let ended = step(statements, &pool, |records| settle(records, now))?;
+        let ended = step(session, &pool, |records| settle(records, now))?;
         released.ended += ended;
         released.pools += u32::from(ended > 0);
     }
@@ -78,28 +82,30 @@ pub(crate) fn release(
 /// DEL-2: a part of `retire_unspent`, from the pool after `after` on. Says how many it retired, how many pools it walked,
 /// and where to go on, if anywhere.
 pub(crate) fn retire_from(
-    statements: &mut Statements<'_>,
+    session: &mut PoolSession<'_>,
     saved_before: Timestamp,
     now: Timestamp,
     after: &[u8],
     limit: u32,
 ) -> Result<(u64, u32, Option<Cursor>), Failure> {
-    let (walked, next) = page_of_pools(statements, after, limit)?;
+    let (walked, next) = page_of_pools(session, after, limit)?;
     let mut retired = 0;
     for pool in &walked {
-        retired += step(statements, pool, |records| retire(records, saved_before, now))?;
+        retired += step(session, pool, |records| retire(records, saved_before, now))?;
     }
     Ok((retired, count(&walked), next))
 }
 
 /// READ-5: the pools after `after`, and where to go on, if there are more.
 pub(crate) fn page_of_pools(
-    statements: &mut Statements<'_>,
+    session: &mut PoolSession<'_>,
     after: &[u8],
     limit: u32,
 ) -> Result<(Vec<PoolId>, Option<Cursor>), Failure> {
     let limit = limit.max(1);
-    let found = statements.all(Sql::PoolsAfter, (after, i64::from(limit) + 1), |row| row.get(0))?;
+    let found = session
+        .statements
+        .all(Sql::PoolsAfter, (after, i64::from(limit) + 1), |row| row.get(0))?;
     let mut pools = ids(found)?;
     let more = pools.len() > limit as usize;
     pools.truncate(limit as usize);

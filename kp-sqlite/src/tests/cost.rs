@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use kp_core::rules::Limits;
 use kp_core::*;
 
-use crate::pools::builder::Survives;
+use crate::file::connection::Survives;
 use crate::pools::store::SqliteStore;
 use crate::tests::packages::a_package;
 
@@ -43,14 +43,13 @@ async fn expired_packages_do_not_slow_a_pool() {
     let store = SqliteStore::builder(dir.path().join("pools.db"))
         .survives(Survives::ProcessCrash)
         .limits(Limits { max_records: 200_000 })
-        .prepare(|connection| {
+        .open_with(|connection| {
             let count = || {
                 STEPS.fetch_add(LOT, Ordering::SeqCst);
                 false
             };
             let _ = connection.progress_handler(LOT as i32, Some(count));
         })
-        .open()
         .await
         .unwrap();
     for first in (0..EXPIRED).step_by(Save::MAX_PACKAGES) {

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 
 use crate::file::calls::Message;
 use crate::file::error::Failure;
-use crate::file::statements::Statements;
+use crate::file::session::Session;
 use crate::file::writer;
 use crate::pools::store::SqliteStore;
 use crate::tests::packages::a_package;
@@ -63,14 +63,13 @@ async fn a_failed_commit_fails_every_call_in_it() {
         .unwrap();
 
     let failing = SqliteStore::builder(&path)
-        .prepare(|connection| {
+        .open_with(|connection| {
             let _ = connection.commit_hook(Some(|| {
                 COMMITS.fetch_add(1, Ordering::SeqCst);
                 ANSWERED_AT_COMMIT.store(ANSWERED.load(Ordering::SeqCst), Ordering::SeqCst);
                 true
             }));
         })
-        .open()
         .await
         .unwrap();
     // One call with six items: all are in the queue before its first answer is waited for.
@@ -107,7 +106,7 @@ fn no_answer_leaves_before_the_commit() {
     )]
     let mut connection = crate::file::connection::Connector {
         path,
-        survives: crate::pools::builder::Survives::PowerCut,
+        survives: crate::file::connection::Survives::PowerCut,
         wait: std::time::Duration::ZERO,
         tables: &crate::file::migrations::POOLS,
     }
@@ -119,13 +118,14 @@ fn no_answer_leaves_before_the_commit() {
         seen.fetch_add(1, Ordering::SeqCst);
         true
     }));
-    let (queue, messages) = crate::file::calls::Queue::new();
+    let (queue, messages) = crate::file::calls::Queue::<()>::new();
     let counted = std::sync::Arc::clone(&commits);
     let replies: Vec<_> = (0..10)
         .map(|_| {
             let commits = std::sync::Arc::clone(&counted);
-            queue.submit("test", move |statements| {
-                statements
+            queue.submit("test", move |session| {
+                session
+                    .statements
                     .connection()
                     .execute_batch("CREATE TABLE IF NOT EXISTS written (a)")?;
                 Ok(commits.load(Ordering::SeqCst))
@@ -141,8 +141,11 @@ fn no_answer_leaves_before_the_commit() {
     }
 }
 
-fn write(statements: &mut Statements<'_>) -> std::result::Result<usize, Failure> {
-    Ok(statements.connection().execute("INSERT INTO written VALUES (1)", [])?)
+fn write(session: &mut Session<'_, ()>) -> std::result::Result<usize, Failure> {
+    Ok(session
+        .statements
+        .connection()
+        .execute("INSERT INTO written VALUES (1)", [])?)
 }
 
 /// Whoever comes while a transaction is under way is in it.
@@ -160,13 +163,13 @@ fn calls_that_come_meanwhile_share_the_commit() {
         seen.fetch_add(1, Ordering::SeqCst);
         false
     }));
-    let (queue, messages) = crate::file::calls::Queue::new();
+    let (queue, messages) = crate::file::calls::Queue::<()>::new();
     let (comes, late) = std::sync::mpsc::channel();
     let early = queue.submit("test", {
         let queue = queue.clone();
-        move |statements| {
+        move |session| {
             comes.send(queue.submit("test", write)).unwrap();
-            write(statements)
+            write(session)
         }
     });
     drop(queue);
@@ -188,11 +191,11 @@ fn futures_block_on<T>(future: impl Future<Output = T>) -> T {
 fn a_failed_call_fails_alone() {
     let connection = Connection::open_in_memory().unwrap();
     connection.execute_batch("CREATE TABLE written (a)").unwrap();
-    let (queue, messages) = crate::file::calls::Queue::new();
+    let (queue, messages) = crate::file::calls::Queue::<()>::new();
     let replies: Vec<_> = (0..10)
         .map(|number| {
-            queue.submit("test", move |statements| {
-                let connection = statements.connection();
+            queue.submit("test", move |session| {
+                let connection = session.statements.connection();
                 connection.execute("INSERT INTO written VALUES (?1)", [number])?;
                 if number == 5 {
                     connection.execute("INSERT INTO nowhere VALUES (1)", [])?;
@@ -219,13 +222,12 @@ async fn a_full_disk_refuses_what_does_not_fit() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pools.db");
     let store = SqliteStore::builder(&path)
-        .prepare(|connection| {
+        .open_with(|connection| {
             let pages: i64 = connection
                 .query_row("PRAGMA max_page_count = 40", [], |row| row.get(0))
                 .unwrap();
             assert_eq!(pages, 40);
         })
-        .open()
         .await
         .unwrap();
     let small = Save::one(pool(), package("small", 300));
@@ -265,7 +267,7 @@ async fn a_full_disk_refuses_what_does_not_fit() {
 /// A thread that dies does not leave its callers waiting.
 #[tokio::test]
 async fn a_lost_reply_is_a_failure() {
-    let (queue, messages) = crate::file::calls::Queue::new();
+    let (queue, messages) = crate::file::calls::Queue::<()>::new();
     let reply = queue.submit("test", |_| Ok(()));
     assert!(matches!(messages.recv().unwrap(), Message::Call(_)));
     let failure = reply.wait().await.unwrap_err();

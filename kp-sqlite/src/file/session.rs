@@ -2,15 +2,52 @@ use std::fmt;
 
 use rusqlite::{Connection, Params, Row, Statement};
 
-use crate::pools::cache::Known;
 use crate::sql::Sql;
+
+/// A connection at work: its statements, and what its thread keeps of the file between two transactions.
+#[derive(Debug)]
+pub(crate) struct Session<'c, C> {
+    pub(crate) statements: Statements<'c>,
+    pub(crate) cache: C,
+    /// The version of the file that the cache is of: SQLite's `data_version`.
+    version: i64,
+}
+
+/// What a thread keeps of the file between two transactions.
+pub(crate) trait Cache: Default {
+    /// Forgets all of it.
+    fn clear(&mut self);
+}
+
+/// Nothing is kept.
+impl Cache for () {
+    fn clear(&mut self) {}
+}
+
+impl<'c, C: Cache> Session<'c, C> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        Self {
+            statements: Statements::new(connection),
+            cache: C::default(),
+            version: 0,
+        }
+    }
+
+    /// Clears the cache if another connection has committed. To be called inside a transaction.
+    pub(crate) fn revalidate(&mut self) -> rusqlite::Result<()> {
+        let version = self.statements.one(Sql::DataVersion, [], |row| row.get(0))?;
+        if version != self.version {
+            self.cache.clear();
+            self.version = version;
+        }
+        Ok(())
+    }
+}
 
 /// The statements of one connection, each prepared when it is first used, and kept.
 pub(crate) struct Statements<'c> {
     connection: &'c Connection,
     prepared: [Option<Statement<'c>>; Sql::ALL.len()],
-    /// What the writer knows without asking.
-    pub(crate) known: Known,
 }
 
 impl fmt::Debug for Statements<'_> {
@@ -24,7 +61,6 @@ impl<'c> Statements<'c> {
         Self {
             connection,
             prepared: [const { None }; Sql::ALL.len()],
-            known: Known::default(),
         }
     }
 
