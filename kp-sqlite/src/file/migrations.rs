@@ -15,10 +15,7 @@ pub(crate) struct Tables {
 /// A server's pools.
 pub(crate) static POOLS: Tables = Tables {
     name: "pools",
-    migrations: &[
-        include_str!("../sql/migrations/0001_pools.sql"),
-        include_str!("../sql/migrations/0002_leases_apart.sql"),
-    ],
+    migrations: &[include_str!("../sql/migrations/0001_pools.sql")],
 };
 
 /// A client's metadata.

@@ -108,8 +108,11 @@ fn the_hot_statements_use_all_of_their_index() {
     POOLS.migrate(&mut connection).unwrap();
     for (sql, range) in [
         (Sql::Queue, "keypackage_pool_queue (pool=? AND rowid>?)"),
-        (Sql::Ended, "keypackage_pool_held (pool=?)"),
-        (Sql::PoolsToSettle, "keypackage_pool_ends (lapses_at>? AND lapses_at<?)"),
+        (Sql::Ended, "keypackage_pool_lease_ids (pool=?)"),
+        (
+            Sql::PoolsToSettle,
+            "keypackage_pool_lapses (lapses_at>? AND lapses_at<?)",
+        ),
         (Sql::Available, "keypackage_pool_queue (pool=? AND rowid>?)"),
         (Sql::FreeUnexpired, "(pool=? AND not_after>?)"),
         (Sql::ById, "(pool=? AND id=?)"),
