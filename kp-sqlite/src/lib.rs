@@ -54,36 +54,16 @@
 //! The tables are `STRICT`, begin with `keypackage_pool`, and have a table of migrations of their own, so the file may
 //! hold anything else besides.
 
-#[cfg(test)]
-mod a_package;
-mod builder;
-mod call;
-mod cells;
-mod connection;
-#[cfg(test)]
-mod cost;
-mod cursor;
-mod error;
-#[cfg(test)]
-mod faults;
-mod known;
+mod file;
+mod import;
 mod metadata;
-mod metadata_rows;
-mod migrations;
-mod origin;
-mod outlook;
-mod patience;
-mod pool_row;
-mod queue;
-mod readers;
-mod records;
-mod rows;
-mod statements;
-mod store;
-mod walks;
-mod writer;
+mod pools;
+mod sql;
+#[cfg(test)]
+mod tests;
 
-pub use builder::{SqliteBuilder, Survives};
-pub use metadata::SqliteMetadata;
-pub use origin::{BadRow, ImportError, Imported, RowError, import_client_table};
-pub use store::SqliteStore;
+pub use file::connection::Survives;
+pub use import::{BadRow, ImportError, Imported, RowError, import_client_table};
+pub use metadata::store::SqliteMetadata;
+pub use pools::builder::SqliteBuilder;
+pub use pools::store::SqliteStore;

@@ -48,7 +48,7 @@ fn check_rows(path: &Path) {
         "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
         "SELECT count(*) FROM keypackage_pools AS q WHERE
              records <> (SELECT count(*) FROM keypackage_pool_packages WHERE pool = q.key)
-             OR sweep_at > (SELECT min(not_after) FROM keypackage_pool_packages WHERE pool = q.key)
+             OR next_expiry > (SELECT min(not_after) FROM keypackage_pool_packages WHERE pool = q.key)
              OR last_sequence < (SELECT max(key) FROM keypackage_pool_packages WHERE pool = q.key)
              OR unspent_from > (SELECT min(key) FROM keypackage_pool_packages WHERE pool = q.key AND state = 0)",
         "SELECT count(*) FROM keypackage_pool_packages AS p WHERE

@@ -1,0 +1,131 @@
+//! The steps of calls that walk many pools: each a transaction of bounded size, so that live traffic goes on beside them
+//! (SWEEP-3).
+
+use kp_core::rules::{retire, settle};
+use kp_core::{Cursor, PoolId, Timestamp};
+
+use crate::file::error::{Damage, Failure};
+use crate::pools::cache::PoolSession;
+use crate::pools::cursor;
+use crate::pools::records::step;
+use crate::sql::Sql;
+
+/// The most pools that one transaction walks.
+pub(crate) const POOLS_AT_ONCE: u32 = 32;
+
+/// The most packages that one transaction sweeps.
+pub(crate) const PACKAGES_AT_ONCE: u32 = 1_000;
+
+/// SWEEP-1: a part of `cleanup_expired`. Says how many packages it swept; `None` when no pool is left to look at.
+pub(crate) fn sweep(session: &mut PoolSession<'_>, now: Timestamp, limit: u32) -> Result<Option<u32>, Failure> {
+    let found = ids(session
+        .statements
+        .all(Sql::PoolsToSweep, (now.get(), POOLS_AT_ONCE), |row| row.get(0))?)?;
+    let mut left = limit;
+    for pool in &found {
+        if left == 0 {
+            break;
+        }
+        left -= step(session, pool, |records| records.sweep(now, left))?;
+    }
+    Ok((!found.is_empty()).then_some(limit - left))
+}
+
+/// What a step of `release_expired_reservations` did.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Released {
+    /// How many leases and windows it ended ...
+    pub(crate) ended: u64,
+    /// ... of how many pools.
+    pub(crate) pools: u32,
+    /// Where to go on.
+    pub(crate) place: Place,
+}
+
+/// How far a sweep over leases has come: the end and the key of the last that it met. One that cannot be read stays, and
+/// is not met again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place(i64, i64);
+
+impl Place {
+    pub(crate) const START: Self = Self(i64::MIN, i64::MIN);
+}
+
+/// SWEEP-2: a part of `release_expired_reservations`; `None` when nothing is left from `place` on.
+pub(crate) fn release(
+    session: &mut PoolSession<'_>,
+    now: Timestamp,
+    Place(end, key): Place,
+    limit: u32,
+) -> Result<Option<Released>, Failure> {
+    let found = session
+        .statements
+        .all(Sql::PoolsToSettle, (now.get(), end, key, limit), |row| {
+            Ok((Place(row.get(0)?, row.get(1)?), row.get(2)?))
+        })?;
+    let Some((place, _)) = found.last() else {
+        return Ok(None);
+    };
+    let mut released = Released {
+        ended: 0,
+        pools: 0,
+        place: *place,
+    };
+    for pool in ids(found.into_iter().map(|(_, pool)| pool).collect())? {
+        let ended = step(session, &pool, |records| settle(records, now))?;
+        released.ended += ended;
+        released.pools += u32::from(ended > 0);
+    }
+    Ok(Some(released))
+}
+
+/// DEL-2: a part of `retire_unspent`, from the pool after `after` on. Says how many it retired, how many pools it walked,
+/// and where to go on, if anywhere.
+pub(crate) fn retire_from(
+    session: &mut PoolSession<'_>,
+    saved_before: Timestamp,
+    now: Timestamp,
+    after: &[u8],
+    limit: u32,
+) -> Result<(u64, u32, Option<Cursor>), Failure> {
+    let (walked, next) = page_of_pools(session, after, limit)?;
+    let mut retired = 0;
+    for pool in &walked {
+        retired += step(session, pool, |records| retire(records, saved_before, now))?;
+    }
+    Ok((retired, count(&walked), next))
+}
+
+/// READ-5: the pools after `after`, and where to go on, if there are more.
+pub(crate) fn page_of_pools(
+    session: &mut PoolSession<'_>,
+    after: &[u8],
+    limit: u32,
+) -> Result<(Vec<PoolId>, Option<Cursor>), Failure> {
+    let limit = limit.max(1);
+    let found = session
+        .statements
+        .all(Sql::PoolsAfter, (after, i64::from(limit) + 1), |row| row.get(0))?;
+    let mut pools = ids(found)?;
+    let more = pools.len() > limit as usize;
+    pools.truncate(limit as usize);
+    let next = pools.last().filter(|_| more).map(cursor::after_pool);
+    Ok((pools, next))
+}
+
+fn ids(found: Vec<Vec<u8>>) -> Result<Vec<PoolId>, Failure> {
+    let id = |bytes| {
+        PoolId::try_from(bytes).map_err(|_| {
+            Damage {
+                key: -1,
+                column: "pool",
+            }
+            .into()
+        })
+    };
+    found.into_iter().map(id).collect()
+}
+
+fn count(pools: &[PoolId]) -> u32 {
+    u32::try_from(pools.len()).unwrap_or(u32::MAX)
+}
