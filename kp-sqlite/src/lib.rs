@@ -1,6 +1,6 @@
 //! KeyPackage pools in an SQLite file: durable, for several processes, without a server.
 //!
-//! [`SqliteStore`] is a [`KeyPackageStore`](kp_core::KeyPackageStore). It obeys every rule of that contract, and keeps
+//! [`SqliteStore`] is a [`KeyPackageStore`](kp_core::server::KeyPackageStore). It obeys every rule of that contract, and keeps
 //! what it answered through the end of the process and, by default, a power cut.
 //!
 //! ```
@@ -36,7 +36,7 @@
 //! # }
 //! ```
 //!
-//! [`SqliteMetadata`] is a client's [`PoolMetadataStore`](kp_core::PoolMetadataStore), for a file that may be the one of
+//! [`SqliteMetadata`] is a client's [`PoolMetadataStore`](kp_core::client::PoolMetadataStore), for a file that may be the one of
 //! the MLS library's own storage. [`import_client_table`] and [`SqliteStore::import_server_table`] bring over the tables
 //! of this project's origin.
 //!

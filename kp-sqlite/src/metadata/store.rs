@@ -4,10 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use kp_core::{
-    BackendError, Error, KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection, MetadataResult, OpenError,
-    PoolMetadataStore, Timestamp,
-};
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, MetadataResult, PoolMetadataStore};
+use kp_core::{BackendError, Error, KeyPackageRef, OpenError, Timestamp};
 
 use crate::file::calls::{Queue, start};
 use crate::file::connection::Connector;
@@ -28,6 +26,7 @@ use crate::metadata::rows::{delete, find, insert, list, update};
 /// that.
 ///
 /// ```
+/// use kp_core::server::*;
 /// use kp_core::*;
 /// use kp_sqlite::SqliteMetadata;
 ///

@@ -1,5 +1,6 @@
 use kp_core::rules::{PoolRecords, Record, State, fits};
-use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, TakeRequest, Timestamp};
+use kp_core::server::TakeOptions;
+use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, Timestamp};
 use rusqlite::Params;
 
 use crate::file::error::{Damage, Failure};
@@ -177,12 +178,12 @@ impl PoolRecords for Records<'_, '_> {
 
     fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, Failure> {
         let Some(row) = &self.row else { return Ok(Vec::new()) };
-        let next_lapse = match self.hint.next_lapse {
+        let first = match self.hint.next_lapse {
             Some(known) => known,
             None => next_lapse(&mut self.session.statements, row, i64::MIN)?,
         };
-        if now.get() < next_lapse {
-            self.hint.next_lapse = Some(next_lapse);
+        if now.get() < first {
+            self.hint.next_lapse = Some(first);
             return Ok(Vec::new());
         }
         // What has ended is settled by the caller.
@@ -192,7 +193,7 @@ impl PoolRecords for Records<'_, '_> {
 
     fn oldest_that_fits(
         &mut self,
-        take: &TakeRequest,
+        options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, Failure> {
         queue::first_free(
@@ -200,7 +201,7 @@ impl PoolRecords for Records<'_, '_> {
             &mut self.row,
             &mut self.hint,
             now,
-            |record| fits(&record.info, take, now),
+            |record| fits(&record.info, options, now),
         )
     }
 
