@@ -57,7 +57,7 @@ impl Keys {
         self.key(bucket, name)
     }
 
-    /// What is written behind a call that waits for replicas: see [`Link`](crate::link::Link).
+    /// What is written behind a call that waits for replicas: see [`Link`](crate::link::calls::Link).
     pub(crate) fn beat(&self, pool: &PoolId) -> Vec<u8> {
         self.key(self.bucket(pool), "beat")
     }

@@ -44,22 +44,12 @@
 //! promoted) is sent again until the time-out, since that is certainly not applied. While a slot of a cluster moves, its
 //! pools may have to wait for the end of it: a node that imports a slot runs no script that names a key it does not have.
 
-mod address;
-mod builder;
-mod connection;
-mod error;
 mod keys;
 mod link;
 mod metadata;
-mod metadata_row;
-mod replies;
-mod requests;
-mod scripts;
-mod server;
-mod store;
-mod sweep;
+mod pools;
 
-pub use builder::RedisBuilder;
-pub use metadata::RedisMetadata;
-pub use server::Server;
-pub use store::RedisStore;
+pub use link::builder::RedisBuilder;
+pub use link::server::Server;
+pub use metadata::store::RedisMetadata;
+pub use pools::store::RedisStore;

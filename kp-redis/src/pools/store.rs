@@ -11,14 +11,15 @@ use kp_core::{
 };
 use redis::Value;
 
-use crate::error::{Malformed, Unreadable, failed};
 use crate::keys::Keys;
-use crate::link::{Body, Link, Request};
-use crate::replies::{self, Fields, Item, Read};
-use crate::requests::{self, Arguments};
-use crate::scripts::{self, Script};
-use crate::sweep::{Housekeeping, PoolCursor};
-use crate::{RedisBuilder, Server};
+use crate::link::builder::RedisBuilder;
+use crate::link::calls::{Body, Link, Request};
+use crate::link::error::{Malformed, Unreadable, failed};
+use crate::link::script::{self as scripts, Script};
+use crate::link::server::Server;
+use crate::pools::replies::{self, Fields, Item, Read};
+use crate::pools::requests::{self, Arguments};
+use crate::pools::sweep::{Housekeeping, PoolCursor};
 
 /// The most items of a call that one script run takes: others wait while it runs.
 const CHUNK: usize = 256;

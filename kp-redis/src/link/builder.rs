@@ -5,11 +5,12 @@ use kp_core::rules::Limits;
 use kp_core::{OpenError, PoolId};
 use redis::FromRedisValue;
 
-use crate::address::Address;
 use crate::keys::Keys;
-use crate::link::{Body, Link, Request};
-use crate::server::Server;
-use crate::{RedisMetadata, RedisStore};
+use crate::link::address::Address;
+use crate::link::calls::{Body, Link, Request};
+use crate::link::server::Server;
+use crate::metadata::store::RedisMetadata;
+use crate::pools::store::RedisStore;
 
 /// The layout of the keys, as docs/decisions/redis-layout.md describes it.
 const SCHEMA: u32 = 1;

@@ -8,10 +8,10 @@ use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
-use crate::address::Address;
-use crate::connection::Connection;
-use crate::error::{TimedOut, TooFewReplicas, Verdict, failed, failed_for_now};
-use crate::scripts::Script;
+use crate::link::address::Address;
+use crate::link::connection::Connection;
+use crate::link::error::{TimedOut, TooFewReplicas, Verdict, failed, failed_for_now};
+use crate::link::script::Script;
 
 /// How long a refusal that may pass is let pass.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -9,7 +9,7 @@ use kp_core::{
 };
 use redis::Value;
 
-use crate::error::Malformed;
+use crate::link::error::Malformed;
 
 pub(crate) type Read<T> = Result<T, Malformed>;
 

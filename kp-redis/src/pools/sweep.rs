@@ -1,14 +1,14 @@
 use futures::future::join_all;
 use kp_core::{BackendError, Cursor, Effect, PoolId, Rejection, Result, Timestamp};
 
-use crate::RedisStore;
-use crate::error::failed;
 use crate::keys::Index;
-use crate::link::{Body, Request};
-use crate::replies;
-use crate::requests;
-use crate::scripts::{self, Script};
-use crate::store::malformed;
+use crate::link::calls::{Body, Request};
+use crate::link::error::failed;
+use crate::link::script::{self as scripts, Script};
+use crate::pools::replies;
+use crate::pools::requests;
+use crate::pools::store::RedisStore;
+use crate::pools::store::malformed;
 
 /// How many buckets are asked at once.
 const WINDOW: u16 = 128;

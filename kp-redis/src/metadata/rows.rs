@@ -6,7 +6,7 @@
 
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle, Timestamp};
 
-use crate::error::Unreadable;
+use crate::link::error::Unreadable;
 
 // The tag: the state in its lowest bits, and above it one bit each.
 const STATE: u8 = 0b111;

@@ -9,7 +9,7 @@ use redis::{
 };
 use tokio::sync::Mutex;
 
-use crate::connection::Connection;
+use crate::link::connection::Connection;
 
 /// Where the server is, and how one gets to it.
 pub(crate) enum Address {

@@ -1,7 +1,7 @@
 use kp_core::OpenError;
 use redis::{FromRedisValue, Value};
 
-use crate::link::Link;
+use crate::link::calls::Link;
 
 /// The oldest release that is known to do.
 const OLDEST: (u32, u32) = (7, 0);

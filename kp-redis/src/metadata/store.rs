@@ -9,14 +9,15 @@ use kp_core::{
 use redis::{FromRedisValue, Value};
 use tokio::time::Instant;
 
-use crate::error::{Malformed, failed};
 use crate::keys::Keys;
-use crate::link::{Body, Link, Request};
-use crate::metadata_row::{decode, encode};
-use crate::replies;
-use crate::scripts::{self, Script};
-use crate::store::malformed;
-use crate::{RedisBuilder, Server};
+use crate::link::builder::RedisBuilder;
+use crate::link::calls::{Body, Link, Request};
+use crate::link::error::{Malformed, failed};
+use crate::link::script::{self as scripts, Script};
+use crate::link::server::Server;
+use crate::metadata::rows::{decode, encode};
+use crate::pools::replies;
+use crate::pools::store::malformed;
 
 /// The metadata of one client's packages, on a Redis or Valkey server or cluster: for a client that is itself a service,
 /// such as a bot that runs in several places. Cheap to clone; clones share their connections.

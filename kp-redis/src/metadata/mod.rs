@@ -1,0 +1,4 @@
+//! A client's record of its own KeyPackages.
+
+pub(crate) mod rows;
+pub(crate) mod store;
