@@ -1,24 +1,19 @@
 use std::fmt;
 use std::time::Duration;
 
+use kp_core::OpenError;
 use kp_core::rules::Limits;
-use kp_core::{OpenError, PoolId};
-use redis::FromRedisValue;
 
 use crate::keys::Keys;
 use crate::link::address::Address;
-use crate::link::calls::{Body, Link, Request};
+use crate::link::calls::Link;
+use crate::link::schema;
 use crate::link::server::Server;
-use crate::metadata::store::RedisMetadata;
-use crate::pools::store::RedisStore;
-
-/// The layout of the keys, as docs/decisions/redis-layout.md describes it.
-const SCHEMA: u32 = 1;
 
 /// The most buckets: as many as a cluster has slots.
 const MAX_BUCKETS: u16 = 16_384;
 
-/// How a [`RedisStore`] is opened, or a [`RedisMetadata`].
+/// Opens a [`RedisStore`](crate::RedisStore) or a [`RedisMetadata`](crate::RedisMetadata).
 #[derive(Clone)]
 pub struct RedisBuilder {
     url: String,
@@ -26,7 +21,7 @@ pub struct RedisBuilder {
     buckets: u16,
     timeout: Duration,
     replicas: Option<u32>,
-    limits: Limits,
+    pub(crate) limits: Limits,
     may_evict: bool,
 }
 
@@ -76,7 +71,7 @@ impl RedisBuilder {
         Self { buckets, ..self }
     }
 
-    /// How much one pool of a [`RedisStore`] may hold (`SAVE-6`).
+    /// How much one pool of a [`RedisStore`](crate::RedisStore) may hold (`SAVE-6`).
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
@@ -91,28 +86,8 @@ impl RedisBuilder {
         }
     }
 
-    /// Opens the store.
-    ///
-    /// # Errors
-    ///
-    /// Any [`OpenError`]: the server cannot be reached, is too old, may evict, or holds another layout under this prefix.
-    pub async fn open(self) -> Result<RedisStore, OpenError> {
-        let limits = self.limits;
-        let (link, keys, server) = self.connect().await?;
-        Ok(RedisStore::new(link, keys, limits, server))
-    }
-
-    /// Opens the metadata of this client, named as its pool is. A server's pools may lie under the same prefix.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open).
-    pub async fn open_metadata(self, client: PoolId) -> Result<RedisMetadata, OpenError> {
-        let (link, keys, server) = self.connect().await?;
-        Ok(RedisMetadata::new(link, keys, client, server))
-    }
-
-    async fn connect(self) -> Result<(Link, Keys, Server), OpenError> {
+    /// Connects, and checks the settings, the server and the layout.
+    pub(crate) async fn connect(self) -> Result<(Link, Keys, Server), OpenError> {
         if self.prefix.contains(['{', '}']) {
             return Err(OpenError::UnsafeConfiguration("a prefix has no braces".to_owned()));
         }
@@ -126,7 +101,7 @@ impl RedisBuilder {
         let link = Link::new(address, self.timeout, self.replicas);
         let server = Server::inspect(&link, self.may_evict).await?;
         let keys = Keys::new(self.prefix, self.buckets);
-        check_schema(&link, &keys).await?;
+        schema::check(&link, &keys).await?;
         Ok((link, keys, server))
     }
 }
@@ -143,46 +118,4 @@ impl fmt::Debug for RedisBuilder {
             .field("may_evict", &self.may_evict)
             .finish_non_exhaustive()
     }
-}
-
-/// Writes down the layout where there is none yet, and refuses another one.
-async fn check_schema(link: &Link, keys: &Keys) -> Result<(), OpenError> {
-    let key = keys.schema();
-    let mine = format!("kp-redis {SCHEMA} {}", keys.buckets());
-    let mut command = redis::cmd("SET");
-    command.arg(&key).arg(&mine).arg("NX").arg("GET");
-    let request = Request {
-        operation: "open",
-        key: &key,
-        body: Body::Command(command),
-        beat: None,
-    };
-    let reply = link
-        .call(&request)
-        .await
-        .map_err(|error| OpenError::Unreachable(error.into()))?;
-    let found = Option::<String>::from_redis_value(reply).map_err(|_| not_ours())?;
-    let Some(found) = found.filter(|found| *found != mine) else {
-        return Ok(());
-    };
-    let mut parts = found
-        .strip_prefix("kp-redis ")
-        .unwrap_or_default()
-        .split(' ')
-        .map(str::parse::<u32>);
-    match (parts.next(), parts.next()) {
-        (Some(Ok(schema)), _) if schema > SCHEMA => Err(OpenError::NewerSchema {
-            found: schema,
-            known: SCHEMA,
-        }),
-        (Some(Ok(SCHEMA)), Some(Ok(buckets))) => Err(OpenError::UnsafeConfiguration(format!(
-            "the pools under this prefix lie in {buckets} buckets, not {}",
-            keys.buckets()
-        ))),
-        _ => Err(not_ours()),
-    }
-}
-
-fn not_ours() -> OpenError {
-    OpenError::NotADatabase("another program's keys lie under this prefix".to_owned())
 }

@@ -1,6 +1,8 @@
 use kp_core::{BackendError, Effect};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use crate::link::script::Script;
+
 /// The name of this backend in its errors.
 const BACKEND: &str = "redis";
 
@@ -80,4 +82,14 @@ pub(crate) fn failed_for_now(
     source: impl Into<kp_core::BoxError>,
 ) -> BackendError {
     BackendError::transient(BACKEND, operation, outcome, source)
+}
+
+/// Makes the failure of a script whose reply cannot be read. The script may have written.
+pub(crate) fn malformed(script: &Script, source: Malformed) -> BackendError {
+    let effect = if script.changes {
+        Effect::Unknown
+    } else {
+        Effect::NotApplied
+    };
+    failed(script.operation, effect, source)
 }

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 use crate::keys::Keys;
 use crate::link::builder::RedisBuilder;
-use crate::link::calls::{Body, Link, Request};
-use crate::link::error::{Malformed, failed};
-use crate::link::script::{self as scripts, Script};
+use crate::link::calls::Link;
+use crate::link::error::{Malformed, failed, malformed};
+use crate::link::request::{Body, Request};
+use crate::link::script::Script;
 use crate::link::server::Server;
 use crate::metadata::rows::{decode, encode};
-use crate::pools::replies;
-use crate::pools::store::malformed;
+use crate::metadata::scripts;
 
 /// The metadata of one client's packages, on a Redis or Valkey server or cluster: for a client that is itself a service,
 /// such as a bot that runs in several places. Cheap to clone; clones share their connections.
@@ -53,6 +53,23 @@ struct Change {
     to: Vec<u8>,
 }
 
+impl RedisBuilder {
+    /// Opens the metadata of this client, named as its pool is. A server's pools may lie under the same prefix.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_metadata(self, client: PoolId) -> Result<RedisMetadata, OpenError> {
+        let (link, keys, server) = self.connect().await?;
+        Ok(RedisMetadata {
+            link: Arc::new(link),
+            keys: Arc::new(keys),
+            client,
+            server,
+        })
+    }
+}
+
 impl RedisMetadata {
     /// Opens the metadata of this client, named as its pool is, at this URL, as the front page of this crate gives them,
     /// with the defaults of [`RedisBuilder`].
@@ -68,15 +85,6 @@ impl RedisMetadata {
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
-    }
-
-    pub(crate) fn new(link: Link, keys: Keys, client: PoolId, server: Server) -> Self {
-        Self {
-            link: Arc::new(link),
-            keys: Arc::new(keys),
-            client,
-            server,
-        }
     }
 
     async fn run(
@@ -166,7 +174,7 @@ impl PoolMetadataStore for RedisMetadata {
             from: Vec::new(),
             to: encode(row),
         });
-        let created = self.set(&scripts::CREATE_ROWS, changes.collect(), self.link.deadline());
+        let created = self.set(&scripts::CREATE, changes.collect(), self.link.deadline());
         if created.await? {
             Ok(())
         } else {
@@ -178,7 +186,7 @@ impl PoolMetadataStore for RedisMetadata {
         if steps.is_empty() {
             return Ok(());
         }
-        let script = &scripts::STEP_ROWS;
+        let script = &scripts::UPDATE;
         let deadline = self.link.deadline();
         let refs: BTreeSet<_> = steps.iter().map(|(named, _)| named).collect();
         let refs: Vec<_> = refs.into_iter().collect();
@@ -234,9 +242,13 @@ impl PoolMetadataStore for RedisMetadata {
         if refs.is_empty() {
             return Ok(0);
         }
-        let script = &scripts::DELETE_ROWS;
+        let script = &scripts::DELETE;
         let refs: Vec<_> = refs.iter().map(|named| named.as_bytes().to_vec()).collect();
         let reply = self.run(script, &refs, self.link.deadline()).await?;
-        Ok(replies::count(&reply).map_err(|source| malformed(script, source))?)
+        let deleted = match reply {
+            Value::Int(deleted) => u64::try_from(deleted).ok(),
+            _ => None,
+        };
+        Ok(deleted.ok_or_else(|| malformed(script, Malformed("no count")))?)
     }
 }
