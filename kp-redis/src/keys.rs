@@ -18,7 +18,7 @@ pub(crate) enum Index {
     /// By their earliest `not_after`.
     Expiry,
     /// By their earliest `expires_at`.
-    Ending,
+    Lapse,
 }
 
 impl Keys {
@@ -38,8 +38,8 @@ impl Keys {
     /// The KEYS of every script, in the order of `pool.lua`.
     pub(crate) fn of_pool(&self, pool: &PoolId) -> Vec<Vec<u8>> {
         let bucket = self.bucket(pool);
-        let own = ["r", "q", "e", "i"].map(|kind| self.named(pool, kind));
-        let shared = [Index::Pools, Index::Expiry, Index::Ending].map(|index| self.index(bucket, index));
+        let own = ["r", "q", "l", "i"].map(|kind| self.named(pool, kind));
+        let shared = [Index::Pools, Index::Expiry, Index::Lapse].map(|index| self.index(bucket, index));
         own.into_iter().chain(shared).collect()
     }
 
@@ -52,14 +52,14 @@ impl Keys {
         let name = match index {
             Index::Pools => "pools",
             Index::Expiry => "expiry",
-            Index::Ending => "ending",
+            Index::Lapse => "lapse",
         };
         self.key(bucket, name)
     }
 
     /// What is written behind a call that waits for replicas: see [`Link`](crate::link::calls::Link).
-    pub(crate) fn beat(&self, pool: &PoolId) -> Vec<u8> {
-        self.key(self.bucket(pool), "beat")
+    pub(crate) fn heartbeat(&self, pool: &PoolId) -> Vec<u8> {
+        self.key(self.bucket(pool), "heartbeat")
     }
 
     /// What says which layout this is.

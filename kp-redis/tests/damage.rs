@@ -103,8 +103,8 @@ async fn a_damaged_record_fails_where_it_is_named_and_is_passed_over_elsewhere()
             .await
             .map(drop),
     );
-    let removal = Withdrawal::Refs(vec![key_package_ref(2), damaged.clone()]);
-    unreadable(store.withdraw_key_packages(&bob, &removal, now()).await.map(drop));
+    let withdrawal = Withdrawal::Refs(vec![key_package_ref(2), damaged.clone()]);
+    unreadable(store.withdraw_key_packages(&bob, &withdrawal, now()).await.map(drop));
     unreadable(store.save_key_packages(&save(&bob, 0..30), now()).await.map(drop));
 
     // SAVE-1, DEL-3: of those, nothing was done; the others are served, and the damaged one in the queue passed over.

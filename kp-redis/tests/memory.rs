@@ -17,7 +17,7 @@ fn used_memory(server: &Server) -> u64 {
 
 /// Bytes per unspent and per spent package of OpenMLS's size, in this many pools of this many, and with what is known of
 /// a use, where anything is.
-async fn measure(pools: u32, size: u32, usage: Option<(GroupId, Party)>) -> (u64, u64) {
+async fn measure(pools: u32, size: u32, spend: Option<(GroupId, Party)>) -> (u64, u64) {
     let server = Server::start(&[]);
     let store = RedisStore::open(server.url()).await.unwrap();
     let named: Vec<_> = (0..pools)
@@ -40,7 +40,7 @@ async fn measure(pools: u32, size: u32, usage: Option<(GroupId, Party)>) -> (u64
         }
     }
     let unspent = used_memory(&server) - empty;
-    let (group, by) = usage.unzip();
+    let (group, by) = spend.unzip();
     for pool in &named {
         for first in (0..size).step_by(100) {
             let numbers = first..size.min(first + 100);

@@ -14,7 +14,7 @@ use kp_redis::RedisStore;
 use packages::{now, pool, save, take};
 use servers::{Server, until};
 
-fn outcome<T: std::fmt::Debug>(answer: Result<T>) -> Effect {
+fn effect<T: std::fmt::Debug>(answer: Result<T>) -> Effect {
     match answer {
         Err(Error::Backend(failure)) => failure.effect(),
         other => panic!("{other:?}"),
@@ -49,25 +49,25 @@ async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
     // More replicas than there are: never enough.
     let greedy = open(2).await.unwrap();
     assert_eq!(
-        outcome(greedy.claim_key_package(&claim, None, now()).await),
+        effect(greedy.claim_key_package(&claim, None, now()).await),
         Effect::Unknown
     );
 
     replica.pause();
     // New calls, replays and refusals alike: what they were decided on may yet be lost (ERR-5).
     assert_eq!(
-        outcome(store.claim_key_package(&take(&bob, 3), None, now()).await),
+        effect(store.claim_key_package(&take(&bob, 3), None, now()).await),
         Effect::Unknown
     );
     assert_eq!(
-        outcome(store.claim_key_package(&claim, None, now()).await),
+        effect(store.claim_key_package(&claim, None, now()).await),
         Effect::Unknown
     );
     assert_eq!(
-        outcome(store.spend_key_package(&token, &Spend::default(), now()).await),
+        effect(store.spend_key_package(&token, &Spend::default(), now()).await),
         Effect::Unknown
     );
-    assert_eq!(outcome(store.release_key_package(&token, now()).await), Effect::Unknown);
+    assert_eq!(effect(store.release_key_package(&token, now()).await), Effect::Unknown);
     // Reads wait for nobody.
     assert_eq!(
         store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)].spent,

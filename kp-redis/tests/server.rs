@@ -275,11 +275,11 @@ async fn hostile_ids_are_bytes_like_others() {
             package
         );
         let named = vec![package.info.key_package_ref.clone()];
-        let removed = store
+        let withdrawn = store
             .withdraw_key_packages(&bob, &Withdrawal::Refs(named.clone()), now())
             .await
             .unwrap();
-        assert_eq!(removed, [(named[0].clone(), WithdrawOutcome::AlreadySpent)]);
+        assert_eq!(withdrawn, [(named[0].clone(), WithdrawOutcome::AlreadySpent)]);
         let pools = store.list_pools(None, 100).await.unwrap().items;
         assert_eq!(pools.len(), number + 1);
         assert!(pools.contains(&bob));

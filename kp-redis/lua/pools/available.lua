@@ -15,10 +15,10 @@ local function show(r)
     return #found > limit
 end
 
-walk_free(after, show)
+each_free(after, show)
 -- What a settling would return to its place.
-for _, r in ipairs(read_all(redis.call('ZRANGEBYSCORE', ENDS, '-inf', ARGV[2]))) do
-    local free = settled(r)
+for _, r in ipairs(read_all(redis.call('ZRANGEBYSCORE', LAPSES, '-inf', ARGV[2]))) do
+    local free = as_read(r)
     if free.state == 'F' and free.sequence > after and status(free) == 'available' then
         found[#found + 1] = free
     end

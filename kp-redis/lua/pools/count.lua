@@ -15,7 +15,7 @@ each_record(function(r)
             suites[r.suite] = counts
             replies[#replies + 1] = counts
         end
-        local where, used = status(settled(r))
+        local where, used = status(as_read(r))
         if where == 'last_resort' then
             counts[7] = used
         else

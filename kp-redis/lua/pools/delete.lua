@@ -5,8 +5,8 @@
 -- Reply   nothing
 
 check_keys()
-redis.call('UNLINK', RECORDS, QUEUE, ENDS, IDS)
-for _, index in ipairs({POOLS, EXPIRY, ENDING}) do
+redis.call('UNLINK', RECORDS, QUEUE, LAPSES, IDS)
+for _, index in ipairs({POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE}) do
     redis.call('ZREM', index, POOL)
 end
 return false

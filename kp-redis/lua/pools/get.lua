@@ -11,7 +11,7 @@ local function get(ref)
     if not r then
         return false
     end
-    r = settled(r)
+    r = as_read(r)
     if ARGV[3] == 'status' then
         return {'ok', {status(r)}}
     end

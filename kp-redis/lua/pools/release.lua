@@ -10,7 +10,7 @@ local function release(ref, id)
     local r = load(ref)
     if not r then
         return no('not_found')
-    elseif is_over(r) then
+    elseif is_expired(r) then
         return no('expired')
     elseif r.state == 'U' then
         return no('already_spent')

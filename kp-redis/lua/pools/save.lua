@@ -36,7 +36,7 @@ end
 local held, listed = {}, nil
 local function is_suite_full(suite)
     if not held[suite] then
-        listed = listed or redis.call('ZCARD', QUEUE) + redis.call('ZCARD', ENDS)
+        listed = listed or redis.call('ZCARD', QUEUE) + redis.call('ZCARD', LAPSES)
         if listed < cap then
             return false
         end
@@ -60,7 +60,7 @@ local function is_memory_full()
     if not remembered then
         remembered = 0
         each_record(function(r)
-            if r and not is_over(r) then
+            if r and not is_expired(r) then
                 remembered = remembered + 1
             end
         end)
@@ -75,7 +75,7 @@ local function is_full(item)
     elseif item.last then
         local others = 0
         for _, slot in ipairs(slots()) do
-            if not is_over(slot) and slot.suite ~= item.suite then
+            if not is_expired(slot) and slot.suite ~= item.suite then
                 others = others + 1
             end
         end
@@ -126,12 +126,12 @@ end
 
 -- SAVE-7: the first outcome that applies.
 local function judge(item)
-    if is_over(item) then
+    if is_expired(item) then
         return 'expired' -- SAVE-4
     end
-    local known = not absent[item.ref] and load(item.ref)
-    if known and not is_over(known) then
-        local outcome = again(known, item)
+    local found = not absent[item.ref] and load(item.ref)
+    if found and not is_expired(found) then
+        local outcome = again(found, item)
         if outcome == 'already_stored' and not item.last then
             accept(item.suite)
         end
@@ -141,8 +141,8 @@ local function judge(item)
     elseif is_full(item) then
         return 'pool_full'
     end
-    if known then
-        forget(known) -- SAVE-7: the same ref starts anew
+    if found then
+        forget(found) -- SAVE-7: the same ref starts anew
     end
     insert(item)
     return 'saved'
@@ -158,13 +158,13 @@ end
 if replace and any_accepted then
     for _, r in ipairs(unspent()) do
         if accepted[r.suite] and not in_batch[r.ref] then
-            take_back(r, WITHDRAWN)
+            recall(r, WITHDRAWN)
         end
     end
 end
 if earliest then
     redis.call('HSET', RECORDS, '', sequence)
     redis.call('ZADD', POOLS, 0, POOL)
-    redis.call('ZADD', EXPIRY, 'LT', earliest, POOL)
+    redis.call('ZADD', POOLS_BY_EXPIRY, 'LT', earliest, POOL)
 end
 return finish(outcomes)

@@ -5,5 +5,5 @@
 -- Reply   how many leases and windows ended
 
 local count = settle()
-first_end_moved = true -- Else its pool would be due for ever, if the index were wrong.
+first_lapse_moved = true -- Else its pool would be due for ever, if the index were wrong.
 return finish(count)

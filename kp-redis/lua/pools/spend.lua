@@ -16,7 +16,7 @@ local function spend(ref, id)
         return no('not_found')
     elseif r.state == 'U' and r.id == id and r.group == group and r.by == by then
         return {'ok', r.at} -- SPEND-3
-    elseif is_over(r) then
+    elseif is_expired(r) then
         return no('expired')
     elseif r.state == 'U' then
         return no('already_spent')

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::link::address::Address;
 use crate::link::connection::Connection;
-use crate::link::error::{TimedOut, TooFewReplicas, Verdict, failed, failed_for_now};
+use crate::link::error::{ErrorClass, TimedOut, TooFewReplicas, failed, failed_for_now};
 use crate::link::request::Request;
 
 /// How long a refusal that may pass is let pass.
@@ -23,7 +23,7 @@ const WAITING: usize = 32;
 ///
 /// WAIT blocks its connection, so it has connections of its own, each for one call at a time. It waits for what was
 /// written *on its connection*: a replay or a refusal, which writes nothing, would be answered before the replicas have
-/// what it was decided on (`ERR-5`). So a beat is written between script and WAIT, in the same pipeline.
+/// what it was decided on (`ERR-5`). So a heartbeat is written between script and WAIT, in the same pipeline.
 pub(crate) struct Link {
     address: Address,
     timeout: Duration,
@@ -62,14 +62,14 @@ impl Link {
             Ok(answer) => answer,
             Err(_) => {
                 let unknown = sent.load(Ordering::Relaxed) && request.changes();
-                let outcome = if unknown { Effect::Unknown } else { Effect::NotApplied };
-                Err(failed_for_now(request.operation, outcome, TimedOut(self.timeout)))
+                let effect = if unknown { Effect::Unknown } else { Effect::NotApplied };
+                Err(failed_for_now(request.operation, effect, TimedOut(self.timeout)))
             }
         }
     }
 
     async fn attempts(&self, request: &Request<'_>, sent: &AtomicBool) -> Result<Value, BackendError> {
-        let waits = self.replicas.filter(|_| request.beat.is_some());
+        let waits = self.replicas.filter(|_| request.heartbeat.is_some());
         let _permit = match waits {
             Some(_) => self.permits.acquire().await.ok(),
             None => None,
@@ -95,10 +95,10 @@ impl Link {
                 }
                 Err(error) => error,
             };
-            let verdict = Verdict::of(&error);
-            match verdict {
-                Verdict::Refused => return Err(failed(request.operation, Effect::NotApplied, error)),
-                Verdict::Lost => {
+            let class = ErrorClass::of(&error);
+            match class {
+                ErrorClass::Refused => return Err(failed(request.operation, Effect::NotApplied, error)),
+                ErrorClass::Lost => {
                     connection.give_up();
                     if request.changes() {
                         return Err(failed_for_now(request.operation, Effect::Unknown, error));
@@ -108,16 +108,16 @@ impl Link {
                     lost = true; // A read changes nothing: once more, on a fresh connection.
                     continue;
                 }
-                Verdict::SendWhole => whole = true,
-                Verdict::AskAnother => ask = address_in(&error),
-                Verdict::Reconnect => connection.give_up(),
-                Verdict::TryAgain => {}
+                ErrorClass::SendWhole => whole = true,
+                ErrorClass::AskAnother => ask = address_in(&error),
+                ErrorClass::Reconnect => connection.give_up(),
+                ErrorClass::TryAgain => {}
             }
             sent.store(false, Ordering::Relaxed);
             if waits.is_some() {
                 self.idle.lock().await.push_back(connection);
             }
-            let at_once = verdict == Verdict::SendWhole || ask.is_some();
+            let at_once = class == ErrorClass::SendWhole || ask.is_some();
             if !at_once {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -174,10 +174,10 @@ fn first_and_rest(
     Ok((first, replies))
 }
 
-/// ERR-5: whether as many replicas as asked for have the beat, and so all that came before it.
+/// ERR-5: whether as many replicas as asked for have the heartbeat, and so all that came before it.
 fn acknowledged(mut rest: impl Iterator<Item = Value>, asked: u32) -> Result<(), TooFewReplicas> {
-    let beat = rest.next().map(Value::extract_error);
-    let found = match (beat, rest.next()) {
+    let heartbeat = rest.next().map(Value::extract_error);
+    let found = match (heartbeat, rest.next()) {
         (Some(Ok(_)), Some(Value::Int(found))) => found,
         _ => 0,
     };

@@ -8,7 +8,7 @@ const BACKEND: &str = "redis";
 
 /// What the server says, or the lack of it, means for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ErrorClass {
     /// Not applied: the server does not know the script by its hash.
     SendWhole,
     /// Not applied: another node has the key for now.
@@ -23,7 +23,7 @@ pub(crate) enum Verdict {
     Lost,
 }
 
-impl Verdict {
+impl ErrorClass {
     /// What a failed command means. An error reply to a script is one that was given before its first write: the scripts
     /// check all that may fail first, and the server itself stops none that has written.
     pub(crate) fn of(error: &RedisError) -> Self {
@@ -71,17 +71,17 @@ pub(crate) struct TooFewReplicas {
 pub(crate) struct TimedOut(pub(crate) std::time::Duration);
 
 /// A failure that the same call again will meet again.
-pub(crate) fn failed(operation: &'static str, outcome: Effect, source: impl Into<kp_core::BoxError>) -> BackendError {
-    BackendError::new(BACKEND, operation, outcome, source)
+pub(crate) fn failed(operation: &'static str, effect: Effect, source: impl Into<kp_core::BoxError>) -> BackendError {
+    BackendError::new(BACKEND, operation, effect, source)
 }
 
 /// A failure that may be gone soon.
 pub(crate) fn failed_for_now(
     operation: &'static str,
-    outcome: Effect,
+    effect: Effect,
     source: impl Into<kp_core::BoxError>,
 ) -> BackendError {
-    BackendError::transient(BACKEND, operation, outcome, source)
+    BackendError::transient(BACKEND, operation, effect, source)
 }
 
 /// Makes the failure of a script whose reply cannot be read. The script may have written.

@@ -11,7 +11,7 @@ pub(crate) struct Request<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) body: Body<'a>,
     /// What to write behind it, when it is to wait for replicas.
-    pub(crate) beat: Option<Vec<u8>>,
+    pub(crate) heartbeat: Option<Vec<u8>>,
 }
 
 pub(crate) enum Body<'a> {
@@ -52,9 +52,9 @@ impl Request<'_> {
                 commands.arg(keys.len()).arg(*keys).arg(*arguments)
             }
         };
-        if let (Some(replicas), Some(beat)) = (waits, &self.beat) {
+        if let (Some(replicas), Some(heartbeat)) = (waits, &self.heartbeat) {
             let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            commands.cmd("SET").arg(beat).arg("");
+            commands.cmd("SET").arg(heartbeat).arg("");
             commands.cmd("WAIT").arg(replicas).arg(milliseconds);
         }
         commands

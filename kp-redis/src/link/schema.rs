@@ -18,7 +18,7 @@ pub(crate) async fn check(link: &Link, keys: &Keys) -> Result<(), OpenError> {
         operation: "open",
         key: &key,
         body: Body::Command(command),
-        beat: None,
+        heartbeat: None,
     };
     let reply = link
         .call(&request)

@@ -102,7 +102,7 @@ impl RedisMetadata {
                 keys: &keys,
                 arguments,
             },
-            beat: Some(self.keys.beat(&self.client)),
+            heartbeat: Some(self.keys.heartbeat(&self.client)),
         };
         self.link.call_until(&request, deadline).await
     }
@@ -125,7 +125,7 @@ impl RedisMetadata {
             operation,
             key: &key,
             body: Body::Command(sent),
-            beat: None,
+            heartbeat: None,
         };
         let reply = self.link.call_until(&request, deadline).await?;
         T::from_redis_value(reply).map_err(|source| failed(operation, Effect::NotApplied, source))

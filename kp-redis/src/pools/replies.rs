@@ -212,16 +212,16 @@ pub(crate) fn save_outcome(mut fields: Fields) -> Read<SaveOutcome> {
     })
 }
 
-/// What remove gives for one package.
-pub(crate) fn removed(mut fields: Fields) -> Read<(KeyPackageRef, WithdrawOutcome)> {
+/// What withdraw gives for one package.
+pub(crate) fn withdrawn(mut fields: Fields) -> Read<(KeyPackageRef, WithdrawOutcome)> {
     let key_package_ref = reference(fields.bytes()?)?;
-    let removed = match fields.text()?.as_str() {
+    let outcome = match fields.text()?.as_str() {
         "withdrawn" => WithdrawOutcome::Withdrawn,
         "already_spent" => WithdrawOutcome::AlreadySpent,
         "not_found" => WithdrawOutcome::NotFound,
         _ => return Err(Malformed("an unknown answer")),
     };
-    Ok((key_package_ref, removed))
+    Ok((key_package_ref, outcome))
 }
 
 /// What count gives.

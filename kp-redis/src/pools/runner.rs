@@ -45,7 +45,7 @@ impl Runner {
                 keys: &keys,
                 arguments: &all,
             },
-            beat: script.changes.then(|| self.keys.beat(pool)),
+            heartbeat: script.changes.then(|| self.keys.heartbeat(pool)),
         };
         self.link.call(&request).await
     }
@@ -66,7 +66,7 @@ impl Runner {
             operation,
             key: &key,
             body: Body::Command(sent),
-            beat: None,
+            heartbeat: None,
         };
         let reply = self.link.call(&request).await?;
         replies::pools(reply).map_err(|source| failed(operation, Effect::NotApplied, source))

@@ -11,6 +11,7 @@ use kp_core::{
 
 use crate::link::builder::RedisBuilder;
 use crate::link::error::malformed;
+use crate::link::script::Script;
 use crate::link::server::Server;
 use crate::pools::batch::{self, Batch, CHUNK};
 use crate::pools::listing;
@@ -66,13 +67,13 @@ impl RedisStore {
     /// What became of these refs, one reply each.
     async fn get<T>(
         &self,
+        script: &'static Script,
         pool: &PoolId,
         what: &str,
         refs: &[&KeyPackageRef],
         now: Timestamp,
         decode: impl Fn(Fields) -> Read<T>,
     ) -> Result<Vec<Option<T>>> {
-        let script = &scripts::GET;
         let mut arguments = vec![requests::text(what)];
         arguments.extend(refs.iter().map(|named| named.as_bytes().to_vec()));
         let reply = self.runner.run(script, pool, now, arguments).await?;
@@ -134,15 +135,15 @@ impl KeyPackageStore for RedisStore {
     async fn spend_key_packages(
         &self,
         tokens: &[ReservationToken],
-        usage: &Spend,
+        spend: &Spend,
         now: Timestamp,
     ) -> Vec<Result<Receipt>> {
         let batch = Batch {
             script: &scripts::SPEND,
             now,
             head: vec![
-                requests::optional(usage.group.as_ref()),
-                requests::optional(usage.by.as_ref()),
+                requests::optional(spend.group.as_ref()),
+                requests::optional(spend.by.as_ref()),
             ],
         };
         batch
@@ -180,7 +181,14 @@ impl KeyPackageStore for RedisStore {
         now: Timestamp,
     ) -> Result<Option<StoredKeyPackage>> {
         let found = self
-            .get(pool, "whole", &[key_package_ref], now, replies::stored)
+            .get(
+                &scripts::GET_KEY_PACKAGE,
+                pool,
+                "whole",
+                &[key_package_ref],
+                now,
+                replies::stored,
+            )
             .await?;
         Ok(found.into_iter().next().flatten())
     }
@@ -190,8 +198,10 @@ impl KeyPackageStore for RedisStore {
             return Ok(Vec::new());
         }
         let refs: Vec<_> = refs.iter().collect();
-        self.get(pool, "status", &refs, now, |mut fields| replies::status(&mut fields))
-            .await
+        self.get(&scripts::GET_STATUSES, pool, "status", &refs, now, |mut fields| {
+            replies::status(&mut fields)
+        })
+        .await
     }
 
     async fn list_available(
@@ -236,7 +246,7 @@ impl KeyPackageStore for RedisStore {
         what: &Withdrawal,
         now: Timestamp,
     ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
-        let script = &scripts::REMOVE;
+        let script = &scripts::WITHDRAW;
         let arguments = match what {
             Withdrawal::All => vec![requests::text("all")],
             Withdrawal::Refs(refs) if refs.is_empty() => return Ok(Vec::new()), // TIME-2: no call
@@ -245,7 +255,7 @@ impl KeyPackageStore for RedisStore {
                 .collect(),
         };
         let reply = self.runner.run(script, pool, now, arguments).await?;
-        batch::answer_all(script, reply, replies::removed)
+        batch::answer_all(script, reply, replies::withdrawn)
     }
 
     async fn delete_pool(&self, pool: &PoolId) -> Result<()> {

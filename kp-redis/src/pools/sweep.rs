@@ -27,7 +27,7 @@ pub(crate) enum Sweep {
 impl Sweep {
     fn script(self) -> &'static Script {
         match self {
-            Self::Cleanup => &scripts::SWEEP,
+            Self::Cleanup => &scripts::CLEANUP,
             Self::Settle => &scripts::SETTLE,
         }
     }
@@ -35,7 +35,7 @@ impl Sweep {
     fn index(self) -> Index {
         match self {
             Self::Cleanup => Index::Expiry,
-            Self::Settle => Index::Ending,
+            Self::Settle => Index::Lapse,
         }
     }
 

@@ -36,11 +36,11 @@ local function pack(r)
 end
 
 -- The pool's earliest end, as the bucket's index has it; and whether it may be another one by now.
-local first_end, first_end_moved = math.huge, false
+local first_lapse, first_lapse_moved = math.huge, false
 
-local function moves_first_end(before, after)
-    if before and before <= first_end or after and after < first_end then
-        first_end_moved = true
+local function moves_first_lapse(before, after)
+    if before and before <= first_lapse or after and after < first_lapse then
+        first_lapse_moved = true
     end
 end
 
@@ -49,9 +49,9 @@ local function unlist(before, after)
     if is_queued(before) and not (after and is_queued(after)) then
         redis.call('ZREM', QUEUE, before.ref)
     end
-    if ends_at(before) and not (after and ends_at(after)) then
-        redis.call('ZREM', ENDS, before.ref)
-        moves_first_end(ends_at(before), nil)
+    if lapses_at(before) and not (after and lapses_at(after)) then
+        redis.call('ZREM', LAPSES, before.ref)
+        moves_first_lapse(lapses_at(before), nil)
     end
     if is_bound(before) and not (after and is_bound(after) and after.id == before.id) then
         redis.call('HDEL', IDS, before.id)
@@ -59,9 +59,9 @@ local function unlist(before, after)
 end
 
 -- A package returns to its place: where nothing was left, something is again.
-local function reopen(r)
-    local over = redis.call('HGET', IDS, '')
-    if over and (#over ~= OVER_LENGTH or r.sequence <= struct.unpack(OVER, over)) then
+local function clear_hint(r)
+    local hint = redis.call('HGET', IDS, '')
+    if hint and (#hint ~= HINT_LENGTH or r.sequence <= struct.unpack(HINT, hint)) then
         redis.call('HDEL', IDS, '')
     end
 end
@@ -75,13 +75,13 @@ local function put(before, after)
     if is_queued(after) and not (before and is_queued(before)) then
         redis.call('ZADD', QUEUE, after.state == 'S' and -after.sequence or after.sequence, after.ref)
         if before then
-            reopen(after)
+            clear_hint(after)
         end
     end
-    local was, is = before and ends_at(before), ends_at(after)
+    local was, is = before and lapses_at(before), lapses_at(after)
     if is and is ~= was then
-        redis.call('ZADD', ENDS, is, after.ref)
-        moves_first_end(was, is)
+        redis.call('ZADD', LAPSES, is, after.ref)
+        moves_first_lapse(was, is)
     end
     if is_bound(after) and not (before and is_bound(before)) then
         redis.call('HSET', IDS, after.id, after.ref)
@@ -97,15 +97,15 @@ end
 local function check_keys()
     redis.call('HLEN', RECORDS)
     redis.call('HLEN', IDS)
-    for _, key in ipairs({QUEUE, ENDS, POOLS, EXPIRY, ENDING}) do
+    for _, key in ipairs({QUEUE, LAPSES, POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE}) do
         redis.call('ZCARD', key)
     end
 end
 
 -- TIME-2, SWEEP-2: what has ended ends for good. Says how many there were. The first thing that a call does.
 local function settle()
-    first_end = tonumber(redis.call('ZSCORE', ENDING, POOL) or math.huge)
-    local due = redis.call('ZRANGEBYSCORE', ENDS, '-inf', ARGV[2])
+    first_lapse = tonumber(redis.call('ZSCORE', POOLS_BY_LAPSE, POOL) or math.huge)
+    local due = redis.call('ZRANGEBYSCORE', LAPSES, '-inf', ARGV[2])
     if #due == 0 then
         return 0
     end
@@ -113,13 +113,13 @@ local function settle()
     local count = 0
     for _, ref in ipairs(due) do
         local r = peek(ref, redis.call('HGET', RECORDS, ref))
-        if r and ends_at(r) and r.expires_at <= NOW then
-            put(r, ended(r))
+        if r and lapses_at(r) and r.expires_at <= NOW then
+            put(r, settled(r))
             count = count + 1
         else
             -- Nothing that can end: else its pool would be due for ever (SWEEP-2).
-            redis.call('ZREM', ENDS, ref)
-            first_end_moved = true
+            redis.call('ZREM', LAPSES, ref)
+            first_lapse_moved = true
         end
     end
     return count
@@ -127,12 +127,12 @@ end
 
 -- Keeps the bucket's index of what ends: the last thing that a script which changes a pool does.
 local function finish(reply)
-    if first_end_moved then
-        local first = redis.call('ZRANGE', ENDS, 0, 0, 'WITHSCORES')[2]
+    if first_lapse_moved then
+        local first = redis.call('ZRANGE', LAPSES, 0, 0, 'WITHSCORES')[2]
         if not first then
-            redis.call('ZREM', ENDING, POOL)
-        elseif tonumber(first) ~= first_end then
-            redis.call('ZADD', ENDING, first, POOL)
+            redis.call('ZREM', POOLS_BY_LAPSE, POOL)
+        elseif tonumber(first) ~= first_lapse then
+            redis.call('ZADD', POOLS_BY_LAPSE, first, POOL)
         end
     end
     return reply

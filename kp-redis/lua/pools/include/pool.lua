@@ -4,7 +4,7 @@
 --   1 records  hash  ref -> record; the empty field -> the last sequence given out
 --   2 queue    zset  ref at its place: free packages at their sequence, last-resort slots at minus theirs
 --   3 ends     zset  ref at the expires_at of its lease or window
---   4 ids      hash  reservation id -> the ref that it is bound to; the empty field -> how far the queue was over (OVER)
+--   4 ids      hash  reservation id -> the ref that it is bound to; the empty field -> how far the queue was over (HINT)
 --   5 pools    zset  of the bucket: every pool that holds anything, all at 0
 --   6 expiry   zset  of the bucket: every pool, at its earliest not_after or before
 --   7 ending   zset  of the bucket: every pool with leases or windows, at its earliest expires_at
@@ -19,7 +19,7 @@
 -- Lua does not roll back: a script reads every key that it may write, and all else that may fail, before it first
 -- writes. Functions are made anew at each run: each stands where only the scripts that need it have it before them.
 
-local RECORDS, QUEUE, ENDS, IDS, POOLS, EXPIRY, ENDING = unpack(KEYS)
+local RECORDS, QUEUE, LAPSES, IDS, POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE = unpack(KEYS)
 local POOL, NOW = ARGV[1], tonumber(ARGV[2])
 
 -- What is raised where a damaged record is asked for by ref or id.
@@ -39,7 +39,7 @@ local MAX_TIME = 9007199254740991
 
 -- What was found at the head of a queue: a place, and the latest not_after of the free packages up to it. It tells what
 -- they are, not what the time was: so it holds also where `now` steps back (TIME-3).
-local OVER, OVER_LENGTH = '>I7I7', 14
+local HINT, HINT_LENGTH = '>I7I7', 14
 
 -- Recalled as (rules::Recall), and windows.
 local RETIRED, WITHDRAWN = 1, 2
@@ -134,7 +134,7 @@ local function answer(judge, ...)
 end
 
 -- TIME-1: past its not_after.
-local function is_over(r)
+local function is_expired(r)
     return r.not_after <= NOW
 end
 
@@ -143,7 +143,7 @@ local function is_queued(r)
 end
 
 -- When its lease or window ends; nil when it has none.
-local function ends_at(r)
+local function lapses_at(r)
     return (r.state == 'R' or (r.state == 'U' and r.window > 0)) and r.expires_at or nil
 end
 
@@ -153,7 +153,7 @@ local function become(r, changes)
 end
 
 -- What a record becomes at the end of its lease or window (TIME-2, RES-9, REL-1).
-local function ended(r)
+local function settled(r)
     if r.state == 'U' then
         return become(r, {window = 0})
     elseif r.recalled == WITHDRAWN then

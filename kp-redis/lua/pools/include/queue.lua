@@ -13,16 +13,16 @@ local function read_all(refs)
 end
 
 -- RES-2: calls `visit` with the free packages behind this place that are not past their not_after, the oldest first,
--- until it returns true. Returns how many before the first of them are over and were not known to be, and what OVER is to
+-- until it returns true. Returns how many before the first of them are over and were not known to be, and what HINT is to
 -- say of them.
-local function walk_free(after, visit)
+local function each_free(after, visit)
     local size, found = 1, false -- The oldest is mostly the one.
-    local over, place, latest = 0, 0, 0
+    local skipped, place, latest = 0, 0, 0
     while true do
         local behind = string.format('(%.0f', after)
         local page = redis.call('ZRANGEBYSCORE', QUEUE, behind, '+inf', 'WITHSCORES', 'LIMIT', 0, size)
         if #page == 0 then
-            return over, place, latest
+            return skipped, place, latest
         end
         local refs = {}
         for index = 1, #page, 2 do
@@ -32,23 +32,23 @@ local function walk_free(after, visit)
             local r = peek(refs[index], value)
             if r and r.state == 'F' then
                 r.sequence = tonumber(page[2 * index])
-                if not is_over(r) then
+                if not is_expired(r) then
                     found = true
                     if visit(r) then
-                        return over, place, latest
+                        return skipped, place, latest
                     end
                 elseif not found then
-                    over, place, latest = over + 1, r.sequence, math.max(latest, r.not_after)
+                    skipped, place, latest = skipped + 1, r.sequence, math.max(latest, r.not_after)
                 end
             end
         end
         after = tonumber(page[#page])
-        local known = size == 1 and over == 1 and redis.call('HGET', IDS, '')
+        local hint = size == 1 and skipped == 1 and redis.call('HGET', IDS, '')
         size = math.min(8 * size, 512)
-        if known and #known == OVER_LENGTH then
-            local known_place, known_latest = struct.unpack(OVER, known)
-            if after < known_place and known_latest <= NOW then
-                over, after, latest, size = 0, known_place, known_latest, 1
+        if hint and #hint == HINT_LENGTH then
+            local hint_place, hint_latest = struct.unpack(HINT, hint)
+            if after < hint_place and hint_latest <= NOW then
+                skipped, after, latest, size = 0, hint_place, hint_latest, 1
             end
         end
     end

@@ -1,9 +1,9 @@
 -- What reads say of a package. Stands between pool.lua and the reads.
 
 -- TIME-2: as if the pool had been settled; nothing is written (READ-1).
-local function settled(r)
-    if (ends_at(r) or math.huge) <= NOW then
-        return ended(r)
+local function as_read(r)
+    if (lapses_at(r) or math.huge) <= NOW then
+        return settled(r)
     end
     return r
 end
@@ -12,7 +12,7 @@ local CAUSES = {U = 'used', T = 'retired', W = 'withdrawn', P = 'replaced'}
 
 -- READ-3: the first that applies, and what belongs to it.
 local function status(r)
-    if is_over(r) then
+    if is_expired(r) then
         return 'expired'
     elseif CAUSES[r.state] then
         return 'spent', r.at, CAUSES[r.state]

@@ -51,7 +51,7 @@ local function binding(take)
     local r = ref and load(ref)
     if not r or not is_bound(r) or r.id ~= take.id then
         return 'none', nil
-    elseif is_over(r) then
+    elseif is_expired(r) then
         return 'none', r
     elseif take.only ~= '' and take.only ~= r.ref then
         return 'no', 'reservation_conflict'
@@ -73,7 +73,7 @@ end
 -- RES-7: what this party took, and what has not ended.
 local function count_taken_by(party)
     local count = 0
-    for _, r in ipairs(read_all(redis.call('ZRANGE', ENDS, 0, -1))) do
+    for _, r in ipairs(read_all(redis.call('ZRANGE', LAPSES, 0, -1))) do
         local reserver = r.state == 'R' and r.by or r.reserver
         if reserver == party then
             count = count + 1
@@ -87,7 +87,7 @@ local function named(take)
     local r = load(take.only)
     if not r then
         return nil, 'not_found'
-    elseif is_over(r) then
+    elseif is_expired(r) then
         return nil, 'expired'
     elseif r.state == 'R' then
         return nil, 'already_reserved'
@@ -117,7 +117,7 @@ local function last_resort(take)
 end
 
 -- How many packages that are over a walk passes before it notes where they end, for the next one (COST-1).
-local WORTH_A_NOTE = 64
+local WORTH_A_HINT = 64
 
 -- RES-10, for an id that is not bound: the record to be taken or, of state 'S', handed out; or nil and the code.
 local function choose(take)
@@ -127,7 +127,7 @@ local function choose(take)
         return named(take)
     end
     local chosen, available = nil, false
-    local over, place, latest = walk_free(0, function(r)
+    local skipped, place, latest = each_free(0, function(r)
         available = available or is_valid(r)
         if take.last_resort ~= 'only' and fits(r, take) then
             chosen = r
@@ -135,8 +135,8 @@ local function choose(take)
         -- Without a one-time package to be had, it only matters whether any is available (RES-6).
         return chosen or (take.last_resort == 'only' and available)
     end)
-    if over >= WORTH_A_NOTE then
-        redis.call('HSET', IDS, '', struct.pack(OVER, place, latest))
+    if skipped >= WORTH_A_HINT then
+        redis.call('HSET', IDS, '', struct.pack(HINT, place, latest))
     end
     if not chosen and take.last_resort ~= 'never' then
         chosen = last_resort(take)

@@ -23,11 +23,11 @@ end
 -- The one-time packages that are free or leased and not past their not_after, by sequence.
 local function unspent()
     local found = {}
-    walk_free(0, function(r)
+    each_free(0, function(r)
         found[#found + 1] = r
     end)
-    for _, r in ipairs(read_all(redis.call('ZRANGE', ENDS, 0, -1))) do
-        if r.state == 'R' and not is_over(r) then
+    for _, r in ipairs(read_all(redis.call('ZRANGE', LAPSES, 0, -1))) do
+        if r.state == 'R' and not is_expired(r) then
             found[#found + 1] = r
         end
     end
@@ -36,10 +36,10 @@ local function unspent()
 end
 
 -- DEL-2, DEL-3, SAVE-8: a free package or a slot is spent, a leased one recalled; a withdrawal outranks a retirement.
-local function take_back(r, recall)
+local function recall(r, why)
     if r.state ~= 'R' then
-        put(r, become(r, {state = recall == WITHDRAWN and 'W' or 'T', at = NOW}))
-    elseif recall > r.recalled then
-        put(r, become(r, {recalled = recall}))
+        put(r, become(r, {state = why == WITHDRAWN and 'W' or 'T', at = NOW}))
+    elseif why > r.recalled then
+        put(r, become(r, {recalled = why}))
     end
 end

@@ -9,7 +9,7 @@ check_keys()
 local limit = tonumber(ARGV[3])
 local count, kept, earliest = 0, 0, nil
 each_record(function(r)
-    if r and is_over(r) and count < limit then
+    if r and is_expired(r) and count < limit then
         forget(r)
         count = count + 1
     else
@@ -18,11 +18,11 @@ each_record(function(r)
     end
 end)
 if kept == 0 then
-    redis.call('DEL', RECORDS, QUEUE, ENDS, IDS)
-    first_end_moved = true
+    redis.call('DEL', RECORDS, QUEUE, LAPSES, IDS)
+    first_lapse_moved = true
     redis.call('ZREM', POOLS, POOL)
-    redis.call('ZREM', EXPIRY, POOL)
+    redis.call('ZREM', POOLS_BY_EXPIRY, POOL)
 else
-    redis.call('ZADD', EXPIRY, earliest or '+inf', POOL)
+    redis.call('ZADD', POOLS_BY_EXPIRY, earliest or '+inf', POOL)
 end
 return finish(count)

@@ -14,7 +14,7 @@ end
 settle()
 local replies = {}
 local function withdraw(r)
-    take_back(r, WITHDRAWN)
+    recall(r, WITHDRAWN)
     replies[#replies + 1] = {'ok', r.ref, 'withdrawn'}
 end
 
@@ -22,7 +22,7 @@ if ARGV[3] == 'all' then
     -- In the pool's order, then last resort by ciphersuite.
     local last = {}
     for _, slot in ipairs(slots()) do
-        if not is_over(slot) then
+        if not is_expired(slot) then
             last[#last + 1] = slot
         end
     end
@@ -38,7 +38,7 @@ end
 
 for at = 4, #ARGV do
     local r = load(ARGV[at])
-    if not r or is_over(r) then
+    if not r or is_expired(r) then
         replies[#replies + 1] = {'ok', ARGV[at], 'not_found'}
     elseif r.state == 'U' or r.state == 'T' or r.state == 'P' then
         replies[#replies + 1] = {'ok', r.ref, 'already_spent'}
