@@ -10,7 +10,7 @@
 //! # async fn open() -> Result<(), kp_core::OpenError> {
 //! let store = RedisStore::builder("redis-sentinel://:secret@10.0.0.1,10.0.0.2/main")
 //!     .prefix("messenger:")
-//!     .wait(1)
+//!     .replicas(1)
 //!     .open()
 //!     .await?;
 //! println!("{:?}", store.server());
@@ -23,18 +23,20 @@
 //!
 //! # Addresses
 //!
-//! | URL | |
-//! |---|---|
-//! | `redis://[user:password@]host[:port][/db]` | one server |
-//! | `redis-cluster://[user:password@]host[:port],host[:port]` | a cluster, by some of its nodes |
-//! | `redis-sentinel://[user:password@]host[:port],host[:port]/service` | the master of a service, by its Sentinels (port 26379) |
+//! | URL | Server | Feature |
+//! |---|---|---|
+//! | `redis://[user:password@]host[:port][/db]` | one server | |
+//! | `redis-cluster://[user:password@]host[:port],host[:port]` | a cluster, by some of its nodes | `cluster` |
+//! | `redis-sentinel://[user:password@]host[:port],host[:port]/service` | the master of a service, by its Sentinels | `sentinel` |
 //!
-//! With `rediss`, `rediss-cluster` and `rediss-sentinel` the same over TLS.
+//! The default port is 6379, that of a Sentinel 26379. `rediss`, `rediss-cluster` and `rediss-sentinel` connect over TLS;
+//! they need the feature `tls`. No feature is on by default. If an address needs a feature that the build has not, opening
+//! fails with a [`MissingFeature`] as the source.
 //!
 //! # What survives
 //!
 //! Redis answers before it is durable, unless it is told not to: with `appendfsync always` what was answered survives a
-//! killed server and a power cut, with [`RedisBuilder::wait`] the loss of a master. [`RedisStore::server`] says what
+//! killed server and a power cut, with [`RedisBuilder::replicas`] the loss of a master. [`RedisStore::server`] says what
 //! the server does. A server that may evict keys is refused, since it would forget which packages are spent.
 //!
 //! # Failures
@@ -50,6 +52,7 @@ mod metadata;
 mod pools;
 
 pub use link::builder::RedisBuilder;
+pub use link::error::MissingFeature;
 pub use link::server::Server;
 pub use metadata::store::RedisMetadata;
 pub use pools::store::RedisStore;

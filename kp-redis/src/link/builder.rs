@@ -48,10 +48,12 @@ impl RedisBuilder {
         }
     }
 
-    /// Answers a call that may have changed something only when `replicas` of them have it (`WAIT`); fewer within the
-    /// time-out: [`Effect::Unknown`](kp_core::Effect::Unknown). 0, the default, does not wait.
+    /// Sets how many replicas must acknowledge a change before a call answers (`WAIT`). Default: 0, which does not wait.
+    ///
+    /// If fewer acknowledge within the time-out, the call fails with
+    /// [`Effect::Unknown`](kp_core::Effect::Unknown). Calls that only read never wait.
     #[must_use]
-    pub fn wait(self, replicas: u32) -> Self {
+    pub fn replicas(self, replicas: u32) -> Self {
         Self {
             replicas: (replicas > 0).then_some(replicas),
             ..self
@@ -97,7 +99,7 @@ impl RedisBuilder {
                 self.buckets
             )));
         }
-        let address = Address::parse(&self.url, self.timeout).map_err(|error| OpenError::Unreachable(error.into()))?;
+        let address = Address::parse(&self.url, self.timeout).map_err(OpenError::Unreachable)?;
         let link = Link::new(address, self.timeout, self.replicas);
         let server = Server::inspect(&link, self.may_evict).await?;
         let keys = Keys::new(self.prefix, self.buckets);

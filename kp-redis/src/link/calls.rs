@@ -141,14 +141,14 @@ impl Link {
             drop(idle);
             return match found {
                 Some(connection) => Ok(connection),
-                None => self.address.connect(self.timeout).await,
+                None => self.address.connect().await,
             };
         }
         let mut shared = self.shared.lock().await;
         if let Some(connection) = shared.as_ref().filter(|connection| !connection.is_lost()) {
             return Ok(connection.clone());
         }
-        let connection = self.address.connect(self.timeout).await?;
+        let connection = self.address.connect().await?;
         *shared = Some(connection.clone());
         Ok(connection)
     }

@@ -2,7 +2,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::MultiplexedConnection;
+#[cfg(feature = "cluster")]
 use redis::cluster_async::ClusterConnection;
+#[cfg(feature = "cluster")]
 use redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
@@ -16,6 +18,7 @@ pub(crate) struct Connection {
 #[derive(Clone)]
 enum To {
     Node(MultiplexedConnection),
+    #[cfg(feature = "cluster")]
     Cluster(ClusterConnection),
 }
 
@@ -28,6 +31,7 @@ impl Connection {
     }
 
     /// A cluster's connections mend themselves.
+    #[cfg(feature = "cluster")]
     pub(crate) fn cluster(connection: ClusterConnection) -> Self {
         Self {
             to: To::Cluster(connection),
@@ -48,6 +52,10 @@ impl Connection {
     }
 
     /// Sends commands in one go to the master of this key, or to the node named, and returns a reply to each.
+    #[cfg_attr(
+        not(feature = "cluster"),
+        allow(unused_variables, reason = "one server holds every key")
+    )]
     pub(crate) async fn send(
         &mut self,
         commands: &Pipeline,
@@ -56,6 +64,7 @@ impl Connection {
     ) -> RedisResult<Vec<Value>> {
         match &mut self.to {
             To::Node(connection) => connection.send_packed_commands(commands, 0, commands.len()).await,
+            #[cfg(feature = "cluster")]
             To::Cluster(connection) => {
                 let node = match ask {
                     None => SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master)),
@@ -72,6 +81,7 @@ impl Connection {
     pub(crate) async fn send_to_masters(&mut self, command: &Cmd) -> RedisResult<Vec<Value>> {
         match &mut self.to {
             To::Node(connection) => Ok(vec![connection.send_packed_command(command).await?.extract_error()?]),
+            #[cfg(feature = "cluster")]
             To::Cluster(connection) => {
                 let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
                 let replies = connection

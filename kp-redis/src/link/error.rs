@@ -47,6 +47,17 @@ impl ErrorClass {
     }
 }
 
+/// The address needs a feature that this build of the crate has not.
+///
+/// It is the source of an [`OpenError::Unreachable`](kp_core::OpenError::Unreachable).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the address needs the feature `{feature}` of kp-redis, which this build has not")]
+#[non_exhaustive]
+pub struct MissingFeature {
+    /// The name of the feature: `tls`, `cluster` or `sentinel`.
+    pub feature: &'static str,
+}
+
 /// A reply that is none of ours: another program's script, or a damaged server.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the server's reply is not as the script gives it: {0}")]
