@@ -1,4 +1,4 @@
-//! Damaged records, foreign keys and a full server: each fails where it is met, and the rest is served.
+//! Tests damaged records, foreign keys and a full server: a call fails only where it meets the damage.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;

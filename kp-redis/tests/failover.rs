@@ -1,4 +1,4 @@
-//! A Sentinel promotes the replica of a lost master: what was acknowledged by the replica survives.
+//! Kills a master under load: every change that its replica acknowledged survives the failover by a Sentinel.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;

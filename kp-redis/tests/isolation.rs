@@ -23,7 +23,7 @@ use servers::Server;
 /// In the environment of a run: where the server is.
 const SERVER: &str = "KP_REDIS_TEST_SERVER";
 
-/// The rules of sweeps, walks and listings: here two stores on one server could meet.
+/// The rules of sweeps and listings: here two stores on one server could meet.
 const OVER_ALL_POOLS: [&str; 5] = ["SWEEP-1", "SWEEP-2", "SWEEP-3", "DEL-2", "READ-5"];
 
 /// A backend on a server that it shares.

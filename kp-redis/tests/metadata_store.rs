@@ -1,4 +1,4 @@
-//! A client's metadata: what the suite cannot see, since it is Redis' own.
+//! Tests a client's metadata where the suite cannot see: damaged rows, foreign keys, replicas, a cluster.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;

@@ -1,4 +1,4 @@
-//! A slot that moves from one node of a cluster to another while it is used.
+//! Moves a slot from one node of a cluster to another while calls use the slot.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;

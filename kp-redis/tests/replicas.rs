@@ -1,4 +1,4 @@
-//! Calls that wait for replicas, and what a master that is lost takes along without.
+//! Tests calls that wait for replicas, and which changes are lost with a master when no call waits.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;

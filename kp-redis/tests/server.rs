@@ -1,4 +1,4 @@
-//! What only a real server shows: round trips, restarts, refused settings, damaged and foreign keys.
+//! Tests what only a real server shows: round trips, restarts, refused settings, hostile ids.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
@@ -13,7 +13,7 @@ async fn store(server: &Server) -> RedisStore {
     RedisStore::open(server.url()).await.unwrap()
 }
 
-/// How often each command ran since the last reset, by its name.
+/// Returns how often each script command ran since the last reset.
 fn calls(server: &Server) -> Vec<(String, u32)> {
     let stats: String = server.command(&["INFO", "commandstats"]).unwrap();
     let ours = stats.lines().filter_map(|line| {

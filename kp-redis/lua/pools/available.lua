@@ -1,10 +1,10 @@
--- list_available: what reserve could hand out now, in its order.
+-- list_available: lists the one-time packages that reserve could hand out now, in the order of the queue.
 -- Rules: READ-1, READ-2, TIME-2
 --
 -- KEYS    as in pool.lua
--- ARGV    3 the sequence after which to begin
---         4 the most to show
--- Reply   whether more follow (0 or 1), the sequence of the last one shown, facts of each
+-- ARGV    3 the sequence behind which to begin
+--         4 the most packages to list
+-- Reply   whether more follow (0 or 1), the sequence of the last package listed, then the facts of each
 
 local after, limit = tonumber(ARGV[3]), tonumber(ARGV[4])
 local found = {}
@@ -16,7 +16,7 @@ local function show(r)
 end
 
 each_free(after, show)
--- What a settling would return to its place.
+-- Leases that have lapsed, but were not settled yet: settling would return the package to the queue.
 for _, r in ipairs(read_all(redis.call('ZRANGEBYSCORE', LAPSES, '-inf', ARGV[2]))) do
     local free = as_read(r)
     if free.state == 'F' and free.sequence > after and status(free) == 'available' then

@@ -1,10 +1,10 @@
--- claim_key_packages: hands packages of one pool out for good.
+-- claim_key_packages: reserves and spends packages of one pool in one step.
 -- Rules: TIME-2, CLAIM-1, RES-2 to RES-10, SPEND-4, LAST-2, LAST-4
 --
 -- KEYS    as in pool.lua
 -- ARGV    3 group or ''
 --         4 the requests, as in take.lua
--- Reply   for each: ok, facts, package
+-- Reply   for each request: ok, facts, package
 
 local group = ARGV[3]
 
@@ -15,14 +15,14 @@ return finish(each_take(4, function(take)
     if bound == 'no' then
         return no(r)
     elseif bound == 'used' then
-        -- CLAIM-1: the same claim, in its window, gets the same package.
+        -- CLAIM-1: within its window, the same claim is answered with the same package.
         if r.window == REPLAYABLE and r.by == take.by and r.group == group then
             return handed(r)
         end
         return no('already_spent')
     elseif bound == 'live' then
-        redis.call('ZCARD', QUEUE) -- Not read yet, and the next request may write it.
-        chosen = r -- CLAIM-1: a lease is spent by its id
+        redis.call('ZCARD', QUEUE) -- The next request may write the queue, which no request has read yet.
+        chosen = r -- CLAIM-1: a claim with the id of a lease spends the leased package
     else
         stale = r
         chosen, code = choose(take)

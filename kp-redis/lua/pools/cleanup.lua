@@ -1,9 +1,9 @@
--- cleanup_expired, for one pool: forgets what is past its not_after. Settles nothing (TIME-2).
+-- cleanup_expired, for one pool: forgets expired records. Settles nothing (TIME-2).
 -- Rules: SWEEP-1, SWEEP-3
 --
 -- KEYS    as in pool.lua
--- ARGV    3 the most to forget
--- Reply   how many were forgotten
+-- ARGV    3 the most records to forget
+-- Reply   how many records were forgotten
 
 check_keys()
 local limit = tonumber(ARGV[3])

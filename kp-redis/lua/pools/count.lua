@@ -1,8 +1,9 @@
--- count_by_status: how many packages stand where, in one snapshot.
+-- count_by_status: counts the packages of each ciphersuite and status, in one snapshot.
 -- Rules: READ-1, READ-3, TIME-2
 --
 -- KEYS    as in pool.lua
--- Reply   for each ciphersuite: itself, available, reserved, spent, not yet valid, expired, last resort (-1 none, 0, 1 used)
+-- Reply   for each ciphersuite: its number, available, reserved, spent, not yet valid, expired, last-resort slot
+--         (-1 empty, 0 unused, 1 used)
 
 local PLACES = {available = 2, reserved = 3, spent = 4, not_yet_valid = 5, expired = 6}
 

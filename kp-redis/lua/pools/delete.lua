@@ -1,8 +1,8 @@
--- delete_pool: the device is gone, and everything with it.
+-- delete_pool: removes all records of a pool.
 -- Rules: DEL-1
 --
 -- KEYS    as in pool.lua
--- Reply   nothing
+-- Reply   nil
 
 check_keys()
 redis.call('UNLINK', RECORDS, QUEUE, LAPSES, IDS)

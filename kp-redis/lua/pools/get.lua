@@ -1,10 +1,10 @@
--- get_key_package, get_statuses: what became of these refs.
+-- get_key_package, get_statuses: looks packages up by ref.
 -- Rules: READ-1, READ-4, TIME-2
 --
 -- KEYS    as in pool.lua
--- ARGV    3 whole, or status: whether facts and package are asked for
+-- ARGV    3 whole or status: whole asks for facts and package too
 --         4 the refs
--- Reply   for each nil, or: ok, status; if whole also: facts, package or nil
+-- Reply   for each ref: nil without a record; else ok, status; under whole also facts, then package or nil
 
 local function get(ref)
     local r = load(ref)
@@ -15,7 +15,7 @@ local function get(ref)
     if ARGV[3] == 'status' then
         return {'ok', {status(r)}}
     end
-    -- READ-4: the bytes only while it is unspent.
+    -- READ-4: only an unspent package shows its bytes.
     return {'ok', {status(r)}, facts(r), (is_queued(r) or r.state == 'R') and r.bytes}
 end
 

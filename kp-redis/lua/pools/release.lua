@@ -1,11 +1,11 @@
--- release_key_packages: gives reservations of one pool back.
+-- release_key_packages: ends leases of one pool without spending the packages.
 -- Rules: TIME-2, REL-1 to REL-3
 --
 -- KEYS    as in pool.lua
 -- ARGV    3 for each token: ref, id
--- Reply   for each: ok
+-- Reply   for each token: ok
 
--- REL-2, in its order.
+-- Releases one lease, or returns the first rejection that applies (REL-2).
 local function release(ref, id)
     local r = load(ref)
     if not r then
@@ -17,7 +17,7 @@ local function release(ref, id)
     elseif r.state ~= 'R' or r.id ~= id then
         return no('no_live_reservation')
     end
-    -- REL-1: back to its place, also under retire; a recalled one is spent.
+    -- REL-1: the package returns to its place, also under OnLapse::Retire. A recalled package is spent.
     if r.recalled == WITHDRAWN then
         put(r, become(r, {state = 'W', at = NOW}))
     elseif r.recalled == RETIRED then

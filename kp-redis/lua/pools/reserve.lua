@@ -4,7 +4,7 @@
 -- KEYS    as in pool.lua
 -- ARGV    3 at lapse: return or retire
 --         4 the requests, as in take.lua
--- Reply   for each: ok, facts, package, expires_at (none for a last resort)
+-- Reply   for each request: ok, facts, package, expires_at (absent for a last-resort package)
 
 settle()
 return finish(each_take(4, function(take)
@@ -14,7 +14,7 @@ return finish(each_take(4, function(take)
     elseif bound == 'used' then
         return no('already_spent') -- RES-5
     elseif bound == 'live' then
-        return handed(r, r.expires_at) -- RES-5: the same again
+        return handed(r, r.expires_at) -- RES-5: the same request gets the same answer
     end
     local chosen, code = choose(take)
     if not chosen then

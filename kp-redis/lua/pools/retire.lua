@@ -1,9 +1,9 @@
--- retire_unspent, for one pool: what a restored backup may have lost track of.
+-- retire_unspent, for one pool: retires what a restored backup may wrongly take for unspent.
 -- Rules: TIME-2, DEL-2
 --
 -- KEYS    as in pool.lua
 -- ARGV    3 saved_before
--- Reply   how many were retired, newly recalled or newly marked
+-- Reply   how many packages were retired, newly recalled or newly marked as used
 
 local saved_before = tonumber(ARGV[3])
 

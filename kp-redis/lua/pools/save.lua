@@ -7,14 +7,14 @@
 --         5 max_records
 --         6 the most last-resort slots
 --         7 for each package: ref, ciphersuite, not_before, not_after, last resort (0 or 1), credential, package
--- Reply   for each: ok, the name of its outcome
+-- Reply   for each package: ok, the name of its outcome
 
 check_keys()
 
 local replace = ARGV[3] == 'replace'
 local cap, max_records, max_slots = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
--- SAVE-1: what is damaged is met before anything is stored.
+-- SAVE-1: a damaged record fails the call before anything is stored.
 local absent = absent_among(7, 7)
 local sequence = tonumber(redis.call('HGET', RECORDS, '') or 0)
 if not absent or not sequence then
@@ -31,8 +31,8 @@ for at = 7, #ARGV, 7 do
     in_batch[ARGV[at]] = true
 end
 
--- Whether a ciphersuite holds as many as it may (SAVE-6); under replace, the others count as if they were gone (SAVE-8).
--- Only counted once it can matter.
+-- Returns whether a ciphersuite holds as many packages as it may (SAVE-6). Under replace, packages that are not in the
+-- batch do not count (SAVE-8). Counts only when queue and leases together reach the cap.
 local held, listed = {}, nil
 local function is_suite_full(suite)
     if not held[suite] then
@@ -51,7 +51,8 @@ local function is_suite_full(suite)
     return held[suite] >= cap
 end
 
--- How many records of any kind are not past their not_after (SAVE-6); only counted once it can matter.
+-- Returns whether the pool remembers as many unexpired records as it may (SAVE-6). Counts only when the pool has that
+-- many records, expired ones included.
 local records, remembered = redis.call('HLEN', RECORDS), nil
 local function is_memory_full()
     if records < max_records then
@@ -68,7 +69,7 @@ local function is_memory_full()
     return remembered >= max_records
 end
 
--- SAVE-6
+-- Returns whether the pool has no room for the item (SAVE-6).
 local function is_full(item)
     if is_memory_full() then
         return true
@@ -84,15 +85,15 @@ local function is_full(item)
     return is_suite_full(item.suite)
 end
 
--- SAVE-3, SAVE-5, SAVE-2, in this order.
+-- Returns the outcome of a ref that has an unexpired record: SAVE-3, SAVE-5, SAVE-2, in this order.
 local function again(r, item)
     if not (is_queued(r) or (r.state == 'R' and r.recalled == 0)) then
         return 'already_spent'
     elseif r.suite == item.suite and r.not_before == item.not_before and r.not_after == item.not_after
         and r.last == item.last and r.credential == item.credential and r.bytes == item.bytes then
-        return 'already_stored' -- LAST-4: a slot stays as used as it is
+        return 'already_stored' -- LAST-4: the slot stays used, or unused
     end
-    return 'ref_conflict' -- LAST-3 too: the role is a fact
+    return 'ref_conflict' -- LAST-3: the role is a fact as well
 end
 
 local accepted, any_accepted, earliest = {}, false, nil
@@ -105,7 +106,7 @@ local function insert(item)
     item.saved_at, item.sequence = NOW, sequence
     item.head = struct.pack('>I2I7I7c32', item.suite, item.not_before, item.not_after, item.credential)
     if item.last then
-        -- LAST-1: the old one is remembered, also when it is past its not_after.
+        -- LAST-1: the record of the replaced package stays, also when it is expired.
         for _, slot in ipairs(slots()) do
             if slot.suite == item.suite then
                 put(slot, become(slot, {state = 'P', at = NOW}))
@@ -124,7 +125,7 @@ local function insert(item)
     earliest = math.min(earliest or item.not_after, item.not_after)
 end
 
--- SAVE-7: the first outcome that applies.
+-- Saves one item, and returns the first outcome that applies (SAVE-7).
 local function judge(item)
     if is_expired(item) then
         return 'expired' -- SAVE-4
@@ -142,19 +143,18 @@ local function judge(item)
         return 'pool_full'
     end
     if found then
-        forget(found) -- SAVE-7: the same ref starts anew
+        forget(found) -- SAVE-7: an expired record counts as absent
     end
     insert(item)
     return 'saved'
 end
-
 
 settle()
 local outcomes = {}
 for index, item in ipairs(items) do
     outcomes[index] = {'ok', judge(item)}
 end
--- SAVE-8
+-- SAVE-8: withdraws the packages that the batch replaces.
 if replace and any_accepted then
     for _, r in ipairs(unspent()) do
         if accepted[r.suite] and not in_batch[r.ref] then

@@ -1,15 +1,15 @@
--- spend_key_packages: spends reservations of one pool.
+-- spend_key_packages: spends leased packages of one pool.
 -- Rules: TIME-2, SPEND-1 to SPEND-4
 --
 -- KEYS    as in pool.lua
 -- ARGV    3 group or ''
 --         4 spender or ''
 --         5 for each token: ref, id
--- Reply   for each: ok, spent_at
+-- Reply   for each token: ok, spent_at
 
 local group, by = ARGV[3], ARGV[4]
 
--- SPEND-2, in its order.
+-- Spends one package, or returns the first rejection that applies (SPEND-2).
 local function spend(ref, id)
     local r = load(ref)
     if not r then
@@ -23,7 +23,7 @@ local function spend(ref, id)
     elseif r.state ~= 'R' or r.id ~= id then
         return no('no_live_reservation')
     end
-    -- SPEND-4: the bytes go; the reserver stays until the lease would have ended.
+    -- SPEND-4: the bytes are dropped. The reserver is remembered until the lease would have lapsed.
     put(r, become(r, {
         state = 'U', at = NOW, id = id, group = group, by = by, bound = true, window = r.by ~= '' and RESERVER or 0,
         expires_at = r.expires_at, reserver = r.by,

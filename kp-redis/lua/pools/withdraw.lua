@@ -1,10 +1,10 @@
--- remove_key_packages: the owner withdraws packages of one pool.
+-- withdraw_key_packages: withdraws packages of one pool for their owner.
 -- Rules: TIME-2, DEL-3
 --
 -- KEYS    as in pool.lua
--- ARGV    3 what: refs or all
+-- ARGV    3 refs or all
 --         4 the refs
--- Reply   for each: ok, ref, what became of it
+-- Reply   for each package: ok, ref, outcome (withdrawn, already_spent, not_found)
 
 check_keys()
 if not absent_among(4, 1) then
@@ -19,7 +19,7 @@ local function withdraw(r)
 end
 
 if ARGV[3] == 'all' then
-    -- In the pool's order, then last resort by ciphersuite.
+    -- One-time packages in the order of the queue, then last-resort packages by ciphersuite.
     local last = {}
     for _, slot in ipairs(slots()) do
         if not is_expired(slot) then

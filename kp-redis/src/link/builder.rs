@@ -38,8 +38,10 @@ impl RedisBuilder {
         }
     }
 
-    /// What every key begins with, `kp:` by default: stores of different prefixes share nothing. Braces are refused,
-    /// since they mean something in a key.
+    /// Sets the prefix of every key. Default: `kp:`.
+    ///
+    /// Stores of different prefixes share nothing. A prefix with braces is refused, since braces mark the hash tag of a
+    /// key.
     #[must_use]
     pub fn prefix(self, prefix: impl Into<String>) -> Self {
         Self {
@@ -48,7 +50,8 @@ impl RedisBuilder {
         }
     }
 
-    /// Sets how many replicas must acknowledge a change before a call answers (`WAIT`). Default: 0, which does not wait.
+    /// Sets how many replicas must acknowledge a change before a call answers (`WAIT`). Default: 0, which does not
+    /// wait.
     ///
     /// If fewer acknowledge within the time-out, the call fails with
     /// [`Effect::Unknown`](kp_core::Effect::Unknown). Calls that only read never wait.
@@ -60,26 +63,30 @@ impl RedisBuilder {
         }
     }
 
-    /// How long a call may take, 5 seconds by default. A server that refuses connections is told of at once.
+    /// Sets how long a call may take. Default: 5 s.
+    ///
+    /// A refused connection fails the call at once.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// Over how many buckets the pools spread, 1 to 16,384 and 1,024 by default. A cluster spreads buckets over its
-    /// nodes, and a sweep asks for each. It is set for good when the prefix is first used.
+    /// Sets the number of buckets, from 1 to 16,384. Default: 1,024.
+    ///
+    /// Pools spread over the buckets, and a cluster spreads the buckets over its nodes. A cleanup asks every bucket.
+    /// The first store of a prefix sets the number for good.
     #[must_use]
     pub fn buckets(self, buckets: u16) -> Self {
         Self { buckets, ..self }
     }
 
-    /// How much one pool of a [`RedisStore`](crate::RedisStore) may hold (`SAVE-6`).
+    /// Sets how much one pool of a [`RedisStore`](crate::RedisStore) may hold. Default: [`Limits::default`].
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Takes a server that may evict keys: it is a cache, and a package may be handed out twice.
+    /// Accepts a server that may evict keys: it is a cache, and a KeyPackage may be handed out twice. Default: refused.
     #[must_use]
     pub fn allow_eviction(self) -> Self {
         Self {
@@ -88,7 +95,7 @@ impl RedisBuilder {
         }
     }
 
-    /// Connects, and checks the settings, the server and the layout.
+    /// Connects, then checks the settings, the server and the layout.
     pub(crate) async fn connect(self) -> Result<(Link, Keys, Server), OpenError> {
         if self.prefix.contains(['{', '}']) {
             return Err(OpenError::UnsafeConfiguration("a prefix has no braces".to_owned()));
@@ -109,7 +116,7 @@ impl RedisBuilder {
 }
 
 impl fmt::Debug for RedisBuilder {
-    /// Without the URL, which may hold a password.
+    /// Omits the URL, which may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBuilder")
             .field("prefix", &self.prefix)

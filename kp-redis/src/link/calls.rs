@@ -13,17 +13,18 @@ use crate::link::connection::Connection;
 use crate::link::error::{ErrorClass, TimedOut, TooFewReplicas, failed, failed_for_now};
 use crate::link::request::Request;
 
-/// How long a refusal that may pass is let pass.
+/// The pause before a command that was refused for now is sent again.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The most connections that wait for replicas at once.
 const WAITING: usize = 32;
 
-/// What carries calls to the server: one shared connection, and some that wait for replicas.
+/// Sends requests to the server, over one shared connection, and over connections that wait for replicas.
 ///
-/// WAIT blocks its connection, so it has connections of its own, each for one call at a time. It waits for what was
-/// written *on its connection*: a replay or a refusal, which writes nothing, would be answered before the replicas have
-/// what it was decided on (`ERR-5`). So a heartbeat is written between script and WAIT, in the same pipeline.
+/// `WAIT` blocks its connection, so each call that waits has a connection of its own. `WAIT` covers only writes of its
+/// own connection. A script that writes nothing (a replay, a refusal) would pass at once, before the replicas have the
+/// change that the answer rests on (`ERR-5`). So a heartbeat key is set between the script and `WAIT`, in the same
+/// pipeline.
 pub(crate) struct Link {
     address: Address,
     timeout: Duration,
@@ -45,17 +46,17 @@ impl Link {
         }
     }
 
-    /// Sends a request, and again as long as it is certainly not applied, until the time-out.
+    /// Sends a request. While the request is certainly not applied, sends it again, until the time-out.
     pub(crate) async fn call(&self, request: &Request<'_>) -> Result<Value, BackendError> {
         self.call_until(request, self.deadline()).await
     }
 
-    /// When a call that begins now has to end.
+    /// Returns when a call that begins now times out.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }
 
-    /// As [`call`](Self::call), for one of several requests that are one call, and end together.
+    /// Sends one of several requests that make up one call and share its deadline: see [`call`](Self::call).
     pub(crate) async fn call_until(&self, request: &Request<'_>, deadline: Instant) -> Result<Value, BackendError> {
         let sent = AtomicBool::new(false);
         match tokio::time::timeout_at(deadline, self.attempts(request, &sent)).await {
@@ -105,7 +106,7 @@ impl Link {
                     } else if lost {
                         return Err(failed_for_now(request.operation, Effect::NotApplied, error));
                     }
-                    lost = true; // A read changes nothing: once more, on a fresh connection.
+                    lost = true; // A read may be sent again: once, on a fresh connection.
                     continue;
                 }
                 ErrorClass::SendWhole => whole = true,
@@ -124,7 +125,7 @@ impl Link {
         }
     }
 
-    /// Asks every master something that changes nothing.
+    /// Sends a command that changes nothing to every master.
     pub(crate) async fn ask_masters(&self, command: &Cmd) -> RedisResult<Vec<Value>> {
         let asked = async { self.connection(false).await?.send_to_masters(command).await };
         tokio::time::timeout(self.timeout, asked)
@@ -132,7 +133,7 @@ impl Link {
             .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
     }
 
-    /// The shared connection or, for a call that waits, one of its own.
+    /// Returns the shared connection; for a call that waits, an idle connection or a new one.
     async fn connection(&self, waits: bool) -> RedisResult<Connection> {
         if waits {
             let mut idle = self.idle.lock().await;
@@ -155,7 +156,7 @@ impl Link {
 }
 
 impl fmt::Debug for Link {
-    /// Without the address, which may hold a password.
+    /// Omits the address, which may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
             .field("timeout", &self.timeout)
@@ -164,7 +165,7 @@ impl fmt::Debug for Link {
     }
 }
 
-/// The reply to the call itself, and those behind it.
+/// Splits off the reply to the call itself. `preface` replies come before that reply.
 fn first_and_rest(
     replies: RedisResult<Vec<Value>>,
     preface: usize,
@@ -174,7 +175,7 @@ fn first_and_rest(
     Ok((first, replies))
 }
 
-/// ERR-5: whether as many replicas as asked for have the heartbeat, and so all that came before it.
+/// Checks that enough replicas have the heartbeat, and so every write before it (`ERR-5`).
 fn acknowledged(mut rest: impl Iterator<Item = Value>, asked: u32) -> Result<(), TooFewReplicas> {
     let heartbeat = rest.next().map(Value::extract_error);
     let found = match (heartbeat, rest.next()) {
@@ -188,7 +189,7 @@ fn acknowledged(mut rest: impl Iterator<Item = Value>, asked: u32) -> Result<(),
     }
 }
 
-/// Where an ASK leads to.
+/// Returns the node that an ASK redirection names.
 fn address_in(error: &RedisError) -> Option<(String, u16)> {
     let (host, port) = error.redirect_node()?.0.rsplit_once(':')?;
     Some((host.to_owned(), port.parse().ok()?))

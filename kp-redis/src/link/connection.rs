@@ -8,7 +8,7 @@ use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
-/// A connection to one server, or to the nodes of a cluster; its clones share it.
+/// A connection to one server, or to the nodes of a cluster. Clones share the connection.
 #[derive(Clone)]
 pub(crate) struct Connection {
     to: To,
@@ -23,6 +23,7 @@ enum To {
 }
 
 impl Connection {
+    /// Wraps a connection to one server. `lost` is set once the connection is lost.
     pub(crate) fn node(connection: MultiplexedConnection, lost: Arc<AtomicBool>) -> Self {
         Self {
             to: To::Node(connection),
@@ -30,7 +31,7 @@ impl Connection {
         }
     }
 
-    /// A cluster's connections mend themselves.
+    /// Wraps the connections to a cluster, which reconnect by themselves.
     #[cfg(feature = "cluster")]
     pub(crate) fn cluster(connection: ClusterConnection) -> Self {
         Self {
@@ -39,19 +40,20 @@ impl Connection {
         }
     }
 
-    /// Whether it is of no more use.
+    /// Returns whether the connection is lost, or was given up.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// Takes it out of use, for all its clones.
+    /// Takes the connection out of use, for all clones.
     pub(crate) fn give_up(&self) {
         if matches!(self.to, To::Node(_)) {
             self.lost.store(true, Ordering::Release);
         }
     }
 
-    /// Sends commands in one go to the master of this key, or to the node named, and returns a reply to each.
+    /// Sends commands in one pipeline, and returns the reply to each. In a cluster they go to the node `ask`, or else
+    /// to the master of the key.
     #[cfg_attr(
         not(feature = "cluster"),
         allow(unused_variables, reason = "one server holds every key")
@@ -77,7 +79,7 @@ impl Connection {
         }
     }
 
-    /// Sends a command to every master; a reply from each.
+    /// Sends a command to every master, and returns the reply of each.
     pub(crate) async fn send_to_masters(&mut self, command: &Cmd) -> RedisResult<Vec<Value>> {
         match &mut self.to {
             To::Node(connection) => Ok(vec![connection.send_packed_command(command).await?.extract_error()?]),

@@ -6,26 +6,26 @@ use crate::link::script::Script;
 /// The name of this backend in its errors.
 const BACKEND: &str = "redis";
 
-/// What the server says, or the lack of it, means for a call.
+/// The class of a server's error: what the error means for the call, and what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorClass {
-    /// Not applied: the server does not know the script by its hash.
+    /// Not applied: the server does not know the hash of the script. Send the source.
     SendWhole,
-    /// Not applied: another node has the key for now.
+    /// Not applied: another node has the key for now. Ask that node.
     AskAnother,
-    /// Not applied, and another try may do: the server loads, a slot moves, another master is elected.
+    /// Not applied for now: the server loads, a slot moves, a master is elected. Send the command again.
     TryAgain,
-    /// Not applied, and the connection leads to the wrong server.
+    /// Not applied: the connection leads to the wrong server. Connect again.
     Reconnect,
-    /// Not applied: the server will not have it.
+    /// Not applied: the server refuses the command.
     Refused,
-    /// The reply was lost.
+    /// The reply was lost: the command may have been applied.
     Lost,
 }
 
 impl ErrorClass {
-    /// What a failed command means. An error reply to a script is one that was given before its first write: the scripts
-    /// check all that may fail first, and the server itself stops none that has written.
+    /// Classifies the error of a command. A script that replies with an error has written nothing: scripts check
+    /// everything that may fail before their first write, and the server stops no script that has written.
     pub(crate) fn of(error: &RedisError) -> Self {
         match error.kind() {
             ErrorKind::Server(ServerErrorKind::NoScript) => Self::SendWhole,
@@ -47,9 +47,9 @@ impl ErrorClass {
     }
 }
 
-/// The address needs a feature that this build of the crate has not.
+/// Names the feature that an address needs, and this build of the crate has not.
 ///
-/// It is the source of an [`OpenError::Unreachable`](kp_core::OpenError::Unreachable).
+/// The error is the source of an [`OpenError::Unreachable`](kp_core::OpenError::Unreachable).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the address needs the feature `{feature}` of kp-redis, which this build has not")]
 #[non_exhaustive]
@@ -58,35 +58,35 @@ pub struct MissingFeature {
     pub feature: &'static str,
 }
 
-/// A reply that is none of ours: another program's script, or a damaged server.
+/// The reply is not one that the script gives.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the server's reply is not as the script gives it: {0}")]
 pub(crate) struct Malformed(pub(crate) &'static str);
 
-/// A record that was asked for is damaged; the others of its pool are served.
+/// The record asked for is damaged. The other records of the pool are served.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the record of this KeyPackage cannot be read")]
 pub(crate) struct Unreadable;
 
-/// Fewer replicas than asked for have the change (`ERR-1`).
+/// Fewer replicas than asked for acknowledged the change in time (`ERR-1`).
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("{found} of {asked} replicas have it in time")]
+#[error("{found} of {asked} replicas acknowledged in time")]
 pub(crate) struct TooFewReplicas {
     pub(crate) found: i64,
     pub(crate) asked: u32,
 }
 
-/// No answer within the store's time-out.
+/// The answer did not come within the store's time-out.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("no answer within {0:?}")]
 pub(crate) struct TimedOut(pub(crate) std::time::Duration);
 
-/// A failure that the same call again will meet again.
+/// Makes a failure that repeating the call will not mend.
 pub(crate) fn failed(operation: &'static str, effect: Effect, source: impl Into<kp_core::BoxError>) -> BackendError {
     BackendError::new(BACKEND, operation, effect, source)
 }
 
-/// A failure that may be gone soon.
+/// Makes a failure that may be gone soon.
 pub(crate) fn failed_for_now(
     operation: &'static str,
     effect: Effect,

@@ -4,27 +4,29 @@ use redis::{Cmd, Pipeline};
 
 use crate::link::script::Script;
 
-/// One round trip.
+/// A request to the server: one round trip.
 pub(crate) struct Request<'a> {
     pub(crate) operation: &'static str,
-    /// A key of the slot that it goes to.
+    /// A key of the slot that the request goes to.
     pub(crate) key: &'a [u8],
     pub(crate) body: Body<'a>,
-    /// What to write behind it, when it is to wait for replicas.
+    /// The key to set before `WAIT`; `None` if the request never waits for replicas.
     pub(crate) heartbeat: Option<Vec<u8>>,
 }
 
+/// The command of a request.
 pub(crate) enum Body<'a> {
     Script {
         script: &'static Script,
         keys: &'a [Vec<u8>],
         arguments: &'a [Vec<u8>],
     },
-    /// A command that changes nothing, or may as well be sent twice.
+    /// A command that changes nothing, or that may be sent twice.
     Command(Cmd),
 }
 
 impl Request<'_> {
+    /// Returns whether the request may change anything, and so must not be sent twice.
     pub(crate) fn changes(&self) -> bool {
         match &self.body {
             Body::Script { script, .. } => script.changes,
@@ -32,6 +34,8 @@ impl Request<'_> {
         }
     }
 
+    /// Returns the commands to send. `whole` sends the script's source instead of its hash, `asking` follows an ASK
+    /// redirection, and `waits` adds the heartbeat and `WAIT`.
     pub(crate) fn commands(&self, whole: bool, asking: bool, waits: Option<u32>, timeout: Duration) -> Pipeline {
         let mut commands = redis::pipe();
         if asking {

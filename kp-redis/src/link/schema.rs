@@ -5,10 +5,10 @@ use crate::keys::Keys;
 use crate::link::calls::Link;
 use crate::link::request::{Body, Request};
 
-/// The layout of the keys, as docs/decisions/redis-layout.md describes it.
+/// The version of the layout that docs/decisions/redis-layout.md describes.
 const SCHEMA: u32 = 1;
 
-/// Writes down the layout where there is none yet, and refuses another one.
+/// Writes the version of the layout and the number of buckets if the prefix has none yet, and refuses any other.
 pub(crate) async fn check(link: &Link, keys: &Keys) -> Result<(), OpenError> {
     let key = keys.schema();
     let mine = format!("kp-redis {SCHEMA} {}", keys.buckets());

@@ -3,32 +3,32 @@ use redis::{FromRedisValue, Value};
 
 use crate::link::calls::Link;
 
-/// The oldest release that is known to do.
+/// The oldest release that the scripts are tested with.
 const OLDEST: (u32, u32) = (7, 0);
 
-/// What the server does, as it was when the store was opened: what survives depends on it.
+/// Describes the server, as it was when the store was opened: its settings decide which changes survive.
 ///
-/// Of a cluster's masters, the least that any of them does.
+/// For a cluster, `replicas`, `append_only` and `append_fsync` are the weakest of all masters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Server {
-    /// `redis 7.0.15`, `valkey 8.1.0`.
+    /// The product and its version: `redis 7.0.15`, `valkey 8.1.0`.
     pub version: String,
-    /// How many masters it has: more than one is a cluster.
+    /// The number of masters. More than one is a cluster.
     pub masters: u32,
-    /// How many replicas are connected.
+    /// The number of connected replicas.
     pub replicas: u32,
-    /// Whether it keeps an append-only file.
+    /// Whether the server keeps an append-only file.
     pub append_only: bool,
-    /// When that reaches the disk: `always`, `everysec` or `no`. `None` where the server does not say: `CONFIG` is
-    /// forbidden, as on most managed servers.
+    /// When the append-only file reaches the disk: `always`, `everysec` or `no`. `None` if `CONFIG` is forbidden, as on
+    /// most managed servers.
     pub append_fsync: Option<String>,
-    /// What it does when its memory is full, where it says so.
+    /// The policy when the memory is full (`maxmemory-policy`), if the server tells it.
     pub eviction: Option<String>,
 }
 
 impl Server {
-    /// Asks the server, and refuses one that would lose packages.
+    /// Asks the server for its settings, and refuses settings that would lose KeyPackages.
     pub(crate) async fn inspect(link: &Link, may_evict: bool) -> Result<Self, OpenError> {
         let unreachable = |error: redis::RedisError| OpenError::Unreachable(error.into());
         let replies = link.ask_masters(&redis::cmd("INFO")).await.map_err(unreachable)?;
@@ -96,7 +96,7 @@ impl Server {
     }
 }
 
-/// The weakest of the masters' settings; `None` where CONFIG is forbidden.
+/// Returns the weakest `appendfsync` of all masters; `None` if `CONFIG` is forbidden.
 async fn append_fsync(link: &Link) -> Option<String> {
     let mut command = redis::cmd("CONFIG");
     command.arg("GET").arg("appendfsync");
@@ -112,7 +112,7 @@ async fn append_fsync(link: &Link) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// What old protocols give as a flat array, newer ones give as a map.
+/// Turns a map (RESP3) into an array of pairs.
 fn pairs(reply: Value) -> Value {
     match reply {
         Value::Map(pairs) => Value::Array(
@@ -125,7 +125,7 @@ fn pairs(reply: Value) -> Value {
     }
 }
 
-/// The text of INFO.
+/// The reply to `INFO`.
 struct Info<'a>(&'a str);
 
 impl Info<'_> {

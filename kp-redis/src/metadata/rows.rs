@@ -1,21 +1,21 @@
-//! A row of a client's metadata, packed into one value: written and read in this file only.
+//! Packs a row of a client's metadata into one value. Only this file reads and writes the value.
 //!
-//! A tag; the ciphersuite; the credential; then times: `delete_at` of a superseded package, `created_at`, `not_after`, and
-//! of `uploaded_at`, `reserved_at` and `spent_at` those that there are. A time is base 128, the lowest digit first, since
-//! Redis keeps a small hash as one compact list only while none of its values is longer than 64 bytes.
+//! A value is a tag, the ciphersuite, the credential, then times: `delete_at` of a superseded package, `created_at`,
+//! `not_after`, and those of `uploaded_at`, `reserved_at` and `spent_at` that are set. A time is base 128, the lowest
+//! digit first: Redis keeps a small hash as one compact list only while none of its values is longer than 64 bytes.
 
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle, Timestamp};
 
 use crate::link::error::Unreadable;
 
-// The tag: the state in its lowest bits, and above it one bit each.
+// The tag: the state in the lowest three bits, then one bit each.
 const STATE: u8 = 0b111;
 const LAST_RESORT: u8 = 1 << 3;
 const UPLOADED: u8 = 1 << 4;
 const RESERVED: u8 = 1 << 5;
 const SPENT: u8 = 1 << 6;
 
-/// What is stored of this row, beside its ref.
+/// Encodes a row, without its ref.
 pub(crate) fn encode(row: &KeyPackageMetadata) -> Vec<u8> {
     let flags = [
         (LAST_RESORT, row.last_resort),
@@ -44,7 +44,7 @@ pub(crate) fn encode(row: &KeyPackageMetadata) -> Vec<u8> {
     value
 }
 
-/// The row of this ref.
+/// Decodes the row of this ref.
 pub(crate) fn decode(key_package_ref: KeyPackageRef, value: &[u8]) -> Result<KeyPackageMetadata, Unreadable> {
     parse(key_package_ref, value)
         .filter(|row| encode(row) == value)
@@ -103,7 +103,7 @@ fn write(value: &mut Vec<u8>, time: Timestamp) {
     value.push(seconds.to_le_bytes()[0]);
 }
 
-/// What is yet to be read of a value.
+/// The bytes of a value that are not yet read.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -115,7 +115,7 @@ impl Rest<'_> {
 
     fn time(&mut self) -> Option<Timestamp> {
         let mut seconds = 0;
-        // Eight digits are more than the 53 bits of a time.
+        // Eight digits hold 56 bits, and a time has 53.
         for digit in 0..8 {
             let [byte] = self.take()?;
             seconds |= i64::from(byte & 0x7F) << (7 * digit);
@@ -126,7 +126,7 @@ impl Rest<'_> {
         None
     }
 
-    /// `Some(None)` where there is to be none.
+    /// Reads a time that the tag says is set; `Some(None)` if it is not.
     fn time_if(&mut self, there: bool) -> Option<Option<Timestamp>> {
         if there { self.time().map(Some) } else { Some(None) }
     }

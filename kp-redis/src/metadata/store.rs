@@ -19,12 +19,12 @@ use crate::link::server::Server;
 use crate::metadata::rows::{decode, encode};
 use crate::metadata::scripts;
 
-/// The metadata of one client's packages, on a Redis or Valkey server or cluster: for a client that is itself a service,
-/// such as a bot that runs in several places. Cheap to clone; clones share their connections.
+/// Stores the metadata of one client's KeyPackages on a Redis or Valkey server or cluster. The client is itself a
+/// service, such as a bot that runs in several places. Clones are cheap, and share the connections.
 ///
-/// The rows are one hash. A batch of steps is read, judged by [`KeyPackageMetadata::step_all`], and set by a script only if no row
-/// has changed meanwhile; otherwise once more, until the time-out. What of it survives is what of the pools does: see the
-/// front page of this crate.
+/// The rows are one hash. An update reads its rows, steps them by [`KeyPackageMetadata::step_all`], and sets them by a
+/// script. If a row has changed meanwhile, the script sets nothing, and the update begins anew, until the time-out. The
+/// front page of this crate tells which changes survive.
 ///
 /// ```no_run
 /// use kp_core::*;
@@ -45,16 +45,16 @@ pub struct RedisMetadata {
     server: Server,
 }
 
-/// A row that is to be set: encoded, and empty where there is none.
+/// A change of one row, encoded. Empty stands for no row.
 struct Change {
     key_package_ref: KeyPackageRef,
-    /// As it was read.
+    /// The row as it was read.
     from: Vec<u8>,
     to: Vec<u8>,
 }
 
 impl RedisBuilder {
-    /// Opens the metadata of this client, named as its pool is. A server's pools may lie under the same prefix.
+    /// Opens the metadata of this client, which is named by the id of its pool. A server's pools may share the prefix.
     ///
     /// # Errors
     ///
@@ -71,8 +71,8 @@ impl RedisBuilder {
 }
 
 impl RedisMetadata {
-    /// Opens the metadata of this client, named as its pool is, at this URL, as the front page of this crate gives them,
-    /// with the defaults of [`RedisBuilder`].
+    /// Opens the metadata of this client at this URL, with the defaults of [`RedisBuilder`]. The client is named by the
+    /// id of its pool. The front page of this crate lists the URLs.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl RedisMetadata {
         RedisBuilder::new(url.into()).open_metadata(client).await
     }
 
-    /// What the server does, as it was when the metadata was opened.
+    /// Returns what the server is set to do, as it was when the metadata was opened.
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
@@ -107,7 +107,7 @@ impl RedisMetadata {
         self.link.call_until(&request, deadline).await
     }
 
-    /// A read of the hash, by a command that is given its key and these arguments.
+    /// Reads the hash. `command` is given its key, then these arguments.
     async fn read<T: FromRedisValue>(
         &self,
         operation: &'static str,
@@ -131,7 +131,7 @@ impl RedisMetadata {
         T::from_redis_value(reply).map_err(|source| failed(operation, Effect::NotApplied, source))
     }
 
-    /// Sets these rows, all or none; says whether they still were as they had been read.
+    /// Sets these rows, all or none. Returns whether all still were as they had been read.
     async fn set(
         &self,
         script: &'static Script,
@@ -199,8 +199,8 @@ impl PoolMetadataStore for RedisMetadata {
                 }
             }
             let answer = KeyPackageMetadata::step_all(&mut rows, steps, now);
-            // Also what is refused, or changes nothing, is set, to what it is: so that with WAIT it is answered only when
-            // the replicas have what it was decided on (ERR-5).
+            // A refused update, or an update that changes nothing, sets its rows to what they are. So under WAIT the
+            // answer comes only when the replicas have the rows that it rests on (ERR-5).
             let changes = refs.iter().zip(found).map(|(named, value)| {
                 let from = value.unwrap_or_default();
                 let stepped = rows.get(*named).filter(|_| answer.is_ok());
@@ -213,7 +213,7 @@ impl PoolMetadataStore for RedisMetadata {
             if self.set(script, changes.collect(), deadline).await? {
                 return answer.map_err(Error::Rejected);
             }
-            // Another call was in between: that one has been taken, so somebody always gets on.
+            // Another call has set a row meanwhile. That call succeeded, so one of the calls always gets on.
         }
     }
 
@@ -225,7 +225,7 @@ impl PoolMetadataStore for RedisMetadata {
         Ok(found.transpose()?)
     }
 
-    /// A damaged row is an error, and not passed over: a client that does not see a row would take its key for lost.
+    /// Fails on a damaged row instead of passing it over: a client that does not see a row would take its key for lost.
     async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>> {
         let found: BTreeMap<Vec<u8>, Vec<u8>> = self.read("list", "HGETALL", &[], self.link.deadline()).await?;
         let mut rows = Vec::with_capacity(found.len());
@@ -233,7 +233,7 @@ impl PoolMetadataStore for RedisMetadata {
             let named = KeyPackageRef::try_from(named).map_err(|source| failed("list", Effect::NotApplied, source))?;
             rows.push(row("list", named, &value)?);
         }
-        // Stable, over rows in the order of their refs.
+        // The sort is stable, and the rows come in the order of their refs.
         rows.sort_by_key(|row| row.created_at);
         Ok(rows)
     }

@@ -1,4 +1,4 @@
-//! Lists the pools of all buckets, a page at a time.
+//! Lists the pools of all buckets, one page at a time.
 
 use futures::future::join_all;
 use kp_core::{BackendError, Cursor, PoolId, Rejection, Result};

@@ -1,4 +1,4 @@
-//! What scripts reply, read in one place.
+//! Reads the replies of the scripts.
 
 use std::collections::BTreeMap;
 
@@ -13,15 +13,15 @@ use crate::link::error::Malformed;
 
 pub(crate) type Read<T> = Result<T, Malformed>;
 
-/// The reply to one item.
+/// The reply to one item of a call.
 pub(crate) enum Item {
-    /// And what the script says.
+    /// The item succeeded; the fields are those that the script's header names.
     Ok(Fields),
     Rejected(Rejection),
     Unreadable,
 }
 
-/// The elements of an array, in order.
+/// The elements of an array that are not yet read, in order.
 pub(crate) struct Fields(std::vec::IntoIter<Value>);
 
 impl Fields {
@@ -36,7 +36,7 @@ impl Fields {
         self.0.next().ok_or(Malformed("too short"))
     }
 
-    /// A field that may be nil, or missing at the end.
+    /// Reads a field that may be nil, or absent at the end.
     fn next_if_any(&mut self) -> Option<Value> {
         self.0.next().filter(|value| *value != Value::Nil)
     }
@@ -93,7 +93,7 @@ fn reference(bytes: Vec<u8>) -> Read<KeyPackageRef> {
     bytes.try_into().map_err(|_| Malformed("an impossible ref"))
 }
 
-/// One item, tagged as `pool.lua` says.
+/// Reads one item by its tag: `pool.lua` lists the tags.
 pub(crate) fn item(value: Value) -> Read<Item> {
     let mut fields = Fields::of(value)?;
     Ok(match fields.text()?.as_str() {
@@ -108,7 +108,7 @@ pub(crate) fn item(value: Value) -> Read<Item> {
     })
 }
 
-/// Facts: ref, ciphersuite, not_before, not_after, last resort, credential.
+/// Reads facts: ref, ciphersuite, not_before, not_after, last resort, credential.
 fn info(fields: &mut Fields) -> Read<KeyPackageInfo> {
     let key_package_ref = reference(fields.bytes()?)?;
     let ciphersuite = Ciphersuite(count(&fields.next()?)?);
@@ -131,7 +131,7 @@ fn package_bytes(value: Value) -> Read<KeyPackageBytes> {
     bytes(value)?.try_into().map_err(|_| Malformed("an impossible package"))
 }
 
-/// What claim gives.
+/// Reads an answer of `claim.lua`.
 pub(crate) fn package(fields: &mut Fields) -> Read<KeyPackage> {
     Ok(KeyPackage {
         info: info(fields)?,
@@ -139,7 +139,7 @@ pub(crate) fn package(fields: &mut Fields) -> Read<KeyPackage> {
     })
 }
 
-/// What reserve gives.
+/// Reads an answer of `reserve.lua`.
 pub(crate) fn reserved(take: &TakeRequest, mut fields: Fields) -> Read<Reservation> {
     let package = package(&mut fields)?;
     let lease = match fields.next_if_any() {
@@ -152,7 +152,7 @@ pub(crate) fn reserved(take: &TakeRequest, mut fields: Fields) -> Read<Reservati
     Ok(Reservation { package, lease })
 }
 
-/// What spend gives.
+/// Reads an answer of `spend.lua`.
 pub(crate) fn receipt(token: &ReservationToken, mut fields: Fields) -> Read<Receipt> {
     Ok(Receipt {
         key_package_ref: token.key_package_ref.clone(),
@@ -160,7 +160,7 @@ pub(crate) fn receipt(token: &ReservationToken, mut fields: Fields) -> Read<Rece
     })
 }
 
-/// What get gives: the status alone.
+/// Reads an answer of `get.lua` that was asked for the status alone.
 pub(crate) fn status(fields: &mut Fields) -> Read<Status> {
     let mut status = Fields::of(fields.next()?)?;
     Ok(match status.text()?.as_str() {
@@ -179,7 +179,7 @@ pub(crate) fn status(fields: &mut Fields) -> Read<Status> {
     })
 }
 
-/// What get gives when the whole of it is asked for.
+/// Reads an answer of `get.lua` that was asked for the whole package.
 pub(crate) fn stored(mut fields: Fields) -> Read<StoredKeyPackage> {
     Ok(StoredKeyPackage {
         status: status(&mut fields)?,
@@ -198,7 +198,7 @@ fn cause(name: &str) -> Read<Cause> {
     })
 }
 
-/// What save gives for one package.
+/// Reads an answer of `save.lua`.
 pub(crate) fn save_outcome(mut fields: Fields) -> Read<SaveOutcome> {
     Ok(match fields.text()?.as_str() {
         "saved" => SaveOutcome::Saved,
@@ -212,7 +212,7 @@ pub(crate) fn save_outcome(mut fields: Fields) -> Read<SaveOutcome> {
     })
 }
 
-/// What withdraw gives for one package.
+/// Reads an answer of `withdraw.lua`.
 pub(crate) fn withdrawn(mut fields: Fields) -> Read<(KeyPackageRef, WithdrawOutcome)> {
     let key_package_ref = reference(fields.bytes()?)?;
     let outcome = match fields.text()?.as_str() {
@@ -224,7 +224,7 @@ pub(crate) fn withdrawn(mut fields: Fields) -> Read<(KeyPackageRef, WithdrawOutc
     Ok((key_package_ref, outcome))
 }
 
-/// What count gives.
+/// Reads the reply of `count.lua`.
 pub(crate) fn counts(value: Value) -> Read<BTreeMap<Ciphersuite, Counts>> {
     Fields::of(value)?
         .rest()
@@ -247,7 +247,7 @@ pub(crate) fn counts(value: Value) -> Read<BTreeMap<Ciphersuite, Counts>> {
         .collect()
 }
 
-/// A page of list_available: its items and, when more follow, the sequence of the last one.
+/// Reads the reply of `available.lua`: the items and, when more follow, the sequence of the last item.
 pub(crate) fn available(value: Value) -> Read<(Vec<KeyPackageInfo>, Option<i64>)> {
     let mut fields = Fields::of(value)?;
     let more = fields.integer()? == 1;
@@ -259,7 +259,7 @@ pub(crate) fn available(value: Value) -> Read<(Vec<KeyPackageInfo>, Option<i64>)
     Ok((items, more.then_some(last)))
 }
 
-/// Pools of an index.
+/// Reads pools of an index.
 pub(crate) fn pools(value: Value) -> Read<Vec<PoolId>> {
     let pool = |value| bytes(value)?.try_into().map_err(|_| Malformed("an impossible pool"));
     Fields::of(value)?.rest().map(pool).collect()

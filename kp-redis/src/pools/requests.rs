@@ -1,4 +1,4 @@
-//! What scripts are given: every argument is bytes, and what is not there is empty.
+//! Encodes the arguments of scripts. Every argument is bytes; an absent value is empty.
 
 use kp_core::{KeyPackage, LastResort, OnLapse, ReservationToken, Save, SaveMode, TakeRequest, Timestamp};
 
@@ -19,7 +19,7 @@ pub(crate) fn text(text: &str) -> Vec<u8> {
     text.as_bytes().to_vec()
 }
 
-/// None is empty: no id of ours is.
+/// Encodes an optional value. No value that is given is empty.
 pub(crate) fn optional(bytes: Option<&impl AsRef<[u8]>>) -> Vec<u8> {
     bytes.map(|bytes| bytes.as_ref().to_vec()).unwrap_or_default()
 }

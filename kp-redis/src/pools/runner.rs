@@ -50,7 +50,7 @@ impl Runner {
         self.link.call(&request).await
     }
 
-    /// Reads pools of an index of a bucket. `command` is given the index's key, then these arguments.
+    /// Reads pools from an index of a bucket. `command` is given the index's key, then these arguments.
     pub(crate) async fn read_index(
         &self,
         operation: &'static str,

@@ -21,7 +21,7 @@ use crate::pools::runner::Runner;
 use crate::pools::scripts;
 use crate::pools::sweep::Sweep;
 
-/// The pools of a fleet, on a Redis or Valkey server or cluster. Cheap to clone; clones share their connections.
+/// Stores the pools of a fleet on a Redis or Valkey server or cluster. Clones are cheap, and share the connections.
 #[derive(Debug, Clone)]
 pub struct RedisStore {
     runner: Runner,
@@ -34,7 +34,8 @@ impl RedisBuilder {
     ///
     /// # Errors
     ///
-    /// Any [`OpenError`]: the server cannot be reached, is too old, may evict, or holds another layout under this prefix.
+    /// Any [`OpenError`]: the server cannot be reached, is too old, may evict keys, or holds another layout under this
+    /// prefix; or the address needs a [feature](crate::MissingFeature) that the build has not.
     pub async fn open(self) -> Result<RedisStore, OpenError> {
         let limits = self.limits;
         let (link, keys, server) = self.connect().await?;
@@ -44,7 +45,7 @@ impl RedisBuilder {
 }
 
 impl RedisStore {
-    /// Opens the store at this URL, as the front page of this crate gives them, with the defaults of [`RedisBuilder`].
+    /// Opens the store at this URL, with the defaults of [`RedisBuilder`]. The front page of this crate lists the URLs.
     ///
     /// # Errors
     ///
@@ -53,18 +54,18 @@ impl RedisStore {
         Self::builder(url).open().await
     }
 
-    /// A store at this URL, to be configured.
+    /// Returns a builder for a store at this URL.
     pub fn builder(url: impl Into<String>) -> RedisBuilder {
         RedisBuilder::new(url.into())
     }
 
-    /// What the server does, as it was when the store was opened.
+    /// Returns what the server is set to do, as it was when the store was opened.
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
     }
 
-    /// What became of these refs, one reply each.
+    /// Looks up these refs: one answer each.
     async fn get<T>(
         &self,
         script: &'static Script,

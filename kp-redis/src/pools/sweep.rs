@@ -1,4 +1,4 @@
-//! Sweeps over all pools: expired KeyPackages are forgotten, ended leases settled.
+//! Sweeps all pools: forgets expired KeyPackages, and settles lapsed leases.
 
 use futures::future::join_all;
 use kp_core::{BackendError, PoolId, Result, Timestamp};
@@ -12,10 +12,10 @@ use crate::pools::{replies, requests, scripts};
 /// The most buckets that are asked at once.
 const WINDOW: u16 = 128;
 
-/// The most due pools of a bucket that are looked at together.
+/// The most due pools of a bucket that one command returns.
 const PAGE: usize = 64;
 
-/// A sweep, by what it looks for.
+/// A sweep over all pools.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Sweep {
     /// `cleanup_expired`: the limit counts packages.
@@ -39,7 +39,7 @@ impl Sweep {
         }
     }
 
-    /// What this many of it use up of the limit.
+    /// Returns how much of the limit a pool with this count uses up.
     fn cost(self, count: u64) -> u64 {
         match self {
             Self::Cleanup => count,
@@ -47,9 +47,10 @@ impl Sweep {
         }
     }
 
-    /// Walks the buckets and does what is due, up to the limit (`SWEEP-1`, `SWEEP-2`); each pool is a step of its own
-    /// (`SWEEP-3`). A pool that cannot be swept does not keep the others from it, and is told of when there is nothing
-    /// else to tell.
+    /// Sweeps the due pools of all buckets, up to the limit (`SWEEP-1`, `SWEEP-2`). Each pool is a step of its own
+    /// (`SWEEP-3`).
+    ///
+    /// A pool that fails does not stop the sweep of other pools. The failure is returned if the sweep did nothing else.
     pub(crate) async fn run(self, runner: &Runner, now: Timestamp, limit: u32) -> Result<u64> {
         let (mut total, mut left) = (0, u64::from(limit.max(1)));
         let mut failure = None;

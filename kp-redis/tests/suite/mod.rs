@@ -1,4 +1,4 @@
-//! The conformance suites on a server that is started when the first check asks for it.
+//! Runs the conformance suites on a server that the first check starts.
 #![allow(dead_code)] // Each test takes what it needs of it.
 
 use std::process::ExitCode;

@@ -1,11 +1,10 @@
--- How a pool changes: its records, the indexes that are kept with them, and what has ended. Stands behind pool.lua in
--- scripts that change anything.
+-- Writes records, and keeps the indexes that follow from them. Follows pool.lua in every script that writes.
 
 local function no(code)
     return {'no', code}
 end
 
--- RES-5: its id leads to it.
+-- Returns whether the reservation id leads to the package (RES-5).
 local function is_bound(r)
     return r.state == 'R' or (r.state == 'U' and r.bound)
 end
@@ -30,12 +29,12 @@ local function pack(r)
         end
     else
         mark = state == 'W' and r.last and 1 or 0
-        rest = struct.pack('>I7', r.at) -- SPEND-4, LAST-1: the bytes go
+        rest = struct.pack('>I7', r.at) -- SPEND-4, LAST-1: the bytes are dropped
     end
     return state .. string.char(mark) .. r.head .. rest .. bytes
 end
 
--- The pool's earliest end, as the bucket's index has it; and whether it may be another one by now.
+-- The pool's earliest lapse as the bucket's index has it, and whether the earliest lapse may have changed since.
 local first_lapse, first_lapse_moved = math.huge, false
 
 local function moves_first_lapse(before, after)
@@ -44,7 +43,7 @@ local function moves_first_lapse(before, after)
     end
 end
 
--- Takes out of the indexes what a record no longer has a part in; `after` is nil when it goes.
+-- Removes a record from the indexes that it leaves. `after` is nil when the record is forgotten.
 local function unlist(before, after)
     if is_queued(before) and not (after and is_queued(after)) then
         redis.call('ZREM', QUEUE, before.ref)
@@ -58,7 +57,7 @@ local function unlist(before, after)
     end
 end
 
--- A package returns to its place: where nothing was left, something is again.
+-- Removes the hint when a package returns to a place that the hint tells scans to skip.
 local function clear_hint(r)
     local hint = redis.call('HGET', IDS, '')
     if hint and (#hint ~= HINT_LENGTH or r.sequence <= struct.unpack(HINT, hint)) then
@@ -66,7 +65,7 @@ local function clear_hint(r)
     end
 end
 
--- Writes a record, and keeps the indexes; `before` is nil for a new one.
+-- Writes a record, and updates the indexes. `before` is nil for a new record.
 local function put(before, after)
     if before then
         unlist(before, after)
@@ -93,7 +92,8 @@ local function forget(r)
     redis.call('HDEL', RECORDS, r.ref)
 end
 
--- Fails where a key holds something else: for a script that is to write what it has not read.
+-- Raises an error if a key of the pool holds a value of another type. Needed by scripts that write keys they do not
+-- read.
 local function check_keys()
     redis.call('HLEN', RECORDS)
     redis.call('HLEN', IDS)
@@ -102,7 +102,8 @@ local function check_keys()
     end
 end
 
--- TIME-2, SWEEP-2: what has ended ends for good. Says how many there were. The first thing that a call does.
+-- Settles every lease and window whose expires_at has come (TIME-2, SWEEP-2), and returns how many there were. Every
+-- call that changes a pool settles first.
 local function settle()
     first_lapse = tonumber(redis.call('ZSCORE', POOLS_BY_LAPSE, POOL) or math.huge)
     local due = redis.call('ZRANGEBYSCORE', LAPSES, '-inf', ARGV[2])
@@ -117,7 +118,7 @@ local function settle()
             put(r, settled(r))
             count = count + 1
         else
-            -- Nothing that can end: else its pool would be due for ever (SWEEP-2).
+            -- The ref has no lease or window that could lapse. If it stayed, its pool would be due for ever (SWEEP-2).
             redis.call('ZREM', LAPSES, ref)
             first_lapse_moved = true
         end
@@ -125,7 +126,7 @@ local function settle()
     return count
 end
 
--- Keeps the bucket's index of what ends: the last thing that a script which changes a pool does.
+-- Updates the bucket's index of pools by lapse, and returns the reply. Every script that changes a pool ends with it.
 local function finish(reply)
     if first_lapse_moved then
         local first = redis.call('ZRANGE', LAPSES, 0, 0, 'WITHSCORES')[2]

@@ -1,47 +1,47 @@
--- A pool: how it lies in Redis, and its records. Stands before every script.
+-- Reads the records of a pool. Every script begins with this file.
 --
--- KEYS, of every script, all in the slot of the pool's bucket
---   1 records  hash  ref -> record; the empty field -> the last sequence given out
---   2 queue    zset  ref at its place: free packages at their sequence, last-resort slots at minus theirs
---   3 ends     zset  ref at the expires_at of its lease or window
---   4 ids      hash  reservation id -> the ref that it is bound to; the empty field -> how far the queue was over (HINT)
---   5 pools    zset  of the bucket: every pool that holds anything, all at 0
---   6 expiry   zset  of the bucket: every pool, at its earliest not_after or before
---   7 ending   zset  of the bucket: every pool with leases or windows, at its earliest expires_at
--- ARGV, of every script
+-- KEYS of every script, all in the slot of the pool's bucket
+--   1 records           hash  ref -> record; the empty field -> the last sequence given out
+--   2 queue             zset  ref at its place: a free package at its sequence, a last-resort slot at minus that
+--   3 lapses            zset  ref at the expires_at of its lease or replay window
+--   4 ids               hash  reservation id -> the ref that the id is bound to; the empty field -> HINT
+--   5 pools             zset  of the bucket: every pool that has a record, all at 0
+--   6 pools by expiry   zset  of the bucket: every pool, at its earliest not_after or before
+--   7 pools by lapse    zset  of the bucket: every pool with a lease or window, at its earliest expires_at
+-- ARGV of every script
 --   1 pool id
 --   2 now
--- Reply of a call on items: one array each, whose first element is
---   ok          and what the script says
---   no          and the code of the rejection
---   unreadable  the record asked for is damaged
+-- Reply of a call on items: an array for each item, which begins with a tag
+--   ok          then the elements that the script's header names
+--   no          then the code of the rejection
+--   unreadable  nothing more: the record asked for is damaged
 --
--- Lua does not roll back: a script reads every key that it may write, and all else that may fail, before it first
--- writes. Functions are made anew at each run: each stands where only the scripts that need it have it before them.
+-- Redis does not roll a script back. So a script reads every key that it may write, and everything else that may fail,
+-- before its first write. Lua makes all functions anew at each run, so a script includes only the files that it needs.
 
 local RECORDS, QUEUE, LAPSES, IDS, POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE = unpack(KEYS)
 local POOL, NOW = ARGV[1], tonumber(ARGV[2])
 
--- What is raised where a damaged record is asked for by ref or id.
+-- Raised when a damaged record is asked for by its ref or id.
 local UNREADABLE = {}
 
--- A record is its facts, then what its state needs; integers are big-endian.
---   every one  state, mark; head: ciphersuite, not_before, not_after, credential
+-- A record begins with its state, a mark and the head: ciphersuite, not_before, not_after, credential. Then follow the
+-- fields of the state. Integers are big-endian.
 --   F free     saved_at; package
 --   S slot     saved_at; package                                             mark: 1 used
 --   R leased   saved_at, sequence, expires_at, id, by; package               mark: 1 retire at lapse, 2 or 4 recalled
 --   U used     at, id, group, by; in a window: expires_at, reserver;         mark: 1 bound, 2 or 4 in a window
 --              while replayable: package
 --   T retired, P replaced, W withdrawn: at                                   mark of W: 1 last resort
--- Texts have their length before them, and none is one of length 0.
+-- A text follows its length. Length 0 stands for a text that was not given.
 local FACTS, HEAD, BEHIND_HEAD = '>c1BI2I7I7c32', 3, 51
 local MAX_TIME = 9007199254740991
 
--- What was found at the head of a queue: a place, and the latest not_after of the free packages up to it. It tells what
--- they are, not what the time was: so it holds also where `now` steps back (TIME-3).
+-- The hint of a queue: a place, and the latest not_after of the free packages up to that place. From that not_after on,
+-- a scan may begin behind the place. The hint holds no time of a call, so it stays true when `now` steps back (TIME-3).
 local HINT, HINT_LENGTH = '>I7I7', 14
 
--- Recalled as (rules::Recall), and windows.
+-- The values of `recalled` (rules::Recall), and those of `window`.
 local RETIRED, WITHDRAWN = 1, 2
 local RESERVER, REPLAYABLE = 1, 2
 
@@ -86,7 +86,8 @@ local function parse(ref, value)
     return r
 end
 
--- A record that is looked through with others: nil, and a line in the server's log, when it is damaged.
+-- Reads a record among others. Returns nil for a damaged record, and logs a warning: one damaged record must not stop a
+-- pool.
 local function peek(ref, value)
     if not value then
         return nil
@@ -99,7 +100,7 @@ local function peek(ref, value)
     return nil
 end
 
--- The record of this ref; nil when there is none.
+-- Returns the record of this ref; nil when there is none. Raises UNREADABLE for a damaged record.
 local function load(ref)
     local value = redis.call('HGET', RECORDS, ref)
     if not value then
@@ -112,7 +113,7 @@ local function load(ref)
     return r
 end
 
--- Calls `visit` with every record: nil in place of one that cannot be read.
+-- Calls `visit` with every record, and with nil for each damaged one.
 local function each_record(visit)
     local all = redis.call('HGETALL', RECORDS)
     for at = 1, #all, 2 do
@@ -122,7 +123,7 @@ local function each_record(visit)
     end
 end
 
--- Runs one item of a call; a damaged record is that item's answer, and the others get theirs.
+-- Runs one item of a call. A damaged record fails only the item that asks for it.
 local function answer(judge, ...)
     local ok, reply = pcall(judge, ...)
     if ok then
@@ -133,26 +134,27 @@ local function answer(judge, ...)
     error(reply)
 end
 
--- TIME-1: past its not_after.
+-- Returns whether the package is past its not_after (TIME-1).
 local function is_expired(r)
     return r.not_after <= NOW
 end
 
+-- Returns whether the package can be handed out, now or once it is valid: it is free, or in its last-resort slot.
 local function is_queued(r)
     return r.state == 'F' or r.state == 'S'
 end
 
--- When its lease or window ends; nil when it has none.
+-- Returns when the lease or replay window lapses; nil when there is neither.
 local function lapses_at(r)
     return (r.state == 'R' or (r.state == 'U' and r.window > 0)) and r.expires_at or nil
 end
 
--- The same package after a change: what is not named is as it was.
+-- Returns the record with these fields changed.
 local function become(r, changes)
     return setmetatable(changes, {__index = r})
 end
 
--- What a record becomes at the end of its lease or window (TIME-2, RES-9, REL-1).
+-- Returns the record after its lease or window has lapsed (TIME-2, RES-9, REL-1).
 local function settled(r)
     if r.state == 'U' then
         return become(r, {window = 0})

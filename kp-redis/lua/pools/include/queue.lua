@@ -1,6 +1,6 @@
--- What can be handed out, in its order. Stands behind pool.lua where it is looked through.
+-- Scans the queue of a pool in its order. Follows pool.lua.
 
--- The records of these refs, those that can be read.
+-- Returns the records of these refs, without damaged ones.
 local function read_all(refs)
     local found = {}
     for first = 1, #refs, 1000 do
@@ -12,11 +12,11 @@ local function read_all(refs)
     return found
 end
 
--- RES-2: calls `visit` with the free packages behind this place that are not past their not_after, the oldest first,
--- until it returns true. Returns how many before the first of them are over and were not known to be, and what HINT is to
--- say of them.
+-- Calls `visit` with the free, unexpired packages behind the place `after`, the oldest first (RES-2), until `visit`
+-- returns true. Returns what a new hint records: how many expired packages the scan read before the first unexpired
+-- package, the place of the last of these, and their latest not_after.
 local function each_free(after, visit)
-    local size, found = 1, false -- The oldest is mostly the one.
+    local size, found = 1, false -- Mostly the oldest package fits, so the first page is one package.
     local skipped, place, latest = 0, 0, 0
     while true do
         local behind = string.format('(%.0f', after)
@@ -54,7 +54,7 @@ local function each_free(after, visit)
     end
 end
 
--- The last-resort packages in their slots, the oldest saved first.
+-- Returns the last-resort packages in their slots, the oldest saved first.
 local function slots()
     local found = {}
     for _, r in ipairs(read_all(redis.call('ZREVRANGEBYSCORE', QUEUE, '(0', '-inf'))) do

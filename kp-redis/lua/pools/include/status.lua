@@ -1,6 +1,6 @@
--- What reads say of a package. Stands between pool.lua and the reads.
+-- Describes a package to reads. Follows pool.lua in the scripts that only read.
 
--- TIME-2: as if the pool had been settled; nothing is written (READ-1).
+-- Returns the record as it would be if its pool had been settled (TIME-2). Writes nothing (READ-1).
 local function as_read(r)
     if (lapses_at(r) or math.huge) <= NOW then
         return settled(r)
@@ -10,7 +10,7 @@ end
 
 local CAUSES = {U = 'used', T = 'retired', W = 'withdrawn', P = 'replaced'}
 
--- READ-3: the first that applies, and what belongs to it.
+-- Returns the first status that applies, and the values that belong to the status (READ-3).
 local function status(r)
     if is_expired(r) then
         return 'expired'
@@ -26,7 +26,7 @@ local function status(r)
     return 'available'
 end
 
--- The facts about a package.
+-- Returns the facts about a package, as a reply has them.
 local function facts(r)
     return {r.ref, r.suite, r.not_before, r.not_after, r.last and 1 or 0, r.credential}
 end

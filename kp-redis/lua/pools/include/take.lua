@@ -1,11 +1,11 @@
--- What reserve and claim share: the request, the binding of its id, the choice, and the reply. Stands before them, behind
--- changes.lua and queue.lua.
+-- Reads the requests of reserve and claim, finds the binding of an id, and chooses a package. Follows changes.lua and
+-- queue.lua.
 --
 -- ARGV of a request
 --   id, ttl, least lifetime left, ref wanted or '', last resort (never, fallback, only), by or '', limit or '',
 --   number of ciphersuites accepted, the ciphersuites
 
--- Answers the requests that begin at this argument.
+-- Answers the requests that begin at the argument `first`.
 local function each_take(first, judge)
     local replies, at = {}, first
     while at <= #ARGV do
@@ -26,26 +26,26 @@ local function each_take(first, judge)
     return replies
 end
 
--- TIME-1
+-- Returns whether the package is valid now (TIME-1).
 local function is_valid(r)
     return r.not_before <= NOW and NOW < r.not_after
 end
 
--- RES-3
+-- Returns whether the package is as asked (RES-3).
 local function fits(r, take)
     return is_valid(r) and (not take.suites or take.suites[r.suite]) and r.not_after - NOW >= take.remaining
 end
 
--- RES-4
+-- Returns when a lease or window that begins now lapses (RES-4).
 local function expires_at(r, take)
     return math.min(NOW + take.ttl, r.not_after)
 end
 
--- RES-5: what the id is bound to. Returns
+-- Looks up what the id of a request is bound to (RES-5). Returns one of
 --   'live', record    a lease of the same request
---   'used', record    a package that it used
---   'no', code        another request
---   'none', stale     nothing; `stale` still carries the id, past its not_after, and loses it to the next binding
+--   'used', record    a package that the id was used for
+--   'no', code        the rejection: the id belongs to another request
+--   'none', stale     no binding. `stale`, if any, is an expired record with the id, which the next binding unbinds
 local function binding(take)
     local ref = redis.call('HGET', IDS, take.id)
     local r = ref and load(ref)
@@ -63,14 +63,14 @@ local function binding(take)
     return 'live', r
 end
 
--- A new binding ends the old one for good (RES-5, TIME-3).
+-- Unbinds the id from an expired record, for good (RES-5, TIME-3).
 local function unbind(stale)
     if stale and stale.state == 'U' then
         put(stale, become(stale, {bound = false}))
     end
 end
 
--- RES-7: what this party took, and what has not ended.
+-- Counts the leases and windows of this party that have not lapsed (RES-7).
 local function count_taken_by(party)
     local count = 0
     for _, r in ipairs(read_all(redis.call('ZRANGE', LAPSES, 0, -1))) do
@@ -82,7 +82,7 @@ local function count_taken_by(party)
     return count
 end
 
--- RES-3: the package named, in this order.
+-- Returns the package named, or nil and the first rejection that applies (RES-3).
 local function named(take)
     local r = load(take.only)
     if not r then
@@ -104,7 +104,8 @@ local function named(take)
     return r
 end
 
--- RES-6, LAST-2, LAST-4: the oldest saved of the slots that fit, marked as used.
+-- Returns the oldest last-resort package that fits, and marks it as used (RES-6, LAST-2, LAST-4); nil when there is
+-- none.
 local function last_resort(take)
     for _, r in ipairs(slots()) do
         if fits(r, take) then
@@ -116,10 +117,11 @@ local function last_resort(take)
     end
 end
 
--- How many packages that are over a walk passes before it notes where they end, for the next one (COST-1).
+-- The number of expired packages that a scan passes before it leaves a hint for the next scan (COST-1).
 local WORTH_A_HINT = 64
 
--- RES-10, for an id that is not bound: the record to be taken or, of state 'S', handed out; or nil and the code.
+-- Chooses a package for an id that is not bound (RES-10). Returns a free record to be taken, or a record of state 'S'
+-- to be handed out; or nil and the code of the rejection.
 local function choose(take)
     if take.by ~= '' and take.limit and count_taken_by(take.by) >= take.limit then
         return nil, 'too_many_reservations'
@@ -132,7 +134,7 @@ local function choose(take)
         if take.last_resort ~= 'only' and fits(r, take) then
             chosen = r
         end
-        -- Without a one-time package to be had, it only matters whether any is available (RES-6).
+        -- Under 'only' no one-time package is taken; the rejection depends on whether any is available (RES-6).
         return chosen or (take.last_resort == 'only' and available)
     end)
     if skipped >= WORTH_A_HINT then
@@ -147,7 +149,7 @@ local function choose(take)
     return nil, available and 'nothing_fits' or 'pool_exhausted'
 end
 
--- What is handed out: its facts, and the package.
+-- Returns the answer that hands a package out: its facts, its bytes, and when its lease lapses, if it has one.
 local function handed(r, expires_at)
     return {
         'ok', r.ref, r.suite, r.not_before, r.not_after, r.last and 1 or 0, r.credential, r.bytes, expires_at,

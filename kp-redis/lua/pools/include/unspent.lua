@@ -1,7 +1,7 @@
--- The unspent packages of a pool, and how they are taken back. Stands behind changes.lua and queue.lua.
+-- Finds the unspent packages of a pool, and recalls them. Follows changes.lua and queue.lua.
 
--- Which of these arguments, `step` apart, are refs without a record; nil when the record of one is damaged. Asked before
--- anything is written.
+-- Reads the refs that begin at the argument `first`, `step` apart. Returns the set of refs without a record; nil when
+-- any record is damaged. Called before the first write.
 local function absent_among(first, step)
     local refs, absent = {}, {}
     for at = first, #ARGV, step do
@@ -20,7 +20,7 @@ local function absent_among(first, step)
     return absent
 end
 
--- The one-time packages that are free or leased and not past their not_after, by sequence.
+-- Returns the one-time packages that are free or leased, and not expired, by sequence.
 local function unspent()
     local found = {}
     each_free(0, function(r)
@@ -35,7 +35,8 @@ local function unspent()
     return found
 end
 
--- DEL-2, DEL-3, SAVE-8: a free package or a slot is spent, a leased one recalled; a withdrawal outranks a retirement.
+-- Withdraws or retires an unspent package (DEL-2, DEL-3, SAVE-8). A free package or a slot is spent at once; a leased
+-- package is marked as recalled. A withdrawal outranks a retirement.
 local function recall(r, why)
     if r.state ~= 'R' then
         put(r, become(r, {state = why == WITHDRAWN and 'W' or 'T', at = NOW}))
