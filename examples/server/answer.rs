@@ -2,8 +2,8 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use kp_core::{BackendError, Effect, Error, Rejection, Result};
-use kp_service::UploadError;
+use keypackage_pool::server::UploadError;
+use keypackage_pool::{BackendError, Effect, Error, Rejection, Result};
 use serde::Serialize;
 use serde_json::json;
 
@@ -44,11 +44,11 @@ impl From<BackendError> for ApiError {
 impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
-            UploadError::TooManyPackages { .. } => {
+            UploadError::TooManyKeyPackages { .. } => {
                 Self::input(StatusCode::PAYLOAD_TOO_LARGE, "too_many_packages", error.to_string())
             }
             UploadError::Store(error) => error.into(),
-            UploadError::Admission(_) => Self::Unavailable(Effect::NotApplied),
+            UploadError::AdmissionPanicked | UploadError::ShuttingDown => Self::Unavailable(Effect::NotApplied),
             _ => Self::Unavailable(Effect::Unknown),
         }
     }

@@ -17,9 +17,12 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_transport::HttpTransport;
-use kp_core::{Admission as _, KeyPackage, Lifecycle, Uploader};
-use kp_openmls::OpenMlsAdmission;
-use kp_service::{CiphersuitePlan, Clock as _, KeyPackagePool, PoolError, SystemClock};
+use keypackage_pool::client::Lifecycle;
+use keypackage_pool::server::{Admission as _, Uploader};
+use keypackage_pool::KeyPackage;
+use keypackage_pool::openmls::OpenMlsAdmission;
+use keypackage_pool::Clock as _;
+use keypackage_pool::client::{CiphersuitePlan, KeyPackagePool, PoolError};
 use messenger::{Alice, Bob, SUITE, Vault};
 use node::{From, Node, key_packages};
 use serde_json::{Value, json};
@@ -30,7 +33,7 @@ const PHONE: &str = "bob-phone";
 fn open(bob: &Bob, node: &Node, token: &str) -> KeyPackagePool<Vault> {
     let transport = Arc::new(HttpTransport::new(node.address(), token));
     let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), transport);
-    pool.suite(CiphersuitePlan::pool(SUITE))
+    pool.ciphersuite(CiphersuitePlan::pool(SUITE))
         .build()
         .expect("a sensible plan")
 }
@@ -100,7 +103,7 @@ async fn a_pool_fills_joins_and_refreshes() {
 
     // Another signature key: new ones go up, and the old ones are withdrawn.
     bob.credentials.change("bob");
-    let report = pool.credential_changed().await.expect("it changes over");
+    let report = pool.refresh().await.expect("it changes over");
     assert_eq!((report.uploaded, report.withdrawn), (33, 32));
     let package = claim(&node, "with the new key");
     assert_eq!(package.info.credential, messenger::current(&bob));
