@@ -1,6 +1,6 @@
 //! Stores KeyPackage pools in Redis or Valkey: one store for a whole fleet of delivery services.
 //!
-//! [`RedisStore`] is a [`KeyPackageStore`](kp_core::KeyPackageStore). Each call on a pool is *one* Lua script: one
+//! [`RedisStore`] is a [`KeyPackageStore`](kp_core::server::KeyPackageStore). Each call on a pool is *one* Lua script: one
 //! atomic step, and one round trip. All keys of a pool lie in one hash slot, so the same code runs on one server,
 //! behind Sentinel, and on a cluster.
 //!
@@ -18,7 +18,7 @@
 //! # }
 //! ```
 //!
-//! [`RedisMetadata`] is a [`PoolMetadataStore`](kp_core::PoolMetadataStore): a client's record of its own KeyPackages.
+//! [`RedisMetadata`] is a [`PoolMetadataStore`](kp_core::client::PoolMetadataStore): a client's record of its own KeyPackages.
 //! It serves clients that are services themselves, such as bots.
 //!
 //! Calls need a running tokio runtime, with time and I/O enabled.

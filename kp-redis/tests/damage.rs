@@ -4,6 +4,7 @@
 mod packages;
 mod servers;
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
 use packages::{key_package_ref, last_resort, now, pool, save, take};
@@ -97,12 +98,9 @@ async fn a_damaged_record_fails_where_it_is_named_and_is_passed_over_elsewhere()
             .await
             .map(drop),
     );
-    unreadable(
-        store
-            .claim_key_package(&take(&bob, 7).only(damaged.clone()), None, now())
-            .await
-            .map(drop),
-    );
+    let mut named = take(&bob, 7);
+    named.options.only = Some(damaged.clone());
+    unreadable(store.claim_key_package(&named, None, now()).await.map(drop));
     let withdrawal = Withdrawal::Refs(vec![key_package_ref(2), damaged.clone()]);
     unreadable(store.withdraw_key_packages(&bob, &withdrawal, now()).await.map(drop));
     unreadable(store.save_key_packages(&save(&bob, 0..30), now()).await.map(drop));
@@ -111,7 +109,7 @@ async fn a_damaged_record_fails_where_it_is_named_and_is_passed_over_elsewhere()
     let counts = store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)];
     assert_eq!(
         (counts.available, counts.spent, counts.last_resort),
-        (2, 0, Some(false))
+        (2, 0, Slot::Unused)
     );
     let next = store.claim_key_package(&take(&bob, 8), None, now()).await.unwrap();
     assert_eq!(next.info.key_package_ref, key_package_ref(2));

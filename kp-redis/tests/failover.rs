@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use kp_core::*;
+use kp_core::server::*;
 use kp_redis::RedisStore;
 use packages::{now, pool, save, take};
 use servers::{Server, until};

@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_conformance::{Check, Facets, Factory, Space};
-use kp_core::{KeyPackageStore, OnLapse, OpenError};
+use kp_core::OpenError;
+use kp_core::server::{KeyPackageStore, OnLapse};
 use kp_redis::RedisStore;
 use libtest_mimic::{Arguments, Failed, Trial};
 use packages::{now, pool, save, take};
@@ -92,7 +93,7 @@ async fn move_in(server: &Server) {
     for package in &mut packages {
         package.info.lifetime = kp_core::Lifetime::new(long_ago, long_ago.plus(86_400)).expect("a lifetime");
     }
-    let old = kp_core::Save::new(bob.clone(), packages).expect("a small batch");
+    let old = kp_core::server::Save::new(bob.clone(), packages).expect("a small batch");
     store.save_key_packages(&old, long_ago).await.expect("it is saved");
     let leased = store
         .reserve_key_packages(&[take(&bob, 1)], OnLapse::Return, long_ago)

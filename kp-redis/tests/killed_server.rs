@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
 use packages::{now, pool, save, take};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use kp_core::rules::Model;
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
 use packages::{id, key_package_ref, now, package, pool, take};

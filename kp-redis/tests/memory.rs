@@ -4,6 +4,7 @@
 mod packages;
 mod servers;
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
 use packages::{now, pool, save, take};
@@ -46,7 +47,7 @@ async fn measure(pools: u32, size: u32, spend: Option<(GroupId, Party)>) -> (u64
             let numbers = first..size.min(first + 100);
             let mut takes: Vec<_> = numbers.map(|number| take(pool, u64::from(number) << 17 | 1)).collect();
             for take in &mut takes {
-                take.by.clone_from(&by);
+                take.options.by.clone_from(&by);
             }
             let claimed = store.claim_key_packages(&takes, group.as_ref(), now()).await;
             assert!(claimed.iter().all(Result::is_ok));

@@ -6,6 +6,8 @@ mod servers;
 
 use std::time::Duration;
 
+use kp_core::client::*;
+use kp_core::server::KeyPackageStore;
 use kp_core::*;
 use kp_redis::{RedisMetadata, RedisStore};
 use packages::{key_package_ref, now, package, pool, save};

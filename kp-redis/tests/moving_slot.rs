@@ -6,6 +6,7 @@ mod servers;
 
 use std::time::Duration;
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
 use packages::{now, pool, save, take};

@@ -4,6 +4,7 @@
 mod packages;
 mod servers;
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
 use packages::{last_resort, now, package, pool, save, take};
@@ -90,7 +91,8 @@ async fn every_call_on_a_pool_is_one_round_trip() {
             .all(|answer| answer.as_ref().unwrap_err().rejection() == Some(&Rejection::PoolExhausted))
     );
     let twice: Vec<_> = (0..20).map(|number| take(&bob, number)).collect();
-    store.claim_key_packages(&twice, None, now()).await;
+    let answers = store.claim_key_packages(&twice, None, now()).await;
+    assert!(answers.iter().all(Result::is_err));
     assert_eq!(self::calls(&server), [("evalsha".to_owned(), 51)]);
 }
 
@@ -264,7 +266,8 @@ async fn hostile_ids_are_bytes_like_others() {
             store.save_key_package(&bob, package.clone(), now()).await.unwrap(),
             SaveOutcome::Saved
         );
-        let take = take(&bob, 1).by(Party::try_from(&name[..length]).unwrap());
+        let mut take = take(&bob, 1);
+        take.options.by = Some(Party::try_from(&name[..length]).unwrap());
         let group = GroupId::try_from(*name).unwrap();
         assert_eq!(
             store.claim_key_package(&take, Some(&group), now()).await.unwrap(),

@@ -4,9 +4,27 @@
 //! `not_after`, and those of `uploaded_at`, `reserved_at` and `spent_at` that are set. A time is base 128, the lowest
 //! digit first: Redis keeps a small hash as one compact list only while none of its values is longer than 64 bytes.
 
-use kp_core::{Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle, Timestamp};
+use kp_core::client::{KeyPackageMetadata, Lifecycle};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Role, Timestamp};
 
 use crate::link::error::Unreadable;
+
+/// The names of the lifecycles, each at the number that the tag has for it.
+const STATES: [&str; 8] = [
+    "created",
+    "available",
+    "reserved",
+    "joining",
+    "superseded",
+    "spent",
+    "expired",
+    "failed",
+];
+
+/// The lifecycle is newer than this crate, which has no number for it.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("this release of kp-redis cannot store the lifecycle {0}")]
+pub(crate) struct UnknownLifecycle(&'static str);
 
 // The tag: the state in the lowest three bits, then one bit each.
 const STATE: u8 = 0b111;
@@ -16,9 +34,12 @@ const RESERVED: u8 = 1 << 5;
 const SPENT: u8 = 1 << 6;
 
 /// Encodes a row, without its ref.
-pub(crate) fn encode(row: &KeyPackageMetadata) -> Vec<u8> {
+pub(crate) fn encode(row: &KeyPackageMetadata) -> Result<Vec<u8>, UnknownLifecycle> {
+    let name = row.lifecycle.name();
+    let state = (0..).zip(STATES).find(|(_, state)| *state == name);
+    let (state, _) = state.ok_or(UnknownLifecycle(name))?;
     let flags = [
-        (LAST_RESORT, row.last_resort),
+        (LAST_RESORT, row.role.is_last_resort()),
         (UPLOADED, row.uploaded_at.is_some()),
         (RESERVED, row.reserved_at.is_some()),
         (SPENT, row.spent_at.is_some()),
@@ -26,7 +47,7 @@ pub(crate) fn encode(row: &KeyPackageMetadata) -> Vec<u8> {
     let tag = flags
         .into_iter()
         .filter(|(_, set)| *set)
-        .fold(state(row.lifecycle), |tag, (flag, _)| tag | flag);
+        .fold(state, |tag, (flag, _)| tag | flag);
     let mut value = vec![tag];
     value.extend(row.ciphersuite.0.to_be_bytes());
     value.extend(row.credential.0);
@@ -41,57 +62,34 @@ pub(crate) fn encode(row: &KeyPackageMetadata) -> Vec<u8> {
     for time in times.into_iter().flatten() {
         write(&mut value, time);
     }
-    value
+    Ok(value)
 }
 
 /// Decodes the row of this ref.
 pub(crate) fn decode(key_package_ref: KeyPackageRef, value: &[u8]) -> Result<KeyPackageMetadata, Unreadable> {
     parse(key_package_ref, value)
-        .filter(|row| encode(row) == value)
+        .filter(|row| encode(row).is_ok_and(|encoded| encoded == value))
         .ok_or(Unreadable)
 }
 
 fn parse(key_package_ref: KeyPackageRef, value: &[u8]) -> Option<KeyPackageMetadata> {
     let mut rest = Rest(value);
     let [tag] = rest.take()?;
+    let state = *STATES.get(usize::from(tag & STATE))?;
     let ciphersuite = Ciphersuite(u16::from_be_bytes(rest.take()?));
     let credential = CredentialHash(rest.take()?);
     Some(KeyPackageMetadata {
         key_package_ref,
         ciphersuite,
-        last_resort: tag & LAST_RESORT != 0,
+        role: Role::of(tag & LAST_RESORT != 0),
         credential,
-        lifecycle: match tag & STATE {
-            0 => Lifecycle::Created,
-            1 => Lifecycle::Available,
-            2 => Lifecycle::Reserved,
-            3 => Lifecycle::Joining,
-            4 => Lifecycle::Superseded {
-                delete_at: rest.time()?,
-            },
-            5 => Lifecycle::Spent,
-            6 => Lifecycle::Expired,
-            _ => Lifecycle::Failed,
-        },
+        lifecycle: Lifecycle::from_parts(state, rest.time_if(state == "superseded")?)?,
         created_at: rest.time()?,
         not_after: rest.time()?,
         uploaded_at: rest.time_if(tag & UPLOADED != 0)?,
         reserved_at: rest.time_if(tag & RESERVED != 0)?,
         spent_at: rest.time_if(tag & SPENT != 0)?,
     })
-}
-
-fn state(lifecycle: Lifecycle) -> u8 {
-    match lifecycle {
-        Lifecycle::Created => 0,
-        Lifecycle::Available => 1,
-        Lifecycle::Reserved => 2,
-        Lifecycle::Joining => 3,
-        Lifecycle::Superseded { .. } => 4,
-        Lifecycle::Spent => 5,
-        Lifecycle::Expired => 6,
-        Lifecycle::Failed => 7,
-    }
 }
 
 fn write(value: &mut Vec<u8>, time: Timestamp) {
@@ -141,7 +139,7 @@ mod tests {
         KeyPackageMetadata {
             key_package_ref: "ref".try_into().unwrap(),
             ciphersuite: Ciphersuite(1),
-            last_resort: true,
+            role: Role::LastResort,
             credential: CredentialHash([9; 32]),
             created_at: at(1_700_000_000),
             not_after: at(1_707_776_000),
@@ -156,13 +154,14 @@ mod tests {
 
     #[test]
     fn a_row_is_short_enough_for_a_compact_list() {
-        assert!(encode(&row()).len() <= 64);
-        assert_eq!(decode("ref".try_into().unwrap(), &encode(&row())).unwrap(), row());
+        let value = encode(&row()).unwrap();
+        assert!(value.len() <= 64);
+        assert_eq!(decode("ref".try_into().unwrap(), &value).unwrap(), row());
     }
 
     #[test]
     fn whatever_is_cut_off_or_added_is_damage() {
-        let value = encode(&row());
+        let value = encode(&row()).unwrap();
         for length in 0..value.len() {
             assert!(decode("ref".try_into().unwrap(), &value[..length]).is_err());
         }
@@ -171,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_tag_or_a_time_that_there_is_not_is_damage() {
-        let value = encode(&row());
+        let value = encode(&row()).unwrap();
         let unknown = [&[value[0] | 0x80], &value[1..]].concat();
         assert!(decode("ref".try_into().unwrap(), &unknown).is_err());
         let (facts, _) = value.split_at(35);

@@ -2,10 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kp_core::{
-    BackendError, Effect, Error, KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection, MetadataResult,
-    OpenError, PoolId, PoolMetadataStore, Timestamp,
-};
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, MetadataResult, PoolMetadataStore};
+use kp_core::{BackendError, Effect, Error, KeyPackageRef, OpenError, PoolId, Timestamp};
 use redis::{FromRedisValue, Value};
 use tokio::time::Instant;
 
@@ -27,7 +25,8 @@ use crate::metadata::scripts;
 /// front page of this crate tells which changes survive.
 ///
 /// ```no_run
-/// use kp_core::*;
+/// use kp_core::client::{KeyPackageMetadata, PoolMetadataStore};
+/// use kp_core::{KeyPackageInfo, PoolId, Timestamp};
 /// use kp_redis::RedisMetadata;
 ///
 /// # async fn create(info: KeyPackageInfo, now: Timestamp) -> Result<(), Box<dyn std::error::Error>> {
@@ -151,12 +150,16 @@ impl RedisMetadata {
     }
 }
 
-fn row(
+fn decoded(
     operation: &'static str,
     key_package_ref: KeyPackageRef,
     value: &[u8],
 ) -> Result<KeyPackageMetadata, BackendError> {
     decode(key_package_ref, value).map_err(|source| failed(operation, Effect::NotApplied, source))
+}
+
+fn encoded(operation: &'static str, row: &KeyPackageMetadata) -> Result<Vec<u8>, BackendError> {
+    encode(row).map_err(|source| failed(operation, Effect::NotApplied, source))
 }
 
 #[async_trait]
@@ -169,13 +172,16 @@ impl PoolMetadataStore for RedisMetadata {
         if rows.is_empty() {
             return Ok(());
         }
-        let changes = rows.iter().map(|row| Change {
-            key_package_ref: row.key_package_ref.clone(),
-            from: Vec::new(),
-            to: encode(row),
+        let script = &scripts::CREATE;
+        let changes = rows.iter().map(|row| {
+            Ok(Change {
+                key_package_ref: row.key_package_ref.clone(),
+                from: Vec::new(),
+                to: encoded(script.operation, row)?,
+            })
         });
-        let created = self.set(&scripts::CREATE, changes.collect(), self.link.deadline());
-        if created.await? {
+        let changes = changes.collect::<Result<_, BackendError>>()?;
+        if self.set(script, changes, self.link.deadline()).await? {
             Ok(())
         } else {
             Err(MetadataRejection::Exists.into())
@@ -195,7 +201,7 @@ impl PoolMetadataStore for RedisMetadata {
             let mut rows = BTreeMap::new();
             for (named, value) in refs.iter().zip(&found) {
                 if let Some(value) = value {
-                    rows.insert((*named).clone(), row(script.operation, (*named).clone(), value)?);
+                    rows.insert((*named).clone(), decoded(script.operation, (*named).clone(), value)?);
                 }
             }
             let answer = KeyPackageMetadata::step_all(&mut rows, steps, now);
@@ -203,14 +209,18 @@ impl PoolMetadataStore for RedisMetadata {
             // answer comes only when the replicas have the rows that it rests on (ERR-5).
             let changes = refs.iter().zip(found).map(|(named, value)| {
                 let from = value.unwrap_or_default();
-                let stepped = rows.get(*named).filter(|_| answer.is_ok());
-                Change {
+                let to = match rows.get(*named).filter(|_| answer.is_ok()) {
+                    Some(stepped) => encoded(script.operation, stepped)?,
+                    None => from.clone(),
+                };
+                Ok(Change {
                     key_package_ref: (*named).clone(),
-                    to: stepped.map_or_else(|| from.clone(), encode),
                     from,
-                }
+                    to,
+                })
             });
-            if self.set(script, changes.collect(), deadline).await? {
+            let changes = changes.collect::<Result<_, BackendError>>()?;
+            if self.set(script, changes, deadline).await? {
                 return answer.map_err(Error::Rejected);
             }
             // Another call has set a row meanwhile. That call succeeded, so one of the calls always gets on.
@@ -221,7 +231,7 @@ impl PoolMetadataStore for RedisMetadata {
         let found: Option<Vec<u8>> = self
             .read("get", "HGET", &[key_package_ref], self.link.deadline())
             .await?;
-        let found = found.map(|value| row("get", key_package_ref.clone(), &value));
+        let found = found.map(|value| decoded("get", key_package_ref.clone(), &value));
         Ok(found.transpose()?)
     }
 
@@ -231,7 +241,7 @@ impl PoolMetadataStore for RedisMetadata {
         let mut rows = Vec::with_capacity(found.len());
         for (named, value) in found {
             let named = KeyPackageRef::try_from(named).map_err(|source| failed("list", Effect::NotApplied, source))?;
-            rows.push(row("list", named, &value)?);
+            rows.push(decoded("list", named, &value)?);
         }
         // The sort is stable, and the rows come in the order of their refs.
         rows.sort_by_key(|row| row.created_at);

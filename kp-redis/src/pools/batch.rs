@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use futures::future::join_all;
+use kp_core::server::Answers;
 use kp_core::{BackendError, Effect, Error, PoolId, Result, Timestamp};
 use redis::Value;
 
@@ -32,7 +33,7 @@ impl Batch {
         pool_of: impl Fn(&I) -> &PoolId + Sync,
         encode: impl Fn(&I) -> Arguments + Sync,
         decode: impl Fn(&I, Fields) -> Read<T> + Sync,
-    ) -> Vec<Result<T>> {
+    ) -> Answers<T> {
         let mut pools: HashMap<&PoolId, Vec<usize>> = HashMap::new();
         for (place, item) in items.iter().enumerate() {
             pools.entry(pool_of(item)).or_default().push(place);

@@ -1,7 +1,8 @@
 //! Lists the pools of all buckets, one page at a time.
 
 use futures::future::join_all;
-use kp_core::{BackendError, Cursor, PoolId, Rejection, Result};
+use kp_core::server::{Cursor, Page};
+use kp_core::{BackendError, PoolId, Result};
 
 use crate::keys::Index;
 use crate::pools::runner::Runner;
@@ -9,52 +10,19 @@ use crate::pools::runner::Runner;
 /// The most buckets that are asked at once.
 const WINDOW: u16 = 128;
 
-/// A place in the listing of pools: a bucket, and a pool in it, or none for its beginning.
-#[derive(Debug, Clone, Default)]
-struct Place {
-    bucket: u16,
-    pool: Option<PoolId>,
-}
-
-impl Place {
-    /// It begins with a word that no cursor of packages, a small number, begins with; then bucket and pool.
-    fn read(cursor: Option<&Cursor>, buckets: u16) -> Result<Self> {
-        let Some(Cursor(bytes)) = cursor else {
-            return Ok(Self::default());
-        };
-        let (bucket, pool) = bytes
-            .strip_prefix(b"pool")
-            .and_then(|place| place.split_first_chunk())
-            .ok_or(Rejection::InvalidCursor)?;
-        let bucket = u16::from_be_bytes(*bucket);
-        let pool = PoolId::try_from(pool).map_err(|_| Rejection::InvalidCursor)?;
-        if bucket >= buckets {
-            return Err(Rejection::InvalidCursor.into());
-        }
-        Ok(Self {
-            bucket,
-            pool: Some(pool),
-        })
-    }
-
-    fn written(bucket: u16, pool: &PoolId) -> Cursor {
-        Cursor([b"pool".as_slice(), &bucket.to_be_bytes(), pool.as_bytes()].concat())
-    }
-}
-
 /// Returns up to `limit` pools behind this place, and where the next page begins.
 pub(crate) async fn pools_after(
     runner: &Runner,
     operation: &'static str,
     after: Option<&Cursor>,
     limit: u32,
-) -> Result<(Vec<PoolId>, Option<Cursor>)> {
+) -> Result<Page<PoolId>> {
     let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
     let buckets = runner.keys.buckets();
-    let after = Place::read(after, buckets)?;
+    let mut begin = after.map(Cursor::pool).transpose()?;
     let mut pools = Vec::new();
     // One pool more than asked for tells whether any follow. Where buckets are sparse, ever more are asked at once.
-    let (mut bucket, mut window, mut begin) = (after.bucket, 1, after.pool);
+    let (mut bucket, mut window) = (begin.map_or(0, |pool| runner.keys.bucket(pool)), 1);
     while bucket < buckets && pools.len() <= limit {
         let end = buckets.min(bucket + window);
         let missing = limit - pools.len() + 1;
@@ -71,15 +39,15 @@ pub(crate) async fn pools_after(
     let more = pools.len() > limit;
     pools.truncate(limit);
     let last = pools.last().filter(|_| more);
-    let next = last.map(|pool| Place::written(runner.keys.bucket(pool), pool));
-    Ok((pools, next))
+    let next = last.cloned().map(Cursor::after_pool);
+    Ok(Page::new(pools, next))
 }
 
 async fn pools_of(
     runner: &Runner,
     operation: &'static str,
     bucket: u16,
-    after: Option<PoolId>,
+    after: Option<&PoolId>,
     limit: usize,
 ) -> Result<Vec<PoolId>, BackendError> {
     let begin = match after {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use kp_core::server::{
+    Cursor, Lease, Page, Receipt, Reservation, ReservationToken, SaveOutcome, StoredKeyPackage, TakeRequest,
+    WithdrawOutcome,
+};
 use kp_core::{
-    Cause, Ciphersuite, Counts, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lease,
-    Lifetime, PoolId, Receipt, Rejection, Reservation, ReservationToken, SaveOutcome, Status, StoredKeyPackage,
-    TakeRequest, Timestamp, WithdrawOutcome,
+    Cause, Ciphersuite, Counts, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime,
+    PoolId, Rejection, Role, Slot, Status, Timestamp,
 };
 use redis::Value;
 
@@ -100,8 +103,8 @@ pub(crate) fn item(value: Value) -> Read<Item> {
         "ok" => Item::Ok(fields),
         "no" => {
             let code = fields.text()?;
-            let rejection = Rejection::ALL.into_iter().find(|rejection| rejection.code() == code);
-            Item::Rejected(rejection.ok_or(Malformed("an unknown rejection"))?)
+            let rejection = Rejection::ALL.iter().find(|rejection| rejection.code() == code);
+            Item::Rejected(*rejection.ok_or(Malformed("an unknown rejection"))?)
         }
         "unreadable" => Item::Unreadable,
         _ => return Err(Malformed("an unknown tag")),
@@ -113,18 +116,11 @@ fn info(fields: &mut Fields) -> Read<KeyPackageInfo> {
     let key_package_ref = reference(fields.bytes()?)?;
     let ciphersuite = Ciphersuite(count(&fields.next()?)?);
     let (not_before, not_after) = (fields.time()?, fields.time()?);
-    Ok(KeyPackageInfo {
-        key_package_ref,
-        ciphersuite,
-        lifetime: Lifetime::new(not_before, not_after).map_err(|_| Malformed("an impossible lifetime"))?,
-        last_resort: fields.integer()? == 1,
-        credential: CredentialHash(
-            fields
-                .bytes()?
-                .try_into()
-                .map_err(|_| Malformed("an impossible credential"))?,
-        ),
-    })
+    let lifetime = Lifetime::new(not_before, not_after).map_err(|_| Malformed("an impossible lifetime"))?;
+    let role = Role::of(fields.integer()? == 1);
+    let credential = fields.bytes()?.try_into();
+    let credential = CredentialHash(credential.map_err(|_| Malformed("an impossible credential"))?);
+    Ok(KeyPackageInfo::new(key_package_ref, ciphersuite, lifetime, credential).role(role))
 }
 
 fn package_bytes(value: Value) -> Read<KeyPackageBytes> {
@@ -133,10 +129,7 @@ fn package_bytes(value: Value) -> Read<KeyPackageBytes> {
 
 /// Reads an answer of `claim.lua`.
 pub(crate) fn package(fields: &mut Fields) -> Read<KeyPackage> {
-    Ok(KeyPackage {
-        info: info(fields)?,
-        bytes: package_bytes(fields.next()?)?,
-    })
+    Ok(KeyPackage::new(info(fields)?, package_bytes(fields.next()?)?))
 }
 
 /// Reads an answer of `reserve.lua`.
@@ -144,20 +137,17 @@ pub(crate) fn reserved(take: &TakeRequest, mut fields: Fields) -> Read<Reservati
     let package = package(&mut fields)?;
     let lease = match fields.next_if_any() {
         None => None,
-        Some(expires_at) => Some(Lease {
-            token: ReservationToken::new(take.pool.clone(), package.info.key_package_ref.clone(), take.id),
-            expires_at: time(&expires_at)?,
-        }),
+        Some(expires_at) => {
+            let token = ReservationToken::new(take.pool.clone(), package.info.key_package_ref.clone(), take.id);
+            Some(Lease::new(token, time(&expires_at)?))
+        }
     };
-    Ok(Reservation { package, lease })
+    Ok(Reservation::new(package, lease))
 }
 
 /// Reads an answer of `spend.lua`.
 pub(crate) fn receipt(token: &ReservationToken, mut fields: Fields) -> Read<Receipt> {
-    Ok(Receipt {
-        key_package_ref: token.key_package_ref.clone(),
-        spent_at: fields.time()?,
-    })
+    Ok(Receipt::new(token.key_package_ref.clone(), fields.time()?))
 }
 
 /// Reads an answer of `get.lua` that was asked for the status alone.
@@ -181,11 +171,10 @@ pub(crate) fn status(fields: &mut Fields) -> Read<Status> {
 
 /// Reads an answer of `get.lua` that was asked for the whole package.
 pub(crate) fn stored(mut fields: Fields) -> Read<StoredKeyPackage> {
-    Ok(StoredKeyPackage {
-        status: status(&mut fields)?,
-        info: info(&mut Fields::of(fields.next()?)?)?,
-        bytes: fields.next_if_any().map(package_bytes).transpose()?,
-    })
+    let status = status(&mut fields)?;
+    let info = info(&mut Fields::of(fields.next()?)?)?;
+    let bytes = fields.next_if_any().map(package_bytes).transpose()?;
+    Ok(StoredKeyPackage::new(info, status, bytes))
 }
 
 fn cause(name: &str) -> Read<Cause> {
@@ -231,32 +220,31 @@ pub(crate) fn counts(value: Value) -> Read<BTreeMap<Ciphersuite, Counts>> {
         .map(|suite| {
             let mut fields = Fields::of(suite)?;
             let ciphersuite = Ciphersuite(count(&fields.next()?)?);
-            let counts = Counts {
-                available: count(&fields.next()?)?,
-                reserved: count(&fields.next()?)?,
-                spent: count(&fields.next()?)?,
-                not_yet_valid: count(&fields.next()?)?,
-                expired: count(&fields.next()?)?,
-                last_resort: match fields.integer()? {
-                    -1 => None,
-                    used => Some(used == 1),
-                },
+            let mut counts = Counts::default();
+            counts.available = count(&fields.next()?)?;
+            counts.reserved = count(&fields.next()?)?;
+            counts.spent = count(&fields.next()?)?;
+            counts.not_yet_valid = count(&fields.next()?)?;
+            counts.expired = count(&fields.next()?)?;
+            counts.last_resort = match fields.integer()? {
+                -1 => Slot::Empty,
+                used => Slot::of(used == 1),
             };
             Ok((ciphersuite, counts))
         })
         .collect()
 }
 
-/// Reads the reply of `available.lua`: the items and, when more follow, the sequence of the last item.
-pub(crate) fn available(value: Value) -> Read<(Vec<KeyPackageInfo>, Option<i64>)> {
+/// Reads the reply of `available.lua`.
+pub(crate) fn available(value: Value) -> Read<Page<KeyPackageInfo>> {
     let mut fields = Fields::of(value)?;
     let more = fields.integer()? == 1;
-    let last = fields.integer()?;
+    let last = count(&fields.next()?)?;
     let items = fields
         .rest()
         .map(|facts| info(&mut Fields::of(facts)?))
         .collect::<Read<_>>()?;
-    Ok((items, more.then_some(last)))
+    Ok(Page::new(items, more.then(|| Cursor::after_sequence(last))))
 }
 
 /// Reads pools of an index.

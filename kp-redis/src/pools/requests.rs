@@ -1,6 +1,7 @@
 //! Encodes the arguments of scripts. Every argument is bytes; an absent value is empty.
 
-use kp_core::{KeyPackage, LastResort, OnLapse, ReservationToken, Save, SaveMode, TakeRequest, Timestamp};
+use kp_core::server::{LastResort, OnLapse, ReservationToken, Save, SaveMode, TakeRequest};
+use kp_core::{KeyPackage, Timestamp};
 
 use kp_core::rules::{Limits, MAX_LAST_RESORT_SLOTS};
 
@@ -32,7 +33,7 @@ pub(crate) fn lapse(lapse: OnLapse) -> Vec<u8> {
 }
 
 pub(crate) fn take(take: &TakeRequest) -> Arguments {
-    let last_resort = match take.last_resort {
+    let last_resort = match take.options.last_resort {
         LastResort::Never => "never",
         LastResort::Fallback => "fallback",
         LastResort::Only => "only",
@@ -40,14 +41,14 @@ pub(crate) fn take(take: &TakeRequest) -> Arguments {
     let mut arguments = vec![
         take.id.as_bytes().to_vec(),
         number(take.ttl.get()),
-        number(take.remaining),
-        optional(take.only.as_ref()),
+        number(take.options.remaining),
+        optional(take.options.only.as_ref()),
         text(last_resort),
-        optional(take.by.as_ref()),
+        optional(take.options.by.as_ref()),
         take.limit.map(number).unwrap_or_default(),
-        number(i128::try_from(take.suites.len()).unwrap_or(i128::MAX)),
+        number(i128::try_from(take.options.ciphersuites.len()).unwrap_or(i128::MAX)),
     ];
-    arguments.extend(take.suites.iter().map(|suite| number(suite.0)));
+    arguments.extend(take.options.ciphersuites.iter().map(|suite| number(suite.0)));
     arguments
 }
 
@@ -80,7 +81,7 @@ fn package(package: &KeyPackage) -> Arguments {
         number(info.ciphersuite.0),
         time(info.lifetime.not_before()),
         time(info.lifetime.not_after()),
-        number(u8::from(info.last_resort)),
+        number(u8::from(info.role.is_last_resort())),
         info.credential.0.to_vec(),
         package.bytes.as_ref().to_vec(),
     ]

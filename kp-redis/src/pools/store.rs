@@ -3,10 +3,13 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use futures::future::join_all;
 use kp_core::rules::Limits;
+use kp_core::server::{
+    Answers, Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    Ciphersuite, Counts, Cursor, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, KeyPackageStore, OnLapse,
-    OpenError, Page, PoolId, Receipt, Rejection, Reservation, ReservationToken, Result, Save, SaveOutcome, Spend,
-    Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, OpenError, PoolId, Result, Status,
+    Timestamp,
 };
 
 use crate::link::builder::RedisBuilder;
@@ -99,7 +102,7 @@ impl KeyPackageStore for RedisStore {
         takes: &[TakeRequest],
         lapse: OnLapse,
         now: Timestamp,
-    ) -> Vec<Result<Reservation>> {
+    ) -> Answers<Reservation> {
         let batch = Batch {
             script: &scripts::RESERVE,
             now,
@@ -121,7 +124,7 @@ impl KeyPackageStore for RedisStore {
         takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<KeyPackage>> {
+    ) -> Answers<KeyPackage> {
         let batch = Batch {
             script: &scripts::CLAIM,
             now,
@@ -133,12 +136,7 @@ impl KeyPackageStore for RedisStore {
             .await
     }
 
-    async fn spend_key_packages(
-        &self,
-        tokens: &[ReservationToken],
-        spend: &Spend,
-        now: Timestamp,
-    ) -> Vec<Result<Receipt>> {
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], spend: &Spend, now: Timestamp) -> Answers<Receipt> {
         let batch = Batch {
             script: &scripts::SPEND,
             now,
@@ -158,7 +156,7 @@ impl KeyPackageStore for RedisStore {
             .await
     }
 
-    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
         let batch = Batch {
             script: &scripts::RELEASE,
             now,
@@ -213,21 +211,10 @@ impl KeyPackageStore for RedisStore {
         now: Timestamp,
     ) -> Result<Page<KeyPackageInfo>> {
         let script = &scripts::AVAILABLE;
-        let after = match after {
-            None => 0,
-            Some(Cursor(bytes)) => {
-                let sequence = bytes.as_slice().try_into().map(i64::from_be_bytes).unwrap_or(0);
-                if !(1..=Timestamp::MAX.get()).contains(&sequence) {
-                    return Err(Rejection::InvalidCursor.into());
-                }
-                sequence
-            }
-        };
+        let after = after.map_or(Ok(0), Cursor::sequence)?;
         let arguments = vec![requests::number(after), requests::number(limit.max(1))];
         let reply = self.runner.run(script, pool, now, arguments).await?;
-        let (items, last) = replies::available(reply).map_err(|source| malformed(script, source))?;
-        let next = last.map(|sequence| Cursor(sequence.to_be_bytes().to_vec()));
-        Ok(Page { items, next })
+        Ok(replies::available(reply).map_err(|source| malformed(script, source))?)
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
@@ -237,8 +224,7 @@ impl KeyPackageStore for RedisStore {
     }
 
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
-        let (items, next) = listing::pools_after(&self.runner, "list_pools", after, limit).await?;
-        Ok(Page { items, next })
+        listing::pools_after(&self.runner, "list_pools", after, limit).await
     }
 
     async fn withdraw_key_packages(
@@ -274,9 +260,9 @@ impl KeyPackageStore for RedisStore {
         limit: u32,
     ) -> Result<(u64, Option<Cursor>)> {
         let script = &scripts::RETIRE;
-        let (pools, next) = listing::pools_after(&self.runner, script.operation, after, limit).await?;
+        let page = listing::pools_after(&self.runner, script.operation, after, limit).await?;
         let mut total = 0;
-        for some in pools.chunks(CHUNK) {
+        for some in page.items.chunks(CHUNK) {
             let retired = join_all(some.iter().map(async |pool| {
                 let reply = self
                     .runner
@@ -288,7 +274,7 @@ impl KeyPackageStore for RedisStore {
                 total += count?;
             }
         }
-        Ok((total, next))
+        Ok((total, page.next))
     }
 
     async fn cleanup_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {
