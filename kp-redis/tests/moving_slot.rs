@@ -1,4 +1,4 @@
-//! A slot that moves from one node of a cluster to another while it is used.
+//! Moves a slot from one node of a cluster to another while calls use the slot.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
@@ -6,6 +6,7 @@ mod servers;
 
 use std::time::Duration;
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
 use packages::{now, pool, save, take};
