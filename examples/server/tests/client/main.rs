@@ -6,7 +6,7 @@ mod http_transport;
 
 #[path = "../server/examples.rs"]
 mod examples;
-#[path = "../../../../kp-service/tests/messenger/mod.rs"]
+#[path = "../../../../kp-client/tests/messenger/mod.rs"]
 mod messenger;
 #[allow(dead_code, reason = "the server's tests need more of it")]
 #[path = "../server/node.rs"]
@@ -17,12 +17,12 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_transport::HttpTransport;
-use keypackage_pool::client::Lifecycle;
-use keypackage_pool::server::{Admission as _, Uploader};
-use keypackage_pool::KeyPackage;
-use keypackage_pool::openmls::OpenMlsAdmission;
 use keypackage_pool::Clock as _;
+use keypackage_pool::KeyPackage;
+use keypackage_pool::client::Lifecycle;
 use keypackage_pool::client::{CiphersuitePlan, KeyPackagePool, PoolError};
+use keypackage_pool::openmls::OpenMlsAdmission;
+use keypackage_pool::server::{Admission as _, Uploader};
 use messenger::{Alice, Bob, SUITE, Vault};
 use node::{From, Node, key_packages};
 use serde_json::{Value, json};
