@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
-mod messenger;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -13,8 +11,8 @@ use kp_core::KeyPackageRef;
 use kp_core::Slot;
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::server::KeyPackageStore as _;
-use messenger::faults::{Fuse, Fused, Moment};
-use messenger::{Alice, Bob, DAY, Invitation, SUITE, Vault, World, current};
+use kp_test_support::messenger::faults::{Fuse, Fused, Moment};
+use kp_test_support::messenger::{Alice, Bob, DAY, Invitation, SUITE, Vault, World, current};
 
 const LOW: u32 = 2;
 const CAP: u32 = 8;

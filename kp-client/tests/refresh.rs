@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
-mod messenger;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +14,7 @@ use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadO
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef};
 use kp_openmls::OpenMlsAdmission;
 use kp_server::{KeyPackageDirectory, Take};
-use messenger::{Alice, Bob, DAY, SUITE, World};
+use kp_test_support::messenger::{Alice, Bob, DAY, SUITE, World};
 
 fn sizes(target: u32, low: u32, cap: u32) -> CiphersuitePlan {
     CiphersuitePlan::pool(SUITE).one_time(Sizes::new(target, low, cap))

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
-mod messenger;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +13,7 @@ use kp_core::protocol::UploadOutcome;
 use kp_core::server::KeyPackageStore as _;
 use kp_core::{Ciphersuite, KeyPackageRef, Status};
 use kp_memory::MemoryMetadata;
-use messenger::{Alice, Bob, DAY, SUITE, World, current};
+use kp_test_support::messenger::{Alice, Bob, DAY, SUITE, World, current};
 
 const FEW: CiphersuitePlan = CiphersuitePlan::pool(SUITE).one_time(Sizes::new(4, 2, 8));
 

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use kp_core::server::*;
 use kp_redis::RedisStore;
+use kp_test_support::servers::{Server, until};
 use packages::{now, pool, save, take};
-use servers::{Server, until};
 
 /// A Sentinel that watches one master, and fails over quickly.
 fn sentinel_of(master: &Server) -> Server {

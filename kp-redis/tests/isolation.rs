@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
 mod packages;
-mod servers;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -17,9 +16,9 @@ use kp_conformance::{Check, Facets, Factory, Space};
 use kp_core::OpenError;
 use kp_core::server::{KeyPackageStore, OnLapse};
 use kp_redis::RedisStore;
+use kp_test_support::servers::Server;
 use libtest_mimic::{Arguments, Failed, Trial};
 use packages::{now, pool, save, take};
-use servers::Server;
 
 /// In the environment of a run: where the server is.
 const SERVER: &str = "KP_REDIS_TEST_SERVER";

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,8 +10,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
+use kp_test_support::servers::{Server, until};
 use packages::{now, pool, save, take};
-use servers::{Server, until};
 
 /// The answers of one worker.
 #[derive(Debug, Default)]

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -11,10 +10,10 @@ use kp_core::rules::Model;
 use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
+use kp_test_support::servers::Server;
 use packages::{id, key_package_ref, now, package, pool, take};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use servers::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -2,13 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
 use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
+use kp_test_support::servers::Server;
 use packages::{now, pool, save, take};
-use servers::Server;
 
 fn used_memory(server: &Server) -> u64 {
     let info: String = server.command(&["INFO", "memory"]).unwrap();

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use kp_core::client::*;
 use kp_core::server::KeyPackageStore;
 use kp_core::*;
 use kp_redis::{RedisMetadata, RedisStore};
+use kp_test_support::servers::Server;
 use packages::{key_package_ref, now, package, pool, save};
-use servers::Server;
 
 fn rows(numbers: std::ops::Range<u32>) -> Vec<KeyPackageMetadata> {
     numbers
@@ -166,7 +165,7 @@ async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
 #[cfg(feature = "cluster")]
 #[tokio::test]
 async fn clients_spread_over_a_cluster() {
-    let cluster = servers::Cluster::start(servers::redis());
+    let cluster = kp_test_support::servers::Cluster::start(kp_test_support::servers::redis());
     for client in 0..12 {
         let client = pool(format!("bot/{client}"));
         let metadata = RedisMetadata::open(cluster.url(), client).await.unwrap();

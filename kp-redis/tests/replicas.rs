@@ -2,15 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
 use std::time::Duration;
 
 use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
+use kp_test_support::servers::Server;
 use packages::{now, pool, save, take};
-use servers::Server;
 
 fn effect<T: std::fmt::Debug>(answer: Result<T>) -> Effect {
     match answer {

@@ -2,13 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
 use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
+use kp_test_support::servers::Server;
 use packages::{last_resort, now, package, pool, save, take};
-use servers::Server;
 
 async fn store(server: &Server) -> RedisStore {
     RedisStore::open(server.url()).await.unwrap()

@@ -8,9 +8,6 @@ mod stopping;
 mod together;
 mod wrong;
 
-#[path = "../../../../kp-redis/tests/servers/mod.rs"]
-mod servers;
-
 use node::From;
 
 const ALICE: &str = "alice-phone";

@@ -1,8 +1,6 @@
 //! Real OpenMLS clients around one directory in memory: Bob, who has a pool, and Alice, who adds him to groups.
 
-#![allow(dead_code, reason = "every test target uses a part")]
-
-pub(crate) mod faults;
+pub mod faults;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
@@ -28,21 +26,21 @@ use openmls_rust_crypto::{MemoryStorageError, OpenMlsRustCrypto};
 use openmls_traits::OpenMlsProvider as _;
 use openmls_traits::types::{self, SignatureScheme};
 
-pub(crate) const SUITE: Ciphersuite = Ciphersuite(0x0001);
-pub(crate) const DAY: u64 = 86_400;
+pub const SUITE: Ciphersuite = Ciphersuite(0x0001);
+pub const DAY: u64 = 86_400;
 
-pub(crate) type Vault = OpenMlsVault<Arc<OpenMlsRustCrypto>>;
+pub type Vault = OpenMlsVault<Arc<OpenMlsRustCrypto>>;
 
 /// A directory, and a clock that all of them share. It stands at the present, since OpenMLS judges lifetimes by the
 /// system's clock when it joins.
-pub(crate) struct World {
-    pub(crate) clock: ManualClock,
-    pub(crate) store: MemoryStore,
-    pub(crate) directory: KeyPackageDirectory,
+pub struct World {
+    pub clock: ManualClock,
+    pub store: MemoryStore,
+    pub directory: KeyPackageDirectory,
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let clock = ManualClock::at(SystemTime::now().into());
         let store = MemoryStore::new();
         let directory = KeyPackageDirectory::builder(Arc::new(store.clone()), OpenMlsAdmission::new())
@@ -56,17 +54,17 @@ impl World {
         }
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
     /// Hands out a package of Bob's, for good.
-    pub(crate) async fn claim(&self, bob: &Bob) -> KeyPackage {
+    pub async fn claim(&self, bob: &Bob) -> KeyPackage {
         self.directory.claim(&bob.pool_id, &Take::new()).await.unwrap()
     }
 
     /// The one-time packages of Bob's that can be handed out.
-    pub(crate) async fn available(&self, bob: &Bob) -> BTreeSet<KeyPackageRef> {
+    pub async fn available(&self, bob: &Bob) -> BTreeSet<KeyPackageRef> {
         let page = self
             .store
             .list_available(&bob.pool_id, None, 1_000, self.now())
@@ -75,14 +73,14 @@ impl World {
         page.items.into_iter().map(|info| info.key_package_ref).collect()
     }
 
-    pub(crate) async fn status(&self, bob: &Bob, key_package_ref: &KeyPackageRef) -> Option<Status> {
+    pub async fn status(&self, bob: &Bob, key_package_ref: &KeyPackageRef) -> Option<Status> {
         let refs = [key_package_ref.clone()];
         let statuses = self.store.get_statuses(&bob.pool_id, &refs, self.now()).await.unwrap();
         statuses[0]
     }
 
     /// The last-resort package in its slot, and whether it was used.
-    pub(crate) async fn last_resort(&self, bob: &Bob) -> Option<(KeyPackageRef, bool)> {
+    pub async fn last_resort(&self, bob: &Bob) -> Option<(KeyPackageRef, bool)> {
         for row in bob.metadata.list().await.unwrap() {
             if let Some(Status::LastResort { used }) = self.status(bob, &row.key_package_ref).await {
                 return Some((row.key_package_ref, used));
@@ -94,7 +92,7 @@ impl World {
 
 /// Who Bob is at present.
 #[derive(Clone)]
-pub(crate) struct Credentials(Arc<RwLock<Identity>>);
+pub struct Credentials(Arc<RwLock<Identity>>);
 
 impl Credentials {
     fn new(name: &str) -> Self {
@@ -102,12 +100,12 @@ impl Credentials {
     }
 
     /// The same name, with another signature key.
-    pub(crate) fn change(&self, name: &str) {
+    pub fn change(&self, name: &str) {
         *self.0.write().unwrap() = identity(name);
     }
 }
 
-pub(crate) fn identity(name: &str) -> Identity {
+pub fn identity(name: &str) -> Identity {
     let (signer, credential) = signed_by(name);
     Identity::new(Arc::new(signer), credential)
 }
@@ -123,15 +121,15 @@ fn signed_by(name: &str) -> (SignatureKeyPair, CredentialWithKey) {
 
 /// What of Bob survives his process: OpenMLS's storage, the metadata, and who he is.
 #[derive(Clone)]
-pub(crate) struct Bob {
-    pub(crate) pool_id: PoolId,
-    pub(crate) provider: Arc<OpenMlsRustCrypto>,
-    pub(crate) metadata: MemoryMetadata,
-    pub(crate) credentials: Credentials,
+pub struct Bob {
+    pub pool_id: PoolId,
+    pub provider: Arc<OpenMlsRustCrypto>,
+    pub metadata: MemoryMetadata,
+    pub credentials: Credentials,
 }
 
 impl Bob {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             pool_id: PoolId::try_from("bob/phone").unwrap(),
             provider: Arc::default(),
@@ -140,43 +138,43 @@ impl Bob {
         }
     }
 
-    pub(crate) fn vault(&self) -> Vault {
+    pub fn vault(&self) -> Vault {
         let credentials = self.credentials.clone();
         OpenMlsVault::new(Arc::clone(&self.provider), move |_| {
             Some(credentials.0.read().unwrap().clone())
         })
     }
 
-    pub(crate) fn transport(&self, world: &World) -> Arc<dyn KeyPackageTransport> {
+    pub fn transport(&self, world: &World) -> Arc<dyn KeyPackageTransport> {
         let directory = &world.directory;
         Arc::new(directory.transport(self.pool_id.clone(), Uploader::identity("bob")))
     }
 
-    pub(crate) fn builder(&self, world: &World) -> PoolBuilder<Vault> {
+    pub fn builder(&self, world: &World) -> PoolBuilder<Vault> {
         KeyPackagePool::builder(self.vault(), Arc::new(self.metadata.clone()), self.transport(world))
             .clock(world.clock.clone())
     }
 
     /// A process of Bob's, with the default plan.
-    pub(crate) fn open(&self, world: &World) -> KeyPackagePool<Vault> {
+    pub fn open(&self, world: &World) -> KeyPackagePool<Vault> {
         self.builder(world)
             .ciphersuite(CiphersuitePlan::pool(SUITE))
             .build()
             .unwrap()
     }
 
-    pub(crate) async fn lifecycle(&self, key_package_ref: &KeyPackageRef) -> Option<Lifecycle> {
+    pub async fn lifecycle(&self, key_package_ref: &KeyPackageRef) -> Option<Lifecycle> {
         let row = self.metadata.get(key_package_ref).await.unwrap();
         row.map(|row| row.lifecycle)
     }
 
-    pub(crate) async fn rows(&self) -> BTreeSet<KeyPackageRef> {
+    pub async fn rows(&self) -> BTreeSet<KeyPackageRef> {
         let rows = self.metadata.list().await.unwrap();
         rows.into_iter().map(|row| row.key_package_ref).collect()
     }
 
     /// Every private key of a KeyPackage in OpenMLS's own storage, copies included, by reading that storage.
-    pub(crate) fn stored_keys(&self) -> BTreeSet<Vec<u8>> {
+    pub fn stored_keys(&self) -> BTreeSet<Vec<u8>> {
         const LABEL: &[u8] = b"KeyPackage";
         const VERSION: usize = 2;
         let values = self.provider.storage().values.read().unwrap();
@@ -189,18 +187,18 @@ impl Bob {
             .collect()
     }
 
-    pub(crate) fn has_key(&self, key_package_ref: &KeyPackageRef) -> bool {
+    pub fn has_key(&self, key_package_ref: &KeyPackageRef) -> bool {
         self.stored_keys().contains(key_package_ref.as_bytes())
     }
 
     /// The app's own join: nothing of ours in it.
-    pub(crate) fn attempt(&self, welcome: &[u8]) -> Result<MlsGroup, WelcomeError<MemoryStorageError>> {
+    pub fn attempt(&self, welcome: &[u8]) -> Result<MlsGroup, WelcomeError<MemoryStorageError>> {
         let config = MlsGroupJoinConfig::default();
         let staged = StagedWelcome::new_from_welcome(&*self.provider, &config, parse(welcome), None)?;
         staged.into_group(&*self.provider)
     }
 
-    pub(crate) fn read(&self, group: &mut MlsGroup, message: MlsMessageIn) -> Vec<u8> {
+    pub fn read(&self, group: &mut MlsGroup, message: MlsMessageIn) -> Vec<u8> {
         let message = message.try_into_protocol_message().unwrap();
         match group.process_message(&*self.provider, message).unwrap().into_content() {
             ProcessedMessageContent::ApplicationMessage(text) => text.into_bytes(),
@@ -208,12 +206,12 @@ impl Bob {
         }
     }
 
-    pub(crate) fn is_in(&self, group: &GroupId) -> bool {
+    pub fn is_in(&self, group: &GroupId) -> bool {
         MlsGroup::load(self.provider.storage(), group).unwrap().is_some()
     }
 }
 
-pub(crate) fn parse(welcome: &[u8]) -> Welcome {
+pub fn parse(welcome: &[u8]) -> Welcome {
     match MlsMessageIn::tls_deserialize_exact(welcome).unwrap().extract() {
         MlsMessageBodyIn::Welcome(welcome) => welcome,
         other => panic!("not a Welcome: {other:?}"),
@@ -221,7 +219,7 @@ pub(crate) fn parse(welcome: &[u8]) -> Welcome {
 }
 
 /// The packages that a Welcome names.
-pub(crate) fn named(welcome: &[u8]) -> Vec<KeyPackageRef> {
+pub fn named(welcome: &[u8]) -> Vec<KeyPackageRef> {
     let refs = parse(welcome)
         .secrets()
         .iter()
@@ -233,21 +231,21 @@ pub(crate) fn named(welcome: &[u8]) -> Vec<KeyPackageRef> {
 }
 
 /// Who adds Bob to groups.
-pub(crate) struct Alice {
+pub struct Alice {
     provider: OpenMlsRustCrypto,
     signer: SignatureKeyPair,
     credential: CredentialWithKey,
 }
 
 /// A Welcome, and the group that it leads to.
-pub(crate) struct Invitation {
-    pub(crate) welcome: Vec<u8>,
-    pub(crate) refs: Vec<KeyPackageRef>,
-    pub(crate) group: MlsGroup,
+pub struct Invitation {
+    pub welcome: Vec<u8>,
+    pub refs: Vec<KeyPackageRef>,
+    pub group: MlsGroup,
 }
 
 impl Alice {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let (signer, credential) = signed_by("alice");
         Self {
             provider: OpenMlsRustCrypto::default(),
@@ -257,7 +255,7 @@ impl Alice {
     }
 
     /// A real Commit that adds the owner of the package to a new group, and its Welcome.
-    pub(crate) fn invite(&self, package: &KeyPackage) -> Invitation {
+    pub fn invite(&self, package: &KeyPackage) -> Invitation {
         let config = MlsGroupCreateConfig::builder()
             .ciphersuite(types::Ciphersuite::try_from(package.info.ciphersuite.0).unwrap())
             .use_ratchet_tree_extension(true)
@@ -275,7 +273,7 @@ impl Alice {
     }
 
     /// An encrypted message to a group of hers.
-    pub(crate) fn say(&self, group: &mut MlsGroup, text: &str) -> MlsMessageIn {
+    pub fn say(&self, group: &mut MlsGroup, text: &str) -> MlsMessageIn {
         let message = group
             .create_message(&self.provider, &self.signer, text.as_bytes())
             .unwrap();
@@ -285,7 +283,7 @@ impl Alice {
 
 impl Invitation {
     /// The Welcome with one byte flipped: it names the same package, and does not decrypt.
-    pub(crate) fn forged(&self) -> Vec<u8> {
+    pub fn forged(&self) -> Vec<u8> {
         let mut forged = self.welcome.clone();
         *forged.last_mut().unwrap() ^= 1;
         assert_eq!(named(&forged), self.refs);
@@ -294,7 +292,7 @@ impl Invitation {
 }
 
 /// The credential hash of what Bob is at present.
-pub(crate) fn current(bob: &Bob) -> kp_core::CredentialHash {
+pub fn current(bob: &Bob) -> kp_core::CredentialHash {
     use kp_core::client::KeyVault as _;
     bob.vault().credential(SUITE).unwrap()
 }

@@ -7,7 +7,7 @@ use options::Options;
 
 mod collect;
 mod machine;
-#[path = "../../benches/measure/mod.rs"]
+#[path = "../measure/mod.rs"]
 mod measure;
 mod options;
 mod page;

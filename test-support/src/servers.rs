@@ -1,5 +1,4 @@
 //! Real servers, started by the tests on free ports of 127.0.0.1 and killed when they are dropped.
-#![allow(dead_code)] // Each test takes what it needs of it.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One server, with a directory of its own.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     binary: PathBuf,
     arguments: Vec<String>,
     port: u16,
@@ -25,13 +24,13 @@ pub(crate) struct Server {
 
 /// Redis, from the system's packages.
 #[must_use]
-pub(crate) fn redis() -> PathBuf {
+pub fn redis() -> PathBuf {
     std::env::var_os("REDIS_SERVER").map_or_else(|| PathBuf::from("redis-server"), PathBuf::from)
 }
 
 /// Valkey, where it is named.
 #[must_use]
-pub(crate) fn valkey() -> Option<PathBuf> {
+pub fn valkey() -> Option<PathBuf> {
     std::env::var_os("VALKEY_SERVER").map(PathBuf::from)
 }
 
@@ -42,7 +41,7 @@ impl Server {
     ///
     /// Where there is none: a missing server is no reason to pass.
     #[must_use]
-    pub(crate) fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         Self::start_binary(redis(), arguments)
     }
 
@@ -56,7 +55,7 @@ impl Server {
     /// So one write is waited for here; once it is online, since before its first replica a master counts no writes, and
     /// has nothing to wait for.
     #[must_use]
-    pub(crate) fn start_replica(master: &Self) -> Self {
+    pub fn start_replica(master: &Self) -> Self {
         let replica = Self::start(&["--replicaof", &format!("127.0.0.1 {}", master.port)]);
         until(|| {
             let info: String = master.command(&["INFO", "replication"]).ok()?;
@@ -75,7 +74,7 @@ impl Server {
 
     /// Starts this server.
     #[must_use]
-    pub(crate) fn start_binary(binary: PathBuf, arguments: &[&str]) -> Self {
+    pub fn start_binary(binary: PathBuf, arguments: &[&str]) -> Self {
         Self::start_with(binary, None, arguments)
     }
 
@@ -99,16 +98,16 @@ impl Server {
 
     /// Starts a Sentinel, which keeps what it learns in its own file.
     #[must_use]
-    pub(crate) fn start_sentinel(config: &str) -> Self {
+    pub fn start_sentinel(config: &str) -> Self {
         Self::start_with(redis(), Some(config), &["--sentinel"])
     }
 
     /// Stops it from running, as an overloaded machine would.
-    pub(crate) fn pause(&self) {
+    pub fn pause(&self) {
         self.signal("-STOP");
     }
 
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         self.signal("-CONT");
     }
 
@@ -122,12 +121,12 @@ impl Server {
     }
 
     /// Starts it again, on its port and its files.
-    pub(crate) fn restart(&self) {
+    pub fn restart(&self) {
         assert!(self.run(), "the server does not start again on port {}", self.port);
     }
 
     /// Kills it at once (SIGKILL), by its process.
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         if let Some(mut child) = self.child.lock().take() {
             child.kill().expect("the server is ours to kill");
             child.wait().expect("it ends");
@@ -135,17 +134,17 @@ impl Server {
     }
 
     #[must_use]
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     #[must_use]
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
     /// Sends commands to it that are none of the store's.
-    pub(crate) fn command<T: redis::FromRedisValue>(&self, command: &[&str]) -> redis::RedisResult<T> {
+    pub fn command<T: redis::FromRedisValue>(&self, command: &[&str]) -> redis::RedisResult<T> {
         let mut sent = redis::Cmd::new();
         for argument in command {
             sent.arg(*argument);
@@ -199,13 +198,13 @@ impl Drop for Server {
 
 /// Three masters that share the slots.
 #[derive(Debug)]
-pub(crate) struct Cluster {
-    pub(crate) nodes: Vec<Server>,
+pub struct Cluster {
+    pub nodes: Vec<Server>,
 }
 
 impl Cluster {
     #[must_use]
-    pub(crate) fn start(binary: PathBuf) -> Self {
+    pub fn start(binary: PathBuf) -> Self {
         let nodes: Vec<_> = (0..3)
             .map(|_| {
                 let bus = free_port().to_string();
@@ -252,7 +251,7 @@ impl Cluster {
     }
 
     #[must_use]
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         let hosts: Vec<_> = self
             .nodes
             .iter()
@@ -263,8 +262,7 @@ impl Cluster {
 }
 
 /// Asks again and again for what another process brings about, for a while.
-#[allow(clippy::disallowed_methods)] // A test may look at the clock.
-pub(crate) fn until<T>(mut done: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn until<T>(mut done: impl FnMut() -> Option<T>) -> Option<T> {
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
         if let Some(value) = done() {

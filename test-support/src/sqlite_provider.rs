@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 #[derive(Default)]
-pub(crate) struct Json;
+pub struct Json;
 
 impl Codec for Json {
     type Error = serde_json::Error;
@@ -24,13 +24,13 @@ impl Codec for Json {
 }
 
 /// The connection is in a `RefCell`, so that this is not `Sync`.
-pub(crate) struct SqliteProvider<C: Codec> {
+pub struct SqliteProvider<C: Codec> {
     crypto: RustCrypto,
     storage: SqliteStorageProvider<C, Connection>,
 }
 
 impl<C: Codec> SqliteProvider<C> {
-    pub(crate) fn open(path: &Path) -> Self {
+    pub fn open(path: &Path) -> Self {
         let mut storage = SqliteStorageProvider::new(Connection::open(path).unwrap());
         storage.run_migrations().unwrap();
         Self {

@@ -14,13 +14,13 @@ use kp_core::{
 
 /// Whether the step at which it dies takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub enum Moment {
     Before,
     After,
 }
 
 #[derive(Debug)]
-pub(crate) struct Died;
+pub struct Died;
 
 impl fmt::Display for Died {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,7 +32,7 @@ impl std::error::Error for Died {}
 
 /// Burns down step by step. Clones are the same fuse.
 #[derive(Debug, Clone)]
-pub(crate) struct Fuse(Arc<Mutex<Burning>>);
+pub struct Fuse(Arc<Mutex<Burning>>);
 
 #[derive(Debug)]
 struct Burning {
@@ -42,7 +42,7 @@ struct Burning {
 }
 
 impl Fuse {
-    pub(crate) fn new(dies_at: Option<(u32, Moment)>) -> Self {
+    pub fn new(dies_at: Option<(u32, Moment)>) -> Self {
         Self(Arc::new(Mutex::new(Burning {
             steps: 0,
             dies_at,
@@ -50,11 +50,11 @@ impl Fuse {
         })))
     }
 
-    pub(crate) fn steps(&self) -> u32 {
+    pub fn steps(&self) -> u32 {
         self.0.lock().unwrap().steps
     }
 
-    pub(crate) fn alive(&self) -> Result<(), Died> {
+    pub fn alive(&self) -> Result<(), Died> {
         if self.0.lock().unwrap().dead { Err(Died) } else { Ok(()) }
     }
 
@@ -77,7 +77,7 @@ impl Fuse {
     }
 
     /// A step that does not wait.
-    pub(crate) fn step<T>(&self, act: impl FnOnce() -> T) -> Result<T, Died> {
+    pub fn step<T>(&self, act: impl FnOnce() -> T) -> Result<T, Died> {
         self.begin()?;
         let done = act();
         self.end()?;
@@ -94,7 +94,7 @@ impl Fuse {
 
 /// A part whose calls burn the fuse.
 #[derive(Debug)]
-pub(crate) struct Fused<T>(pub(crate) T, pub(crate) Fuse);
+pub struct Fused<T>(pub T, pub Fuse);
 
 impl<V: KeyVault> KeyVault for Fused<V> {
     type Fresh = V::Fresh;
