@@ -62,7 +62,7 @@ type Result<T, A> = std::result::Result<T, VaultError<<A as ProviderAccess>::Sto
 /// let vault = OpenMlsVault::new(provider, move |_suite| Some(bob.clone()));
 ///
 /// let now = Timestamp::try_from(1_700_000_000)?;
-/// let (info, fresh) = vault.generate(Ciphersuite(0x0001), false, now)?;
+/// let (info, fresh) = vault.generate(Ciphersuite(0x0001), Role::OneTime, now)?;
 /// assert!(vault.package(&info.key_package_ref)?.is_none(), "nothing is stored yet");
 /// vault.keep(fresh)?;
 /// assert!(vault.package(&info.key_package_ref)?.is_some());
