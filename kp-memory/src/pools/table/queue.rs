@@ -1,7 +1,7 @@
 use kp_core::{Ciphersuite, Lifetime, Timestamp};
 use smallvec::SmallVec;
 
-use crate::slab::Key;
+use crate::pools::table::slab::Key;
 
 /// How many keys stand behind one sign, as a power of two; and how many signs behind one of the next level.
 const SPAN_BITS: usize = 6;

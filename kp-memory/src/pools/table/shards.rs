@@ -4,15 +4,15 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use kp_core::{PoolId, Timestamp};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::agenda::{Agenda, Dates};
-use crate::pool::Pool;
+use crate::pools::table::pool::Pool;
+use crate::pools::table::schedule::{Agenda, Dates};
 
 const SHARDS: usize = 256;
 
 /// How many pools are listed at a time: between two lots, others get at the agenda (`COST-1`).
 const LOT: usize = 1_000;
 
-/// Pools by the hash of their ids, which is made once a call. They lie in the table itself: whoever finds one has
+/// Table by the hash of their ids, which is made once a call. They lie in the table itself: whoever finds one has
 /// fetched it.
 type Shard = HashTable<Named>;
 
@@ -28,13 +28,13 @@ struct Named {
 /// Locks are taken in this order: the shard (for reading, but when a pool comes or goes), the pool, the agenda. A pool
 /// that is locked is in its shard, since its shard is held too.
 #[derive(Debug)]
-pub(crate) struct Pools {
+pub(crate) struct Table {
     shards: Box<[RwLock<Shard>]>,
     hasher: DefaultHashBuilder,
     agenda: Mutex<Agenda>,
 }
 
-impl Default for Pools {
+impl Default for Table {
     fn default() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
@@ -44,7 +44,7 @@ impl Default for Pools {
     }
 }
 
-impl Pools {
+impl Table {
     /// Looks at a pool; one that is not there is empty.
     pub(crate) fn look<T>(&self, id: &PoolId, look: impl FnOnce(&Pool) -> T) -> T {
         let hash = self.hasher.hash_one(id);
@@ -178,7 +178,6 @@ mod tests {
     use kp_core::{Ciphersuite, CredentialHash, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime};
 
     use super::*;
-    use crate::entry::Entry;
 
     #[test]
     fn the_room_of_pools_that_are_gone_is_given_back() {
@@ -195,13 +194,14 @@ mod tests {
             state: State::Free,
         };
         let bytes = KeyPackageBytes::try_from(b"secret".as_slice()).unwrap();
-        let pools = Pools::default();
+        let pools = Table::default();
         let ids: Vec<_> = (0..10_000)
             .map(|id| PoolId::try_from(format!("{id}").as_str()).unwrap())
             .collect();
         for id in &ids {
-            let entry = Entry::new(record.clone(), bytes.clone());
-            pools.fill(id, Timestamp::MIN, |pool| pool.add(entry)).unwrap();
+            pools
+                .fill(id, Timestamp::MIN, |pool| pool.add(record.clone(), bytes.clone()))
+                .unwrap();
         }
         let room = || pools.shards.iter().map(|shard| shard.read().capacity()).sum::<usize>();
         let full = room();
