@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::pools::table::entry::Entry;
 use crate::pools::table::queue::{Queue, Wanted};
-use crate::pools::table::schedule::{Dates, Noted};
+use crate::pools::table::schedule::{Dates, Scheduled};
 use crate::pools::table::slab::{Key, Slab};
 
 /// How many keys share one date in `latest`.
@@ -32,8 +32,8 @@ pub(crate) struct Pool {
     entries: Slab<Entry>,
     /// The record that was found last: most records are asked for again, or changed, as soon as they are found.
     recent: Key,
-    /// The dates that the schedule has of the pool.
-    pub(super) noted: Noted,
+    /// The places of the pool in the schedule.
+    pub(super) scheduled: Scheduled,
     /// A lower bound of all `not_after`; `None` when there are no records.
     earliest: Option<Timestamp>,
     /// For each span of keys, an upper bound of their `not_after`: scans skip spans that have expired.
@@ -314,7 +314,7 @@ impl Pool {
     fn compact(&mut self) -> Result<(), TryFromIntError> {
         let mut pool = Self {
             next_sequence: self.next_sequence,
-            noted: std::mem::take(&mut self.noted),
+            scheduled: std::mem::take(&mut self.scheduled),
             ..Self::default()
         };
         for entry in std::mem::take(&mut self.entries).into_entries() {

@@ -3,79 +3,82 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use kp_core::{PoolId, Timestamp};
 
-/// When a sweep first finds work in a pool. Every record has a `not_after`, so a pool without one holds nothing.
+/// Says when a sweep first finds work in a pool. Every record has a `not_after`, so a pool whose `not_after` is `None`
+/// holds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Dates {
     pub(crate) lapses_at: Option<Timestamp>,
     pub(crate) not_after: Option<Timestamp>,
 }
 
-/// A date, and a number that is given once: of one date, the one noted last stands last.
+/// Orders pools by a date, and then by a number that is given once.
 type Place = (Timestamp, u64);
 
-/// What the agenda has of a pool.
+/// Remembers the places of one pool in the schedule. It is kept with the pool.
 #[derive(Debug, Default)]
-pub(crate) struct Noted {
+pub(crate) struct Scheduled {
     lapses_at: Option<Place>,
     not_after: Option<Place>,
 }
 
-impl Noted {
-    /// Whether this has to be put right at `now`: where a date lies after the truth, or is due.
-    pub(crate) fn misleads(&self, truth: Dates, now: Timestamp) -> bool {
-        let misleads = |noted: Option<Place>, truth: Option<Timestamp>| match (noted, truth) {
-            (None, truth) => truth.is_some(),
-            (Some((noted, _)), truth) => {
-                truth.is_some_and(|truth| truth < noted) || (noted <= now && truth != Some(noted))
+impl Scheduled {
+    /// Returns whether the pool has to be scheduled anew at `now`: a scheduled date lies after the true date, or is due
+    /// and is not the true date.
+    pub(crate) fn is_stale(&self, dates: Dates, now: Timestamp) -> bool {
+        let is_stale = |scheduled: Option<Place>, date: Option<Timestamp>| match (scheduled, date) {
+            (None, date) => date.is_some(),
+            (Some((scheduled, _)), date) => {
+                date.is_some_and(|date| date < scheduled) || (scheduled <= now && date != Some(scheduled))
             }
         };
-        let came_or_went = self.not_after.is_some() != truth.not_after.is_some();
-        came_or_went || misleads(self.lapses_at, truth.lapses_at) || misleads(self.not_after, truth.not_after)
+        let came_or_went = self.not_after.is_some() != dates.not_after.is_some();
+        came_or_went || is_stale(self.lapses_at, dates.lapses_at) || is_stale(self.not_after, dates.not_after)
     }
 }
 
-/// Which pools there are, and when each has to be looked at: what listings and sweeps walk, instead of all pools
-/// (`COST-1`).
+/// Lists the pools by id, and by the date at which each pool is due. Listings and sweeps read the schedule instead of all
+/// pools (`COST-1`).
 ///
-/// A date may lie before the truth, never after it: so most calls on a pool need not write here, and a sweep may look
-/// at a pool in vain once.
+/// A scheduled date may lie before the true date, never after it. So most calls on a pool need not write here, and a
+/// sweep may visit a pool in vain once.
 #[derive(Debug, Default)]
-pub(crate) struct Agenda {
+pub(crate) struct Schedule {
     pools: BTreeSet<PoolId>,
-    lapses_at: Schedule,
-    not_after: Schedule,
+    lapses_at: ByDate,
+    not_after: ByDate,
 }
 
-/// Pools by date. Dates mostly come in order, so most go to the end, beside the one before: that is in the cache.
+/// Orders pools by one of their dates. Dates mostly come in order, so most entries are added at the end, beside the one before, which is in the
+/// processor's cache.
 #[derive(Debug, Default)]
-struct Schedule {
+struct ByDate {
     pools: BTreeMap<Place, PoolId>,
     numbers: u64,
 }
 
-impl Agenda {
-    /// Brings what is noted of a pool to the truth.
-    pub(crate) fn note(&mut self, pool: &PoolId, noted: &mut Noted, truth: Dates) {
-        match (noted.not_after, truth.not_after) {
+impl Schedule {
+    /// Schedules a pool at its true dates.
+    pub(crate) fn put(&mut self, pool: &PoolId, scheduled: &mut Scheduled, dates: Dates) {
+        match (scheduled.not_after, dates.not_after) {
             (None, Some(_)) => _ = self.pools.insert(pool.clone()),
             (Some(_), None) => _ = self.pools.remove(pool),
             _ => {}
         }
-        self.lapses_at.note(pool, &mut noted.lapses_at, truth.lapses_at);
-        self.not_after.note(pool, &mut noted.not_after, truth.not_after);
+        self.lapses_at.put(pool, &mut scheduled.lapses_at, dates.lapses_at);
+        self.not_after.put(pool, &mut scheduled.not_after, dates.not_after);
     }
 
-    /// A pool in which a lease or window may have ended by `now`.
-    pub(crate) fn ended(&self, now: Timestamp) -> Option<PoolId> {
+    /// Returns a pool in which a lease or window may have lapsed by `now`.
+    pub(crate) fn lapsed(&self, now: Timestamp) -> Option<PoolId> {
         self.lapses_at.due(now)
     }
 
-    /// A pool in which a package may be past its `not_after` at `now`.
-    pub(crate) fn over(&self, now: Timestamp) -> Option<PoolId> {
+    /// Returns a pool in which a package may be past its `not_after` at `now`.
+    pub(crate) fn expired(&self, now: Timestamp) -> Option<PoolId> {
         self.not_after.due(now)
     }
 
-    /// At most `limit` pools after this one, in the order of their ids, and whether no more follow.
+    /// Returns at most `limit` pools after this pool, in the order of their ids, and whether no more follow.
     pub(crate) fn page(&self, after: Option<&PoolId>, limit: usize) -> (Vec<PoolId>, bool) {
         let mut following = self.pools.range((after.map_or(Unbounded, Excluded), Unbounded));
         let page = following.by_ref().take(limit).cloned().collect();
@@ -87,19 +90,19 @@ impl Agenda {
     }
 }
 
-impl Schedule {
-    fn note(&mut self, pool: &PoolId, noted: &mut Option<Place>, truth: Option<Timestamp>) {
-        if noted.map(|(at, _)| at) == truth {
+impl ByDate {
+    fn put(&mut self, pool: &PoolId, scheduled: &mut Option<Place>, date: Option<Timestamp>) {
+        if scheduled.map(|(at, _)| at) == date {
             return;
         }
-        if let Some(was) = noted.take() {
-            self.pools.remove(&was);
+        if let Some(place) = scheduled.take() {
+            self.pools.remove(&place);
         }
-        if let Some(at) = truth {
+        if let Some(at) = date {
             let place = (at, self.numbers);
             self.numbers += 1;
             self.pools.insert(place, pool.clone());
-            *noted = Some(place);
+            *scheduled = Some(place);
         }
     }
 
