@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use kp_core::server::*;
 use kp_core::*;
 
 use super::Fallible;
@@ -54,7 +55,7 @@ pub(crate) fn package(pool: u32, number: u32, lifetime: Lifetime) -> Fallible<Ke
 
 pub(crate) fn last_resort(pool: u32) -> Fallible<KeyPackage> {
     let mut package = package(pool, u32::MAX, lifetime()?)?;
-    package.info.last_resort = true;
+    package.info.role = Role::LastResort;
     Ok(package)
 }
 

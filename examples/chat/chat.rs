@@ -157,7 +157,7 @@ impl Chat {
         }
         let inviter = Party::try_from(self.me.as_str())?;
         let ask = Take::from(TakeOptions::new().by(inviter.clone()).ciphersuites([SUITE]));
-        let Reservation { package, lease } = match self.directory.reserve(&pool, &ask).await {
+        let Reservation { package, lease, .. } = match self.directory.reserve(&pool, &ask).await {
             Err(error) if error.rejection() == Some(&Rejection::PoolExhausted) => {
                 let why = format!("{name}'s pool is exhausted until {name} comes online and refreshes it");
                 return Err(format!("{name} cannot be added now: {why}").into());
@@ -169,7 +169,7 @@ impl Chat {
             Ok(made) => made,
             Err(error) => {
                 // Nobody saw it. Where the release fails, the lease lapses.
-                self.directory.release(token.as_slice()).await;
+                let _ = self.directory.release(token.as_slice()).await;
                 return Err(error);
             }
         };

@@ -2,6 +2,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
+use keypackage_pool::server::Answers;
 use keypackage_pool::server::UploadError;
 use keypackage_pool::{BackendError, Effect, Error, Rejection, Result};
 use serde::Serialize;
@@ -104,7 +105,7 @@ pub(crate) enum Item<T> {
 /// The answers of a batch, and the first rejection among them. A failure fails the request: the same request again gets
 /// what was done already, and does the rest.
 pub(crate) fn items<T, U>(
-    answers: Vec<Result<T>>,
+    answers: Answers<T>,
     show: impl Fn(T) -> U,
 ) -> Result<(Vec<Item<U>>, Option<Rejection>), ApiError> {
     let mut first = None;

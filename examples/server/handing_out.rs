@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use keypackage_pool::server::Take;
 use keypackage_pool::server::TakeOptions;
-use keypackage_pool::server::{Lease, Receipt, Reservation, ReservationToken, Spend};
+use keypackage_pool::server::{Answers, Lease, Receipt, Reservation, ReservationToken, Spend};
 use keypackage_pool::{Ciphersuite, GroupId, KeyPackage, KeyPackageRef, PoolId, Rejection, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -79,8 +79,8 @@ pub(crate) async fn reserve(
     let (devices, pools) = devices_of(&server, &user)?;
     let ask = take(&server, &caller, &headers, wanted)?;
     let answers = server.directory.reserve_many(&pools, &ask).await;
-    by_device(devices, answers, |Reservation::new(package, lease)| {
-        handed_out(package, lease)
+    by_device(devices, answers, |reserved: Reservation| {
+        handed_out(reserved.package, reserved.lease)
     })
 }
 

@@ -1,7 +1,7 @@
 //! A delivery service's KeyPackage directory over HTTP, as a server builder would write it. All but authentication is
 //! meant to be copied; `accounts.rs` says what stands in for what.
 //!
-//! `cargo run --example server -- --store sqlite:pools.db --secret 'the same on every node'`
+//! `cargo run -p keypackage-pool-server --example server -- --store sqlite:pools.db --secret 'the same on every node'`
 //!
 //! | route | who | |
 //! |---|---|---|

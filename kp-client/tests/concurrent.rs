@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
-mod messenger;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -13,7 +11,7 @@ use kp_client::{CiphersuitePlan, KeyPackagePool};
 use kp_core::client::Lifecycle;
 use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use kp_core::{KeyPackageBytes, KeyPackageRef};
-use messenger::{Alice, Bob, SUITE, Vault, World};
+use kp_test_support::messenger::{Alice, Bob, SUITE, Vault, World};
 use tokio::sync::Semaphore;
 
 /// The server does what it is asked, and answers when it is let.

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
-mod messenger;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -13,8 +11,8 @@ use kp_core::KeyPackageRef;
 use kp_core::Slot;
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::server::KeyPackageStore as _;
-use messenger::faults::{Fuse, Fused, Moment};
-use messenger::{Alice, Bob, DAY, Invitation, SUITE, Vault, World, current};
+use kp_test_support::messenger::faults::{Fuse, Fused, Moment};
+use kp_test_support::messenger::{Alice, Bob, DAY, Invitation, SUITE, Vault, World, current};
 
 const LOW: u32 = 2;
 const CAP: u32 = 8;
@@ -46,7 +44,7 @@ impl Story {
             Arc::new(Fused(self.bob.transport(&self.world), fuse.clone())),
         )
         .clock(self.world.clock.clone())
-        .suite(PLAN)
+        .ciphersuite(PLAN)
         .build()?;
 
         pool.refresh().await?;
@@ -78,7 +76,7 @@ impl Story {
     }
 
     fn reopened(&self) -> KeyPackagePool<Vault> {
-        self.bob.builder(&self.world).suite(PLAN).build().unwrap()
+        self.bob.builder(&self.world).ciphersuite(PLAN).build().unwrap()
     }
 
     /// What holds at every moment, also while no process runs.

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
-mod messenger;
-
 use kp_client::{CiphersuitePlan, PoolError};
 use kp_core::KeyPackageRef;
 use kp_core::client::Lifecycle;
-use messenger::{Alice, Bob, DAY, Invitation, SUITE, World};
+use kp_test_support::messenger::{Alice, Bob, DAY, Invitation, SUITE, World};
 use openmls_traits::OpenMlsProvider as _;
 
 /// Bob's pool is full, and Alice has invited him with one package of it.

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
-mod messenger;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,11 +11,10 @@ use async_trait::async_trait;
 use kp_client::{CiphersuitePlan, KeyPackagePool, PoolConfigError, PoolError, Sizes};
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
-use kp_core::server::SaveOutcome;
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef};
 use kp_openmls::OpenMlsAdmission;
 use kp_server::{KeyPackageDirectory, Take};
-use messenger::{Alice, Bob, DAY, SUITE, World};
+use kp_test_support::messenger::{Alice, Bob, DAY, SUITE, World};
 
 fn sizes(target: u32, low: u32, cap: u32) -> CiphersuitePlan {
     CiphersuitePlan::pool(SUITE).one_time(Sizes::new(target, low, cap))
@@ -108,7 +105,7 @@ async fn a_pool_whose_packages_are_taken_and_never_used_still_refills() {
 #[tokio::test]
 async fn making_more_learns_first_what_was_handed_out() {
     let (world, bob) = (World::new(), Bob::new());
-    let pool = bob.builder(&world).suite(sizes(4, 1, 4)).build().unwrap();
+    let pool = bob.builder(&world).ciphersuite(sizes(4, 1, 4)).build().unwrap();
     assert_eq!(
         pool.generate_and_update_pool(SUITE, 3).await.unwrap().generated,
         4,

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
-mod messenger;
-
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +12,7 @@ use kp_client::{CiphersuitePlan, KeyPackagePool};
 use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use kp_core::{KeyPackageBytes, KeyPackageRef};
 use kp_openmls::OpenMlsVault;
-use messenger::{Bob, SUITE, Vault, World};
+use kp_test_support::messenger::{Bob, SUITE, Vault, World};
 use tokio::time::sleep;
 
 /// Counts the rounds, and fails some.

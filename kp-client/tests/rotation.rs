@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
-mod messenger;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +13,7 @@ use kp_core::protocol::UploadOutcome;
 use kp_core::server::KeyPackageStore as _;
 use kp_core::{Ciphersuite, KeyPackageRef, Status};
 use kp_memory::MemoryMetadata;
-use messenger::{Alice, Bob, DAY, SUITE, World, current};
+use kp_test_support::messenger::{Alice, Bob, DAY, SUITE, World, current};
 
 const FEW: CiphersuitePlan = CiphersuitePlan::pool(SUITE).one_time(Sizes::new(4, 2, 8));
 
@@ -205,9 +203,12 @@ async fn old_packages_stay_until_new_ones_are_up() {
 async fn a_ciphersuite_that_is_no_longer_planned_is_withdrawn() {
     let (world, bob) = (World::new(), Bob::new());
     let other = Ciphersuite(0x0003);
-    let both = bob.builder(&world).suite(FEW).ciphersuite(CiphersuitePlan::pool(other));
+    let both = bob
+        .builder(&world)
+        .ciphersuite(FEW)
+        .ciphersuite(CiphersuitePlan::pool(other));
     assert_eq!(both.build().unwrap().refresh().await.unwrap().generated, 5 + 33);
-    let one = bob.builder(&world).suite(FEW).build().unwrap();
+    let one = bob.builder(&world).ciphersuite(FEW).build().unwrap();
     let report = one.refresh().await.unwrap();
     assert_eq!((report.generated, report.withdrawn, report.superseded), (0, 33, 33));
     let counts = world.store.count_by_status(&bob.pool_id, world.now()).await.unwrap();

@@ -3,11 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
-mod messenger;
-// That of kp-openmls's own tests.
-#[path = "../../kp-openmls/tests/sqlite_provider/mod.rs"]
-mod sqlite_provider;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,11 +12,11 @@ use kp_core::server::Uploader;
 use kp_openmls::{Identity, LockedProvider, OpenMlsAdmission, OpenMlsVault};
 use kp_server::{KeyPackageDirectory, Take};
 use kp_sqlite::{SqliteMetadata, SqliteStore};
-use messenger::{Alice, Invitation, SUITE, identity, parse};
+use kp_test_support::messenger::{Alice, Invitation, SUITE, identity, parse};
+use kp_test_support::sqlite_provider::{Json, SqliteProvider};
 use openmls::prelude::{MlsGroup, MlsGroupJoinConfig, StagedWelcome};
 use openmls_sqlite_storage::Connection;
 use openmls_traits::OpenMlsProvider;
-use sqlite_provider::{Json, SqliteProvider};
 
 /// One process: everything is opened anew, from one file.
 struct Process {

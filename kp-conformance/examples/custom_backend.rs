@@ -170,9 +170,7 @@ impl SnapshotStore {
 
     /// A page of the pools after a cursor, and the cursor of the next.
     fn page(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
-        let after = after
-            .map(|cursor| cursor.pool().ok_or(Rejection::InvalidCursor))
-            .transpose()?;
+        let after = after.map(Cursor::pool).transpose()?;
         let pools = self.pools();
         let mut rest = pools.keys().filter(|id| after.is_none_or(|after| *id > after));
         let items: Vec<_> = rest.by_ref().take(limit.max(1) as usize).cloned().collect();

@@ -41,10 +41,7 @@ async fn debug_tells_the_size_and_no_secrets() {
     let pool = PoolId::try_from("bob").unwrap();
     store.save_key_package(&pool, package(1, 10), NOW).await.unwrap();
     let shown = format!("{store:?}");
-    assert_eq!(
-        shown,
-        "MemoryStore { pools: 1, limits: Limits { max_records: 10000 } }"
-    );
+    assert_eq!(shown, "MemoryStore { pools: 1, limits: Limits { max_records: 10000 } }");
 }
 
 #[tokio::test]

@@ -28,9 +28,9 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// `cargo run --quiet --example NAME ARGUMENT ...`: what it prints.
+/// `cargo run --quiet -p PACKAGE --example NAME ARGUMENT ...`: what it prints.
 pub(crate) fn run(arguments: &[&str]) -> String {
-    let ["run", "--quiet", "--example", name, arguments @ ..] = arguments else {
+    let ["run", "--quiet", "-p", _, "--example", name, arguments @ ..] = arguments else {
         panic!("not a command of the README: {arguments:?}");
     };
     let output = Command::new(example(name)).args(arguments).output().expect("it runs");

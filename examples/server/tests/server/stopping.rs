@@ -4,8 +4,8 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use crate::node::{Node, key_packages};
-use crate::servers::until;
 use crate::{BOB, alice, of};
+use kp_test_support::servers::until;
 
 #[test]
 fn what_was_answered_survives_sigkill_on_sqlite() {
