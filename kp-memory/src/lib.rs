@@ -13,9 +13,8 @@
 //! [`MemoryMetadata`] is a [`PoolMetadataStore`](kp_core::client::PoolMetadataStore): a client's own record of its
 //! packages.
 //!
-//! Each pool has a lock of its own, and a call waits for no lock longer than another call's work on one pool. Reserving,
-//! claiming, spending and releasing take O(log n), also in a pool that is full of expired packages. The crate needs no
-//! runtime.
+//! Each pool has a lock of its own, so that calls on different pools run side by side. Reserving, claiming, spending and
+//! releasing take O(log n), also in a pool that is full of expired packages. The crate needs no runtime.
 
 mod metadata;
 mod pools;

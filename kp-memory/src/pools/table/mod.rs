@@ -5,8 +5,8 @@
 //!
 //! # Guarantees
 //!
-//! - Each step on a pool is atomic, and waits for no lock of another pool but for short holds of the shared ones
-//!   (`LIN-1`).
+//! - Each step on a pool is atomic (`LIN-1`). Steps on different pools run side by side. Only adding or removing a pool
+//!   waits for steps on other pools: the pools of the same shard, one pool in 256.
 //! - The look-ups and changes of one record take O(log n) in the records of its pool, however many of them have expired
 //!   (`COST-1`). Scans go through all records of a pool, and skip 64 expired records at a time.
 //! - No index depends on the time at which it was last used: `now` may step back (`TIME-3`).
