@@ -1,4 +1,8 @@
-//! What the tests of several crates stand on. Not published.
+//! Holds test support that several crates of the workspace need. It is never published.
+//!
+//! Each module is a feature of its own, so that a crate which only starts servers builds no OpenMLS. A crate names this
+//! package as a dev-dependency by path, without a version: `cargo package` then drops the dependency. Support that one
+//! crate alone needs stays with the tests of that crate.
 
 #![allow(
     missing_docs,
