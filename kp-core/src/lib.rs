@@ -48,33 +48,16 @@
 //!
 //! `serde`: `Serialize` and `Deserialize` for ids, tokens, statuses and times; opaque bytes as lowercase hexadecimal.
 
-mod admission;
-mod error;
-mod hex;
-mod id_bytes;
-mod ids;
-mod lifecycle;
-mod metadata;
-mod package;
+pub mod client;
+pub mod protocol;
 pub mod rules;
-mod save;
-mod status;
-mod store;
-mod take;
-mod time;
-mod token;
-mod vault;
+pub mod server;
+mod types;
 
-pub use admission::{Admission, Admitted, Refusal, Uploader};
-pub use error::{BackendError, BoxError, Effect, Error, OpenError, Rejection, Result};
-pub use ids::{GroupId, InvalidId, KeyPackageRef, Party, PoolId, ReservationId};
-pub use lifecycle::Lifecycle;
-pub use metadata::{KeyPackageMetadata, MetadataRejection, MetadataResult, PoolMetadataStore, PoolMetadataStoreExt};
-pub use package::{Ciphersuite, CredentialHash, InvalidKeyPackageBytes, KeyPackage, KeyPackageBytes, KeyPackageInfo};
-pub use save::{Save, SaveMode, SaveOutcome, TooManyPackages};
-pub use status::{Cause, Counts, Cursor, Page, Status, StoredKeyPackage, WithdrawOutcome, Withdrawal};
-pub use store::{KeyPackageStore, KeyPackageStoreExt};
-pub use take::{LastResort, Lease, OnLapse, Reservation, TakeRequest};
-pub use time::{InvalidLifetime, InvalidTimestamp, InvalidTtl, Lifetime, Timestamp, Ttl};
-pub use token::{InvalidToken, Receipt, ReservationToken, Spend};
-pub use vault::KeyVault;
+pub(crate) use types::hex;
+pub use types::{
+    BackendError, BoxError, Cause, Ciphersuite, Clock, Counts, CredentialHash, Effect, Error, GroupId, InvalidId,
+    InvalidKeyPackageBytes, InvalidLifetime, InvalidTimestamp, InvalidTtl, KeyPackage, KeyPackageBytes, KeyPackageInfo,
+    KeyPackageRef, Lifetime, ManualClock, OpenError, Party, PoolId, Rejection, ReservationId, Result, Role, Slot,
+    Status, Timestamp, Ttl,
+};

@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::time::Duration;
 
+use kp_core::server::{InvalidToken, ReservationToken, Save, TooManyKeyPackages};
 use kp_core::{
     Ciphersuite, CredentialHash, GroupId, InvalidId, InvalidKeyPackageBytes, InvalidLifetime, InvalidTimestamp,
-    InvalidToken, InvalidTtl, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party, PoolId,
-    ReservationId, ReservationToken, Save, Timestamp, TooManyPackages, Ttl,
+    InvalidTtl, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party, PoolId, ReservationId,
+    Timestamp, Ttl,
 };
 use rstest::rstest;
 
@@ -171,7 +172,7 @@ fn a_save_takes_none_to_1_000_packages() -> Result<(), Box<dyn Error>> {
     }
     for found in [1_001, 10_000] {
         let error = Save::new(pool.clone(), packages(found)?).expect_err("SAVE-2: too many");
-        assert_eq!(error, TooManyPackages { found });
+        assert_eq!(error, TooManyKeyPackages { found });
         assert_eq!(
             error.to_string(),
             format!("a save takes at most 1000 packages, not {found}")

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::io;
 
+use kp_core::protocol::Refusal;
 use kp_core::rules::CATALOGUE;
-use kp_core::{BackendError, Effect, Error, OpenError, Refusal, Rejection};
+use kp_core::{BackendError, Effect, Error, OpenError, Rejection};
 
 /// What protocols and logs rely on: a code is never changed once released.
 const CODES: [(Rejection, &str); 11] = [

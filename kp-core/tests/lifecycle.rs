@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kp_core::Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent, Superseded};
-use kp_core::{
-    Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageMetadata, KeyPackageRef, Lifecycle, Lifetime,
-    MetadataRejection, Timestamp,
-};
+use kp_core::client::Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent, Superseded};
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp};
 
 const NOW: Timestamp = Timestamp::MIN;
 

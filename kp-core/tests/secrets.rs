@@ -4,9 +4,10 @@ use std::error::Error;
 use std::fmt::Debug;
 
 use kp_core::rules::{LeaseRecord, Model, Recall, Record, Spent, State, Window};
+use kp_core::server::{Admitted, OnLapse, ReservationToken, Save, Spend, TakeRequest};
 use kp_core::{
-    Admitted, Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef,
-    Lifetime, OnLapse, Party, PoolId, ReservationId, ReservationToken, Save, Spend, TakeRequest, Timestamp, Ttl,
+    Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
+    PoolId, ReservationId, Timestamp, Ttl,
 };
 
 /// Each secret, a byte sixteen times over: printed in whatever way, it shows.

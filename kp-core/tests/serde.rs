@@ -4,9 +4,9 @@
 use std::error::Error;
 use std::fmt::Debug;
 
+use kp_core::server::{Receipt, ReservationToken, SaveOutcome, WithdrawOutcome};
 use kp_core::{
-    Cause, Ciphersuite, Counts, GroupId, KeyPackageRef, Party, PoolId, Receipt, Rejection, ReservationId,
-    ReservationToken, SaveOutcome, Status, Timestamp, Ttl, WithdrawOutcome,
+    Cause, Ciphersuite, Counts, GroupId, KeyPackageRef, Party, PoolId, Rejection, ReservationId, Status, Timestamp, Ttl,
 };
 use rstest::rstest;
 use serde::Serialize;

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use kp_core::rules::Model;
+use kp_core::server::{
+    Cursor, KeyPackageStore, KeyPackageStoreExt, OnLapse, Page, Receipt, Reservation, ReservationToken, Save,
+    SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    Ciphersuite, Counts, CredentialHash, Cursor, Effect, Error, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo,
-    KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, Lifetime, OnLapse, Page, PoolId, Receipt, Rejection,
-    Reservation, ReservationId, ReservationToken, Result, Save, SaveOutcome, Spend, Status, StoredKeyPackage,
-    TakeRequest, Timestamp, Ttl, WithdrawOutcome, Withdrawal,
+    Ciphersuite, Counts, CredentialHash, Effect, Error, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo,
+    KeyPackageRef, Lifetime, PoolId, Rejection, ReservationId, Result, Status, Timestamp, Ttl,
 };
 
 /// The model behind a lock. Its listings have one page.

@@ -13,7 +13,7 @@ const fn rule(id: &'static str, about: &'static str) -> Rule {
 
 /// Every rule of a store, in the order of its contract.
 ///
-/// A rule that is missing from the docs of [`KeyPackageStore`](crate::KeyPackageStore), or that no check of the
+/// A rule that is missing from the docs of [`KeyPackageStore`](crate::server::KeyPackageStore), or that no check of the
 /// conformance suite names, fails a test.
 pub const CATALOGUE: &[Rule] = &[
     rule("TIME-1", "bounds of timestamps, ttls and lifetimes"),
@@ -70,7 +70,7 @@ pub const CATALOGUE: &[Rule] = &[
     rule("PRIV-1", "reserver, spender and group are optional and opaque"),
 ];
 
-/// Every rule of a client's [`PoolMetadataStore`](crate::PoolMetadataStore): held to its docs and its conformance suite
+/// Every rule of a client's [`PoolMetadataStore`](crate::client::PoolMetadataStore): held to its docs and its conformance suite
 /// like those above.
 pub const CLIENT_CATALOGUE: &[Rule] = &[
     rule("META-1", "a row is stored as given, once"),

@@ -4,10 +4,13 @@ use std::convert::Infallible;
 use super::{
     Answer, Limits, PoolRecords, Record, State, claim, fits, release, reserve, retire, save, settle, spend, withdraw,
 };
+use crate::server::{
+    OnLapse, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage, TakeOptions,
+    TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use crate::{
-    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, OnLapse, Party, PoolId,
-    Receipt, Reservation, ReservationId, ReservationToken, Save, SaveOutcome, Spend, Status, StoredKeyPackage,
-    TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, PoolId,
+    ReservationId, Status, Timestamp,
 };
 
 /// A pool as a plain list: no index, nothing clever, every look-up a loop over the records.
@@ -60,11 +63,11 @@ impl PoolRecords for ModelPool {
 
     fn oldest_that_fits(
         &mut self,
-        take: &TakeRequest,
+        options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, Infallible> {
         Ok(self.records.iter().find_map(|(record, bytes)| {
-            let chosen = record.state == State::Free && fits(&record.info, take, now);
+            let chosen = record.state == State::Free && fits(&record.info, options, now);
             bytes.clone().filter(|_| chosen).map(|bytes| (record.clone(), bytes))
         }))
     }
@@ -139,7 +142,7 @@ impl PoolRecords for ModelPool {
 
 /// A whole store over [`ModelPool`]s: the reference that backends and histories are compared with.
 ///
-/// Its calls are those of [`KeyPackageStore`](crate::KeyPackageStore), one item at a time and synchronous. Not for
+/// Its calls are those of [`KeyPackageStore`](crate::server::KeyPackageStore), one item at a time and synchronous. Not for
 /// production: everything is a loop.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Model {
@@ -210,8 +213,8 @@ impl Model {
     /// # Errors
     ///
     /// The rules' [`Rejection`](crate::Rejection).
-    pub fn spend(&mut self, token: &ReservationToken, usage: &Spend, now: Timestamp) -> Answer<Receipt> {
-        self.step(&token.pool, |pool| spend(pool, token, usage, now))
+    pub fn spend(&mut self, token: &ReservationToken, spent: &Spend, now: Timestamp) -> Answer<Receipt> {
+        self.step(&token.pool, |pool| spend(pool, token, spent, now))
     }
 
     /// One item of `release_key_packages`

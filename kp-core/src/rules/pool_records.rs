@@ -1,5 +1,6 @@
 use super::{Record, State};
-use crate::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, TakeRequest, Timestamp};
+use crate::server::TakeOptions;
+use crate::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, Timestamp};
 
 /// The records of one pool, inside one atomic step: what the rules ask of a backend.
 ///
@@ -25,7 +26,7 @@ pub trait PoolRecords {
     /// `RES-3`).
     fn oldest_that_fits(
         &mut self,
-        take: &TakeRequest,
+        options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, Self::Error>;
 

@@ -1,4 +1,5 @@
-use crate::{Cause, GroupId, KeyPackageInfo, OnLapse, Party, ReservationId, Status, StoredKeyPackage, Timestamp};
+use crate::server::{OnLapse, StoredKeyPackage};
+use crate::{Cause, GroupId, KeyPackageInfo, Party, ReservationId, Status, Timestamp};
 
 /// What a store remembers of one package, but for its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -101,8 +102,8 @@ impl State {
     #[must_use]
     pub fn lapses_at(&self) -> Option<Timestamp> {
         match self {
-            Self::Reserved(hold) => Some(hold.expires_at),
-            Self::Used(usage) => usage.window.as_ref().map(|window| window.expires_at),
+            Self::Reserved(lease) => Some(lease.expires_at),
+            Self::Used(spent) => spent.window.as_ref().map(|window| window.expires_at),
             _ => None,
         }
     }
@@ -128,9 +129,9 @@ impl State {
                 },
             ) => Self::Retired { at },
             Self::Reserved(_) => Self::Free,
-            Self::Used(usage) => Self::Used(Spent {
+            Self::Used(spent) => Self::Used(Spent {
                 window: None,
-                ..usage.clone()
+                ..spent.clone()
             }),
             other => other.clone(),
         })
@@ -143,8 +144,8 @@ impl State {
     #[must_use]
     pub fn bound_id(&self) -> Option<&ReservationId> {
         match self {
-            Self::Reserved(hold) => Some(&hold.id),
-            Self::Used(usage) if usage.bound => Some(&usage.id),
+            Self::Reserved(lease) => Some(&lease.id),
+            Self::Used(spent) if spent.bound => Some(&spent.id),
             _ => None,
         }
     }
@@ -153,8 +154,8 @@ impl State {
     #[must_use]
     pub fn reserver(&self) -> Option<&Party> {
         match self {
-            Self::Reserved(hold) => hold.by.as_ref(),
-            Self::Used(usage) => usage.window.as_ref()?.reserver.as_ref(),
+            Self::Reserved(lease) => lease.by.as_ref(),
+            Self::Used(spent) => spent.window.as_ref()?.reserver.as_ref(),
             _ => None,
         }
     }
@@ -163,7 +164,7 @@ impl State {
     #[must_use]
     pub fn keeps_bytes(&self) -> bool {
         match self {
-            Self::Used(usage) => usage.window.as_ref().is_some_and(|window| window.replayable),
+            Self::Used(spent) => spent.window.as_ref().is_some_and(|window| window.replayable),
             _ => self.shows_bytes(),
         }
     }
@@ -217,8 +218,8 @@ impl Record {
             return Status::Expired;
         }
         match &self.state {
-            State::Used(usage) => Status::Spent {
-                at: usage.at,
+            State::Used(spent) => Status::Spent {
+                at: spent.at,
                 cause: Cause::Used,
             },
             State::Retired { at } => Status::Spent {
@@ -234,7 +235,9 @@ impl Record {
                 cause: Cause::Replaced,
             },
             State::Slot { used } => Status::LastResort { used: *used },
-            State::Reserved(hold) => Status::Reserved { until: hold.expires_at },
+            State::Reserved(lease) => Status::Reserved {
+                until: lease.expires_at,
+            },
             State::Free if self.info.lifetime.is_ahead(now) => Status::NotYetValid,
             State::Free => Status::Available,
         }

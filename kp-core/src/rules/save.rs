@@ -2,16 +2,26 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::withdraw::recall;
 use super::{LeaseRecord, PoolRecords, Recall, Record, State, settle};
-use crate::{Ciphersuite, KeyPackage, KeyPackageInfo, KeyPackageRef, Save, SaveMode, SaveOutcome, Timestamp};
+use crate::server::{Save, SaveMode, SaveOutcome};
+use crate::{Ciphersuite, KeyPackage, KeyPackageInfo, KeyPackageRef, Role, Timestamp};
 
 /// The most last-resort slots of one pool (`SAVE-6`).
 pub const MAX_LAST_RESORT_SLOTS: usize = 16;
 
 /// How much a store lets one pool hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Limits {
     /// The most records of any kind, spent ones included, that a pool may remember (`SAVE-6`).
     pub max_records: u32,
+}
+
+impl Limits {
+    /// Sets the most records of any kind that a pool may remember. Default: 10,000.
+    #[must_use]
+    pub fn max_records(self, records: u32) -> Self {
+        Self { max_records: records }
+    }
 }
 
 impl Default for Limits {
@@ -93,12 +103,12 @@ impl<'a> Batch<'a> {
         let known = pool.by_ref(&info.key_package_ref)?;
         if let Some(record) = known.as_ref().filter(|record| !record.is_expired(self.now)) {
             let outcome = again(pool, record, package)?;
-            if outcome == SaveOutcome::AlreadyStored && !info.last_resort {
+            if outcome == SaveOutcome::AlreadyStored && info.role == Role::OneTime {
                 self.accepted.insert(info.ciphersuite);
             }
             return Ok(outcome);
         }
-        if info.last_resort && info.lifetime.is_ahead(self.now) {
+        if info.role.is_last_resort() && info.lifetime.is_ahead(self.now) {
             return Ok(SaveOutcome::NotYetValid);
         }
         if self.is_full(pool, info)? {
@@ -121,7 +131,7 @@ impl<'a> Batch<'a> {
         if remembered >= self.limits.max_records {
             return Ok(true);
         }
-        if info.last_resort {
+        if info.role.is_last_resort() {
             let mut others = pool.slots()?;
             others.retain(|slot| !slot.is_expired(self.now) && slot.info.ciphersuite != info.ciphersuite);
             return Ok(others.len() >= MAX_LAST_RESORT_SLOTS);
@@ -155,7 +165,7 @@ impl<'a> Batch<'a> {
 
     fn insert<P: PoolRecords>(&mut self, pool: &mut P, package: &KeyPackage) -> Result<(), P::Error> {
         let info = package.info.clone();
-        let state = if info.last_resort {
+        let state = if info.role.is_last_resort() {
             // LAST-1: the old one is remembered, also when it is past its not_after.
             for slot in pool.slots()? {
                 if slot.info.ciphersuite == info.ciphersuite {

@@ -1,5 +1,6 @@
 use super::{LeaseRecord, PoolRecords, Recall, Record, State, settle};
-use crate::{KeyPackageRef, Timestamp, WithdrawOutcome, Withdrawal};
+use crate::server::{WithdrawOutcome, Withdrawal};
+use crate::{KeyPackageRef, Timestamp};
 
 /// `withdraw_key_packages`: the owner takes packages back (`DEL-3`).
 ///
@@ -81,9 +82,9 @@ pub(super) fn recall<P: PoolRecords>(
     now: Timestamp,
 ) -> Result<(), P::Error> {
     let state = match (&record.state, recall) {
-        (State::Reserved(hold), _) => State::Reserved(LeaseRecord {
-            recalled: hold.recalled.max(Some(recall)),
-            ..hold.clone()
+        (State::Reserved(lease), _) => State::Reserved(LeaseRecord {
+            recalled: lease.recalled.max(Some(recall)),
+            ..lease.clone()
         }),
         (_, Recall::Retired) => State::Retired { at: now },
         (_, Recall::Withdrawn) => State::Withdrawn { at: now },

@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use kp_core::rules::{Model, ModelPool, Record, State};
-use kp_core::{Counts, KeyPackageRef, PoolId, ReservationId, SaveMode, TakeRequest, Timestamp};
+use kp_core::server::{SaveMode, TakeRequest};
+use kp_core::{Counts, KeyPackageRef, PoolId, ReservationId, Timestamp};
 
 use crate::operation::{HORIZON, Operation, POOLS, Said, at, pool};
 

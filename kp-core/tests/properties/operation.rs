@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use kp_core::rules::{Answer, Model};
+use kp_core::server::{
+    LastResort, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode, SaveOutcome, Spend, TakeRequest,
+    WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, LastResort,
-    Lifetime, OnLapse, Party, PoolId, Receipt, Reservation, ReservationId, ReservationToken, Save, SaveMode,
-    SaveOutcome, Spend, TakeRequest, Timestamp, Ttl, WithdrawOutcome, Withdrawal,
+    Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
+    PoolId, ReservationId, Timestamp, Ttl,
 };
 use proptest::option;
 use proptest::prelude::*;

@@ -1,5 +1,5 @@
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A number of seconds that is no [`Timestamp`] (`TIME-1`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +88,14 @@ impl TryFrom<i64> for Timestamp {
 
     fn try_from(seconds: i64) -> Result<Self, InvalidTimestamp> {
         Self::new(seconds).ok_or(InvalidTimestamp(seconds))
+    }
+}
+
+/// Whole seconds; a time before 1970 is [`Timestamp::MIN`], one after the bounds [`Timestamp::MAX`].
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::MIN.plus(since_epoch.as_secs())
     }
 }
 

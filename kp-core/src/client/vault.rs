@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::{Ciphersuite, CredentialHash, KeyPackage, KeyPackageInfo, KeyPackageRef, Timestamp};
+use crate::{Ciphersuite, CredentialHash, KeyPackage, KeyPackageInfo, KeyPackageRef, Role, Timestamp};
 
 /// A client's private keys, in the MLS library's own storage: the library's part of a client's pool.
 ///
@@ -38,7 +38,7 @@ pub trait KeyVault: Send + Sync + 'static {
     fn generate(
         &self,
         suite: Ciphersuite,
-        last_resort: bool,
+        role: Role,
         now: Timestamp,
     ) -> Result<(KeyPackageInfo, Self::Fresh), Self::Error>;
 
@@ -89,13 +89,8 @@ impl<V: KeyVault> KeyVault for Arc<V> {
         (**self).credential(suite)
     }
 
-    fn generate(
-        &self,
-        suite: Ciphersuite,
-        last_resort: bool,
-        now: Timestamp,
-    ) -> Result<(KeyPackageInfo, V::Fresh), V::Error> {
-        (**self).generate(suite, last_resort, now)
+    fn generate(&self, suite: Ciphersuite, role: Role, now: Timestamp) -> Result<(KeyPackageInfo, V::Fresh), V::Error> {
+        (**self).generate(suite, role, now)
     }
 
     fn keep(&self, fresh: V::Fresh) -> Result<(), V::Error> {

@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::slice::from_ref;
 
 use async_trait::async_trait;
 
+use crate::server::{
+    Answers, Cursor, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage,
+    TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use crate::{
-    BackendError, Ciphersuite, Counts, Cursor, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef,
-    OnLapse, Page, PoolId, Receipt, Reservation, ReservationToken, Result, Save, SaveOutcome, Spend, Status,
-    StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result, Status, Timestamp,
 };
 
 /// The KeyPackage pools of a delivery service: each one-time package handed out exactly once.
@@ -86,7 +87,7 @@ pub trait KeyPackageStore: Send + Sync + Debug {
     ///   `AlreadySpent`, `RefConflict`, `AlreadyStored`, `NotYetValid` (last resort), `PoolFull`, `Saved`. A record past
     ///   its own `not_after` counts as absent, also for `SAVE-6`; the same ref starts anew. A refused item leaves no
     ///   trace.
-    /// - `SAVE-8` With [`SaveMode::Replace`](crate::SaveMode::Replace), the other unspent one-time packages (their ref is
+    /// - `SAVE-8` With [`SaveMode::Replace`](crate::server::SaveMode::Replace), the other unspent one-time packages (their ref is
     ///   not in the batch) of the ciphersuites of the one-time items accepted are withdrawn in the same step as in
     ///   `DEL-3`, reserved ones recalled, and the cap counts as if they were gone (`max_records` does not). Accepted
     ///   means `Saved` or `AlreadyStored`. When nothing is accepted, nothing is withdrawn.
@@ -116,7 +117,7 @@ pub trait KeyPackageStore: Send + Sync + Debug {
     ///   looked at. Not bound: a new request. Parties and groups are compared as they are; none equals only none.
     /// - `RES-6` Nothing left: the last-resort package that fits, with no lease and no record but `used` (it is shared:
     ///   nothing is locked, bound, spent or released; the same id later is a new request). Of several slots that fit, the
-    ///   oldest saved. Never for a named ref, which [`LastResort::Only`](crate::LastResort::Only) makes `Unsuitable`.
+    ///   oldest saved. Never for a named ref, which [`LastResort::Only`](crate::server::LastResort::Only) makes `Unsuitable`.
     ///   Else `PoolExhausted` when no one-time package of any ciphersuite is available, else `NothingFits`. A pool never
     ///   seen is an empty one. Neither is ever confused with a failure.
     /// - `RES-7` A reserver at its `limit`: `TooManyReservations`. Counted are the one-time packages of this pool that it
@@ -134,12 +135,8 @@ pub trait KeyPackageStore: Send + Sync + Debug {
     /// # Errors
     ///
     /// For each item its [`Rejection`](crate::Rejection), or a failure of the backend.
-    async fn reserve_key_packages(
-        &self,
-        takes: &[TakeRequest],
-        lapse: OnLapse,
-        now: Timestamp,
-    ) -> Vec<Result<Reservation>>;
+    async fn reserve_key_packages(&self, takes: &[TakeRequest], lapse: OnLapse, now: Timestamp)
+    -> Answers<Reservation>;
 
     /// Hands packages out for good, in one step: what most delivery services call. One answer for each item, in order.
     ///
@@ -157,7 +154,7 @@ pub trait KeyPackageStore: Send + Sync + Debug {
         takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<KeyPackage>>;
+    ) -> Answers<KeyPackage>;
 
     /// Spends reservations; one answer for each token, in order.
     ///
@@ -174,12 +171,7 @@ pub trait KeyPackageStore: Send + Sync + Debug {
     /// # Errors
     ///
     /// For each token its [`Rejection`](crate::Rejection), or a failure of the backend.
-    async fn spend_key_packages(
-        &self,
-        tokens: &[ReservationToken],
-        usage: &Spend,
-        now: Timestamp,
-    ) -> Vec<Result<Receipt>>;
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt>;
 
     /// Gives reservations back; one answer for each token, in order.
     ///
@@ -191,7 +183,7 @@ pub trait KeyPackageStore: Send + Sync + Debug {
     /// # Errors
     ///
     /// For each token its [`Rejection`](crate::Rejection), or a failure of the backend.
-    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>>;
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()>;
 
     /// One record, with its bytes while it is unspent; `None` if never seen or swept.
     ///
@@ -315,91 +307,4 @@ pub trait KeyPackageStore: Send + Sync + Debug {
     ///
     /// Only failures of the backend.
     async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64>;
-}
-
-/// The calls for one package, for every store: nothing to implement.
-pub trait KeyPackageStoreExt: KeyPackageStore {
-    /// [`KeyPackageStore::save_key_packages`] of one package, appended without a cap.
-    ///
-    /// # Errors
-    ///
-    /// Only failures of the backend; what the rules refuse is an outcome.
-    fn save_key_package(
-        &self,
-        pool: &PoolId,
-        package: KeyPackage,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<SaveOutcome>> + Send {
-        let save = Save::one(pool.clone(), package);
-        async move { self.save_key_packages(&save, now).await?.pop().ok_or_else(no_answer) }
-    }
-
-    /// [`KeyPackageStore::reserve_key_packages`] of one package.
-    ///
-    /// # Errors
-    ///
-    /// The [`Rejection`](crate::Rejection), or a failure of the backend.
-    fn reserve_key_package(
-        &self,
-        take: &TakeRequest,
-        lapse: OnLapse,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Reservation>> + Send {
-        async move { only(self.reserve_key_packages(from_ref(take), lapse, now).await) }
-    }
-
-    /// [`KeyPackageStore::claim_key_packages`] of one package.
-    ///
-    /// # Errors
-    ///
-    /// The [`Rejection`](crate::Rejection), or a failure of the backend.
-    fn claim_key_package(
-        &self,
-        take: &TakeRequest,
-        group: Option<&GroupId>,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<KeyPackage>> + Send {
-        async move { only(self.claim_key_packages(from_ref(take), group, now).await) }
-    }
-
-    /// [`KeyPackageStore::spend_key_packages`] of one token.
-    ///
-    /// # Errors
-    ///
-    /// The [`Rejection`](crate::Rejection), or a failure of the backend.
-    fn spend_key_package(
-        &self,
-        token: &ReservationToken,
-        usage: &Spend,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Receipt>> + Send {
-        async move { only(self.spend_key_packages(from_ref(token), usage, now).await) }
-    }
-
-    /// [`KeyPackageStore::release_key_packages`] of one token.
-    ///
-    /// # Errors
-    ///
-    /// The [`Rejection`](crate::Rejection), or a failure of the backend.
-    fn release_key_package(&self, token: &ReservationToken, now: Timestamp) -> impl Future<Output = Result<()>> + Send {
-        async move { only(self.release_key_packages(from_ref(token), now).await) }
-    }
-}
-
-impl<S: KeyPackageStore + ?Sized> KeyPackageStoreExt for S {}
-
-/// The answer for a batch of one.
-fn only<T>(mut answers: Vec<Result<T>>) -> Result<T> {
-    answers.pop().unwrap_or_else(|| Err(no_answer()))
-}
-
-/// A store that answers a batch of one with none is broken; that is its failure, and no reason to panic.
-fn no_answer() -> Error {
-    BackendError::new(
-        "store",
-        "batch",
-        Effect::Unknown,
-        "the store gave no answer for the item",
-    )
-    .into()
 }

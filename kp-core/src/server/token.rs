@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{GroupId, KeyPackageRef, Party, PoolId, ReservationId, Timestamp, hex};
+use crate::{KeyPackageRef, PoolId, ReservationId, hex};
 
 /// Text that is no [`ReservationToken`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +78,12 @@ impl ReservationToken {
     }
 }
 
+impl AsRef<Self> for ReservationToken {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl fmt::Debug for ReservationToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReservationToken")
@@ -100,23 +106,4 @@ impl<'de> serde::Deserialize<'de> for ReservationToken {
         let text: std::borrow::Cow<'de, str> = serde::Deserialize::deserialize(deserializer)?;
         Self::parse(&text).map_err(serde::de::Error::custom)
     }
-}
-
-/// What a spent record may remember of the use; nothing by default (`PRIV-1`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Spend {
-    /// The group that the package was used for.
-    pub group: Option<GroupId>,
-    /// Who spent it.
-    pub by: Option<Party>,
-}
-
-/// Proof that a package is spent; the same spend again gets the same receipt (`SPEND-3`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Receipt {
-    /// The package.
-    pub key_package_ref: KeyPackageRef,
-    /// When it was spent.
-    pub spent_at: Timestamp,
 }

@@ -1,4 +1,4 @@
-use crate::{KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Timestamp};
+use crate::Timestamp;
 
 /// Where a package stands: the first of `Expired`, `Spent`, `LastResort`, `Reserved`, `NotYetValid` and `Available` that
 /// applies (`READ-3`).
@@ -8,6 +8,7 @@ use crate::{KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Timestamp};
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
+#[non_exhaustive]
 pub enum Status {
     /// Can be handed out now.
     Available,
@@ -41,31 +42,47 @@ pub enum Status {
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
+#[non_exhaustive]
 pub enum Cause {
     /// Spent by its reservation, or claimed.
     Used,
-    /// Its lease lapsed under [`OnLapse::Retire`](crate::OnLapse::Retire), or a backup was restored (`DEL-2`).
+    /// Its lease lapsed under [`OnLapse::Retire`](crate::server::OnLapse::Retire), or a backup was restored (`DEL-2`).
     Retired,
-    /// Its owner withdrew it, or replaced it by a [`Replace`](crate::SaveMode::Replace) (`DEL-3`, `SAVE-8`).
+    /// Its owner withdrew it, or replaced it by a [`Replace`](crate::server::SaveMode::Replace) (`DEL-3`, `SAVE-8`).
     Withdrawn,
     /// Another took its last-resort slot (`LAST-1`).
     Replaced,
 }
 
-/// One record of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredKeyPackage {
-    /// The facts about the package.
-    pub info: KeyPackageInfo,
-    /// Where it stands.
-    pub status: Status,
-    /// The package itself, while it is unspent (`READ-4`).
-    pub bytes: Option<KeyPackageBytes>,
+/// The last-resort slot of one ciphersuite, as its owner sees it (`LAST-4`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+pub enum Slot {
+    /// The pool has no last-resort package of the ciphersuite.
+    #[default]
+    Empty,
+    /// The last-resort package was never handed out.
+    Unused,
+    /// The last-resort package was handed out, or may have been (`DEL-2`).
+    Used,
+}
+
+impl Slot {
+    /// Returns the slot of a last-resort package that was used or not.
+    #[must_use]
+    pub const fn of(used: bool) -> Self {
+        if used { Self::Used } else { Self::Unused }
+    }
 }
 
 /// How many records of one ciphersuite stand where; together they are all its records (`READ-3`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[non_exhaustive]
 pub struct Counts {
     /// Can be handed out now.
     pub available: u32,
@@ -77,8 +94,8 @@ pub struct Counts {
     pub not_yet_valid: u32,
     /// Past their `not_after`, and not swept yet.
     pub expired: u32,
-    /// The last-resort package, if there is one: whether it was used.
-    pub last_resort: Option<bool>,
+    /// The last-resort slot of the ciphersuite.
+    pub last_resort: Slot,
 }
 
 impl Counts {
@@ -92,7 +109,7 @@ impl Counts {
             self.not_yet_valid,
             self.expired,
         ];
-        one_time.iter().sum::<u32>() + u32::from(self.last_resort.is_some())
+        one_time.iter().sum::<u32>() + u32::from(self.last_resort != Slot::Empty)
     }
 
     /// Counts one more record.
@@ -103,45 +120,7 @@ impl Counts {
             Status::Reserved { .. } => self.reserved += 1,
             Status::Spent { .. } => self.spent += 1,
             Status::Expired => self.expired += 1,
-            Status::LastResort { used } => self.last_resort = Some(used),
+            Status::LastResort { used } => self.last_resort = Slot::of(used),
         }
     }
 }
-
-/// What an owner withdraws (`DEL-3`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Withdrawal {
-    /// These.
-    Refs(Vec<KeyPackageRef>),
-    /// All unspent ones, last resort included.
-    All,
-}
-
-/// What a withdrawal did to one package (`DEL-3`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
-)]
-pub enum WithdrawOutcome {
-    /// Nobody gets it any more, except who holds a live lease on it.
-    Withdrawn,
-    /// Too late.
-    AlreadySpent,
-    /// Unknown, or past its `not_after`.
-    NotFound,
-}
-
-/// A part of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
-    /// The items.
-    pub items: Vec<T>,
-    /// Where the next page begins; `None` when this is the last.
-    pub next: Option<Cursor>,
-}
-
-/// A place in a listing: opaque bytes, for the call that gave them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Cursor(pub Vec<u8>);

@@ -95,28 +95,91 @@ impl fmt::Debug for KeyPackageBytes {
     }
 }
 
-/// What a store needs to know of a package to hand it out: facts that the [`Admission`](crate::Admission) read from its
-/// bytes.
+/// A KeyPackage is handed out once, or to everybody for whom none of those is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+pub enum Role {
+    /// Handed out once.
+    #[default]
+    OneTime,
+    /// Handed out when no one-time package is left, and never used up: the KeyPackage carries the last-resort extension.
+    LastResort,
+}
+
+impl Role {
+    /// Returns the role of a KeyPackage with or without the last-resort extension.
+    #[must_use]
+    pub const fn of(last_resort: bool) -> Self {
+        if last_resort { Self::LastResort } else { Self::OneTime }
+    }
+
+    /// Returns whether this is [`Role::LastResort`].
+    #[must_use]
+    pub const fn is_last_resort(self) -> bool {
+        matches!(self, Self::LastResort)
+    }
+}
+
+/// The facts about a KeyPackage that a store needs to hand it out. The
+/// [`Admission`](crate::server::Admission) reads them from the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct KeyPackageInfo {
-    /// Its name within its pool.
+    /// The KeyPackage's name within its pool.
     pub key_package_ref: KeyPackageRef,
-    /// Its ciphersuite.
+    /// The ciphersuite.
     pub ciphersuite: Ciphersuite,
-    /// When it may be used.
+    /// When the KeyPackage may be used.
     pub lifetime: Lifetime,
-    /// Whether it carries the last-resort extension. A fact for good: a one-time package never becomes last resort, nor
-    /// the reverse (`LAST-3`).
-    pub last_resort: bool,
-    /// Whose it is.
+    /// Whether the KeyPackage is handed out once. A fact for good: no KeyPackage changes its role (`LAST-3`).
+    pub role: Role,
+    /// The credential that the KeyPackage was made with.
     pub credential: CredentialHash,
+}
+
+impl KeyPackageInfo {
+    /// Describes a one-time KeyPackage; [`role`](Self::role) makes it a last resort.
+    #[must_use]
+    pub const fn new(
+        key_package_ref: KeyPackageRef,
+        ciphersuite: Ciphersuite,
+        lifetime: Lifetime,
+        credential: CredentialHash,
+    ) -> Self {
+        Self {
+            key_package_ref,
+            ciphersuite,
+            lifetime,
+            role: Role::OneTime,
+            credential,
+        }
+    }
+
+    /// Sets the role. Default: one-time.
+    #[must_use]
+    pub fn role(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
 }
 
 /// A KeyPackage and the facts about it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct KeyPackage {
     /// The facts.
     pub info: KeyPackageInfo,
-    /// What is handed out.
+    /// The bytes that are handed out.
     pub bytes: KeyPackageBytes,
+}
+
+impl KeyPackage {
+    /// Joins bytes and the facts about them.
+    #[must_use]
+    pub const fn new(info: KeyPackageInfo, bytes: KeyPackageBytes) -> Self {
+        Self { info, bytes }
+    }
 }

@@ -1,6 +1,7 @@
-use crate::{MetadataRejection, Timestamp};
+use crate::Timestamp;
+use crate::client::MetadataRejection;
 
-/// Where one of a client's own packages stands: what [`PoolMetadataStore`](crate::PoolMetadataStore) keeps of it.
+/// Where one of a client's own packages stands: what [`PoolMetadataStore`](crate::client::PoolMetadataStore) keeps of it.
 ///
 /// ```text
 /// Created --> Available --> Reserved --> Joining --> Spent
@@ -13,6 +14,7 @@ use crate::{MetadataRejection, Timestamp};
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
+#[non_exhaustive]
 pub enum Lifecycle {
     /// Generated, and not known to be on the server: it may be, when the answer to the upload was lost.
     Created,

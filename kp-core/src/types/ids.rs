@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::id_bytes::IdBytes;
+use crate::types::id_bytes::IdBytes;
 
 /// Bytes that cannot be an id: empty, or longer than the id's kind allows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +89,7 @@ opaque_id! {
     /// Names the pool of one MLS client (RFC 9420: a device is a client, so a user has several).
     ///
     /// 1 to 255 opaque bytes, compared bytewise. A pool id is never given to another registration, also not after
-    /// [`delete_pool`](crate::KeyPackageStore::delete_pool) (`DEL-1`).
+    /// [`delete_pool`](crate::server::KeyPackageStore::delete_pool) (`DEL-1`).
     ///
     /// ```
     /// use kp_core::PoolId;
@@ -108,7 +108,7 @@ opaque_id! {
 }
 
 opaque_id! {
-    /// The KeyPackage ref of RFC 9420 §5.2, as the [`Admission`](crate::Admission) computed it: 1 to 64 bytes.
+    /// The KeyPackage ref of RFC 9420 §5.2, as the [`Admission`](crate::server::Admission) computed it: 1 to 64 bytes.
     ///
     /// A ref names a package within its pool; the same ref in another pool is another package (`SAVE-5`).
     KeyPackageRef(IdBytes), "a KeyPackage ref", 1..=64,

@@ -1,7 +1,11 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::protocol::Refusal;
 use crate::{KeyPackage, Timestamp};
 
 /// Who uploads, as the server authenticated it: the bytes must agree (`ADM-2`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Uploader {
     /// A basic credential of this identity (RFC 9420 §5.3).
@@ -30,6 +34,17 @@ impl Uploader {
     }
 }
 
+/// Hides who it is (`ERR-4`).
+impl fmt::Debug for Uploader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Identity(_) => "Identity(..)",
+            Self::SignatureKey(_) => "SignatureKey(..)",
+            Self::Unchecked => "Unchecked",
+        })
+    }
+}
+
 /// Bytes in, facts and bare bytes out: what stands between an upload and a store.
 ///
 /// `kp-openmls` has one for OpenMLS; a server on a fork, another version or another MLS library implements it.
@@ -54,8 +69,22 @@ pub trait Admission: Send + Sync + 'static {
     fn admit(&self, uploaded: &[u8], by: &Uploader, now: Timestamp) -> Result<Admitted, Refusal>;
 }
 
+#[deny(clippy::missing_trait_methods)]
+impl<A: Admission + ?Sized> Admission for Arc<A> {
+    fn admit(&self, uploaded: &[u8], by: &Uploader, now: Timestamp) -> Result<Admitted, Refusal> {
+        (**self).admit(uploaded, by, now)
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<A: Admission + ?Sized> Admission for Box<A> {
+    fn admit(&self, uploaded: &[u8], by: &Uploader, now: Timestamp) -> Result<Admitted, Refusal> {
+        (**self).admit(uploaded, by, now)
+    }
+}
+
 /// A package that was admitted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Admitted {
     /// What the store keeps.
@@ -72,61 +101,11 @@ impl Admitted {
     }
 }
 
-/// Why an upload is not taken (`ADM-2`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// Not a KeyPackage, or bytes follow it.
-    #[error("not a KeyPackage")]
-    Malformed,
-    /// A signature does not verify, or the leaf is not made as RFC 9420 §10.1 demands.
-    #[error("the KeyPackage does not verify")]
-    BadSignature,
-    /// The server does not take this ciphersuite.
-    #[error("unsupported ciphersuite")]
-    UnsupportedCiphersuite,
-    /// Its `not_after` has come.
-    #[error("the KeyPackage has expired")]
-    Expired,
-    /// Its `not_before` lies further ahead than clocks may differ.
-    #[error("the KeyPackage is not valid yet")]
-    NotYetValid,
-    /// Its lifetime is wider than the server allows.
-    #[error("the lifetime of the KeyPackage is too wide")]
-    LifetimeTooWide,
-    /// More bytes than the server allows.
-    #[error("the KeyPackage is too large")]
-    TooLarge,
-    /// The credential is not the uploader's.
-    #[error("the credential of the KeyPackage is not the uploader's")]
-    CredentialMismatch,
-    /// Another package of the batch has the same init key.
-    #[error("another KeyPackage of the batch has the same init key")]
-    InitKeyReused,
-    /// Made before the restore point that the operator set.
-    #[error("the KeyPackage was made before the restore point")]
-    BeforeRestorePoint,
-    /// What only this admission knows.
-    #[error("{0}")]
-    Other(&'static str),
-}
-
-impl Refusal {
-    /// A stable name of it, for protocols and logs.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed",
-            Self::BadSignature => "bad_signature",
-            Self::UnsupportedCiphersuite => "unsupported_ciphersuite",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::LifetimeTooWide => "lifetime_too_wide",
-            Self::TooLarge => "too_large",
-            Self::CredentialMismatch => "credential_mismatch",
-            Self::InitKeyReused => "init_key_reused",
-            Self::BeforeRestorePoint => "before_restore_point",
-            Self::Other(_) => "other",
-        }
+/// Hides the init key (`ERR-4`).
+impl fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admitted")
+            .field("package", &self.package)
+            .finish_non_exhaustive()
     }
 }

@@ -1,14 +1,15 @@
+use crate::protocol::{Refusal, UploadOutcome};
 use crate::{KeyPackage, PoolId};
 
 /// More packages than one [`Save`] takes (`SAVE-2`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a save takes at most {} packages, not {found}", Save::MAX_PACKAGES)]
-pub struct TooManyPackages {
+pub struct TooManyKeyPackages {
     /// How many were given.
     pub found: usize,
 }
 
-/// Packages of one client, to be stored in one step: what [`save_key_packages`](crate::KeyPackageStore::save_key_packages)
+/// Packages of one client, to be stored in one step: what [`save_key_packages`](crate::server::KeyPackageStore::save_key_packages)
 /// takes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -39,6 +40,7 @@ pub enum SaveMode {
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
+#[non_exhaustive]
 pub enum SaveOutcome {
     /// Stored now.
     Saved,
@@ -57,6 +59,20 @@ pub enum SaveOutcome {
 }
 
 impl SaveOutcome {
+    /// Names the outcome, for protocols and logs. A name never changes once released.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Saved => "saved",
+            Self::AlreadyStored => "already_stored",
+            Self::AlreadySpent => "already_spent",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::PoolFull => "pool_full",
+            Self::RefConflict => "ref_conflict",
+        }
+    }
+
     /// Whether the pool holds the package, unspent: the client may count it as uploaded.
     #[must_use]
     pub const fn is_held(self) -> bool {
@@ -72,10 +88,10 @@ impl Save {
     ///
     /// # Errors
     ///
-    /// [`TooManyPackages`] beyond [`Save::MAX_PACKAGES`].
-    pub fn new(pool: PoolId, packages: Vec<KeyPackage>) -> Result<Self, TooManyPackages> {
+    /// [`TooManyKeyPackages`] beyond [`Save::MAX_PACKAGES`].
+    pub fn new(pool: PoolId, packages: Vec<KeyPackage>) -> Result<Self, TooManyKeyPackages> {
         if packages.len() > Self::MAX_PACKAGES {
-            return Err(TooManyPackages { found: packages.len() });
+            return Err(TooManyKeyPackages { found: packages.len() });
         }
         Ok(Self {
             pool,
@@ -115,5 +131,20 @@ impl Save {
     #[must_use]
     pub fn packages(&self) -> &[KeyPackage] {
         &self.packages
+    }
+}
+
+/// The store's answer, as the delivery service passes it on. What the store and the admission both judge has one outcome.
+impl From<SaveOutcome> for UploadOutcome {
+    fn from(outcome: SaveOutcome) -> Self {
+        match outcome {
+            SaveOutcome::Saved => Self::Saved,
+            SaveOutcome::AlreadyStored => Self::AlreadyStored,
+            SaveOutcome::AlreadySpent => Self::AlreadySpent,
+            SaveOutcome::Expired => Self::Refused(Refusal::Expired),
+            SaveOutcome::NotYetValid => Self::Refused(Refusal::NotYetValid),
+            SaveOutcome::PoolFull => Self::PoolFull,
+            SaveOutcome::RefConflict => Self::RefConflict,
+        }
     }
 }

@@ -84,7 +84,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// All rejections.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: &'static [Self] = &[
         Self::PoolExhausted,
         Self::NothingFits,
         Self::AlreadySpent,
