@@ -1,6 +1,6 @@
 //! KeyPackage pools in memory.
 //!
-//! [`MemoryStore`] obeys every rule of [`KeyPackageStore`](kp_core::KeyPackageStore), through [`kp_core::rules`]; only
+//! [`MemoryStore`] obeys every rule of [`KeyPackageStore`](kp_core::server::KeyPackageStore), through [`kp_core::rules`]; only
 //! durability it has none:
 //!
 //! - **Nothing survives.** When the process ends, all pools are gone, the memory of spent packages too. A package that

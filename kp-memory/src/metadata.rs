@@ -3,9 +3,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kp_core::{
-    KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection, MetadataResult, PoolMetadataStore, Timestamp,
-};
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, MetadataResult, PoolMetadataStore};
+use kp_core::{KeyPackageRef, Timestamp};
 use parking_lot::Mutex;
 
 /// The metadata of a client's packages, in memory. Nothing survives the process: for tests, and for clients whose keys

@@ -1,7 +1,6 @@
 use kp_core::rules::{PoolRecords, Record, State};
-use kp_core::{
-    BackendError, Ciphersuite, Effect, KeyPackageBytes, KeyPackageRef, Party, ReservationId, TakeRequest, Timestamp,
-};
+use kp_core::server::TakeOptions;
+use kp_core::{BackendError, Ciphersuite, Effect, KeyPackageBytes, KeyPackageRef, Party, ReservationId, Timestamp};
 
 use crate::entry::Entry;
 use crate::pool::Pool;
@@ -55,10 +54,10 @@ impl PoolRecords for Pool {
 
     fn oldest_that_fits(
         &mut self,
-        take: &TakeRequest,
+        options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, BackendError> {
-        let oldest = self.oldest(&take.suites, Wanted::new(now, take.remaining));
+        let oldest = self.oldest(&options.ciphersuites, Wanted::new(now, options.remaining));
         let record = self.found(oldest);
         let bytes = oldest.and_then(|key| self.entries.get(key)?.bytes().cloned());
         Ok(record.zip(bytes))

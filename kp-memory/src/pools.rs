@@ -182,13 +182,12 @@ mod tests {
 
     #[test]
     fn the_room_of_pools_that_are_gone_is_given_back() {
-        let info = KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from("ref").unwrap(),
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX).unwrap(),
-            last_resort: false,
-            credential: CredentialHash([0; 32]),
-        };
+        let info = KeyPackageInfo::new(
+            KeyPackageRef::try_from("ref").unwrap(),
+            Ciphersuite(1),
+            Lifetime::new(Timestamp::MIN, Timestamp::MAX).unwrap(),
+            CredentialHash([0; 32]),
+        );
         let record = Record {
             info,
             sequence: 0,

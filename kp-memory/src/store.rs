@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_core::rules::{self, Limits};
+use kp_core::server::{
+    Answers, Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    Ciphersuite, Counts, Cursor, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, KeyPackageStore, OnLapse, Page,
-    PoolId, Receipt, Rejection, Reservation, ReservationToken, Result, Save, SaveOutcome, Spend, Status,
-    StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result, Status, Timestamp,
 };
 
 use crate::pools::Pools;
@@ -91,7 +93,7 @@ impl KeyPackageStore for MemoryStore {
         takes: &[TakeRequest],
         lapse: OnLapse,
         now: Timestamp,
-    ) -> Vec<Result<Reservation>> {
+    ) -> Answers<Reservation> {
         let one = |take: &TakeRequest| {
             let step = |pool: &mut _| rules::reserve(pool, take, lapse, now);
             Ok(self.pools.change(&take.pool, now, step)??)
@@ -104,7 +106,7 @@ impl KeyPackageStore for MemoryStore {
         takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<KeyPackage>> {
+    ) -> Answers<KeyPackage> {
         let one = |take: &TakeRequest| {
             let step = |pool: &mut _| rules::claim(pool, take, group, now);
             Ok(self.pools.change(&take.pool, now, step)??)
@@ -112,12 +114,7 @@ impl KeyPackageStore for MemoryStore {
         takes.iter().map(one).collect()
     }
 
-    async fn spend_key_packages(
-        &self,
-        tokens: &[ReservationToken],
-        usage: &Spend,
-        now: Timestamp,
-    ) -> Vec<Result<Receipt>> {
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
         let one = |token: &ReservationToken| {
             let step = |pool: &mut _| rules::spend(pool, token, usage, now);
             Ok(self.pools.change(&token.pool, now, step)??)
@@ -125,7 +122,7 @@ impl KeyPackageStore for MemoryStore {
         tokens.iter().map(one).collect()
     }
 
-    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
         let one = |token: &ReservationToken| {
             let step = |pool: &mut _| rules::release(pool, token, now);
             Ok(self.pools.change(&token.pool, now, step)??)
@@ -159,7 +156,7 @@ impl KeyPackageStore for MemoryStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<Page<KeyPackageInfo>> {
-        let after = after.map(sequence_of).transpose()?;
+        let after = after.map(Cursor::sequence).transpose()?;
         let limit = size(limit);
         let available: Vec<_> = self.pools.look(pool, |pool| {
             let ahead = pool.live(now).filter(|record| Some(record.sequence) > after);
@@ -170,9 +167,9 @@ impl KeyPackageStore for MemoryStore {
                 .collect()
         });
         let next = available.get(limit - 1).filter(|_| available.len() > limit);
-        let next = next.map(|last| Cursor([AFTER_SEQUENCE, &last.sequence.to_be_bytes()].concat()));
+        let next = next.map(|last| Cursor::after_sequence(last.sequence));
         let items = available.into_iter().take(limit).map(|record| record.info).collect();
-        Ok(Page { items, next })
+        Ok(Page::new(items, next))
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
@@ -187,9 +184,9 @@ impl KeyPackageStore for MemoryStore {
     }
 
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
-        let (items, complete) = self.pools.page(after.map(pool_of).transpose()?.as_ref(), size(limit));
+        let (items, complete) = self.pools.page(after.map(Cursor::pool).transpose()?, size(limit));
         let next = cursor_after(&items, complete);
-        Ok(Page { items, next })
+        Ok(Page::new(items, next))
     }
 
     async fn withdraw_key_packages(
@@ -214,7 +211,7 @@ impl KeyPackageStore for MemoryStore {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<(u64, Option<Cursor>)> {
-        let (pools, complete) = self.pools.page(after.map(pool_of).transpose()?.as_ref(), size(limit));
+        let (pools, complete) = self.pools.page(after.map(Cursor::pool).transpose()?, size(limit));
         let mut count = 0;
         for pool in &pools {
             let step = |pool: &mut _| rules::retire(pool, saved_before, now);
@@ -253,22 +250,7 @@ fn size(limit: u32) -> usize {
     usize::try_from(limit.max(1)).unwrap_or(usize::MAX)
 }
 
-/// What a cursor begins with, so that one of another listing is refused.
-const AFTER_SEQUENCE: &[u8] = b"sequence ";
-const AFTER_POOL: &[u8] = b"pool ";
-
-fn sequence_of(cursor: &Cursor) -> Result<u64, Rejection> {
-    let bytes = cursor.0.strip_prefix(AFTER_SEQUENCE);
-    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-    bytes.map(u64::from_be_bytes).ok_or(Rejection::InvalidCursor)
-}
-
-fn pool_of(cursor: &Cursor) -> Result<PoolId, Rejection> {
-    let bytes = cursor.0.strip_prefix(AFTER_POOL).ok_or(Rejection::InvalidCursor)?;
-    PoolId::try_from(bytes).map_err(|_| Rejection::InvalidCursor)
-}
-
 fn cursor_after(pools: &[PoolId], complete: bool) -> Option<Cursor> {
     let last = pools.last().filter(|_| !complete)?;
-    Some(Cursor([AFTER_POOL, last.as_bytes()].concat()))
+    Some(Cursor::after_pool(last.clone()))
 }

@@ -6,22 +6,22 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_memory::MemoryStore;
 
 const NOW: Timestamp = Timestamp::MIN;
 
 fn package(number: u32) -> KeyPackage {
-    KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from(number.to_be_bytes().as_slice()).unwrap(),
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(NOW, NOW.plus(100)).unwrap(),
-            last_resort: false,
-            credential: CredentialHash([0; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(number.to_be_bytes().as_slice()).unwrap(),
-    }
+    KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from(number.to_be_bytes().as_slice()).unwrap(),
+            Ciphersuite(1),
+            Lifetime::new(NOW, NOW.plus(100)).unwrap(),
+            CredentialHash([0; 32]),
+        ),
+        KeyPackageBytes::try_from(number.to_be_bytes().as_slice()).unwrap(),
+    )
 }
 
 fn pool() -> PoolId {
@@ -37,7 +37,8 @@ fn wait<T>(call: impl Future<Output = T>) -> T {
 fn take(number: u32) -> TakeRequest {
     let mut id = [0; 16];
     id[..4].copy_from_slice(&number.to_be_bytes());
-    TakeRequest::new(pool(), ReservationId::from_bytes(id), Ttl::try_from(60).unwrap()).last_resort(LastResort::Never)
+    let never = TakeOptions::new().last_resort(LastResort::Never);
+    TakeRequest::new(pool(), ReservationId::from_bytes(id), Ttl::try_from(60).unwrap()).options(never)
 }
 
 #[test]

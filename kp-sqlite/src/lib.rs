@@ -1,9 +1,10 @@
 //! KeyPackage pools in an SQLite file: durable, for several processes, without a server.
 //!
-//! [`SqliteStore`] is a [`KeyPackageStore`](kp_core::KeyPackageStore). It obeys every rule of that contract, and keeps
+//! [`SqliteStore`] is a [`KeyPackageStore`](kp_core::server::KeyPackageStore). It obeys every rule of that contract, and keeps
 //! what it answered through the end of the process and, by default, a power cut.
 //!
 //! ```
+//! use kp_core::server::*;
 //! use kp_core::*;
 //! use kp_sqlite::SqliteStore;
 //!
@@ -14,16 +15,9 @@
 //! let store = SqliteStore::open(path).await?;
 //! let pool = PoolId::try_from("bob/phone")?;
 //! let now = Timestamp::try_from(1_700_000_000)?;
-//! let package = KeyPackage {
-//!     info: KeyPackageInfo {
-//!         key_package_ref: KeyPackageRef::try_from("the hash of it")?,
-//!         ciphersuite: Ciphersuite(1),
-//!         lifetime: Lifetime::new(now, now.plus(86_400))?,
-//!         last_resort: false,
-//!         credential: CredentialHash([0; 32]),
-//!     },
-//!     bytes: KeyPackageBytes::try_from(b"a KeyPackage".as_slice())?,
-//! };
+//! let lifetime = Lifetime::new(now, now.plus(86_400))?;
+//! let info = KeyPackageInfo::new("the hash of it".try_into()?, Ciphersuite(1), lifetime, CredentialHash([0; 32]));
+//! let package = KeyPackage::new(info, b"a KeyPackage".as_slice().try_into()?);
 //! assert_eq!(store.save_key_package(&pool, package, now).await?, SaveOutcome::Saved);
 //!
 //! let minute = Ttl::try_from(60)?;
@@ -36,7 +30,7 @@
 //! # }
 //! ```
 //!
-//! [`SqliteMetadata`] is a client's [`PoolMetadataStore`](kp_core::PoolMetadataStore), for a file that may be the one of
+//! [`SqliteMetadata`] is a client's [`PoolMetadataStore`](kp_core::client::PoolMetadataStore), for a file that may be the one of
 //! the MLS library's own storage. [`import_client_table`] and [`SqliteStore::import_server_table`] bring over the tables
 //! of this project's origin.
 //!
@@ -54,36 +48,16 @@
 //! The tables are `STRICT`, begin with `keypackage_pool`, and have a table of migrations of their own, so the file may
 //! hold anything else besides.
 
-#[cfg(test)]
-mod a_package;
-mod builder;
-mod call;
-mod cells;
-mod connection;
-#[cfg(test)]
-mod cost;
-mod cursor;
-mod error;
-#[cfg(test)]
-mod faults;
-mod known;
+mod file;
+mod import;
 mod metadata;
-mod metadata_rows;
-mod migrations;
-mod origin;
-mod outlook;
-mod patience;
-mod pool_row;
-mod queue;
-mod readers;
-mod records;
-mod rows;
-mod statements;
-mod store;
-mod walks;
-mod writer;
+mod pools;
+mod sql;
+#[cfg(test)]
+mod tests;
 
-pub use builder::{SqliteBuilder, Survives};
-pub use metadata::SqliteMetadata;
-pub use origin::{BadRow, ImportError, Imported, RowError, import_client_table};
-pub use store::SqliteStore;
+pub use file::connection::Survives;
+pub use import::{BadRow, ImportError, Imported, RowError, import_client_table};
+pub use metadata::store::SqliteMetadata;
+pub use pools::builder::SqliteBuilder;
+pub use pools::store::SqliteStore;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Space};
-use kp_core::{KeyPackageStore, OpenError};
+use kp_core::OpenError;
+use kp_core::server::KeyPackageStore;
 use kp_sqlite::SqliteStore;
 use rusqlite::Connection;
 
@@ -48,7 +49,7 @@ fn check_rows(path: &Path) {
         "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
         "SELECT count(*) FROM keypackage_pools AS q WHERE
              records <> (SELECT count(*) FROM keypackage_pool_packages WHERE pool = q.key)
-             OR sweep_at > (SELECT min(not_after) FROM keypackage_pool_packages WHERE pool = q.key)
+             OR next_expiry > (SELECT min(not_after) FROM keypackage_pool_packages WHERE pool = q.key)
              OR last_sequence < (SELECT max(key) FROM keypackage_pool_packages WHERE pool = q.key)
              OR unspent_from > (SELECT min(key) FROM keypackage_pool_packages WHERE pool = q.key AND state = 0)",
         "SELECT count(*) FROM keypackage_pool_packages AS p WHERE

@@ -1,10 +1,13 @@
 use std::convert::Infallible;
 
 use kp_core::rules::{self, Answer, Limits, ModelPool, PoolRecords, Record, State};
+use kp_core::server::{
+    OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage, TakeOptions,
+    TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, OnLapse, Page,
-    Party, PoolId, Receipt, Reservation, ReservationId, ReservationToken, Result, Save, SaveOutcome, Spend, Status,
-    StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, PoolId,
+    ReservationId, Result, Status, Timestamp,
 };
 
 /// What a store does, piece by piece: the rules, with one piece falsified.
@@ -23,7 +26,7 @@ pub(crate) struct Flaw {
     // What the look-ups and changes of the rules do.
     pub(crate) by_id: fn(&mut ModelPool, &ReservationId) -> Option<Record>,
     pub(crate) lapsed: fn(&mut ModelPool, Timestamp) -> Vec<Record>,
-    pub(crate) oldest: fn(&mut ModelPool, &TakeRequest, Timestamp) -> Option<(Record, KeyPackageBytes)>,
+    pub(crate) oldest: fn(&mut ModelPool, &TakeOptions, Timestamp) -> Option<(Record, KeyPackageBytes)>,
     pub(crate) count_held: fn(&mut ModelPool, Ciphersuite, Timestamp) -> u32,
     pub(crate) count_taken_by: fn(&mut ModelPool, &Party) -> u32,
     pub(crate) insert: fn(&mut ModelPool, Record, &KeyPackageBytes),
@@ -104,7 +107,7 @@ impl Flaw {
         delete: |records| records.pool.records.clear(),
         by_id: |pool, id| sure(pool.by_id(id)),
         lapsed: |pool, now| sure(pool.lapsed(now)),
-        oldest: |pool, take, now| sure(pool.oldest_that_fits(take, now)),
+        oldest: |pool, options, now| sure(pool.oldest_that_fits(options, now)),
         count_held: |pool, suite, now| sure(pool.count_held(suite, now)),
         count_taken_by: |pool, party| sure(pool.count_taken_by(party)),
         insert: |pool, record, bytes| sure(pool.insert(&record, bytes)),
@@ -205,10 +208,10 @@ impl PoolRecords for Records<'_> {
 
     fn oldest_that_fits(
         &mut self,
-        take: &TakeRequest,
+        options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, Infallible> {
-        Ok((self.flaw.oldest)(self.pool, take, now))
+        Ok((self.flaw.oldest)(self.pool, options, now))
     }
 
     fn has_available(&mut self, now: Timestamp) -> Result<bool, Infallible> {

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use kp_conformance::ReferenceStore;
 use kp_core::rules::{Answer, Model, State};
+use kp_core::server::{
+    Answers, Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    BackendError, Ciphersuite, Counts, Cursor, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef,
-    KeyPackageStore, OnLapse, Page, PoolId, Receipt, Rejection, Reservation, ReservationId, ReservationToken, Result,
-    Save, SaveOutcome, Spend, Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    BackendError, Ciphersuite, Counts, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId,
+    Rejection, ReservationId, Result, Status, Timestamp,
 };
 
 use crate::flaw::{Call, Flaw, Records, Torn};
@@ -92,10 +95,15 @@ impl FlawedStore {
 
     /// [`Torn::LooksFirst`]
     async fn look_first(&self, take: &TakeRequest, lapse: OnLapse, now: Timestamp) -> Answer<Reservation> {
-        let seen = self.at_once(&take.pool, |records| (self.flaw.oldest)(records.pool, take, now));
+        let seen = self.at_once(&take.pool, |records| {
+            (self.flaw.oldest)(records.pool, &take.options, now)
+        });
         self.let_others_in().await;
         let named = match seen {
-            Some((record, _)) => take.clone().only(record.info.key_package_ref),
+            Some((record, _)) => {
+                let named = take.options.clone().only(record.info.key_package_ref);
+                take.clone().options(named)
+            }
             None => take.clone(),
         };
         self.at_once(&take.pool, |records| records.reserve(&named, lapse, now))
@@ -192,7 +200,7 @@ impl KeyPackageStore for FlawedStore {
         takes: &[TakeRequest],
         lapse: OnLapse,
         now: Timestamp,
-    ) -> Vec<Result<Reservation>> {
+    ) -> Answers<Reservation> {
         let reserve = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.reserve)(records, take, lapse, now);
         let mut answers = Vec::new();
         for take in takes {
@@ -209,7 +217,7 @@ impl KeyPackageStore for FlawedStore {
             };
             answers.push(answer.map_err(Into::into));
         }
-        answers
+        answers.into()
     }
 
     async fn claim_key_packages(
@@ -217,7 +225,7 @@ impl KeyPackageStore for FlawedStore {
         takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<KeyPackage>> {
+    ) -> Answers<KeyPackage> {
         let claim = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.claim)(records, take, group, now);
         let mut answers = Vec::new();
         for take in takes {
@@ -237,32 +245,27 @@ impl KeyPackageStore for FlawedStore {
             });
         }
         (self.flaw.claimed)(&mut answers);
-        answers
+        answers.into()
     }
 
-    async fn spend_key_packages(
-        &self,
-        tokens: &[ReservationToken],
-        usage: &Spend,
-        now: Timestamp,
-    ) -> Vec<Result<Receipt>> {
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
         let mut answers = Vec::new();
         for token in tokens {
             let spend = |records: &mut Records<'_>| (self.flaw.spend)(records, token, usage, now);
             let answer = self.step(Call::Spend, &token.pool, spend).await;
             answers.push(answer.map_err(Into::into));
         }
-        answers
+        answers.into()
     }
 
-    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
         let mut answers = Vec::new();
         for token in tokens {
             let release = |records: &mut Records<'_>| (self.flaw.release)(records, token, now);
             let answer = self.step(Call::Release, &token.pool, release).await;
             answers.push(answer.map_err(Into::into));
         }
-        answers
+        answers.into()
     }
 
     async fn get_key_package(

@@ -1,13 +1,14 @@
 use crate::Timestamp;
-use crate::client::MetadataRejection;
 
-/// Where one of a client's own packages stands: what [`PoolMetadataStore`](crate::client::PoolMetadataStore) keeps of it.
+/// Says where one of a client's own packages stands. A [`PoolMetadataStore`](crate::client::PoolMetadataStore) keeps
+/// the lifecycle in the package's row.
+///
+/// A one-time package usually goes this way; [`may_become`](Self::may_become) has the whole table
+/// ([META-2](crate::contract::META_2)):
 ///
 /// ```text
 /// Created --> Available --> Reserved --> Joining --> Spent
 /// ```
-///
-/// is how a one-time package usually goes; [`may_become`](Self::may_become) is the whole table (`META-2`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -16,30 +17,30 @@ use crate::client::MetadataRejection;
 )]
 #[non_exhaustive]
 pub enum Lifecycle {
-    /// Generated, and not known to be on the server: it may be, when the answer to the upload was lost.
+    /// Generated, and not known to be on the server. If the answer to the upload was lost, the package may be there.
     Created,
-    /// On the server, as far as is known.
+    /// On the server, as far as the client knows.
     Available,
-    /// Handed out by the server, which said so: a Welcome may be under way, so the key is kept.
+    /// Handed out, as the server said. A Welcome may be under way, so the key is kept.
     Reserved,
-    /// A join is under way, or died: a second copy of the key is kept (`POOL-6`).
+    /// A join is under way, or died. A second copy of the key is kept ([POOL-6](crate::contract::POOL_6)).
     Joining,
-    /// No longer to be handed out (a last resort that was replaced, a package of an old credential); its key is kept for
-    /// a grace period (`POOL-5`).
+    /// No longer to be handed out: a last resort that was replaced, or a package of an old credential. The key is kept
+    /// for a grace period ([POOL-5](crate::contract::POOL_5)).
     Superseded {
         /// When the key may go.
         delete_at: Timestamp,
     },
-    /// A Welcome was processed with it.
+    /// Used: a Welcome was processed with the package.
     Spent,
-    /// Past its `not_after`.
+    /// Past the package's `not_after`.
     Expired,
-    /// The server will not take it.
+    /// Refused: the server will never take the package.
     Failed,
 }
 
 impl Lifecycle {
-    /// A stable name of it, without its data.
+    /// Names the lifecycle, without its data. A name never changes once released.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -54,7 +55,7 @@ impl Lifecycle {
         }
     }
 
-    /// When the key of a superseded package may go.
+    /// Returns when the key of a superseded package may go.
     #[must_use]
     pub const fn delete_at(self) -> Option<Timestamp> {
         match self {
@@ -63,8 +64,8 @@ impl Lifecycle {
         }
     }
 
-    /// The one of this [`name`](Self::name) and [`delete_at`](Self::delete_at): how a store reads back what it wrote.
-    /// `None` for a name that there is not, and for a `delete_at` that is missing or out of place.
+    /// Returns the lifecycle of this [`name`](Self::name) and [`delete_at`](Self::delete_at), so that a store reads
+    /// back what the store wrote. `None` for an unknown name, and for a `delete_at` that is missing or out of place.
     #[must_use]
     pub fn from_parts(name: &str, delete_at: Option<Timestamp>) -> Option<Self> {
         let lifecycle = match name {
@@ -81,14 +82,15 @@ impl Lifecycle {
         (lifecycle.delete_at() == delete_at).then_some(lifecycle)
     }
 
-    /// The transition table (`META-2`).
+    /// Returns whether the transition table has the step to `to` ([META-2](crate::contract::META_2)).
     ///
-    /// - `Created` and `Available` go both ways: a server that lost a package gets the same one again (`POOL-3`).
+    /// - `Created` and `Available` go both ways: a server that lost a package gets the same package again
+    ///   ([POOL-3](crate::contract::POOL_3)).
     /// - `Created` may be used without ever having been `Available`: the answer to its upload was lost.
-    /// - `Reserved` returns to `Available` when the server took it back, and `Joining` to where it came from when the join
-    ///   failed (`POOL-6`).
-    /// - A superseded package may still be joined with; its grace period may be set anew.
-    /// - `Spent`, `Expired` and `Failed` are final: what follows is deletion.
+    /// - `Reserved` returns to `Available` when the server took the package back. `Joining` returns to the state before
+    ///   when the join failed ([POOL-6](crate::contract::POOL_6)).
+    /// - A superseded package may still be joined with, and its grace period may be set anew.
+    /// - `Spent`, `Expired` and `Failed` are final. The row is deleted next.
     /// - The same state again is no change.
     #[must_use]
     pub fn may_become(self, to: Self) -> bool {
@@ -105,22 +107,9 @@ impl Lifecycle {
         }
     }
 
-    /// Whether it is final: the key is of no more use.
+    /// Returns whether the lifecycle is final: the key is of no more use.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Spent | Self::Expired | Self::Failed)
-    }
-
-    /// The step to `to`, if the table has it.
-    ///
-    /// # Errors
-    ///
-    /// [`MetadataRejection::IllegalStep`].
-    pub fn step(self, to: Self) -> Result<Self, MetadataRejection> {
-        if self.may_become(to) {
-            Ok(to)
-        } else {
-            Err(MetadataRejection::IllegalStep { from: self, to })
-        }
     }
 }

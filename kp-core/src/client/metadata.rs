@@ -1,38 +1,40 @@
 use std::collections::BTreeMap;
 
-use crate::client::Lifecycle;
-use crate::{Ciphersuite, CredentialHash, Error, KeyPackageRef, Role, Timestamp};
+use crate::client::{Lifecycle, MetadataRejection};
+use crate::{Ciphersuite, CredentialHash, KeyPackageRef, Role, Timestamp};
 
-/// What a client remembers of one of its own packages: its lifecycle, and nothing that could decrypt (`META-4`).
+/// Remembers one of a client's own packages: its lifecycle, and nothing that could decrypt
+/// ([META-4](crate::contract::META_4)).
 ///
-/// The bundle and its private keys lie in the MLS library's own storage, behind a [`KeyVault`](crate::client::KeyVault).
+/// The private keys lie in the MLS library's own storage, behind a [`KeyVault`](crate::client::KeyVault).
+///
+/// The type is not `non_exhaustive`: a store has to notice a new field.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub struct KeyPackageMetadata {
-    /// The package: the link to the MLS library's storage.
+    /// The ref of the package, which links the row to the MLS library's storage.
     pub key_package_ref: KeyPackageRef,
-    /// Its ciphersuite.
+    /// The ciphersuite of the package.
     pub ciphersuite: Ciphersuite,
-    /// Whether it is a one-time or a last-resort package.
+    /// The role: one-time or last resort.
     pub role: Role,
-    /// The credential that it was made with.
+    /// The credential that the package was made with.
     pub credential: CredentialHash,
-    /// When it was generated.
+    /// When the package was generated.
     pub created_at: Timestamp,
-    /// The end of its lifetime.
+    /// The end of the package's lifetime.
     pub not_after: Timestamp,
-    /// Where it stands.
+    /// Where the package stands.
     pub lifecycle: Lifecycle,
-    /// When it first became [`Available`](Lifecycle::Available).
+    /// When the package first became [`Available`](Lifecycle::Available).
     pub uploaded_at: Option<Timestamp>,
-    /// When it last became [`Reservation`](Lifecycle::Reserved).
+    /// When the package last became [`Reserved`](Lifecycle::Reserved).
     pub reserved_at: Option<Timestamp>,
-    /// When it became [`Spent`](Lifecycle::Spent).
+    /// When the package became [`Spent`](Lifecycle::Spent).
     pub spent_at: Option<Timestamp>,
 }
 
 impl KeyPackageMetadata {
-    /// The row of a package just generated.
+    /// Makes the row of a package just generated.
     #[must_use]
     pub fn created(info: &crate::KeyPackageInfo, now: Timestamp) -> Self {
         Self {
@@ -49,11 +51,12 @@ impl KeyPackageMetadata {
         }
     }
 
-    /// The row after a step at `now`: what every backend writes (`META-2`). The same state again changes nothing.
+    /// Returns the row after a step at `now`, as every backend writes the row ([META-2](crate::contract::META_2)). A
+    /// step to the same state changes nothing.
     ///
     /// # Errors
     ///
-    /// [`MetadataRejection::IllegalStep`] unless the transition table has it.
+    /// [`MetadataRejection::IllegalStep`] unless the transition table has the step.
     pub fn step(&self, to: Lifecycle, now: Timestamp) -> Result<Self, MetadataRejection> {
         let lifecycle = self.lifecycle.step(to)?;
         let mut row = Self {
@@ -71,12 +74,12 @@ impl KeyPackageMetadata {
         Ok(row)
     }
 
-    /// A batch of steps, in order, on the rows that it names: what a store does with its rows inside its atomic step, and
-    /// writes back when it succeeds (`META-2`).
+    /// Takes a batch of steps, in order, on the rows that the batch names ([META-2](crate::contract::META_2)). A store
+    /// calls this inside its atomic step, and writes the rows back if the batch succeeds.
     ///
     /// # Errors
     ///
-    /// Of the first step that fails. The rows are of no use then.
+    /// The rejection of the first step that fails. Throw the rows away then.
     pub fn step_all(
         rows: &mut BTreeMap<KeyPackageRef, Self>,
         steps: &[(KeyPackageRef, Lifecycle)],
@@ -89,44 +92,3 @@ impl KeyPackageMetadata {
         Ok(())
     }
 }
-
-/// Why a [`PoolMetadataStore`] said no; nothing changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum MetadataRejection {
-    /// A row of this ref exists (`META-1`).
-    #[error("the KeyPackage has a row already")]
-    Exists,
-    /// No row of this ref.
-    #[error("no row of this KeyPackage")]
-    NotFound,
-    /// The transition table does not have this step (`META-2`).
-    #[error("a KeyPackage cannot go from {} to {}", from.name(), to.name())]
-    IllegalStep {
-        /// Where it stands.
-        from: Lifecycle,
-        /// Where it was to go.
-        to: Lifecycle,
-    },
-}
-
-impl MetadataRejection {
-    /// A stable name of it, for protocols and logs.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Exists => "exists",
-            Self::NotFound => "not_found",
-            Self::IllegalStep { .. } => "illegal_step",
-        }
-    }
-}
-
-impl From<MetadataRejection> for Error<MetadataRejection> {
-    fn from(rejection: MetadataRejection) -> Self {
-        Self::Rejected(rejection)
-    }
-}
-
-/// What a [`PoolMetadataStore`] answers.
-pub type MetadataResult<T> = Result<T, Error<MetadataRejection>>;

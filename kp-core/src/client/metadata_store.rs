@@ -7,52 +7,68 @@ use async_trait::async_trait;
 use crate::client::{KeyPackageMetadata, Lifecycle, MetadataResult};
 use crate::{Ciphersuite, KeyPackageRef, Role, Timestamp};
 
-/// The lifecycle of one client's own packages: tens of rows, on a device.
+/// Keeps the lifecycle of one client's own packages: tens of rows, on a device.
 ///
 /// # Contract
 ///
-/// - `META-1` `create_pool_metadata` stores ref, ciphersuite, `not_after`, `created_at`, role and credential hash, and
-///   where the package stands: a row is read back as it was given. A second creation is refused.
-/// - `META-2` `update_pool_status` follows the transition table of [`Lifecycle`]; an illegal step is refused and changes
-///   nothing. Calls take batches: a batch is one atomic step, all of it or nothing, also beside others.
-/// - `META-3` Reads see all that was answered before, and change nothing. Deleting what is not there is not an error.
-/// - `META-4` No field can hold key material; about 100 to 150 bytes a package.
+/// - A row is stored as given, once ([META-1](crate::contract::META_1)).
+/// - Steps follow the table of [`Lifecycle`], and a batch is one atomic step ([META-2](crate::contract::META_2)).
+/// - A read sees all that was answered before. Deleting a row that is not there is not an error
+///   ([META-3](crate::contract::META_3)).
+/// - No field can hold key material, and rows are small ([META-4](crate::contract::META_4)).
 ///
-/// Failures, cancellation and secrets are as in [`KeyPackageStore`](crate::server::KeyPackageStore) (`ERR-1` to `ERR-5`). Time is
-/// an argument.
+/// # Time
 ///
-/// Wrappers must forward every method.
+/// Time is an argument: no store reads a clock.
+///
+/// # Errors
+///
+/// A refusal and a failure are distinct, and a failure says whether the call was applied. The rules are those of a
+/// [`KeyPackageStore`](crate::server::KeyPackageStore): [`ERR`](crate::contract::ERR).
+///
+/// # Cancellation
+///
+/// Every future may be dropped at any point. The outcome of the call is then unknown, and the store stays usable
+/// ([ERR-2](crate::contract::ERR_2)).
+///
+/// # Implementing
+///
+/// A store calls [`KeyPackageMetadata::step_all`] inside its atomic step. A wrapper forwards every method.
 #[async_trait]
 pub trait PoolMetadataStore: Send + Sync + Debug {
-    /// Creates rows (`META-1`), in one step. A ref twice in one batch is a second creation.
+    /// Creates rows, in one step ([META-1](crate::contract::META_1)). A ref twice in one batch is a second creation.
     ///
     /// # Errors
     ///
-    /// [`MetadataRejection::Exists`]; nothing is created then.
+    /// [`MetadataRejection::Exists`](crate::client::MetadataRejection::Exists): nothing is created then. Or a failure
+    /// of the backend.
     async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()>;
 
-    /// Takes steps (`META-2`), in order and as one, each by [`KeyPackageMetadata::step`].
+    /// Takes steps, in order and as one atomic step, each by [`KeyPackageMetadata::step`]
+    /// ([META-2](crate::contract::META_2)).
     ///
     /// # Errors
     ///
-    /// [`MetadataRejection::NotFound`] or [`MetadataRejection::IllegalStep`] for the first that fails; none is taken then.
+    /// [`MetadataRejection::NotFound`](crate::client::MetadataRejection::NotFound) or
+    /// [`MetadataRejection::IllegalStep`](crate::client::MetadataRejection::IllegalStep) of the first step that fails:
+    /// no step is taken then. Or a failure of the backend.
     async fn update_pool_status(&self, steps: &[(KeyPackageRef, Lifecycle)], now: Timestamp) -> MetadataResult<()>;
 
-    /// One row (`META-3`).
+    /// Returns one row ([META-3](crate::contract::META_3)).
     ///
     /// # Errors
     ///
     /// Only failures of the backend.
     async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>>;
 
-    /// All rows, by `created_at`, then ref (`META-3`).
+    /// Returns all rows, by `created_at`, then ref ([META-3](crate::contract::META_3)).
     ///
     /// # Errors
     ///
     /// Only failures of the backend.
     async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>>;
 
-    /// Deletes rows, in one step, and says how many there were (`META-3`).
+    /// Deletes rows, in one step, and returns how many there were ([META-3](crate::contract::META_3)).
     ///
     /// # Errors
     ///
@@ -60,7 +76,7 @@ pub trait PoolMetadataStore: Send + Sync + Debug {
     async fn delete_pool_metadata(&self, refs: &[KeyPackageRef]) -> MetadataResult<u64>;
 }
 
-/// A pointer to a store is a store.
+/// Forwards every method, so that a pointer to a store is a store.
 macro_rules! forward {
     ($pointer:ident) => {
         #[async_trait]
@@ -96,10 +112,11 @@ macro_rules! forward {
 forward!(Arc);
 forward!(Box);
 
-/// Counts and selections over [`PoolMetadataStore::list`], for every store: nothing to implement.
+/// Adds counts and selections to every [`PoolMetadataStore`]: nothing to implement.
 #[async_trait]
 pub trait PoolMetadataStoreExt: PoolMetadataStore {
-    /// How many one-time packages of a ciphersuite are [`Available`](Lifecycle::Available) and not past their `not_after`.
+    /// Counts the one-time packages of a ciphersuite that are [`Available`](Lifecycle::Available) and not past their
+    /// `not_after`.
     ///
     /// # Errors
     ///
@@ -115,7 +132,7 @@ pub trait PoolMetadataStoreExt: PoolMetadataStore {
         Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
-    /// How many rows stand where, by [`Lifecycle::name`].
+    /// Counts the rows by [`Lifecycle::name`].
     ///
     /// # Errors
     ///
@@ -128,7 +145,7 @@ pub trait PoolMetadataStoreExt: PoolMetadataStore {
         Ok(counts)
     }
 
-    /// The packages past their `not_after`.
+    /// Returns the refs of the packages past their `not_after`.
     ///
     /// # Errors
     ///

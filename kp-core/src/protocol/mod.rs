@@ -1,8 +1,10 @@
-//! What travels between a client and its delivery service.
+//! Holds what travels between a client and its delivery service.
 //!
-//! A client sends KeyPackages and is told an [`UploadOutcome`] for each; it names its KeyPackages and is told a
-//! [`SyncReport`]. [`KeyPackageTransport`] is the way between the two. With the feature `serde` all of it goes over the
-//! wire, and a client reads an outcome or a health of a later release as `Unknown`.
+//! A client uploads KeyPackages and is told an [`UploadOutcome`] for each. A client names its KeyPackages and is told a
+//! [`SyncReport`]. [`KeyPackageTransport`] is the way between client and server.
+//!
+//! With the feature `serde` the types go over the wire. A client reads an outcome or a health of a later release as
+//! `Unknown`.
 
 mod refusal;
 mod status;

@@ -1,4 +1,4 @@
-/// Why an upload is not taken (`ADM-2`).
+/// Says why an uploaded KeyPackage is not taken ([ADM-2](crate::contract::ADM_2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -11,34 +11,34 @@ pub enum Refusal {
     /// The server does not take this ciphersuite.
     #[error("unsupported ciphersuite")]
     UnsupportedCiphersuite,
-    /// Its `not_after` has come.
+    /// The KeyPackage's `not_after` has come.
     #[error("the KeyPackage has expired")]
     Expired,
-    /// Its `not_before` lies further ahead than clocks may differ.
+    /// The KeyPackage's `not_before` lies further ahead than clocks may differ.
     #[error("the KeyPackage is not valid yet")]
     NotYetValid,
-    /// Its lifetime is wider than the server allows.
+    /// The KeyPackage's lifetime is wider than the server allows.
     #[error("the lifetime of the KeyPackage is too wide")]
     LifetimeTooWide,
-    /// More bytes than the server allows.
+    /// The KeyPackage has more bytes than the server allows.
     #[error("the KeyPackage is too large")]
     TooLarge,
     /// The credential is not the uploader's.
     #[error("the credential of the KeyPackage is not the uploader's")]
     CredentialMismatch,
-    /// Another package of the batch has the same init key.
+    /// Another KeyPackage of the batch has the same init key.
     #[error("another KeyPackage of the batch has the same init key")]
     InitKeyReused,
-    /// Made before the restore point that the operator set.
+    /// The KeyPackage was made before the restore point that the operator set.
     #[error("the KeyPackage was made before the restore point")]
     BeforeRestorePoint,
-    /// What only this admission knows.
+    /// The admission has a reason of its own, in these words.
     #[error("{0}")]
     Other(&'static str),
 }
 
 impl Refusal {
-    /// All refusals, with a stand-in for those that only one admission knows.
+    /// Lists all refusals, with one stand-in for the reasons that only one admission knows.
     pub const ALL: &'static [Self] = &[
         Self::Malformed,
         Self::BadSignature,
@@ -59,7 +59,7 @@ impl Refusal {
         Self::ALL.iter().copied().find(|refusal| refusal.code() == code)
     }
 
-    /// A stable name of it, for protocols and logs.
+    /// Names the refusal, for protocols and logs. A name never changes once released.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use crate::{Ciphersuite, Counts};
 
-/// The health of a pool or of one of its ciphersuites, from best to worst.
+/// Grades a pool or one of its ciphersuites, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -15,7 +15,7 @@ pub enum Health {
     Good,
     /// As many one-time packages are available as the low-water mark, or fewer: upload soon.
     Low,
-    /// No one-time package is available: who asks gets the last resort, or nothing. Upload now.
+    /// No one-time package is available: whoever asks gets the last resort, or nothing. Upload now.
     Exhausted,
     /// The last-resort package was handed out, whatever is available now: upload, and replace the last resort.
     LastResortUsed,
@@ -24,14 +24,14 @@ pub enum Health {
     Unknown,
 }
 
-/// The status of one ciphersuite of a pool.
+/// Tells an owner how one ciphersuite of a pool is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct CiphersuiteStatus {
     /// The health in a word.
     pub health: Health,
-    /// How many packages stand where.
+    /// How many packages have which status.
     pub counts: Counts,
     /// How many one-time packages the owner may upload until the cap is reached.
     pub upload: u32,
@@ -52,7 +52,7 @@ impl CiphersuiteStatus {
     }
 }
 
-/// The status of a pool, by ciphersuite. A pool never seen has no ciphersuites.
+/// Tells an owner how a pool is doing, by ciphersuite. A pool that was never seen has no ciphersuites.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 #[non_exhaustive]

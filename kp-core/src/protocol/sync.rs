@@ -1,7 +1,7 @@
 use crate::protocol::PoolStatus;
 use crate::{KeyPackageRef, Status};
 
-/// The answer of a delivery service to a client that names its KeyPackages.
+/// Answers a client that names its KeyPackages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -5,34 +5,36 @@ use async_trait::async_trait;
 use crate::protocol::{SyncReport, UploadOutcome};
 use crate::{BoxError, KeyPackageBytes, KeyPackageRef};
 
-/// How a client's pool reaches its delivery service: the messenger's own HTTP client, for example, already bound to the
-/// client's own pool, so that there is no pool id to get wrong.
+/// Carries a client's calls to its delivery service: the messenger's own HTTP client, for example.
+///
+/// A transport is bound to the client's own pool, so that there is no pool id to get wrong.
 ///
 /// # Contract
 ///
-/// - Every call may be repeated, and may be applied although its answer was lost: a failure proves nothing.
-/// - Time-outs are the transport's own.
+/// - Every call may be repeated.
+/// - A call may be applied although its answer was lost: a failure proves nothing.
+/// - The transport sets its own time-outs.
 #[async_trait]
 pub trait KeyPackageTransport: Send + Sync + 'static {
     /// Uploads KeyPackages, appended to what the pool holds; an outcome for each, in order.
     ///
     /// # Errors
     ///
-    /// [`TransportError`]: no answer.
+    /// [`TransportError`], if there is no answer.
     async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError>;
 
     /// Asks what became of the client's own KeyPackages.
     ///
     /// # Errors
     ///
-    /// [`TransportError`]: no answer.
+    /// [`TransportError`], if there is no answer.
     async fn sync(&self, mine: &[KeyPackageRef]) -> Result<SyncReport, TransportError>;
 
     /// Withdraws KeyPackages from the pool.
     ///
     /// # Errors
     ///
-    /// [`TransportError`]: no answer.
+    /// [`TransportError`], if there is no answer.
     async fn withdraw(&self, refs: &[KeyPackageRef]) -> Result<(), TransportError>;
 }
 
@@ -52,13 +54,13 @@ impl<T: KeyPackageTransport + ?Sized> KeyPackageTransport for Arc<T> {
     }
 }
 
-/// The delivery service gave no answer.
+/// Says that the delivery service gave no answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the KeyPackage server gave no answer")]
 pub struct TransportError(#[source] BoxError);
 
 impl TransportError {
-    /// Gives the reason.
+    /// Wraps the reason.
     pub fn new(source: impl Into<BoxError>) -> Self {
         Self(source.into())
     }

@@ -1,6 +1,6 @@
 use crate::protocol::Refusal;
 
-/// The outcome of the upload of one KeyPackage: what a delivery service answers its client.
+/// Tells a client what became of one uploaded KeyPackage.
 ///
 /// On the wire an outcome is its [`code`](Self::code). A client reads a code of a later release as
 /// [`Unknown`](Self::Unknown).
@@ -34,7 +34,7 @@ pub enum UploadOutcome {
 }
 
 impl UploadOutcome {
-    /// The outcomes without a [`Refusal`].
+    /// Lists the outcomes without a [`Refusal`].
     const PLAIN: [Self; 7] = [
         Self::Saved,
         Self::AlreadyStored,

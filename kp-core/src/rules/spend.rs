@@ -2,7 +2,7 @@ use super::{Answer, PoolRecords, Recall, Spent, State, Window, settle};
 use crate::server::{Receipt, ReservationToken, Spend};
 use crate::{Rejection, Timestamp};
 
-/// One item of `spend_key_packages`, on the pool of its token (`SPEND-1` to `SPEND-4`).
+/// Does one item of `spend_key_packages`, on the pool of its token ([`SPEND`](crate::contract::SPEND)).
 pub fn spend<P: PoolRecords>(
     pool: &mut P,
     token: &ReservationToken,
@@ -52,7 +52,7 @@ pub fn spend<P: PoolRecords>(
     }
 }
 
-/// One item of `release_key_packages`, on the pool of its token (`REL-1` to `REL-3`).
+/// Does one item of `release_key_packages`, on the pool of its token ([`REL`](crate::contract::REL)).
 pub fn release<P: PoolRecords>(pool: &mut P, token: &ReservationToken, now: Timestamp) -> Result<Answer<()>, P::Error> {
     settle(pool, now)?;
     let Some(record) = pool.by_ref(&token.key_package_ref)? else {

@@ -2,8 +2,8 @@ use super::{Answer, LeaseRecord, PoolRecords, Record, Spent, State, Window, sett
 use crate::server::{LastResort, Lease, OnLapse, Reservation, ReservationToken, TakeOptions, TakeRequest};
 use crate::{GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, Rejection, Timestamp};
 
-/// Whether a package is as asked, by its facts: valid now, of an accepted ciphersuite, with enough lifetime left
-/// (`RES-3`).
+/// Returns whether a package fits a request, by its facts: valid now, of an accepted ciphersuite, with enough lifetime
+/// left ([RES-3](crate::contract::RES_3)).
 #[must_use]
 pub fn fits(info: &KeyPackageInfo, options: &TakeOptions, now: Timestamp) -> bool {
     info.lifetime.contains(now)
@@ -11,7 +11,7 @@ pub fn fits(info: &KeyPackageInfo, options: &TakeOptions, now: Timestamp) -> boo
         && info.lifetime.not_after().get() - now.get() >= i64::from(options.remaining)
 }
 
-/// One item of `reserve_key_packages`, on the pool that it names (`RES-1` to `RES-10`).
+/// Does one item of `reserve_key_packages`, on the pool that the item names ([`RES`](crate::contract::RES)).
 pub fn reserve<P: PoolRecords>(
     pool: &mut P,
     take: &TakeRequest,
@@ -47,7 +47,7 @@ pub fn reserve<P: PoolRecords>(
     }
 }
 
-/// One item of `claim_key_packages`: reserve and spend in one step (`CLAIM-1`).
+/// Does one item of `claim_key_packages`: reserves and spends in one step ([CLAIM-1](crate::contract::CLAIM_1)).
 pub fn claim<P: PoolRecords>(
     pool: &mut P,
     take: &TakeRequest,
@@ -99,15 +99,16 @@ pub fn claim<P: PoolRecords>(
     }))
 }
 
-/// What the id of a request is bound to (`RES-5`).
+/// Says what the id of a request is bound to (RES-5).
 enum Binding {
-    /// A live reservation of the same request, and when it ends.
+    /// A live reservation of the same request, and when the reservation ends.
     Live(Record, Timestamp),
-    /// A package that it used.
+    /// A package that the id used.
     Used(Record, Spent),
-    /// Another request.
+    /// A package of another request: the request is refused.
     Refused(Rejection),
-    /// Nothing; `stale` still carries the id, but is past its `not_after`, and loses it to the next binding.
+    /// Nothing. A `stale` record still carries the id, but is past its `not_after`, and loses the id to the next
+    /// binding.
     None { stale: Option<Record> },
 }
 
@@ -140,7 +141,7 @@ fn binding<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> 
     })
 }
 
-/// A new binding ends the old one for good (`RES-5`, `TIME-3`).
+/// Ends the old binding of an id for good, since a new binding follows (RES-5, TIME-3).
 fn unbind<P: PoolRecords>(pool: &mut P, stale: Option<Record>) -> Result<(), P::Error> {
     if let Some(record) = stale
         && let State::Used(spent) = &record.state
@@ -154,13 +155,14 @@ fn unbind<P: PoolRecords>(pool: &mut P, stale: Option<Record>) -> Result<(), P::
     Ok(())
 }
 
-/// What a new request gets.
+/// Holds the package that a new request gets.
 enum Choice {
     OneTime(Record, KeyPackageBytes),
     LastResort(KeyPackage),
 }
 
-/// `RES-10`, for an id that is not bound: `RES-7`, the package named or the oldest that fits, last resort, exhausted.
+/// Chooses for an id that is not bound (RES-10): the limit, the package named or the oldest that fits, last resort,
+/// exhausted.
 fn choose<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Result<Answer<Choice>, P::Error> {
     if let (Some(party), Some(limit)) = (&take.options.by, take.limit)
         && pool.count_taken_by(party)? >= limit
@@ -187,7 +189,7 @@ fn choose<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> R
     }))
 }
 
-/// The package named, in the order of `RES-3`.
+/// Judges the package named, in the order of RES-3.
 fn named<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Result<Answer<Choice>, P::Error> {
     let record = match &take.options.only {
         Some(key_package_ref) => pool.by_ref(key_package_ref)?,
@@ -212,7 +214,7 @@ fn named<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Re
     })
 }
 
-/// The oldest saved of the slots that fit, marked as used (`RES-6`, `LAST-2`, `LAST-4`).
+/// Returns the oldest saved last-resort package that fits, and marks the package as used (RES-6, LAST-2, LAST-4).
 fn last_resort<P: PoolRecords>(
     pool: &mut P,
     take: &TakeRequest,
@@ -235,7 +237,7 @@ fn last_resort<P: PoolRecords>(
     }))
 }
 
-/// `RES-4`.
+/// Returns the end of a lease or window (RES-4).
 fn expires_at(record: &Record, take: &TakeRequest, now: Timestamp) -> Timestamp {
     now.after(take.ttl).min(record.info.lifetime.not_after())
 }

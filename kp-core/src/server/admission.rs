@@ -4,37 +4,38 @@ use std::sync::Arc;
 use crate::protocol::Refusal;
 use crate::{KeyPackage, Timestamp};
 
-/// Who uploads, as the server authenticated it: the bytes must agree (`ADM-2`).
+/// Names the uploader, as the server authenticated it. The credential in the bytes must agree
+/// ([ADM-2](crate::contract::ADM_2)).
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Uploader {
-    /// A basic credential of this identity (RFC 9420 §5.3).
+    /// Demands a basic credential of this identity (RFC 9420 §5.3).
     Identity(Vec<u8>),
-    /// A leaf with this signature public key, whatever its credential.
+    /// Demands a leaf with this signature public key, whatever the credential.
     SignatureKey(Vec<u8>),
-    /// Not checked: the server takes the credential at its word. For tests, and for servers that check it elsewhere.
+    /// Demands nothing: the server takes the credential at its word. For tests, and for servers that check elsewhere.
     Unchecked,
 }
 
 impl Uploader {
-    /// Has a basic credential of this identity.
+    /// Names an uploader with a basic credential of this identity.
     pub fn identity(identity: impl AsRef<[u8]>) -> Self {
         Self::Identity(identity.as_ref().to_vec())
     }
 
-    /// Signs with this key.
+    /// Names an uploader who signs with this key.
     pub fn signature_key(public_key: impl AsRef<[u8]>) -> Self {
         Self::SignatureKey(public_key.as_ref().to_vec())
     }
 
-    /// Is not checked.
+    /// Names an uploader who is not checked.
     #[must_use]
     pub const fn unchecked() -> Self {
         Self::Unchecked
     }
 }
 
-/// Hides who it is (`ERR-4`).
+/// Hides the identity and the key ([ERR-4](crate::contract::ERR_4)).
 impl fmt::Debug for Uploader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -45,27 +46,23 @@ impl fmt::Debug for Uploader {
     }
 }
 
-/// Bytes in, facts and bare bytes out: what stands between an upload and a store.
+/// Turns uploaded bytes into facts and a bare KeyPackage: the MLS library's part of a delivery service.
 ///
-/// `kp-openmls` has one for OpenMLS; a server on a fork, another version or another MLS library implements it.
+/// `kp-openmls` has an admission for OpenMLS. A server on a fork, another version or another MLS library implements the
+/// trait.
 ///
 /// # Contract
 ///
-/// - `ADM-1` Everything is read from the bytes, nothing is taken from the uploader's word. A bare KeyPackage and one
-///   wrapped in an `MLSMessage` (RFC 9420 §6) are both taken; what is returned is the bare one, and the ref is the hash
-///   of that (RFC 9420 §5.2).
-/// - `ADM-2` Refused with a [`Refusal`] each: malformed or trailing bytes, a bad signature, an unsupported ciphersuite,
-///   expired, not yet valid beyond the skew allowed, a lifetime wider than the maximum, too large, a credential that is
-///   not the uploader's. Two more the directory judges: an init key twice in a batch (RFC 9420 §10), by
-///   [`Admitted::init_key`], and a package made before the restore point that an operator set.
-/// - `ADM-3` Hostile bytes never panic and cost a bounded time. The call is synchronous and may burn some hundred
-///   microseconds on signatures; the directory makes it off the async threads.
+/// - Every fact is read from the bytes ([ADM-1](crate::contract::ADM_1)).
+/// - Each reason to refuse an upload has a [`Refusal`] ([ADM-2](crate::contract::ADM_2)).
+/// - Hostile bytes never panic, and cost a bounded time ([ADM-3](crate::contract::ADM_3)). The call is synchronous: the
+///   directory makes the call off the async threads.
 pub trait Admission: Send + Sync + 'static {
-    /// Judges one upload.
+    /// Judges one uploaded KeyPackage, and returns the bare KeyPackage with its facts.
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] says why the package is not taken.
+    /// The [`Refusal`] that says why the KeyPackage is not taken.
     fn admit(&self, uploaded: &[u8], by: &Uploader, now: Timestamp) -> Result<Admitted, Refusal>;
 }
 
@@ -83,25 +80,25 @@ impl<A: Admission + ?Sized> Admission for Box<A> {
     }
 }
 
-/// A package that was admitted.
+/// Holds a KeyPackage that was admitted.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Admitted {
-    /// What the store keeps.
+    /// The KeyPackage that the store keeps.
     pub package: KeyPackage,
-    /// Its init key, which no two packages of a batch may share (RFC 9420 §10).
+    /// The init key, which no two KeyPackages of a batch may share (RFC 9420 §10).
     pub init_key: Vec<u8>,
 }
 
 impl Admitted {
-    /// This package, with this init key.
+    /// Joins a KeyPackage and its init key.
     #[must_use]
     pub const fn new(package: KeyPackage, init_key: Vec<u8>) -> Self {
         Self { package, init_key }
     }
 }
 
-/// Hides the init key (`ERR-4`).
+/// Hides the init key ([ERR-4](crate::contract::ERR_4)).
 impl fmt::Debug for Admitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admitted")

@@ -3,9 +3,9 @@ use std::{slice, vec};
 
 use crate::{BackendError, Effect, Error, Result};
 
-/// The answers of a batch: one for each item of the call, in order.
+/// Holds the answers of a batch: one for each item of the call, in order.
 ///
-/// Dereferences to a slice, and is iterated over like a `Vec`.
+/// `Answers` dereferences to a slice, and is iterated over like a `Vec`.
 ///
 /// ```
 /// use kp_core::Rejection;
@@ -89,7 +89,7 @@ impl<'a, T> IntoIterator for &'a Answers<T> {
     }
 }
 
-/// Returns the failure of a store that gives no answer for an item: the store is broken, which is no reason to panic.
+/// Returns the failure of a broken store, which gives no answer for an item. A broken store is no reason to panic.
 pub(super) fn no_answer() -> Error {
     BackendError::new(
         "store",

@@ -11,7 +11,7 @@ use crate::{
     Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result, Status, Timestamp,
 };
 
-/// A pointer to a store is a store.
+/// Forwards every method, so that a pointer to a store is a store.
 macro_rules! forward {
     ($pointer:ident) => {
         #[async_trait]

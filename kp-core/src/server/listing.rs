@@ -1,13 +1,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{PoolId, hex};
+use crate::{PoolId, Rejection, hex};
 
-/// One page of a listing.
+/// Holds one page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// The items.
+    /// The items of the page.
     pub items: Vec<T>,
     /// Where the next page begins; `None` when this page is the last.
     pub next: Option<Cursor>,
@@ -21,7 +21,7 @@ impl<T> Page<T> {
     }
 }
 
-/// A place in a listing. A cursor belongs to the call that gave it, on every node and backend.
+/// Marks a place in a listing. A cursor belongs to the call that gave the cursor, on every node and backend.
 ///
 /// `Display` and `FromStr` are the form of a cursor on the wire.
 ///
@@ -54,28 +54,32 @@ impl Cursor {
         Self(Place::Pool(pool))
     }
 
-    /// Returns the sequence of a cursor of `list_available`; `None` for a cursor of another listing, which a store answers
-    /// with [`Rejection::InvalidCursor`](crate::Rejection::InvalidCursor).
-    #[must_use]
-    pub const fn sequence(&self) -> Option<u64> {
+    /// Returns the sequence of a cursor of `list_available`.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::InvalidCursor`]: the cursor is of a listing of pools.
+    pub const fn sequence(&self) -> Result<u64, Rejection> {
         match self.0 {
-            Place::Sequence(sequence) => Some(sequence),
-            Place::Pool(_) => None,
+            Place::Sequence(sequence) => Ok(sequence),
+            Place::Pool(_) => Err(Rejection::InvalidCursor),
         }
     }
 
-    /// Returns the pool of a cursor of a listing of pools; `None` for a cursor of another listing, which a store answers
-    /// with [`Rejection::InvalidCursor`](crate::Rejection::InvalidCursor).
-    #[must_use]
-    pub const fn pool(&self) -> Option<&PoolId> {
+    /// Returns the pool of a cursor of a listing of pools.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::InvalidCursor`]: the cursor is of `list_available`.
+    pub const fn pool(&self) -> Result<&PoolId, Rejection> {
         match &self.0 {
-            Place::Pool(pool) => Some(pool),
-            Place::Sequence(_) => None,
+            Place::Pool(pool) => Ok(pool),
+            Place::Sequence(_) => Err(Rejection::InvalidCursor),
         }
     }
 }
 
-/// The text is no [`Cursor`].
+/// Says that a text is no [`Cursor`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of a listing")]
 pub struct InvalidCursor;
@@ -102,7 +106,7 @@ impl FromStr for Cursor {
         } else {
             None
         };
-        // One spelling a place: "s+7" and "s007" are none.
+        // A place has one spelling: "s+7" and "s007" are no cursors.
         place
             .map(Self)
             .filter(|cursor| cursor.to_string() == text)

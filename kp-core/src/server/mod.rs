@@ -1,7 +1,8 @@
-//! The delivery service's side: pools of KeyPackages, each handed out exactly once.
+//! Holds the delivery service's side: the traits of a store and of an admission, their requests and their answers.
 //!
-//! [`KeyPackageStore`] is the contract that every backend obeys; [`KeyPackageStoreExt`] adds the calls for one KeyPackage.
-//! [`Admission`] turns uploaded bytes into a [`KeyPackage`](crate::KeyPackage).
+//! - [`KeyPackageStore`] is what every backend implements, by the rules of the [`contract`](crate::contract).
+//! - [`KeyPackageStoreExt`] adds the calls for one KeyPackage.
+//! - [`Admission`] turns uploaded bytes into a [`KeyPackage`](crate::KeyPackage).
 
 mod admission;
 mod answers;

@@ -1,14 +1,13 @@
 use crate::server::ReservationToken;
 use crate::{KeyPackage, Timestamp};
 
-/// A KeyPackage handed out on loan: what a reservation is answered with.
+/// Answers a reservation: a KeyPackage handed out on loan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "a reserved KeyPackage is to be spent or released"]
 #[non_exhaustive]
 pub struct Reservation {
     /// The KeyPackage, bytes included.
     pub package: KeyPackage,
-    /// The lease; `None` for a last-resort package, which is shared: there is nothing to spend and nothing to release.
+    /// The lease. `None` for a last-resort package, which is shared: there is nothing to spend and nothing to release.
     pub lease: Option<Lease>,
 }
 
@@ -19,13 +18,13 @@ impl Reservation {
     }
 }
 
-/// The right to spend one one-time package.
+/// Grants the right to spend one one-time package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lease {
-    /// Spends or releases the KeyPackage: a bearer secret.
+    /// The token that spends or releases the KeyPackage: a bearer secret.
     pub token: ReservationToken,
-    /// The first second at which the lease no longer holds: `min(now + ttl, not_after)` (`RES-4`).
+    /// The first second at which the lease no longer holds ([RES-4](crate::contract::RES_4)).
     pub expires_at: Timestamp,
 }
 

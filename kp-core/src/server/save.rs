@@ -1,39 +1,41 @@
 use crate::protocol::{Refusal, UploadOutcome};
 use crate::{KeyPackage, PoolId};
 
-/// More packages than one [`Save`] takes (`SAVE-2`).
+/// Says that a batch has more packages than one [`Save`] takes ([SAVE-2](crate::contract::SAVE_2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a save takes at most {} packages, not {found}", Save::MAX_PACKAGES)]
 pub struct TooManyKeyPackages {
-    /// How many were given.
+    /// How many packages were given.
     pub found: usize,
 }
 
-/// Packages of one client, to be stored in one step: what [`save_key_packages`](crate::server::KeyPackageStore::save_key_packages)
-/// takes.
+/// Asks a store to keep packages of one pool, in one step: the request of
+/// [`save_key_packages`](crate::server::KeyPackageStore::save_key_packages).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Save {
-    /// Whose they are.
+    /// The pool that the packages go to.
     pub pool: PoolId,
     packages: Vec<KeyPackage>,
-    /// What becomes of the packages that the pool holds already.
+    /// The mode: whether the packages that the pool holds already stay.
     pub mode: SaveMode,
-    /// How many one-time packages that are free or reserved the pool may hold of one ciphersuite (`SAVE-6`).
+    /// The most one-time packages of one ciphersuite, free or reserved, that the pool may hold
+    /// ([SAVE-6](crate::contract::SAVE_6)).
     pub cap_per_ciphersuite: u32,
 }
 
-/// What becomes of the packages that the pool holds already.
+/// Says whether a [`Save`] leaves or withdraws the packages that the pool holds already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SaveMode {
-    /// They stay.
+    /// Leaves the packages that the pool holds.
     #[default]
     Append,
-    /// The other unspent one-time packages of the ciphersuites accepted are withdrawn in the same step (`SAVE-8`).
+    /// Withdraws, in the same step, the other unspent one-time packages of the ciphersuites accepted
+    /// ([SAVE-8](crate::contract::SAVE_8)).
     Replace,
 }
 
-/// What became of one package of a [`Save`]; `SAVE-7` gives the order in which they are judged.
+/// Says what became of one package of a [`Save`]. [SAVE-7](crate::contract::SAVE_7) gives the order of judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -44,17 +46,19 @@ pub enum SaveMode {
 pub enum SaveOutcome {
     /// Stored now.
     Saved,
-    /// Stored before, unspent: nothing to do (`SAVE-2`).
+    /// Stored before, and unspent: nothing to do ([SAVE-2](crate::contract::SAVE_2)).
     AlreadyStored,
-    /// Spent, or withdrawn or retired, and remembered: it is never handed out again (`SAVE-3`). Make a new one.
+    /// Used, withdrawn, retired or replaced, and never handed out again ([SAVE-3](crate::contract::SAVE_3)). Make a new
+    /// package.
     AlreadySpent,
-    /// Its `not_after` has come (`SAVE-4`).
+    /// Refused: the package's `not_after` has come ([SAVE-4](crate::contract::SAVE_4)).
     Expired,
-    /// A last-resort package whose `not_before` has not come (`LAST-2`). Save it later.
+    /// Refused: the `not_before` of the last-resort package has not come ([LAST-2](crate::contract::LAST_2)). Save the
+    /// package later.
     NotYetValid,
-    /// The pool holds as many as it may (`SAVE-6`).
+    /// Refused: the pool holds as many packages as it may ([SAVE-6](crate::contract::SAVE_6)).
     PoolFull,
-    /// Another package is stored under this ref; that one stays (`SAVE-5`).
+    /// Refused: another package is stored under the ref, and stays ([SAVE-5](crate::contract::SAVE_5)).
     RefConflict,
 }
 
@@ -73,7 +77,7 @@ impl SaveOutcome {
         }
     }
 
-    /// Whether the pool holds the package, unspent: the client may count it as uploaded.
+    /// Returns whether the pool holds the package, unspent: the client may count the package as uploaded.
     #[must_use]
     pub const fn is_held(self) -> bool {
         matches!(self, Self::Saved | Self::AlreadyStored)
@@ -81,10 +85,11 @@ impl SaveOutcome {
 }
 
 impl Save {
-    /// The most packages of one save (`SAVE-2`).
+    /// The most packages of one save ([SAVE-2](crate::contract::SAVE_2)).
     pub const MAX_PACKAGES: usize = 1_000;
 
-    /// These packages for this pool, appended, without a cap per ciphersuite (the store's `max_records` still holds).
+    /// Asks a store to append packages to a pool, without a cap per ciphersuite. The store's own
+    /// [`Limits`](crate::rules::Limits) still hold.
     ///
     /// # Errors
     ///
@@ -101,7 +106,7 @@ impl Save {
         })
     }
 
-    /// This package for this pool, appended.
+    /// Asks a store to append one package to a pool, without a cap per ciphersuite.
     #[must_use]
     pub fn one(pool: PoolId, package: KeyPackage) -> Self {
         Self {
@@ -112,13 +117,13 @@ impl Save {
         }
     }
 
-    /// Sets what becomes of the packages that the pool holds already.
+    /// Sets whether the packages that the pool holds already stay. Default: [`SaveMode::Append`].
     #[must_use]
     pub fn mode(self, mode: SaveMode) -> Self {
         Self { mode, ..self }
     }
 
-    /// Sets the cap per ciphersuite.
+    /// Sets the most one-time packages of one ciphersuite that the pool may hold. Default: no cap.
     #[must_use]
     pub fn cap_per_ciphersuite(self, cap: u32) -> Self {
         Self {
@@ -127,14 +132,15 @@ impl Save {
         }
     }
 
-    /// The packages, in the order in which they are handed out (`RES-2`).
+    /// Returns the packages, in the order in which the store hands them out ([RES-2](crate::contract::RES_2)).
     #[must_use]
     pub fn packages(&self) -> &[KeyPackage] {
         &self.packages
     }
 }
 
-/// The store's answer, as the delivery service passes it on. What the store and the admission both judge has one outcome.
+/// Passes the store's outcome on to the client. What store and admission both judge (expired, not yet valid) is one
+/// outcome.
 impl From<SaveOutcome> for UploadOutcome {
     fn from(outcome: SaveOutcome) -> Self {
         match outcome {

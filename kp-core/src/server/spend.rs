@@ -1,6 +1,6 @@
 use crate::{GroupId, KeyPackageRef, Party, Timestamp};
 
-/// The facts of a use that its record may remember; nothing by default (`PRIV-1`).
+/// Says what the record of a used KeyPackage may remember. Default: nothing ([PRIV-1](crate::contract::PRIV_1)).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Spend {
@@ -11,7 +11,7 @@ pub struct Spend {
 }
 
 impl Spend {
-    /// Remembers nothing but that the KeyPackage is used.
+    /// Lets the record remember nothing but that the KeyPackage is used.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -36,7 +36,7 @@ impl Spend {
     }
 }
 
-/// The proof that a KeyPackage is spent; the same spend again gets the same receipt (`SPEND-3`).
+/// Proves that a KeyPackage is spent. The same spend again gets the same receipt ([SPEND-3](crate::contract::SPEND_3)).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -6,13 +6,13 @@ use crate::server::{
 };
 use crate::{GroupId, KeyPackage, PoolId, Result, Timestamp};
 
-/// The calls for one package, for every store: nothing to implement.
+/// Adds the calls for one package to every [`KeyPackageStore`]: nothing to implement.
 pub trait KeyPackageStoreExt: KeyPackageStore {
-    /// [`KeyPackageStore::save_key_packages`] of one package, appended without a cap.
+    /// Stores one package, appended without a cap: see [`KeyPackageStore::save_key_packages`].
     ///
     /// # Errors
     ///
-    /// Only failures of the backend; what the rules refuse is an outcome.
+    /// Only failures of the backend. A package that the rules refuse has an outcome.
     fn save_key_package(
         &self,
         pool: &PoolId,
@@ -23,7 +23,7 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
         async move { self.save_key_packages(&save, now).await?.pop().ok_or_else(no_answer) }
     }
 
-    /// [`KeyPackageStore::reserve_key_packages`] of one package.
+    /// Leases one package: see [`KeyPackageStore::reserve_key_packages`].
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
         async move { self.reserve_key_packages(from_ref(take), lapse, now).await.only() }
     }
 
-    /// [`KeyPackageStore::claim_key_packages`] of one package.
+    /// Hands one package out for good: see [`KeyPackageStore::claim_key_packages`].
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
         async move { self.claim_key_packages(from_ref(take), group, now).await.only() }
     }
 
-    /// [`KeyPackageStore::spend_key_packages`] of one token.
+    /// Spends one reservation: see [`KeyPackageStore::spend_key_packages`].
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
         async move { self.spend_key_packages(from_ref(token), usage, now).await.only() }
     }
 
-    /// [`KeyPackageStore::release_key_packages`] of one token.
+    /// Gives one reservation back: see [`KeyPackageStore::release_key_packages`].
     ///
     /// # Errors
     ///

@@ -1,14 +1,14 @@
 use crate::{KeyPackageBytes, KeyPackageInfo, Status};
 
-/// One record of a store.
+/// Shows one record of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredKeyPackage {
     /// The facts about the package.
     pub info: KeyPackageInfo,
-    /// Where it stands.
+    /// The status of the package.
     pub status: Status,
-    /// The package itself, while it is unspent (`READ-4`).
+    /// The bytes, while the package is unspent ([READ-4](crate::contract::READ_4)).
     pub bytes: Option<KeyPackageBytes>,
 }
 

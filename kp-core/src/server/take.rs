@@ -1,8 +1,8 @@
 use crate::{Ciphersuite, KeyPackageRef, Party, PoolId, ReservationId, Ttl};
 
-/// A request for one KeyPackage of one pool: what
+/// Asks for one KeyPackage of one pool: the request of
 /// [`reserve_key_packages`](crate::server::KeyPackageStore::reserve_key_packages) and
-/// [`claim_key_packages`](crate::server::KeyPackageStore::claim_key_packages) take.
+/// [`claim_key_packages`](crate::server::KeyPackageStore::claim_key_packages).
 ///
 /// ```
 /// use kp_core::server::{TakeOptions, TakeRequest};
@@ -19,13 +19,16 @@ use crate::{Ciphersuite, KeyPackageRef, Party, PoolId, ReservationId, Ttl};
 pub struct TakeRequest {
     /// The pool that the KeyPackage is taken from.
     pub pool: PoolId,
-    /// The retry key: the same id is answered with the same KeyPackage (`RES-5`, `CLAIM-1`).
+    /// The retry key: the same id is answered with the same KeyPackage ([RES-5](crate::contract::RES_5),
+    /// [CLAIM-1](crate::contract::CLAIM_1)).
     pub id: ReservationId,
-    /// How long the lease, or the claim's replay window, lasts; never past the KeyPackage's `not_after` (`RES-4`).
+    /// How long the lease, or the claim's replay window, lasts. Neither outlasts the KeyPackage's `not_after`
+    /// ([RES-4](crate::contract::RES_4)).
     pub ttl: Ttl,
     /// Which KeyPackage will do, and who asks.
     pub options: TakeOptions,
-    /// How many live or used KeyPackages of this pool [`TakeOptions::by`] may have (`RES-7`); ignored without `by`.
+    /// How many live or used KeyPackages of this pool [`TakeOptions::by`] may have ([RES-7](crate::contract::RES_7)).
+    /// Ignored without `by`.
     pub limit: Option<u32>,
 }
 
@@ -58,20 +61,20 @@ impl TakeRequest {
     }
 }
 
-/// Which KeyPackage will do, and who asks. By default: any ciphersuite, any lifetime left, for nobody in particular, and
-/// the last resort when no one-time package is left.
+/// Says which KeyPackage will do, and who asks. Default: any ciphersuite, any lifetime left, nobody in particular, and
+/// the last resort when no one-time package fits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct TakeOptions {
-    /// The ciphersuites accepted. The order means nothing; none given means any (`RES-3`).
+    /// The ciphersuites accepted. The order means nothing; none given means any ([RES-3](crate::contract::RES_3)).
     pub ciphersuites: Vec<Ciphersuite>,
-    /// How many seconds of its lifetime the KeyPackage must have left at least (`RES-3`).
+    /// How many seconds of its lifetime the KeyPackage must have left at least ([RES-3](crate::contract::RES_3)).
     pub remaining: u32,
     /// The one KeyPackage wanted, and no other.
     pub only: Option<KeyPackageRef>,
-    /// Whether a last-resort package will do (`RES-6`).
+    /// Whether a last-resort package will do ([RES-6](crate::contract::RES_6)).
     pub last_resort: LastResort,
-    /// Who asks (`RES-5`, `RES-7`).
+    /// The party that asks ([RES-5](crate::contract::RES_5), [RES-7](crate::contract::RES_7)).
     pub by: Option<Party>,
 }
 
@@ -109,7 +112,7 @@ impl TakeOptions {
         }
     }
 
-    /// Sets whether a last-resort package will do. Default: when no one-time package fits.
+    /// Sets whether a last-resort package will do. Default: [`LastResort::Fallback`].
     #[must_use]
     pub fn last_resort(self, last_resort: LastResort) -> Self {
         Self { last_resort, ..self }
@@ -125,24 +128,24 @@ impl TakeOptions {
     }
 }
 
-/// Whether a last-resort package will do (`RES-6`).
+/// Says whether a last-resort package will do ([RES-6](crate::contract::RES_6)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum LastResort {
-    /// No.
+    /// Hands out one-time packages only.
     Never,
-    /// When no one-time package fits.
+    /// Hands out a last-resort package when no one-time package fits.
     #[default]
     Fallback,
-    /// Nothing else will.
+    /// Hands out a last-resort package only.
     Only,
 }
 
-/// What becomes of a package whose lease runs out (`RES-9`).
+/// Says what becomes of a package whose lease lapses ([RES-9](crate::contract::RES_9)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnLapse {
-    /// Back to its place in the queue.
+    /// Returns the package to its place in the queue.
     #[default]
     Return,
-    /// Spent: for those who hold that a package once disclosed is a package used.
+    /// Retires the package: for callers who hold that a package once disclosed is a package used.
     Retire,
 }

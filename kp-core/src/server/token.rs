@@ -2,18 +2,19 @@ use std::fmt;
 
 use crate::{KeyPackageRef, PoolId, ReservationId, hex};
 
-/// Text that is no [`ReservationToken`].
+/// Says that a text is no [`ReservationToken`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a reservation token: three hexadecimal parts with dots between, (pool, ref, id)")]
 pub struct InvalidToken;
 
-/// What spends or releases a reservation: (pool, ref, id).
+/// Spends or releases a reservation: (pool, ref, id).
 ///
-/// A bearer secret: who has it can spend the package. `Debug` hides the id (`ERR-4`); [`expose`](Self::expose) and
-/// [`parse`](Self::parse) are its form on the wire.
+/// A token is a bearer secret: whoever has the token can spend the package. `Debug` hides the id
+/// ([ERR-4](crate::contract::ERR_4)). [`expose`](Self::expose) and [`parse`](Self::parse) are the form on the wire.
 ///
 /// ```
-/// use kp_core::{KeyPackageRef, PoolId, ReservationId, ReservationToken};
+/// use kp_core::server::ReservationToken;
+/// use kp_core::{KeyPackageRef, PoolId, ReservationId};
 ///
 /// let id = ReservationId::from_bytes([7; 16]);
 /// let token = ReservationToken::new(PoolId::try_from("bob")?, KeyPackageRef::try_from("ref")?, id);
@@ -25,13 +26,13 @@ pub struct InvalidToken;
 pub struct ReservationToken {
     /// The pool.
     pub pool: PoolId,
-    /// The package.
+    /// The KeyPackage.
     pub key_package_ref: KeyPackageRef,
     id: ReservationId,
 }
 
 impl ReservationToken {
-    /// The token of the reservation `id` of this package.
+    /// Makes the token of the reservation `id` of this KeyPackage.
     #[must_use]
     pub const fn new(pool: PoolId, key_package_ref: KeyPackageRef, id: ReservationId) -> Self {
         Self {
@@ -41,13 +42,13 @@ impl ReservationToken {
         }
     }
 
-    /// The reservation's id: the secret part.
+    /// Returns the reservation's id: the secret part.
     #[must_use]
     pub const fn id(&self) -> ReservationId {
         self.id
     }
 
-    /// Its form on the wire. Not for logs.
+    /// Returns the form on the wire. Never log the text.
     #[must_use]
     pub fn expose(&self) -> String {
         let parts = [
@@ -58,7 +59,7 @@ impl ReservationToken {
         parts.map(hex::encode).join(".")
     }
 
-    /// Reads the form on the wire.
+    /// Reads a token from its form on the wire.
     ///
     /// # Errors
     ///

@@ -1,15 +1,15 @@
 use crate::KeyPackageRef;
 
-/// What an owner withdraws (`DEL-3`).
+/// Says which packages an owner withdraws ([DEL-3](crate::contract::DEL_3)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Withdrawal {
-    /// These.
+    /// Withdraws the packages of these refs.
     Refs(Vec<KeyPackageRef>),
-    /// All unspent ones, last resort included.
+    /// Withdraws all unspent packages, last-resort packages included.
     All,
 }
 
-/// What a withdrawal did to one package (`DEL-3`).
+/// Says what a withdrawal did to one package ([DEL-3](crate::contract::DEL_3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -18,11 +18,11 @@ pub enum Withdrawal {
 )]
 #[non_exhaustive]
 pub enum WithdrawOutcome {
-    /// Nobody gets it any more, except who holds a live lease on it.
+    /// Withdrawn: nobody gets the package any more, except the holder of a live lease.
     Withdrawn,
-    /// Too late.
+    /// Too late: the package was used, retired or replaced before.
     AlreadySpent,
-    /// Unknown, or past its `not_after`.
+    /// Not found: the pool has no record of the package, or the package is past its `not_after`.
     NotFound,
 }
 

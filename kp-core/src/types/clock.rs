@@ -3,9 +3,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::Timestamp;
 
-/// The source of a service's `now`. Nothing below a service reads a clock: time is an argument (`TIME-1`).
+/// Gives a service its `now`. Nothing below a service reads a clock: time is an argument.
 ///
-/// A closure is a clock: `|| Timestamp::from(SystemTime::now())` is the default of both services.
+/// A closure is a clock. Default of directory and pool: `|| Timestamp::from(SystemTime::now())`.
 pub trait Clock: Send + Sync + 'static {
     /// Returns the present moment.
     fn now(&self) -> Timestamp;
@@ -17,7 +17,8 @@ impl<F: Fn() -> Timestamp + Send + Sync + 'static> Clock for F {
     }
 }
 
-/// A clock that stands still until it is set: tests of what lapses and expires need not sleep. Clones are the same clock.
+/// Stands still until the clock is set, so that tests of what lapses and expires need not sleep. Clones are the same
+/// clock.
 ///
 /// ```
 /// use kp_core::{Clock, ManualClock, Timestamp};
@@ -50,7 +51,7 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        // Only the seconds of a Timestamp are ever stored.
+        // The clock stores only seconds that were a Timestamp.
         Timestamp::new(self.0.load(Ordering::SeqCst)).unwrap_or(Timestamp::MIN)
     }
 }

@@ -1,4 +1,4 @@
-//! How opaque bytes are written as text: lowercase hexadecimal.
+//! Writes opaque bytes as text: lowercase hexadecimal.
 
 pub(crate) fn encode(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -9,7 +9,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Lowercase alone, so that the same bytes have one spelling.
+/// Reads lowercase digits only, so that the same bytes have one spelling.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

@@ -3,14 +3,14 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// The longest that lie in place: a KeyPackage ref does, a UUID as text too, and an id is no more than 40 bytes.
+/// The most bytes that lie in place: a KeyPackage ref fits, and a UUID as text. An id then takes 40 bytes.
 const IN_PLACE: usize = 38;
 
-/// The bytes of an id: in place where they are few, so that no other memory is fetched to compare or clone it.
+/// Holds the bytes of an id, few bytes in place: to compare or clone a short id fetches no other memory.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) enum IdBytes {
-    /// Zeroes follow those that count.
+    /// The first `len` bytes count; zeroes follow.
     Short {
         len: u8,
         bytes: [u8; IN_PLACE],
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn in_place_or_not_they_are_compared_as_their_bytes() {
         let lengths = [1, 2, IN_PLACE - 1, IN_PLACE, IN_PLACE + 1, 255];
-        // Zeroes at the end, as those that fill the place.
+        // Zeroes at the end, like the zeroes that fill the place.
         let of_length = |length| {
             [
                 vec![1; length],

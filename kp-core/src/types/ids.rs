@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::types::id_bytes::IdBytes;
 
-/// Bytes that cannot be an id: empty, or longer than the id's kind allows.
+/// Says that bytes cannot be an id: empty, or longer than the kind of id allows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must be 1 to {max} bytes long, not {found}")]
 pub struct InvalidId {
@@ -11,11 +11,11 @@ pub struct InvalidId {
     pub what: &'static str,
     /// How many bytes were given.
     pub found: usize,
-    /// How many it may have at most.
+    /// How many bytes the kind of id has at most.
     pub max: usize,
 }
 
-/// An opaque id: some bytes, within bounds, compared bytewise.
+/// Declares an opaque id: some bytes, within bounds, compared bytewise.
 macro_rules! opaque_id {
     ($(#[$doc:meta])* $name:ident($bytes:ty), $what:literal, 1..=$max:literal, $debug:item) => {
         $(#[$doc])*
@@ -23,10 +23,10 @@ macro_rules! opaque_id {
         pub struct $name($bytes);
 
         impl $name {
-            /// The longest that it may be, in bytes.
+            /// The most bytes of an id.
             pub const MAX_LEN: usize = $max;
 
-            /// The bytes.
+            /// Returns the bytes.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8] {
                 &self.0
@@ -88,8 +88,8 @@ macro_rules! opaque_id {
 opaque_id! {
     /// Names the pool of one MLS client (RFC 9420: a device is a client, so a user has several).
     ///
-    /// 1 to 255 opaque bytes, compared bytewise. A pool id is never given to another registration, also not after
-    /// [`delete_pool`](crate::server::KeyPackageStore::delete_pool) (`DEL-1`).
+    /// A pool id is 1 to 255 opaque bytes, compared bytewise. Never give a pool id to another registration, also not
+    /// after [`delete_pool`](crate::server::KeyPackageStore::delete_pool) ([DEL-1](crate::contract::DEL_1)).
     ///
     /// ```
     /// use kp_core::PoolId;
@@ -108,9 +108,10 @@ opaque_id! {
 }
 
 opaque_id! {
-    /// The KeyPackage ref of RFC 9420 §5.2, as the [`Admission`](crate::server::Admission) computed it: 1 to 64 bytes.
+    /// Names a KeyPackage within its pool: the hash reference of RFC 9420 §5.2, 1 to 64 bytes.
     ///
-    /// A ref names a package within its pool; the same ref in another pool is another package (`SAVE-5`).
+    /// The [`Admission`](crate::server::Admission) computes the ref. The same ref in another pool is another KeyPackage
+    /// ([SAVE-5](crate::contract::SAVE_5)).
     KeyPackageRef(IdBytes), "a KeyPackage ref", 1..=64,
     impl fmt::Debug for KeyPackageRef {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,8 +121,9 @@ opaque_id! {
 }
 
 opaque_id! {
-    /// The MLS group that a package was used for, or a hash of its id: 1 to 255 opaque bytes, only ever compared
-    /// (`PRIV-1`).
+    /// Names the MLS group that a KeyPackage was used for: the group id or a hash of the group id.
+    ///
+    /// A group id is 1 to 255 opaque bytes, only ever compared ([PRIV-1](crate::contract::PRIV_1)).
     GroupId(Arc<[u8]>), "a group id", 1..=255,
     impl fmt::Debug for GroupId {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,9 +133,9 @@ opaque_id! {
 }
 
 opaque_id! {
-    /// Who reserves or spends: 1 to 64 opaque bytes, only ever compared.
+    /// Names who reserves or spends: 1 to 64 opaque bytes, only ever compared.
     ///
-    /// Pass a keyed hash, and no identity is kept (`PRIV-1`).
+    /// Pass a keyed hash, and no identity is kept ([PRIV-1](crate::contract::PRIV_1)).
     Party(Arc<[u8]>), "a party", 1..=64,
     impl fmt::Debug for Party {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,21 +144,22 @@ opaque_id! {
     }
 }
 
-/// The retry key of one request: 16 bytes that the caller chooses, so that asking again is the same request (`RES-5`).
+/// Identifies one request: 16 bytes that the caller chooses, so that a retry is the same request
+/// ([RES-5](crate::contract::RES_5)).
 ///
-/// Unique within its pool, so that one id can serve all pools of one request. Never printed (`ERR-4`): whoever knows
-/// the id of a reservation can spend it.
+/// An id is unique within its pool, so one id can serve all pools of one request. Whoever knows the id of a reservation
+/// can spend the package, so `Debug` hides the id ([ERR-4](crate::contract::ERR_4)).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReservationId([u8; 16]);
 
 impl ReservationId {
-    /// An id of these bytes, which the caller made at random or derived from its own request.
+    /// Makes an id of these bytes, which the caller drew at random or derived from the caller's own request.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::{KeyPackageRef, Lifetime};
 
-/// An MLS ciphersuite, by its number in the IANA registry (RFC 9420 §17.1).
+/// Names an MLS ciphersuite by its number in the IANA registry (RFC 9420 §17.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Ciphersuite(pub u16);
@@ -20,7 +20,8 @@ impl fmt::Display for Ciphersuite {
     }
 }
 
-/// A hash of the credential that a package was made with, so that a client finds the ones of an old credential.
+/// Identifies, by a hash, the credential that a KeyPackage was made with. A client so finds the KeyPackages of an old
+/// credential.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialHash(pub [u8; 32]);
 
@@ -30,7 +31,7 @@ impl fmt::Debug for CredentialHash {
     }
 }
 
-/// Bytes that cannot be a package's: none, or too many.
+/// Says that bytes cannot be a KeyPackage: none, or too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a package must be 1 to {} bytes long, not {found}", KeyPackageBytes::MAX_LEN)]
 pub struct InvalidKeyPackageBytes {
@@ -38,18 +39,19 @@ pub struct InvalidKeyPackageBytes {
     pub found: usize,
 }
 
-/// The bare TLS KeyPackage, or what the admission made of it: 1 to 65,535 bytes. Never printed (`ERR-4`).
+/// Holds the bare TLS KeyPackage, as the admission returned it: 1 to 65,535 bytes. A clone is cheap.
 ///
-/// Cheap to clone.
+/// `Debug` shows the length alone ([ERR-4](crate::contract::ERR_4)).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct KeyPackageBytes(Arc<[u8]>);
 
 impl KeyPackageBytes {
-    /// The longest that they may be. An OpenMLS package has about 300 bytes, one with a chain of certificates or
-    /// post-quantum keys some 20,000.
+    /// The most bytes of a KeyPackage. An OpenMLS KeyPackage has about 300 bytes; a chain of certificates or
+    /// post-quantum keys make some 20,000.
     pub const MAX_LEN: usize = 65_535;
 
-    /// The KeyPackage as an `MLSMessage` (RFC 9420 §6): `mls10`, `mls_key_package`, then the bytes. What mls-rs expects.
+    /// Wraps the KeyPackage in an `MLSMessage` (RFC 9420 §6), as mls-rs expects: `mls10`, `mls_key_package`, then the
+    /// bytes.
     ///
     /// ```
     /// use kp_core::KeyPackageBytes;
@@ -95,7 +97,7 @@ impl fmt::Debug for KeyPackageBytes {
     }
 }
 
-/// A KeyPackage is handed out once, or to everybody for whom none of those is left.
+/// Says whether a KeyPackage is handed out once, or is the last resort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(
     feature = "serde",
@@ -106,7 +108,8 @@ pub enum Role {
     /// Handed out once.
     #[default]
     OneTime,
-    /// Handed out when no one-time package is left, and never used up: the KeyPackage carries the last-resort extension.
+    /// Handed out when no one-time package is left, and never used up: the KeyPackage carries the last-resort
+    /// extension.
     LastResort,
 }
 
@@ -124,8 +127,8 @@ impl Role {
     }
 }
 
-/// The facts about a KeyPackage that a store needs to hand it out. The
-/// [`Admission`](crate::server::Admission) reads them from the bytes.
+/// Describes a KeyPackage, as far as a store needs to hand the KeyPackage out. The
+/// [`Admission`](crate::server::Admission) reads the facts from the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct KeyPackageInfo {
@@ -135,7 +138,7 @@ pub struct KeyPackageInfo {
     pub ciphersuite: Ciphersuite,
     /// When the KeyPackage may be used.
     pub lifetime: Lifetime,
-    /// Whether the KeyPackage is handed out once. A fact for good: no KeyPackage changes its role (`LAST-3`).
+    /// Whether the KeyPackage is handed out once. No KeyPackage changes its role ([LAST-3](crate::contract::LAST_3)).
     pub role: Role,
     /// The credential that the KeyPackage was made with.
     pub credential: CredentialHash,
@@ -166,7 +169,7 @@ impl KeyPackageInfo {
     }
 }
 
-/// A KeyPackage and the facts about it.
+/// Joins the bytes of a KeyPackage and the facts about the KeyPackage.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct KeyPackage {
@@ -177,7 +180,7 @@ pub struct KeyPackage {
 }
 
 impl KeyPackage {
-    /// Joins bytes and the facts about them.
+    /// Joins bytes and facts.
     #[must_use]
     pub const fn new(info: KeyPackageInfo, bytes: KeyPackageBytes) -> Self {
         Self { info, bytes }

@@ -1,4 +1,4 @@
-//! The types that server and client share. The crate's root re-exports all of them.
+//! Holds the types that server and client share. The crate's root re-exports all of them.
 
 mod clock;
 mod error;

@@ -1,7 +1,7 @@
 use crate::Timestamp;
 
-/// Where a package stands: the first of `Expired`, `Spent`, `LastResort`, `Reserved`, `NotYetValid` and `Available` that
-/// applies (`READ-3`).
+/// Says where a package stands: the first of `Expired`, `Spent`, `LastResort`, `Reserved`, `NotYetValid` and
+/// `Available` that applies ([READ-3](crate::contract::READ_3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -10,32 +10,34 @@ use crate::Timestamp;
 )]
 #[non_exhaustive]
 pub enum Status {
-    /// Can be handed out now.
+    /// One-time, and can be handed out now.
     Available,
-    /// Free, and its `not_before` has not come.
+    /// One-time and free, but the `not_before` has not come.
     NotYetValid,
-    /// Leased, also when it was withdrawn or retired meanwhile: its id may still spend it (`DEL-3`).
+    /// Leased. Also a package that was withdrawn or retired during the lease: the lease's id may still spend the
+    /// package ([DEL-3](crate::contract::DEL_3)).
     Reserved {
-        /// The lease's end.
+        /// When the lease ends.
         until: Timestamp,
     },
     /// Never handed out again.
     Spent {
-        /// Since when.
+        /// When the package was spent.
         at: Timestamp,
-        /// Why.
+        /// Why the package is spent.
         cause: Cause,
     },
     /// Past its `not_after`, and not swept yet.
     Expired,
     /// In the last-resort slot of its ciphersuite.
     LastResort {
-        /// Whether it was handed out, or may have been (`LAST-4`, `DEL-2`).
+        /// Whether the package was handed out, or may have been ([LAST-4](crate::contract::LAST_4),
+        /// [DEL-2](crate::contract::DEL_2)).
         used: bool,
     },
 }
 
-/// Why a package is spent. All are final, and remembered until its `not_after`.
+/// Says why a package is spent. Every cause is final, and remembered until the package's `not_after`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(
     feature = "serde",
@@ -46,15 +48,17 @@ pub enum Status {
 pub enum Cause {
     /// Spent by its reservation, or claimed.
     Used,
-    /// Its lease lapsed under [`OnLapse::Retire`](crate::server::OnLapse::Retire), or a backup was restored (`DEL-2`).
+    /// The lease lapsed under [`OnLapse::Retire`](crate::server::OnLapse::Retire), or a backup was restored
+    /// ([DEL-2](crate::contract::DEL_2)).
     Retired,
-    /// Its owner withdrew it, or replaced it by a [`Replace`](crate::server::SaveMode::Replace) (`DEL-3`, `SAVE-8`).
+    /// The owner withdrew the package ([DEL-3](crate::contract::DEL_3)), or replaced the package by a
+    /// [`Replace`](crate::server::SaveMode::Replace) ([SAVE-8](crate::contract::SAVE_8)).
     Withdrawn,
-    /// Another took its last-resort slot (`LAST-1`).
+    /// Another package took the last-resort slot ([LAST-1](crate::contract::LAST_1)).
     Replaced,
 }
 
-/// The last-resort slot of one ciphersuite, as its owner sees it (`LAST-4`).
+/// Shows the last-resort slot of one ciphersuite to the owner ([LAST-4](crate::contract::LAST_4)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(
     feature = "serde",
@@ -67,7 +71,7 @@ pub enum Slot {
     Empty,
     /// The last-resort package was never handed out.
     Unused,
-    /// The last-resort package was handed out, or may have been (`DEL-2`).
+    /// The last-resort package was handed out, or may have been ([DEL-2](crate::contract::DEL_2)).
     Used,
 }
 
@@ -79,27 +83,28 @@ impl Slot {
     }
 }
 
-/// How many records of one ciphersuite stand where; together they are all its records (`READ-3`).
+/// Counts the records of one ciphersuite by status. The counts add up to all records of the ciphersuite
+/// ([READ-3](crate::contract::READ_3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct Counts {
-    /// Can be handed out now.
+    /// One-time packages that can be handed out now.
     pub available: u32,
-    /// Leased.
+    /// Packages that are leased, recalled ones included.
     pub reserved: u32,
-    /// Never handed out again, and remembered.
+    /// Packages that are never handed out again, and remembered.
     pub spent: u32,
-    /// Free, and not valid yet.
+    /// One-time packages that are free, and not valid yet.
     pub not_yet_valid: u32,
-    /// Past their `not_after`, and not swept yet.
+    /// Packages past their `not_after`, and not swept yet.
     pub expired: u32,
     /// The last-resort slot of the ciphersuite.
     pub last_resort: Slot,
 }
 
 impl Counts {
-    /// All records.
+    /// Returns the number of all records.
     #[must_use]
     pub fn total(&self) -> u32 {
         let one_time = [

@@ -1,29 +1,29 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A number of seconds that is no [`Timestamp`] (`TIME-1`).
+/// Says that a number of seconds is no [`Timestamp`] ([TIME-1](crate::contract::TIME_1)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a timestamp is 0 to 2^53 - 1 Unix seconds, not {0}")]
 pub struct InvalidTimestamp(pub i64);
 
-/// A number of seconds that is no [`Ttl`] (`TIME-1`).
+/// Says that a number of seconds is no [`Ttl`] ([TIME-1](crate::contract::TIME_1)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a ttl is 1 to 2^31 - 1 seconds, not {0}")]
 pub struct InvalidTtl(pub u64);
 
-/// A [`Lifetime`] that would end before it begins (`TIME-1`).
+/// Says that a [`Lifetime`] would end before it begins ([TIME-1](crate::contract::TIME_1)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a lifetime must begin before it ends: not_before {not_before}, not_after {not_after}")]
 pub struct InvalidLifetime {
     /// The first second asked for.
     pub not_before: i64,
-    /// The end asked for.
+    /// The first second after the end asked for.
     pub not_after: i64,
 }
 
-/// A moment, in Unix seconds: 0 to 2^53 - 1, so that a Lua number holds it exactly (`TIME-1`).
+/// Names a moment in Unix seconds: 0 to 2^53 - 1, which a Lua number holds exactly ([TIME-1](crate::contract::TIME_1)).
 ///
-/// Time is an argument: every call that depends on it carries a `now`, and no store reads a clock.
+/// Time is an argument: every call that depends on time carries a `now`, and no store reads a clock.
 ///
 /// ```
 /// use kp_core::{Timestamp, Ttl};
@@ -43,12 +43,12 @@ pub struct InvalidLifetime {
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// 1970-01-01T00:00:00Z.
+    /// The earliest moment: 1970-01-01T00:00:00Z.
     pub const MIN: Self = Self(0);
-    /// 2^53 - 1 seconds later.
+    /// The latest moment: 2^53 - 1 seconds later.
     pub const MAX: Self = Self((1 << 53) - 1);
 
-    /// This many Unix seconds, where they are within bounds.
+    /// Returns the moment of these Unix seconds; `None` out of bounds.
     #[must_use]
     pub const fn new(seconds: i64) -> Option<Self> {
         if seconds >= Self::MIN.0 && seconds <= Self::MAX.0 {
@@ -58,25 +58,25 @@ impl Timestamp {
         }
     }
 
-    /// The Unix seconds.
+    /// Returns the Unix seconds.
     #[must_use]
     pub const fn get(self) -> i64 {
         self.0
     }
 
-    /// The moment `ttl` later, [`Timestamp::MAX`] at most.
+    /// Returns the moment `ttl` later, [`Timestamp::MAX`] at most.
     #[must_use]
     pub fn after(self, ttl: Ttl) -> Self {
         self.plus(u64::from(ttl.get()))
     }
 
-    /// The moment this many seconds later, [`Timestamp::MAX`] at most.
+    /// Returns the moment this many seconds later, [`Timestamp::MAX`] at most.
     #[must_use]
     pub fn plus(self, seconds: u64) -> Self {
         Self(self.0.saturating_add_unsigned(seconds).min(Self::MAX.0))
     }
 
-    /// The moment this many seconds earlier, [`Timestamp::MIN`] at least.
+    /// Returns the moment this many seconds earlier, [`Timestamp::MIN`] at least.
     #[must_use]
     pub fn minus(self, seconds: u64) -> Self {
         Self(self.0.saturating_sub_unsigned(seconds).max(Self::MIN.0))
@@ -91,7 +91,8 @@ impl TryFrom<i64> for Timestamp {
     }
 }
 
-/// Whole seconds; a time before 1970 is [`Timestamp::MIN`], one after the bounds [`Timestamp::MAX`].
+/// Cuts off fractions of a second. A time before 1970 becomes [`Timestamp::MIN`], a time after the bounds
+/// [`Timestamp::MAX`].
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -105,7 +106,7 @@ impl From<Timestamp> for i64 {
     }
 }
 
-/// How long a lease or a claim's replay window lasts: 1 to 2^31 - 1 seconds (`TIME-1`).
+/// Sets how long a lease or a claim's replay window lasts: 1 to 2^31 - 1 seconds ([TIME-1](crate::contract::TIME_1)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -115,7 +116,7 @@ impl From<Timestamp> for i64 {
 pub struct Ttl(NonZeroU32);
 
 impl Ttl {
-    /// This many seconds, where they are within bounds.
+    /// Returns a ttl of this many seconds; `None` out of bounds.
     #[must_use]
     pub const fn seconds(seconds: u32) -> Option<Self> {
         match NonZeroU32::new(seconds) {
@@ -124,7 +125,7 @@ impl Ttl {
         }
     }
 
-    /// The seconds.
+    /// Returns the seconds.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0.get()
@@ -142,7 +143,7 @@ impl TryFrom<u32> for Ttl {
 impl TryFrom<Duration> for Ttl {
     type Error = InvalidTtl;
 
-    /// Whole seconds; a fraction is cut off.
+    /// Cuts off fractions of a second.
     fn try_from(duration: Duration) -> Result<Self, InvalidTtl> {
         let seconds = duration.as_secs();
         u32::try_from(seconds)
@@ -158,7 +159,8 @@ impl From<Ttl> for u32 {
     }
 }
 
-/// When a KeyPackage may be used (RFC 9420 §7.2): valid while `not_before <= now < not_after` (`TIME-1`).
+/// Bounds the time in which a KeyPackage may be used (RFC 9420 §7.2): `not_before <= now < not_after`
+/// ([TIME-1](crate::contract::TIME_1)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lifetime {
     not_before: Timestamp,
@@ -166,7 +168,7 @@ pub struct Lifetime {
 }
 
 impl Lifetime {
-    /// From `not_before`, up to and without `not_after`.
+    /// Returns the lifetime from `not_before`, up to and without `not_after`.
     ///
     /// # Errors
     ///
@@ -182,31 +184,31 @@ impl Lifetime {
         }
     }
 
-    /// The first second of it.
+    /// Returns the first second of the lifetime.
     #[must_use]
     pub const fn not_before(self) -> Timestamp {
         self.not_before
     }
 
-    /// The first second after it.
+    /// Returns the first second after the lifetime.
     #[must_use]
     pub const fn not_after(self) -> Timestamp {
         self.not_after
     }
 
-    /// Whether `now` has reached `not_after`.
+    /// Returns whether `now` has reached `not_after`.
     #[must_use]
     pub fn is_expired(self, now: Timestamp) -> bool {
         self.not_after <= now
     }
 
-    /// Whether `now` has not reached `not_before`.
+    /// Returns whether `now` has not reached `not_before`.
     #[must_use]
     pub fn is_ahead(self, now: Timestamp) -> bool {
         now < self.not_before
     }
 
-    /// Whether `now` lies within it.
+    /// Returns whether `now` lies within the lifetime.
     #[must_use]
     pub fn contains(self, now: Timestamp) -> bool {
         !self.is_ahead(now) && !self.is_expired(now)

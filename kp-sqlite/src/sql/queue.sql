@@ -3,7 +3,7 @@
 -- How many is written here, since SQLite prepares a statement again whenever its LIMIT is bound.
 SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential,
        p.state, p.id, p.former_id, p.spent_at, p.spender, p.group_id,
-       l.state, l.id, l.ends_at, l.reserver, l.spent_at, l.spender, l.group_id,
+       l.state, l.id, l.lapses_at, l.reserver, l.spent_at, l.spender, l.group_id,
        p.bytes
 FROM keypackage_pool_packages AS p INDEXED BY keypackage_pool_queue
 LEFT JOIN keypackage_pool_leases AS l ON l.key = p.key

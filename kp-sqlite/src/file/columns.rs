@@ -1,0 +1,91 @@
+use kp_core::Timestamp;
+use rusqlite::Row;
+use rusqlite::types::{FromSql, ValueRef};
+
+use crate::file::error::{Damage, Failure};
+
+/// A row under the eye of a reader that trusts nothing.
+#[derive(Debug)]
+pub(crate) struct Columns<'a, 'r> {
+    row: &'a Row<'r>,
+    pub(crate) key: i64,
+}
+
+impl<'a, 'r> Columns<'a, 'r> {
+    /// The cells of a row whose first is its key.
+    pub(crate) fn of(row: &'a Row<'r>) -> Result<Self, Failure> {
+        Ok(Self { row, key: row.get(0)? })
+    }
+
+    pub(crate) fn damage(&self, column: &'static str) -> Failure {
+        Damage { key: self.key, column }.into()
+    }
+
+    pub(crate) fn get<T: FromSql>(&self, index: usize, name: &'static str) -> Result<T, Failure> {
+        self.row.get(index).map_err(|_| self.damage(name))
+    }
+
+    fn value(&self, index: usize) -> Result<ValueRef<'_>, Failure> {
+        Ok(self.row.get_ref(index)?)
+    }
+
+    /// A value, and what is made of it.
+    pub(crate) fn made<'v, V: Value<'v>, T>(
+        &'v self,
+        index: usize,
+        name: &'static str,
+        make: impl FnOnce(V) -> Option<T>,
+    ) -> Result<T, Failure> {
+        V::of(self.value(index)?)
+            .and_then(make)
+            .ok_or_else(|| self.damage(name))
+    }
+
+    /// Bytes that may be absent, and what is made of them.
+    pub(crate) fn optional<T>(
+        &self,
+        index: usize,
+        name: &'static str,
+        make: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, Failure> {
+        match self.value(index)? {
+            ValueRef::Null => Ok(None),
+            ValueRef::Blob(bytes) => make(bytes).map(Some).ok_or_else(|| self.damage(name)),
+            _ => Err(self.damage(name)),
+        }
+    }
+
+    pub(crate) fn time(&self, index: usize, name: &'static str) -> Result<Timestamp, Failure> {
+        self.made(index, name, Timestamp::new)
+    }
+
+    pub(crate) fn optional_time(&self, index: usize, name: &'static str) -> Result<Option<Timestamp>, Failure> {
+        match self.value(index)? {
+            ValueRef::Null => Ok(None),
+            _ => self.time(index, name).map(Some),
+        }
+    }
+}
+
+/// A value that a cell must hold.
+pub(crate) trait Value<'v>: Sized {
+    fn of(value: ValueRef<'v>) -> Option<Self>;
+}
+
+impl<'v> Value<'v> for i64 {
+    fn of(value: ValueRef<'v>) -> Option<Self> {
+        value.as_i64().ok()
+    }
+}
+
+impl<'v> Value<'v> for &'v [u8] {
+    fn of(value: ValueRef<'v>) -> Option<Self> {
+        value.as_blob().ok()
+    }
+}
+
+impl<'v> Value<'v> for &'v str {
+    fn of(value: ValueRef<'v>) -> Option<Self> {
+        value.as_str().ok()
+    }
+}

@@ -1,0 +1,73 @@
+use kp_core::OpenError;
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::file::error::refused;
+
+/// Some tables, and what this crate did to them, release by release. A server's and a client's have nothing to do with
+/// each other: a file gets those that it is opened for.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) name: &'static str,
+    /// Append only: a migration that was released never changes.
+    pub(crate) migrations: &'static [&'static str],
+}
+
+/// A server's pools.
+pub(crate) static POOLS: Tables = Tables {
+    name: "pools",
+    migrations: &[include_str!("../sql/migrations/0001_pools.sql")],
+};
+
+/// A client's metadata.
+pub(crate) static METADATA: Tables = Tables {
+    name: "metadata",
+    migrations: &[include_str!("../sql/migrations/0001_metadata.sql")],
+};
+
+impl Tables {
+    /// The newest schema that this release knows.
+    pub(crate) const fn known(&self) -> u32 {
+        self.migrations.len() as u32
+    }
+
+    /// The schema of the file: 0 where it holds no such tables yet. Changes nothing, so that it can be asked first.
+    pub(crate) fn schema(&self, connection: &Connection) -> Result<u32, OpenError> {
+        let exists: bool = connection
+            .query_row(include_str!("../sql/schema_table.sql"), [], |row| row.get(0))
+            .map_err(refused)?;
+        let found: Option<u32> = if exists {
+            connection
+                .query_row(include_str!("../sql/schema_version.sql"), [self.name], |row| row.get(0))
+                .map_err(refused)?
+        } else {
+            None
+        };
+        match found {
+            Some(found) if found > self.known() => Err(OpenError::NewerSchema {
+                found,
+                known: self.known(),
+            }),
+            found => Ok(found.unwrap_or(0)),
+        }
+    }
+
+    /// Brings the tables up to date: one transaction for each migration, with its number.
+    pub(crate) fn migrate(&self, connection: &mut Connection) -> Result<(), OpenError> {
+        while self.schema(connection)? < self.known() {
+            let step = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(refused)?;
+            // Another process may have been quicker.
+            let done = self.schema(&step)?;
+            if let Some(migration) = self.migrations.get(done as usize) {
+                step.execute_batch(include_str!("../sql/schema_create.sql"))
+                    .map_err(refused)?;
+                step.execute_batch(migration).map_err(refused)?;
+                step.execute(include_str!("../sql/schema_insert.sql"), (self.name, done + 1))
+                    .map_err(refused)?;
+            }
+            step.commit().map_err(refused)?;
+        }
+        Ok(())
+    }
+}

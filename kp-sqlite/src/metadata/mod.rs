@@ -1,0 +1,4 @@
+//! A client's metadata.
+
+pub(crate) mod rows;
+pub(crate) mod store;

@@ -1,0 +1,98 @@
+//! Rows of `keypackage_pool_metadata`: each read and written in this file only.
+
+use kp_core::Role;
+use kp_core::client::{KeyPackageMetadata, Lifecycle};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Timestamp};
+use rusqlite::Row;
+
+use crate::file::columns::Columns;
+use crate::file::error::{Damage, Failure};
+use crate::file::session::Statements;
+use crate::sql::Sql;
+
+/// The row of this ref.
+pub(crate) fn find(
+    statements: &mut Statements<'_>,
+    key_package_ref: &KeyPackageRef,
+) -> Result<Option<KeyPackageMetadata>, Failure> {
+    let mut rows = statements.get(Sql::MetadataGet)?.query([key_package_ref.as_bytes()])?;
+    rows.next()?.map(read).transpose()
+}
+
+/// All rows, the oldest first. A damaged one is an error, and not passed over: a client that does not see a row would
+/// take its key for lost.
+pub(crate) fn list(statements: &mut Statements<'_>) -> Result<Vec<KeyPackageMetadata>, Failure> {
+    let mut rows = statements.get(Sql::MetadataList)?.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(read(row)?);
+    }
+    Ok(all)
+}
+
+/// Stores a row whose ref is new.
+pub(crate) fn insert(statements: &mut Statements<'_>, row: &KeyPackageMetadata) -> Result<(), Failure> {
+    statements.execute(Sql::MetadataCredential, [row.credential.0])?;
+    let values = (
+        row.key_package_ref.as_bytes(),
+        row.lifecycle.name(),
+        row.lifecycle.delete_at().map(Timestamp::get),
+        row.created_at.get(),
+        row.uploaded_at.map(Timestamp::get),
+        row.reserved_at.map(Timestamp::get),
+        row.spent_at.map(Timestamp::get),
+        row.not_after.get(),
+        row.ciphersuite.0,
+        row.role.is_last_resort(),
+        row.credential.0,
+    );
+    changed_one(statements.execute(Sql::MetadataInsert, values)?)
+}
+
+/// Stores what a step made of a row.
+pub(crate) fn update(statements: &mut Statements<'_>, row: &KeyPackageMetadata) -> Result<(), Failure> {
+    let values = (
+        row.key_package_ref.as_bytes(),
+        row.lifecycle.name(),
+        row.lifecycle.delete_at().map(Timestamp::get),
+        row.uploaded_at.map(Timestamp::get),
+        row.reserved_at.map(Timestamp::get),
+        row.spent_at.map(Timestamp::get),
+    );
+    changed_one(statements.execute(Sql::MetadataUpdate, values)?)
+}
+
+/// Deletes a row; says whether there was one.
+pub(crate) fn delete(statements: &mut Statements<'_>, key_package_ref: &KeyPackageRef) -> Result<bool, Failure> {
+    Ok(statements.execute(Sql::MetadataDelete, [key_package_ref.as_bytes()])? == 1)
+}
+
+fn changed_one(changed: usize) -> Result<(), Failure> {
+    match changed {
+        1 => Ok(()),
+        _ => Err(Damage {
+            key: -1,
+            column: "keypackage_ref",
+        }
+        .into()),
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<KeyPackageMetadata, Failure> {
+    let columns = Columns::of(row)?;
+    let delete_at = columns.optional_time(3, "delete_at")?;
+    Ok(KeyPackageMetadata {
+        key_package_ref: columns.made(1, "keypackage_ref", |bytes: &[u8]| KeyPackageRef::try_from(bytes).ok())?,
+        lifecycle: columns.made(2, "status", |name: &str| Lifecycle::from_parts(name, delete_at))?,
+        created_at: columns.time(4, "created_at")?,
+        uploaded_at: columns.optional_time(5, "uploaded_at")?,
+        reserved_at: columns.optional_time(6, "reserved_at")?,
+        spent_at: columns.optional_time(7, "spent_at")?,
+        not_after: columns.time(8, "not_after")?,
+        ciphersuite: columns.made(9, "ciphersuite", |suite: i64| {
+            u16::try_from(suite).ok().map(Ciphersuite)
+        })?,
+        role: columns.made(10, "last_resort", |flag: i64| Some(Role::of(flag != 0)))?,
+        credential: columns.made(11, "hash", |bytes: &[u8]| bytes.try_into().ok().map(CredentialHash))?,
+    })
+}

@@ -1,0 +1,186 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, MetadataResult, PoolMetadataStore};
+use kp_core::{BackendError, Error, KeyPackageRef, OpenError, Timestamp};
+
+use crate::file::calls::{Queue, start};
+use crate::file::connection::Connector;
+use crate::file::error::Failure;
+use crate::file::migrations::METADATA;
+use crate::file::session::Session;
+use crate::file::{readers, writer};
+use crate::metadata::rows::{delete, find, insert, list, update};
+
+/// The metadata of a client's packages in an SQLite file: table `keypackage_pool_metadata`.
+///
+/// The file may hold anything else besides, the MLS library's own storage for one: then the keys and what is known of
+/// them are backed up, and deleted, together. A batch is one transaction, with one sync of the disk, and survives a power
+/// cut once it is answered.
+///
+/// Cheap to clone: clones share the file's connections. Any number of handles, in any number of processes, may have the
+/// same file open. It needs no runtime. Dropped, it finishes what it was asked and ends; [`close`](Self::close) waits for
+/// that.
+///
+/// ```
+/// use kp_core::client::*;
+/// use kp_core::*;
+/// use kp_sqlite::SqliteMetadata;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("client.db");
+/// # let now = Timestamp::try_from(1_700_000_000)?;
+/// # let lifetime = Lifetime::new(now, now.plus(86_400))?;
+/// # let info = KeyPackageInfo::new("the hash of it".try_into()?, Ciphersuite(1), lifetime, CredentialHash([0; 32]));
+/// let metadata = SqliteMetadata::open(path).await?;
+/// metadata.create_pool_metadata(&[KeyPackageMetadata::created(&info, now)]).await?;
+/// metadata.update_pool_status(&[(info.key_package_ref, Lifecycle::Available)], now).await?;
+/// assert_eq!(metadata.get_available_count(info.ciphersuite, now).await?, 1);
+/// metadata.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SqliteMetadata {
+    writer: Queue<()>,
+    reader: Queue<()>,
+}
+
+impl fmt::Debug for SqliteMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteMetadata").finish_non_exhaustive()
+    }
+}
+
+impl SqliteMetadata {
+    /// Opens the metadata of this file, which is made where there is none.
+    ///
+    /// The file's journal becomes a write-ahead log.
+    ///
+    /// # Errors
+    ///
+    /// The [`OpenError`] that fits. A file that is refused is left as it was.
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        let connector = Connector::new(path.into(), &METADATA);
+        let (writer, messages) = Queue::new();
+        let wait = connector.wait;
+        let open = {
+            let connector = connector.clone();
+            move || connector.writer()
+        };
+        start("kp-sqlite-writer", open, move |connection| {
+            writer::run(connection, messages, wait)
+        })
+        .await?;
+        let (reader, messages) = Queue::new();
+        let messages = Arc::new(Mutex::new(messages));
+        start(
+            "kp-sqlite-reader",
+            move || connector.reader(),
+            move |connection| readers::run(connection, messages),
+        )
+        .await?;
+        Ok(Self { writer, reader })
+    }
+
+    /// Finishes what was asked before, moves the write-ahead log into the file, and ends the threads. Calls to its clones
+    /// fail from then on.
+    ///
+    /// # Errors
+    ///
+    /// When the log could not be moved or the file not closed. Nothing is lost: the next to open it finds the log.
+    pub async fn close(self) -> Result<(), BackendError> {
+        // One that ended before has nothing left to close.
+        let _ = self.reader.stop().wait().await;
+        self.writer.stop().wait().await
+    }
+
+    /// A change, in one transaction. The rules judge before anything is written, so that what they refuse leaves nothing.
+    async fn write<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        run: impl FnMut(&mut Session<'_, ()>) -> Result<Result<T, MetadataRejection>, Failure> + Send + 'static,
+    ) -> MetadataResult<T> {
+        self.writer
+            .submit(operation, run)
+            .wait()
+            .await?
+            .map_err(Error::Rejected)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        run: impl FnMut(&mut Session<'_, ()>) -> Result<T, Failure> + Send + 'static,
+    ) -> MetadataResult<T> {
+        Ok(self.reader.submit(operation, run).wait().await?)
+    }
+}
+
+#[async_trait]
+impl PoolMetadataStore for SqliteMetadata {
+    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
+        let rows = rows.to_vec();
+        self.write("create_pool_metadata", move |session| {
+            let mut refs = BTreeSet::new();
+            for row in &rows {
+                if !refs.insert(&row.key_package_ref) || find(&mut session.statements, &row.key_package_ref)?.is_some()
+                {
+                    return Ok(Err(MetadataRejection::Exists));
+                }
+            }
+            for row in &rows {
+                insert(&mut session.statements, row)?;
+            }
+            Ok(Ok(()))
+        })
+        .await
+    }
+
+    async fn update_pool_status(&self, steps: &[(KeyPackageRef, Lifecycle)], now: Timestamp) -> MetadataResult<()> {
+        let steps = steps.to_vec();
+        self.write("update_pool_status", move |session| {
+            let mut rows = BTreeMap::new();
+            for (named, _) in &steps {
+                if let Some(row) = find(&mut session.statements, named)? {
+                    rows.insert(named.clone(), row);
+                }
+            }
+            if let Err(rejection) = KeyPackageMetadata::step_all(&mut rows, &steps, now) {
+                return Ok(Err(rejection));
+            }
+            for row in rows.values() {
+                update(&mut session.statements, row)?;
+            }
+            Ok(Ok(()))
+        })
+        .await
+    }
+
+    async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>> {
+        let key_package_ref = key_package_ref.clone();
+        self.read("get", move |session| find(&mut session.statements, &key_package_ref))
+            .await
+    }
+
+    async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>> {
+        self.read("list", |session| list(&mut session.statements)).await
+    }
+
+    async fn delete_pool_metadata(&self, refs: &[KeyPackageRef]) -> MetadataResult<u64> {
+        let refs = refs.to_vec();
+        self.write("delete_pool_metadata", move |session| {
+            let mut deleted = 0;
+            for named in &refs {
+                deleted += u64::from(delete(&mut session.statements, named)?);
+            }
+            Ok(Ok(deleted))
+        })
+        .await
+    }
+}

@@ -1,0 +1,11 @@
+//! A server's pools.
+
+pub(crate) mod builder;
+pub(crate) mod cache;
+pub(crate) mod cursor;
+pub(crate) mod pool_row;
+pub(crate) mod queue;
+pub(crate) mod records;
+pub(crate) mod rows;
+pub(crate) mod store;
+pub(crate) mod sweep;

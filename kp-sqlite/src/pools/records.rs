@@ -1,0 +1,390 @@
+use kp_core::rules::{PoolRecords, Record, State, fits};
+use kp_core::server::TakeOptions;
+use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, Timestamp};
+use rusqlite::Params;
+
+use crate::file::error::{Damage, Failure};
+use crate::file::session::Statements;
+use crate::pools::cache::PoolSession;
+use crate::pools::pool_row::PoolRow;
+use crate::pools::queue::{self, Hint};
+use crate::pools::rows::{self, LeaseRow, PackageRow, many, pass_over_damage};
+use crate::sql::Sql;
+
+/// The records of one pool, inside a transaction.
+#[derive(Debug)]
+pub(crate) struct Records<'a, 'c> {
+    session: &'a mut PoolSession<'c>,
+    pool: &'a PoolId,
+    /// The pool's row as this step has made it; `None` while the pool is empty and was never stored.
+    row: Option<PoolRow>,
+    /// The same as it is stored.
+    stored: Option<PoolRow>,
+    hint: Hint,
+}
+
+/// Runs a step of the rules on one pool.
+pub(crate) fn step<T>(
+    session: &mut PoolSession<'_>,
+    pool: &PoolId,
+    rules: impl FnOnce(&mut Records<'_, '_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let (row, hint) = match session.cache.pool(pool) {
+        Some((row, hint)) => (Some(row.clone()), *hint),
+        None => (PoolRow::find(&mut session.statements, pool)?, Hint::default()),
+    };
+    let mut records = Records::with_row(session, pool, row, hint);
+    let answer = rules(&mut records)?;
+    records.finish()?;
+    Ok(answer)
+}
+
+impl<'a, 'c> Records<'a, 'c> {
+    /// The records of a pool, for a read.
+    pub(crate) fn of(session: &'a mut PoolSession<'c>, pool: &'a PoolId) -> Result<Self, Failure> {
+        let row = PoolRow::find(&mut session.statements, pool)?;
+        Ok(Self::with_row(session, pool, row, Hint::default()))
+    }
+
+    fn with_row(session: &'a mut PoolSession<'c>, pool: &'a PoolId, row: Option<PoolRow>, hint: Hint) -> Self {
+        Self {
+            session,
+            pool,
+            stored: row.clone(),
+            row,
+            hint,
+        }
+    }
+
+    /// Stores what the step changed of the pool's row, and keeps what it knows for the next.
+    fn finish(self) -> Result<(), Failure> {
+        let Some(row) = self.row else { return Ok(()) };
+        if Some(&row) != self.stored.as_ref() {
+            row.store(&mut self.session.statements)?;
+        }
+        if row.records == 0 {
+            self.session.cache.remove_pool(self.pool);
+        } else {
+            self.session.cache.put_pool(self.pool, row, self.hint);
+        }
+        Ok(())
+    }
+
+    /// All records, for a read (READ-3); damaged ones are passed over.
+    pub(crate) fn all(&mut self) -> Result<Vec<Record>, Failure> {
+        let Some(row) = &self.row else { return Ok(Vec::new()) };
+        many(&mut self.session.statements, row, Sql::Records, [row.key])
+    }
+
+    /// What is available at `now`, or would be if the pool were settled, from the sequence after `after` on; and the
+    /// sequence to go on after, when there is more (READ-2).
+    pub(crate) fn available(
+        &mut self,
+        after: i64,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<(Vec<Record>, Option<i64>), Failure> {
+        let Some(pool) = &self.row else {
+            return Ok((Vec::new(), None));
+        };
+        let after = after.max(pool.unspent_from - 1);
+        let params = (pool.key, after, now.get(), i64::from(limit) + 1);
+        let mut rows = self.session.statements.get(Sql::Available)?.query(params)?;
+        let (mut records, mut seen, mut last) = (Vec::new(), 0, after);
+        while let Some(row) = rows.next()? {
+            if seen == limit {
+                return Ok((records, Some(last)));
+            }
+            seen += 1;
+            last = row.get(0)?;
+            records.extend(pass_over_damage(rows::record(row, pool.credential))?);
+        }
+        Ok((records, None))
+    }
+
+    /// Removes records past their `not_after`, with their bytes, and says how many (SWEEP-1).
+    pub(crate) fn cleanup(&mut self, now: Timestamp, limit: u32) -> Result<u32, Failure> {
+        let Some(row) = &mut self.row else { return Ok(0) };
+        self.session.cache.clear_leased();
+        let deleted = self
+            .session
+            .statements
+            .execute(Sql::Cleanup, (row.key, now.get(), limit))?;
+        row.records -= i64::try_from(deleted).unwrap_or(i64::MAX);
+        let first: Option<i64> = self
+            .session
+            .statements
+            .one(Sql::NextExpiry, [row.key], |row| row.get(0))?;
+        match first {
+            Some(first) => row.next_expiry = first,
+            None => row.records = 0,
+        }
+        Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
+    }
+
+    /// Removes everything (DEL-1).
+    pub(crate) fn clear(&mut self) -> Result<(), Failure> {
+        if let Some(row) = &mut self.row {
+            self.session.cache.clear_leased();
+            self.session.statements.execute(Sql::PoolDeletePackages, [row.key])?;
+            row.records = 0;
+        }
+        Ok(())
+    }
+
+    /// A record that is asked for by name: a damaged one is an error.
+    fn one(&mut self, sql: Sql, params: impl Params) -> Result<Option<Record>, Failure> {
+        let Some(row) = &self.row else { return Ok(None) };
+        let credential = row.credential;
+        let mut rows = self.session.statements.get(sql)?.query(params)?;
+        rows.next()?.map(|row| rows::record(row, credential)).transpose()
+    }
+
+    fn count(&mut self, sql: Sql, params: impl Params) -> Result<u32, Failure> {
+        Ok(self.session.statements.one(sql, params, |row| row.get(0))?)
+    }
+}
+
+/// When the first lease or window ends after this moment; never, where there is none.
+fn next_lapse(statements: &mut Statements<'_>, pool: &PoolRow, after: i64) -> Result<i64, Failure> {
+    let end: Option<i64> = statements.one(Sql::NextLapse, (pool.key, after), |row| row.get(0))?;
+    Ok(end.unwrap_or(i64::MAX))
+}
+
+fn one_row(key: i64, changed: usize) -> Result<(), Failure> {
+    match changed {
+        1 => Ok(()),
+        _ => Err(Damage { key, column: "key" }.into()),
+    }
+}
+
+impl PoolRecords for Records<'_, '_> {
+    type Error = Failure;
+
+    fn by_ref(&mut self, key_package_ref: &KeyPackageRef) -> Result<Option<Record>, Failure> {
+        let Some(pool) = self.row.as_ref().map(|row| row.key) else {
+            return Ok(None);
+        };
+        if let Some(leased) = self.session.cache.take_leased(pool, key_package_ref) {
+            return Ok(Some(leased));
+        }
+        self.one(Sql::ByRef, (pool, key_package_ref.as_bytes()))
+    }
+
+    fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, Failure> {
+        let pool = self.row.as_ref().map(|row| row.key);
+        self.one(Sql::ById, (pool, id.as_bytes()))
+    }
+
+    fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, Failure> {
+        let Some(row) = &self.row else { return Ok(Vec::new()) };
+        let first = match self.hint.next_lapse {
+            Some(known) => known,
+            None => next_lapse(&mut self.session.statements, row, i64::MIN)?,
+        };
+        if now.get() < first {
+            self.hint.next_lapse = Some(first);
+            return Ok(Vec::new());
+        }
+        // What has ended is settled by the caller.
+        self.hint.next_lapse = Some(next_lapse(&mut self.session.statements, row, now.get())?);
+        many(&mut self.session.statements, row, Sql::Lapsed, (row.key, now.get()))
+    }
+
+    fn oldest_that_fits(
+        &mut self,
+        options: &TakeOptions,
+        now: Timestamp,
+    ) -> Result<Option<(Record, KeyPackageBytes)>, Failure> {
+        queue::first_free(
+            &mut self.session.statements,
+            &mut self.row,
+            &mut self.hint,
+            now,
+            |record| fits(&record.info, options, now),
+        )
+    }
+
+    fn has_available(&mut self, now: Timestamp) -> Result<bool, Failure> {
+        Ok(queue::first_free(
+            &mut self.session.statements,
+            &mut self.row,
+            &mut self.hint,
+            now,
+            |record| record.is_available(now),
+        )?
+        .is_some())
+    }
+
+    fn slots(&mut self) -> Result<Vec<Record>, Failure> {
+        let Some(row) = &self.row else { return Ok(Vec::new()) };
+        many(&mut self.session.statements, row, Sql::Slots, [row.key])
+    }
+
+    fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, Failure> {
+        let Some(row) = &self.row else { return Ok(Vec::new()) };
+        many(&mut self.session.statements, row, Sql::Unspent, (row.key, now.get()))
+    }
+
+    fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, Failure> {
+        match &mut self.row {
+            None => Ok(0),
+            Some(row) if row.is_fresh(now) => {
+                let params = (row.key, suite.0, row.unspent_from);
+                let (held, first): (u32, Option<i64>) = self
+                    .session
+                    .statements
+                    .one(Sql::CountHeld, params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+                // The row is written by a save, as a rule: it may as well say what was seen.
+                row.unspent_from = first.unwrap_or(row.last_sequence + 1);
+                Ok(held)
+            }
+            Some(row) => {
+                let params = (row.key, suite.0, now.get());
+                self.count(Sql::CountHeldUnexpired, params)
+            }
+        }
+    }
+
+    fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Failure> {
+        match &self.row {
+            None => Ok(0),
+            Some(row) if row.is_fresh(now) => Ok(u32::try_from(row.records).unwrap_or(u32::MAX)),
+            Some(row) => self.count(Sql::CountUnexpired, (row.key, now.get())),
+        }
+    }
+
+    fn count_taken_by(&mut self, party: &Party) -> Result<u32, Failure> {
+        match &self.row {
+            None => Ok(0),
+            Some(row) => self.count(Sql::CountTakenBy, (row.key, party.as_bytes())),
+        }
+    }
+
+    fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, Failure> {
+        rows::bytes_of(&mut self.session.statements, rows::key(record)?)
+    }
+
+    fn next_sequence(&mut self) -> Result<u64, Failure> {
+        let last: Option<i64> = self.session.statements.one(Sql::LastKey, [], |row| row.get(0))?;
+        let of_pool = self.row.as_ref().map_or(0, |row| row.last_sequence);
+        let next = last.unwrap_or(0).max(of_pool) + 1;
+        u64::try_from(next).map_err(|_| {
+            Damage {
+                key: next,
+                column: "key",
+            }
+            .into()
+        })
+    }
+
+    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), Failure> {
+        let info = &record.info;
+        let key = rows::key(record)?;
+        let not_after = info.lifetime.not_after().get();
+        let pool = match &mut self.row {
+            Some(row) => {
+                row.records += 1;
+                row.last_sequence = key;
+                row.next_expiry = row.next_expiry.min(not_after);
+                row
+            }
+            none => {
+                let mut row = PoolRow {
+                    key: 0,
+                    records: 1,
+                    last_sequence: key,
+                    credential: info.credential,
+                    next_expiry: not_after,
+                    unspent_from: key,
+                };
+                row.create(&mut self.session.statements, self.pool)?;
+                self.stored = Some(row.clone());
+                none.insert(row)
+            }
+        };
+        let row = (
+            key,
+            pool.key,
+            info.key_package_ref.as_bytes(),
+            info.ciphersuite.0,
+            info.lifetime.not_before().get(),
+            not_after,
+            record.saved_at.get(),
+            (info.credential != pool.credential).then_some(info.credential.0),
+            PackageRow::of(info, &record.state).state,
+            bytes.as_ref(),
+        );
+        self.session.statements.execute(Sql::PackageInsert, row)?;
+        self.hint.freed(key);
+        Ok(())
+    }
+
+    fn update(&mut self, record: &Record, after: State) -> Result<(), Failure> {
+        let key = rows::key(record)?;
+        let Some(pool) = &self.row else {
+            return Err(Damage { key, column: "pool" }.into());
+        };
+        let row = PackageRow::of(&record.info, &after);
+        if row != PackageRow::of(&record.info, &record.state) {
+            let row = (
+                key,
+                row.state,
+                row.id,
+                row.former_id,
+                row.spent_at,
+                row.spender,
+                row.group,
+                row.keeps_bytes,
+            );
+            one_row(key, self.session.statements.execute(Sql::PackageUpdate, row)?)?;
+        }
+        if let Some(lease) = LeaseRow::of(&after) {
+            let row = (
+                key,
+                pool.key,
+                lease.state,
+                lease.id,
+                lease.lapses_at,
+                lease.reserver,
+                lease.spent_at,
+                lease.spender,
+                lease.group,
+            );
+            one_row(key, self.session.statements.execute(Sql::LeaseStore, row)?)?;
+            self.hint.leased(lease.lapses_at);
+        } else if record.state.lapses_at().is_some() {
+            one_row(key, self.session.statements.execute(Sql::LeaseDelete, [key])?)?;
+        }
+        // What was used or given back, nobody spends next.
+        let known = &mut self.session.cache;
+        if let State::Reserved(_) = after {
+            let state = after.clone();
+            known.put_leased(
+                pool.key,
+                Record {
+                    state,
+                    ..record.clone()
+                },
+            );
+        } else if let State::Reserved(_) = record.state {
+            known.take_leased(pool.key, &record.info.key_package_ref);
+        }
+        if after == State::Free {
+            self.hint.freed(key);
+        } else if record.state == State::Free {
+            self.hint.taken(key);
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, record: &Record) -> Result<(), Failure> {
+        let key = rows::key(record)?;
+        self.session.statements.execute(Sql::PackageDelete, [key])?;
+        self.session.cache.clear_leased();
+        if let Some(row) = &mut self.row {
+            row.records -= 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,332 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kp_core::rules::{self, Answer, Limits, PoolRecords};
+use kp_core::server::{
+    Answers, Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+};
+use kp_core::{
+    BackendError, Ciphersuite, Counts, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result,
+    Status, Timestamp,
+};
+
+use crate::file::calls::{Queue, Reply};
+use crate::file::error::Failure;
+use crate::pools::cache::{Cache, PoolSession};
+use crate::pools::cursor;
+use crate::pools::records::{Records, step};
+use crate::pools::sweep::{self, PACKAGES_PER_TRANSACTION, POOLS_PER_TRANSACTION, Position};
+
+/// KeyPackage pools in an SQLite file.
+///
+/// Cheap to clone: clones share the file's connections. Any number of stores, in any number of processes, may have the
+/// same file open. It needs no runtime: its threads are its own, and any executor will do.
+///
+/// Dropped, it finishes what it was asked and ends; [`close`](Self::close) waits for that.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Shared>);
+
+struct Shared {
+    path: PathBuf,
+    writer: Queue<Cache>,
+    readers: Queue<Cache>,
+    reader_count: u32,
+    limits: Limits,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.0.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    pub(crate) fn new(
+        path: PathBuf,
+        writer: Queue<Cache>,
+        readers: Queue<Cache>,
+        reader_count: u32,
+        limits: Limits,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            path,
+            writer,
+            readers,
+            reader_count,
+            limits,
+        }))
+    }
+
+    /// Finishes what was asked before, moves the write-ahead log into the file, and ends the store's threads. Calls to
+    /// its clones fail from then on.
+    ///
+    /// # Errors
+    ///
+    /// When the log could not be moved or the file not closed. Nothing is lost: the next to open it finds the log.
+    pub async fn close(self) -> Result<(), BackendError> {
+        let readers: Vec<_> = (0..self.0.reader_count).map(|_| self.0.readers.stop()).collect();
+        for reader in readers {
+            // One that ended before has nothing left to close.
+            let _ = reader.wait().await;
+        }
+        self.0.writer.stop().wait().await
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.0.limits
+    }
+
+    pub(crate) fn write<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        run: impl FnMut(&mut PoolSession<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Reply<T> {
+        self.0.writer.submit(operation, run)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        run: impl FnMut(&mut PoolSession<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, BackendError> {
+        self.0.readers.submit(operation, run).wait().await
+    }
+}
+
+/// Each item's own answer, in order (ERR-3).
+async fn answers<T>(replies: Vec<Reply<Answer<T>>>) -> Answers<T> {
+    let mut answers = Vec::with_capacity(replies.len());
+    for reply in replies {
+        answers.push(match reply.wait().await {
+            Ok(answer) => answer.map_err(Error::Rejected),
+            Err(failure) => Err(failure.into()),
+        });
+    }
+    answers.into()
+}
+
+/// Every item of a batch is a call of its own, and calls that wait together share a commit: so a batch costs one commit,
+/// and no item suffers from another.
+#[async_trait]
+impl KeyPackageStore for SqliteStore {
+    async fn save_key_packages(&self, save: &Save, now: Timestamp) -> Result<Vec<SaveOutcome>> {
+        let (save, limits) = (save.clone(), self.0.limits);
+        let saved = self.write("save_key_packages", move |session| {
+            step(session, &save.pool, |pool| rules::save(pool, &save, limits, now))
+        });
+        Ok(saved.wait().await?)
+    }
+
+    async fn reserve_key_packages(
+        &self,
+        takes: &[TakeRequest],
+        lapse: OnLapse,
+        now: Timestamp,
+    ) -> Answers<Reservation> {
+        let reserve = |take: &TakeRequest| {
+            let take = take.clone();
+            self.write("reserve_key_packages", move |session| {
+                step(session, &take.pool, |pool| rules::reserve(pool, &take, lapse, now))
+            })
+        };
+        answers(takes.iter().map(reserve).collect()).await
+    }
+
+    async fn claim_key_packages(
+        &self,
+        takes: &[TakeRequest],
+        group: Option<&GroupId>,
+        now: Timestamp,
+    ) -> Answers<KeyPackage> {
+        let claim = |take: &TakeRequest| {
+            let (take, group) = (take.clone(), group.cloned());
+            self.write("claim_key_packages", move |session| {
+                step(session, &take.pool, |pool| {
+                    rules::claim(pool, &take, group.as_ref(), now)
+                })
+            })
+        };
+        answers(takes.iter().map(claim).collect()).await
+    }
+
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], spend: &Spend, now: Timestamp) -> Answers<Receipt> {
+        let spend = |token: &ReservationToken| {
+            let (token, spend) = (token.clone(), spend.clone());
+            self.write("spend_key_packages", move |session| {
+                step(session, &token.pool, |pool| rules::spend(pool, &token, &spend, now))
+            })
+        };
+        answers(tokens.iter().map(spend).collect()).await
+    }
+
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
+        let release = |token: &ReservationToken| {
+            let token = token.clone();
+            self.write("release_key_packages", move |session| {
+                step(session, &token.pool, |pool| rules::release(pool, &token, now))
+            })
+        };
+        answers(tokens.iter().map(release).collect()).await
+    }
+
+    async fn get_key_package(
+        &self,
+        pool: &PoolId,
+        key_package_ref: &KeyPackageRef,
+        now: Timestamp,
+    ) -> Result<Option<StoredKeyPackage>> {
+        let (pool, key_package_ref) = (pool.clone(), key_package_ref.clone());
+        let get = self.read("get_key_package", move |session| {
+            let mut records = Records::of(session, &pool)?;
+            let Some(record) = records.by_ref(&key_package_ref)? else {
+                return Ok(None);
+            };
+            let bytes = record.state.keeps_bytes().then(|| records.bytes(&record)).transpose()?;
+            Ok(Some(record.into_stored(bytes, now)))
+        });
+        Ok(get.await?)
+    }
+
+    async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
+        let (pool, refs) = (pool.clone(), refs.to_vec());
+        let get = self.read("get_statuses", move |session| {
+            let mut records = Records::of(session, &pool)?;
+            let status = |key_package_ref| {
+                let found = records.by_ref(key_package_ref)?;
+                Ok(found.map(|record| record.settled(now).status(now)))
+            };
+            refs.iter().map(status).collect()
+        });
+        Ok(get.await?)
+    }
+
+    async fn list_available(
+        &self,
+        pool: &PoolId,
+        after: Option<&Cursor>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Page<KeyPackageInfo>> {
+        let (pool, after, limit) = (pool.clone(), cursor::sequence(after)?, limit.max(1));
+        let list = self.read("list_available", move |session| {
+            let (records, next) = Records::of(session, &pool)?.available(after, limit, now)?;
+            let next = next.map(|sequence| Cursor::after_sequence(sequence.unsigned_abs()));
+            let items = records.into_iter().map(|record| record.info).collect();
+            Ok(Page::new(items, next))
+        });
+        Ok(list.await?)
+    }
+
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
+        let pool = pool.clone();
+        let count = self.read("count_by_status", move |session| {
+            let mut counts = BTreeMap::<_, Counts>::new();
+            for record in Records::of(session, &pool)?.all()? {
+                let record = record.settled(now);
+                counts
+                    .entry(record.info.ciphersuite)
+                    .or_default()
+                    .add(record.status(now));
+            }
+            Ok(counts)
+        });
+        Ok(count.await?)
+    }
+
+    async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
+        let after = cursor::pool(after)?;
+        let list = self.read("list_pools", move |session| {
+            let (items, next) = sweep::page_of_pools(session, &after, limit)?;
+            Ok(Page::new(items, next))
+        });
+        Ok(list.await?)
+    }
+
+    async fn withdraw_key_packages(
+        &self,
+        pool: &PoolId,
+        what: &Withdrawal,
+        now: Timestamp,
+    ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        // TIME-2: an empty batch is no call.
+        if *what == Withdrawal::Refs(Vec::new()) {
+            return Ok(Vec::new());
+        }
+        let (pool, what) = (pool.clone(), what.clone());
+        let withdrawn = self.write("withdraw_key_packages", move |session| {
+            step(session, &pool, |records| rules::withdraw(records, &what, now))
+        });
+        Ok(withdrawn.wait().await?)
+    }
+
+    async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
+        let pool = pool.clone();
+        let deleted = self.write("delete_pool", move |session| {
+            step(session, &pool, |records| records.clear())
+        });
+        Ok(deleted.wait().await?)
+    }
+
+    async fn retire_unspent(
+        &self,
+        saved_before: Timestamp,
+        now: Timestamp,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<(u64, Option<Cursor>)> {
+        let mut after = after.cloned();
+        let mut left = limit.max(1);
+        let mut total = 0;
+        loop {
+            let (from, part) = (cursor::pool(after.as_ref())?, left.min(POOLS_PER_TRANSACTION));
+            let step = self.write("retire_unspent", move |session| {
+                sweep::retire_unspent(session, saved_before, now, &from, part)
+            });
+            let (retired, walked, next) = step.wait().await?;
+            total += retired;
+            left = left.saturating_sub(walked);
+            if next.is_none() || left == 0 {
+                return Ok((total, next));
+            }
+            after = next;
+        }
+    }
+
+    /// In steps of bounded size. For as long as it has done nothing it goes on, since 0 says that nothing is left.
+    async fn cleanup_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let mut left = limit.max(1);
+        let mut done = 0;
+        while left > 0 {
+            let part = left.min(PACKAGES_PER_TRANSACTION);
+            let sweep = self.write("cleanup_expired", move |session| sweep::cleanup(session, now, part));
+            let Some(deleted) = sweep.wait().await? else { break };
+            done += u64::from(deleted);
+            left -= deleted;
+        }
+        Ok(done)
+    }
+
+    /// As [`cleanup_expired`](Self::cleanup_expired).
+    async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let mut left = limit.max(1);
+        let mut done = 0;
+        let mut position = Position::START;
+        while left > 0 {
+            let part = left.min(POOLS_PER_TRANSACTION);
+            let release = self.write("release_expired_reservations", move |session| {
+                sweep::settle_lapsed(session, now, position, part)
+            });
+            let Some(settled) = release.wait().await? else { break };
+            done += settled.ended;
+            left -= settled.pools;
+            position = settled.position;
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,62 @@
+/// Every statement there is: one file each, in this folder.
+macro_rules! statements {
+    ($($name:ident = $file:literal,)*) => {
+        /// Names a statement.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Sql { $($name,)* }
+
+        impl Sql {
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The text of its file.
+            pub(crate) const fn text(self) -> &'static str {
+                match self { $(Self::$name => include_str!(concat!($file, ".sql")),)* }
+            }
+        }
+    };
+}
+
+statements! {
+    Begin = "begin",
+    BeginRead = "begin_read",
+    Commit = "commit",
+    Rollback = "rollback",
+    DataVersion = "data_version",
+    Pool = "pool",
+    PoolInsert = "pool_insert",
+    PoolUpdate = "pool_update",
+    PoolDelete = "pool_delete",
+    PoolDeletePackages = "pool_delete_packages",
+    PoolsAfter = "pools_after",
+    PoolsLapsed = "pools_lapsed",
+    PoolsExpired = "pools_expired",
+    Cleanup = "cleanup",
+    NextExpiry = "next_expiry",
+    ByRef = "by_ref",
+    ById = "by_id",
+    Queue = "queue",
+    FreeUnexpired = "free_unexpired",
+    Slots = "slots",
+    Unspent = "unspent",
+    Lapsed = "lapsed",
+    NextLapse = "next_lapse",
+    CountHeld = "count_held",
+    CountHeldUnexpired = "count_held_unexpired",
+    CountUnexpired = "count_unexpired",
+    CountTakenBy = "count_taken_by",
+    LastKey = "last_key",
+    Bytes = "bytes",
+    PackageInsert = "package_insert",
+    PackageUpdate = "package_update",
+    PackageDelete = "package_delete",
+    LeaseStore = "lease_store",
+    LeaseDelete = "lease_delete",
+    Records = "records",
+    Available = "available",
+    MetadataCredential = "metadata_credential",
+    MetadataInsert = "metadata_insert",
+    MetadataUpdate = "metadata_update",
+    MetadataGet = "metadata_get",
+    MetadataList = "metadata_list",
+    MetadataDelete = "metadata_delete",
+}

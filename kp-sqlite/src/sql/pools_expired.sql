@@ -1,0 +1,7 @@
+-- SWEEP-1: pools in which a package may be past its not_after, the most overdue first.
+-- Parameters: 1 now, 2 how many. Result: pool ids.
+SELECT pool
+FROM keypackage_pools INDEXED BY keypackage_pools_expiry
+WHERE next_expiry <= ?1
+ORDER BY next_expiry
+LIMIT ?2

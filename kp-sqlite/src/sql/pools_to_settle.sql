@@ -1,9 +1,0 @@
--- SWEEP-2: the pools of leases and windows that have ended, the most overdue first, from a place on.
--- Parameters: 1 now, 2 the end and 3 the key to go on after, 4 how many. Result: the end and the key of each, and its
--- pool's id.
-SELECT l.ends_at, l.key, p.pool
-FROM keypackage_pool_leases AS l INDEXED BY keypackage_pool_ends
-JOIN keypackage_pools AS p ON p.key = l.pool
-WHERE l.ends_at <= ?1 AND (l.ends_at, l.key) > (?2, ?3)
-ORDER BY l.ends_at, l.key
-LIMIT ?4

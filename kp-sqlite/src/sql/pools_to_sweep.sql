@@ -1,7 +1,0 @@
--- SWEEP-1: pools in which a package may be past its not_after, the most overdue first.
--- Parameters: 1 now, 2 how many. Result: pool ids.
-SELECT pool
-FROM keypackage_pools INDEXED BY keypackage_pools_to_sweep
-WHERE sweep_at <= ?1
-ORDER BY sweep_at
-LIMIT ?2

@@ -1,0 +1,98 @@
+//! What calls cost in the steps of SQLite's virtual machine: counted, since a clock would measure the machine besides.
+
+#![allow(
+    clippy::let_unit_value,
+    reason = "rusqlite 0.37 sets a hook without a result, 0.41 with one"
+)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kp_core::rules::Limits;
+use kp_core::server::*;
+use kp_core::*;
+
+use crate::file::connection::Survives;
+use crate::pools::store::SqliteStore;
+use crate::tests::packages::test_package;
+
+/// How many steps the counter counts at a time.
+const LOT: usize = 100;
+
+static STEPS: AtomicUsize = AtomicUsize::new(0);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::try_from(1_700_000_000 + seconds).unwrap()
+}
+
+fn pool() -> PoolId {
+    PoolId::try_from("bob/phone").unwrap()
+}
+
+fn packages(numbers: std::ops::Range<u32>, not_after: Timestamp) -> Save {
+    let lifetime = Lifetime::new(at(-1), not_after).unwrap();
+    let package = |number: u32| test_package(&number.to_be_bytes(), lifetime, &[7; 32]);
+    Save::new(pool(), numbers.map(package).collect()).unwrap()
+}
+
+/// COST-1: whatever expired in a pool, and was not swept yet, is not read again and again.
+#[tokio::test]
+async fn expired_packages_do_not_slow_a_pool() {
+    const EXPIRED: u32 = 100_000;
+    const CALLS: usize = 400;
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::builder(dir.path().join("pools.db"))
+        .survives(Survives::ProcessCrash)
+        .limits(Limits::default().max_records(200_000))
+        .open_with(|connection| {
+            let count = || {
+                STEPS.fetch_add(LOT, Ordering::SeqCst);
+                false
+            };
+            let _ = connection.progress_handler(LOT as i32, Some(count));
+        })
+        .await
+        .unwrap();
+    for first in (0..EXPIRED).step_by(Save::MAX_PACKAGES) {
+        let save = packages(first..first + 1_000, at(50));
+        store.save_key_packages(&save, at(0)).await.unwrap();
+    }
+    let live = packages(EXPIRED..EXPIRED + 100, at(1_000));
+    store.save_key_packages(&live, at(100)).await.unwrap();
+
+    let before = STEPS.load(Ordering::SeqCst);
+    let mut of_cycles = 0;
+    for number in 0..u32::try_from(CALLS / 4).unwrap() {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        let begun = STEPS.load(Ordering::SeqCst);
+        let take = TakeRequest::new(pool(), ReservationId::from_bytes(id), Ttl::seconds(60).unwrap());
+        let reserved = store
+            .reserve_key_package(&take, OnLapse::Return, at(100))
+            .await
+            .unwrap();
+        let token = reserved.lease.unwrap().token;
+        store
+            .spend_key_package(&token, &Spend::default(), at(100))
+            .await
+            .unwrap();
+        // The first looks for where the queue goes on; the others know.
+        if number > 0 {
+            of_cycles += STEPS.load(Ordering::SeqCst) - begun;
+        }
+        let first = EXPIRED + 1_000 + number;
+        let one = packages(first..first + 1, at(1_000)).cap_per_ciphersuite(1_000);
+        assert_eq!(
+            store.save_key_packages(&one, at(100)).await.unwrap(),
+            [SaveOutcome::Saved]
+        );
+        store.retire_unspent(at(-10), at(100), None, 1).await.unwrap();
+    }
+    let steps = (STEPS.load(Ordering::SeqCst) - before) / CALLS;
+    // To read what expired takes several steps for each.
+    assert!(steps < EXPIRED as usize / 10, "{steps} steps a call");
+    let a_cycle = of_cycles / (CALLS / 4);
+    assert!(a_cycle < 1_000, "{a_cycle} steps for a reserve and a spend");
+    println!("{a_cycle} steps for a reserve and a spend");
+    println!("{steps} steps a call behind {EXPIRED} expired packages");
+}

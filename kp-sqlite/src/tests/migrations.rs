@@ -1,0 +1,61 @@
+//! Migrations of a file that holds other tables too.
+
+use rusqlite::Connection;
+
+use crate::file::migrations::{POOLS, Tables};
+
+#[test]
+fn migrations_run_once_and_leave_other_tables_alone() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection
+        .execute_batch("CREATE TABLE packages (a); INSERT INTO packages VALUES (1); PRAGMA user_version = 7;")
+        .unwrap();
+    assert_eq!(POOLS.schema(&connection).unwrap(), 0);
+    POOLS.migrate(&mut connection).unwrap();
+    POOLS.migrate(&mut connection).unwrap();
+    assert_eq!(POOLS.schema(&connection).unwrap(), POOLS.known());
+    let kept: (i64, i64) = connection
+        .query_row(
+            "SELECT a, (SELECT user_version FROM pragma_user_version) FROM packages",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    assert_eq!(kept, (1, 7));
+}
+
+/// A file of an older release gets what it has not, and keeps what it has.
+#[test]
+fn an_older_schema_is_brought_up_to_date() {
+    const FIRST: &str = "CREATE TABLE a (a); INSERT INTO a VALUES (1)";
+    let older = Tables {
+        name: "pools",
+        migrations: &[FIRST],
+    };
+    let newer = Tables {
+        name: "pools",
+        migrations: &[FIRST, "ALTER TABLE a ADD COLUMN b DEFAULT 2", "UPDATE a SET b = b + 1"],
+    };
+    let mut connection = Connection::open_in_memory().unwrap();
+    older.migrate(&mut connection).unwrap();
+    newer.migrate(&mut connection).unwrap();
+    let kept: (i64, i64) = connection
+        .query_row("SELECT a, b FROM a", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    assert_eq!((kept, newer.schema(&connection).unwrap()), ((1, 3), 3));
+    older.schema(&connection).unwrap_err();
+}
+
+#[test]
+fn a_migration_that_fails_leaves_no_trace() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    // Somebody else's table of the same name as the last: the migration cannot succeed.
+    connection
+        .execute_batch("CREATE TABLE keypackage_pool_leases (a)")
+        .unwrap();
+    POOLS.migrate(&mut connection).unwrap_err();
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!((tables, POOLS.schema(&connection).unwrap()), (1, 0));
+}

@@ -1,0 +1,7 @@
+//! Tests that need more than the public API: a hook in the writer's connection, or the plans of the statements.
+
+mod cost;
+mod faults;
+mod migrations;
+mod packages;
+mod statements;
