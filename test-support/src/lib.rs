@@ -1,15 +1,15 @@
 //! What the tests of several crates stand on. Not published.
 
-#![allow(missing_docs, missing_debug_implementations, reason = "read by tests alone")]
 #![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "what a test stands on may panic, and wait"
+    missing_docs,
+    missing_debug_implementations,
+    clippy::new_without_default,
+    reason = "read by tests alone"
 )]
 #![allow(
-    clippy::missing_panics_doc,
-    clippy::must_use_candidate,
-    reason = "what a test stands on may panic"
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "what a test stands on may panic, and looks at the clock"
 )]
 
 #[cfg(feature = "messenger")]
