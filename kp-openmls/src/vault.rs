@@ -241,12 +241,10 @@ impl<A: ProviderAccess> KeyVault for OpenMlsVault<A> {
     }
 }
 
-impl<A: fmt::Debug> fmt::Debug for OpenMlsVault<A> {
+/// Hides the provider: the storage of some prints private keys (`ERR-4`).
+impl<A> fmt::Debug for OpenMlsVault<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenMlsVault")
-            .field("access", &self.access)
-            .field("lifetime", &self.lifetime)
-            .finish_non_exhaustive()
+        f.debug_struct("OpenMlsVault").finish_non_exhaustive()
     }
 }
 
