@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
+use crate::figures::duration;
 use crate::measure::Fallible;
 use crate::measure::backend::{on_disk, redis_version};
 use crate::measure::ratio::median;
-use crate::report::duration;
 
 /// What it was measured on: by name and value.
 pub(crate) struct Machine(pub(crate) Vec<(&'static str, String)>);

@@ -6,6 +6,7 @@ use measure::Fallible;
 use options::Options;
 
 mod collect;
+mod figures;
 mod machine;
 #[path = "../measure/mod.rs"]
 mod measure;

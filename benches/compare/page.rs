@@ -1,11 +1,12 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::figures::{duration, grouped};
 use crate::measure::Fallible;
 use crate::measure::backend::Backend;
 use crate::measure::inputs::PAYLOAD;
 use crate::measure::work::Work;
 use crate::plot::{Bars, Curve, Curves, colour};
-use crate::report::{Figure, Report, duration, grouped};
+use crate::report::{Figure, Report};
 
 const STYLE: &str = include_str!("page.css");
 

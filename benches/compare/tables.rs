@@ -1,9 +1,10 @@
 use comfy_table::{CellAlignment, Table, presets};
 
+use crate::figures::{duration, grouped};
 use crate::measure::inputs::PAYLOAD;
 use crate::measure::ratio::table::table as ratios;
 use crate::measure::work::Work;
-use crate::report::{Report, duration, grouped};
+use crate::report::Report;
 
 /// What the terminal shows.
 pub(crate) fn all(report: &Report) -> String {

@@ -35,6 +35,10 @@ async fn main() -> ExitCode {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "OpenMLS judges lifetimes by the system's clock"
+)]
 async fn quickstart() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("keypackages.db");

@@ -16,7 +16,7 @@ use crate::report::RefreshReport;
 
 /// A client's own pool: it keeps KeyPackages on the server, and their keys safe.
 ///
-/// Three parts make it: a [`KeyVault`] for the keys, a [`PoolMetadataStore`] for what is known of each package, and a
+/// Three parts make it: a [`KeyVault`] for the keys, a [`PoolMetadataStore`](kp_core::client::PoolMetadataStore) for what is known of each package, and a
 /// [`KeyPackageTransport`] to the server. [`refresh`](Self::refresh) is the one call that a messenger makes, now and then
 /// and after each Welcome; [`join`](Self::join) is how it processes a Welcome. Cheap to clone; one per client and process.
 ///

@@ -1,4 +1,4 @@
-//! Every rule, by the conformance suite.
+//! Runs the conformance suite of stores on the memory backend.
 
 use std::collections::HashMap;
 use std::process::ExitCode;

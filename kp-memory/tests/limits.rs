@@ -1,4 +1,4 @@
-//! The limits that a store is made with, and what it says of itself.
+//! Tests the limits of a store, what its `Debug` shows, and that the queue keeps its order when memory is given back.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -63,7 +63,7 @@ async fn the_queue_keeps_its_order_when_a_sweep_gives_memory_back() {
 }
 
 #[tokio::test]
-async fn what_was_reserved_when_memory_was_given_back_returns_to_its_place() {
+async fn a_package_reserved_while_memory_is_given_back_returns_to_its_place() {
     let store = MemoryStore::new();
     let pool = PoolId::try_from("bob").unwrap();
     let take = |id| {

@@ -1,4 +1,4 @@
-//! Many threads on one store: nothing is handed out twice, and nothing gets lost with a pool that goes away.
+//! Runs many threads on one store: no package is handed out twice, and none is lost when its pool is removed.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -56,7 +56,7 @@ fn each_package_goes_to_one_thread() {
             move || {
                 let numbers = thread * EACH..(thread + 1) * EACH;
                 let reserved = numbers.map(|number| {
-                    // Some are given back and taken again, so that the queue changes under the others.
+                    // Every third package is released and reserved again, so that the queue changes under other threads.
                     if number % 3 == 0 {
                         let reserved = wait(store.reserve_key_package(&take(number), OnLapse::Return, NOW)).unwrap();
                         let token = reserved.lease.unwrap().token;
@@ -100,7 +100,7 @@ fn nothing_is_lost_when_a_pool_goes_while_others_fill_it() {
                 })
             })
             .collect();
-        // Their clock is ahead: whatever is there goes, and the pool with it.
+        // The sweepers' clock is ahead: every package has expired for them, and an emptied pool is removed.
         let sweep = || wait(store.cleanup_expired(NOW.plus(100), 7)).unwrap();
         let sweepers = [(); 2].map(|()| {
             scope.spawn(move || {
@@ -138,7 +138,7 @@ fn a_pool_deleted_while_others_use_it_leaves_nothing_behind() {
                 scope.spawn(move || {
                     for number in thread * EACH..(thread + 1) * EACH {
                         wait(store.save_key_package(&pool(), package(number), NOW)).unwrap();
-                        // It may be gone again, or another thread's.
+                        // The package may be deleted already, or go to another thread.
                         let _ = wait(store.reserve_key_package(&take(number), OnLapse::Return, NOW));
                     }
                 })

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use kp_core::protocol::Refusal;
@@ -42,13 +43,24 @@ use crate::unverified::{Unverified, bare};
 ///     .ciphersuites([Ciphersuite(0x0001)])
 ///     .max_lifetime(Duration::from_secs(366 * 86_400));
 /// ```
-#[derive(Debug)]
 pub struct OpenMlsAdmission<C> {
     crypto: C,
     ciphersuites: Vec<Ciphersuite>,
     max_lifetime: u64,
     skew: u64,
     max_bytes: usize,
+}
+
+/// Omits the crypto provider, which may hold the state of a random number generator.
+impl<C> fmt::Debug for OpenMlsAdmission<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenMlsAdmission")
+            .field("ciphersuites", &self.ciphersuites)
+            .field("max_lifetime", &self.max_lifetime)
+            .field("skew", &self.skew)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 #[cfg(feature = "rust-crypto")]

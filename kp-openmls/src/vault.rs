@@ -62,7 +62,7 @@ type Result<T, A> = std::result::Result<T, VaultError<<A as ProviderAccess>::Sto
 /// let vault = OpenMlsVault::new(provider, move |_suite| Some(bob.clone()));
 ///
 /// let now = Timestamp::try_from(1_700_000_000)?;
-/// let (info, fresh) = vault.generate(Ciphersuite(0x0001), false, now)?;
+/// let (info, fresh) = vault.generate(Ciphersuite(0x0001), Role::OneTime, now)?;
 /// assert!(vault.package(&info.key_package_ref)?.is_none(), "nothing is stored yet");
 /// vault.keep(fresh)?;
 /// assert!(vault.package(&info.key_package_ref)?.is_some());
@@ -241,12 +241,10 @@ impl<A: ProviderAccess> KeyVault for OpenMlsVault<A> {
     }
 }
 
-impl<A: fmt::Debug> fmt::Debug for OpenMlsVault<A> {
+/// Hides the provider: the storage of some prints private keys (`ERR-4`).
+impl<A> fmt::Debug for OpenMlsVault<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenMlsVault")
-            .field("access", &self.access)
-            .field("lifetime", &self.lifetime)
-            .finish_non_exhaustive()
+        f.debug_struct("OpenMlsVault").finish_non_exhaustive()
     }
 }
 

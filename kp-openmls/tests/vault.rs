@@ -133,3 +133,25 @@ fn nothing_secret_is_printed() {
     assert_eq!(printed, "LockedProvider { .. }");
     assert!(vault.package(&info.key_package_ref).unwrap().is_some());
 }
+
+/// ERR-4: the storage of OpenMLS's Rust provider prints what it holds; the vault does not.
+#[test]
+fn no_debug_shows_a_key() {
+    let provider = Arc::new(OpenMlsRustCrypto::default());
+    let vault = vault(Arc::clone(&provider));
+    let (_, fresh) = vault.generate(SUITE, Role::OneTime, now()).unwrap();
+    let shown = format!("{fresh:?}");
+    assert!(
+        shown.starts_with("FreshPackage { name: ") && !shown.contains("private"),
+        "{shown}"
+    );
+    vault.keep(fresh).unwrap();
+    assert_eq!(stored(&provider), 1);
+    assert_eq!(format!("{vault:?}"), "OpenMlsVault { .. }");
+    assert_eq!(format!("{:?}", keys::bob()), "Identity { .. }");
+    assert_eq!(
+        format!("{:?}", LockedProvider::new(OpenMlsRustCrypto::default())),
+        "LockedProvider { .. }"
+    );
+    assert!(!format!("{:?}", OpenMlsAdmission::new()).contains("crypto"));
+}

@@ -1,15 +1,19 @@
-//! What the tests of several crates stand on. Not published.
+//! Holds test support that several crates of the workspace need. It is never published.
+//!
+//! Each module is a feature of its own, so that a crate which only starts servers builds no OpenMLS. A crate names this
+//! package as a dev-dependency by path, without a version: `cargo package` then drops the dependency. Support that one
+//! crate alone needs stays with the tests of that crate.
 
-#![allow(missing_docs, missing_debug_implementations, reason = "read by tests alone")]
 #![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "what a test stands on may panic, and wait"
+    missing_docs,
+    missing_debug_implementations,
+    clippy::new_without_default,
+    reason = "read by tests alone"
 )]
 #![allow(
-    clippy::missing_panics_doc,
-    clippy::must_use_candidate,
-    reason = "what a test stands on may panic"
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "what a test stands on may panic, and looks at the clock"
 )]
 
 #[cfg(feature = "messenger")]

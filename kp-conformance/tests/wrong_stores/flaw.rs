@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::time::Duration;
 
 use kp_core::rules::{self, Answer, Limits, ModelPool, PoolRecords, Record, State};
 use kp_core::server::{
@@ -81,6 +82,39 @@ impl Torn {
     pub(crate) fn races(self) -> bool {
         !matches!(self, Self::BindsLater | Self::SpendsLater | Self::KeepsItsLock)
     }
+
+    /// How many calls have to come in between its two steps, for the check to notice.
+    pub(crate) const fn others_needed(self) -> u32 {
+        match self {
+            // The same spend gets the same receipt, and it is made twice: of three, one is another.
+            Self::Apart(Call::Spend) => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether calls that are not torn wait for one that is: where there are few of those, they could come too late.
+    pub(crate) const fn has_a_door(self) -> bool {
+        matches!(
+            self,
+            Self::ItemByItem | Self::Apart(Call::Release | Call::CleanUp | Call::Settle)
+        )
+    }
+
+    /// How many races are arranged. One is enough, except where a history may explain what came of it.
+    pub(crate) const fn races_needed(self) -> u32 {
+        match self {
+            Self::Apart(Call::Claim) => 64,
+            _ => 1,
+        }
+    }
+
+    /// How long it waits for others, who are sure to come, except to the last claim of a history.
+    pub(crate) const fn patience(self) -> Duration {
+        match self {
+            Self::Apart(Call::Claim) => Duration::from_millis(50),
+            _ => Duration::from_secs(2),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +126,12 @@ pub(crate) enum Call {
     Release,
     CleanUp,
     Settle,
+}
+
+impl Call {
+    pub(crate) const fn sweeps(self) -> bool {
+        matches!(self, Self::CleanUp | Self::Settle)
+    }
 }
 
 impl Flaw {

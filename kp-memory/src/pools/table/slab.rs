@@ -1,13 +1,13 @@
 use std::num::TryFromIntError;
 use std::ops::Range;
 
-/// The place of an entry in a [`Slab`]: half the size of a pointer, since every index is made of them.
+/// Names the place of an entry in a [`Slab`]. A key has half the size of a pointer, since every index is made of keys.
 pub(crate) type Key = u32;
 
-/// Entries in the order in which they came, at places that do not change while they are there.
+/// Holds entries in the order in which they were added. The place of an entry does not change while the entry is there.
 ///
-/// A place is used once, so that keys are in the order of entries. What removals leave unused is given back by making
-/// another slab.
+/// A place is used once, so that keys are in the order of entries. The room of removed entries is given back when the
+/// owner moves the rest to another slab.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
     places: Vec<Option<T>>,
@@ -24,11 +24,11 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
-    /// Fails when there are more places than keys.
+    /// Adds an entry. Fails when there are more places than keys.
     pub(crate) fn push(&mut self, entry: T) -> Result<Key, TryFromIntError> {
         let key = Key::try_from(self.places.len())?;
         if self.places.len() == self.places.capacity() {
-            // An eighth at a time: doubling would leave half of the memory of a large pool unused.
+            // Grows by an eighth: doubling would leave half of the memory of a large pool unused.
             self.places.reserve_exact(8.max(self.places.len() / 8));
         }
         self.places.push(Some(entry));
@@ -49,13 +49,13 @@ impl<T> Slab<T> {
         Some(entry)
     }
 
-    /// All, in order.
+    /// Returns all entries, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         let keyed = (0..).zip(&self.places);
         keyed.filter_map(|(key, entry)| Some((key, entry.as_ref()?)))
     }
 
-    /// Those at these places, in order.
+    /// Returns the entries at these places, in order.
     pub(crate) fn range(&self, places: Range<usize>) -> impl Iterator<Item = &T> {
         let places = self.places.iter().take(places.end).skip(places.start);
         places.flatten()
@@ -65,12 +65,12 @@ impl<T> Slab<T> {
         self.places.len() - self.vacant
     }
 
-    /// Whether most of its memory is unused.
+    /// Returns whether most places are vacant.
     pub(crate) fn is_sparse(&self) -> bool {
         self.vacant > 64 && self.vacant > self.len()
     }
 
-    /// All, in order.
+    /// Takes all entries, in order.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = T> {
         self.places.into_iter().flatten()
     }

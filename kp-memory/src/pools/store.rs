@@ -9,20 +9,23 @@ use kp_core::server::{
     StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result, Status, Timestamp,
+    BackendError, BoxError, Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId,
+    Result, Status, Timestamp,
 };
 
-use crate::pools::Pools;
+use crate::pools::sweep;
+use crate::pools::table::{Entry, Table};
 
-/// How many packages a sweep removes in one step of a pool, before others get at it (`SWEEP-3`).
-const SWEPT_IN_ONE_STEP: u64 = 256;
-
-/// KeyPackage pools in memory. Nothing survives the process: see the [crate's front page](crate).
+/// Keeps KeyPackage pools in memory. Nothing survives the process: see the [crate's front page](crate).
 ///
-/// Cheap to clone; clones share the pools.
+/// A clone is cheap, and shares the pools.
 ///
 /// ```
-/// use kp_core::*;
+/// use kp_core::server::{KeyPackageStore, KeyPackageStoreExt, SaveOutcome, TakeRequest};
+/// use kp_core::{
+///     Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, PoolId, ReservationId,
+///     Timestamp, Ttl,
+/// };
 /// use kp_memory::MemoryStore;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -30,16 +33,13 @@ const SWEPT_IN_ONE_STEP: u64 = 256;
 /// let store = MemoryStore::new();
 /// let pool = PoolId::try_from("bob/phone")?;
 /// let now = Timestamp::try_from(1_700_000_000)?;
-/// let package = KeyPackage {
-///     info: KeyPackageInfo {
-///         key_package_ref: KeyPackageRef::try_from("the hash of it")?,
-///         ciphersuite: Ciphersuite(1),
-///         lifetime: Lifetime::new(now, now.plus(86_400))?,
-///         last_resort: false,
-///         credential: CredentialHash([0; 32]),
-///     },
-///     bytes: KeyPackageBytes::try_from(b"a KeyPackage".as_slice())?,
-/// };
+/// let info = KeyPackageInfo::new(
+///     KeyPackageRef::try_from("the hash of it")?,
+///     Ciphersuite(1),
+///     Lifetime::new(now, now.plus(86_400))?,
+///     CredentialHash([0; 32]),
+/// );
+/// let package = KeyPackage::new(info, KeyPackageBytes::try_from(b"a KeyPackage".as_slice())?);
 /// assert_eq!(store.save_key_package(&pool, package.clone(), now).await?, SaveOutcome::Saved);
 ///
 /// let take = TakeRequest::new(pool, ReservationId::from_bytes([1; 16]), Ttl::try_from(60)?);
@@ -49,18 +49,18 @@ const SWEPT_IN_ONE_STEP: u64 = 256;
 /// ```
 #[derive(Clone, Default)]
 pub struct MemoryStore {
-    pools: Arc<Pools>,
+    pools: Arc<Table>,
     limits: Limits,
 }
 
 impl MemoryStore {
-    /// An empty store, whose pools remember 10,000 records each.
+    /// Makes an empty store with the default [`Limits`].
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty store with other limits (`SAVE-6`).
+    /// Makes an empty store with these limits ([SAVE-6](kp_core::contract::SAVE_6)).
     #[must_use]
     pub fn with_limits(limits: Limits) -> Self {
         Self {
@@ -79,13 +79,13 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-// No call awaits anything: each does its work and returns, so that a dropped future was either never polled, or is
-// done (ERR-2).
+// No call awaits anything: a call does its work and returns. So a dropped future was never polled, or is done (ERR-2).
 #[async_trait]
 impl KeyPackageStore for MemoryStore {
     async fn save_key_packages(&self, save: &Save, now: Timestamp) -> Result<Vec<SaveOutcome>> {
         let step = |pool: &mut _| rules::save(pool, save, self.limits, now);
-        Ok(self.pools.fill(&save.pool, now, step)?)
+        let answer = self.pools.fill(&save.pool, now, step);
+        Ok(answer.map_err(failed("save_key_packages"))?)
     }
 
     async fn reserve_key_packages(
@@ -96,7 +96,8 @@ impl KeyPackageStore for MemoryStore {
     ) -> Answers<Reservation> {
         let one = |take: &TakeRequest| {
             let step = |pool: &mut _| rules::reserve(pool, take, lapse, now);
-            Ok(self.pools.change(&take.pool, now, step)??)
+            let answer = self.pools.change(&take.pool, now, step);
+            Ok(answer.map_err(failed("reserve_key_packages"))??)
         };
         takes.iter().map(one).collect()
     }
@@ -109,15 +110,17 @@ impl KeyPackageStore for MemoryStore {
     ) -> Answers<KeyPackage> {
         let one = |take: &TakeRequest| {
             let step = |pool: &mut _| rules::claim(pool, take, group, now);
-            Ok(self.pools.change(&take.pool, now, step)??)
+            let answer = self.pools.change(&take.pool, now, step);
+            Ok(answer.map_err(failed("claim_key_packages"))??)
         };
         takes.iter().map(one).collect()
     }
 
-    async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], spend: &Spend, now: Timestamp) -> Answers<Receipt> {
         let one = |token: &ReservationToken| {
-            let step = |pool: &mut _| rules::spend(pool, token, usage, now);
-            Ok(self.pools.change(&token.pool, now, step)??)
+            let step = |pool: &mut _| rules::spend(pool, token, spend, now);
+            let answer = self.pools.change(&token.pool, now, step);
+            Ok(answer.map_err(failed("spend_key_packages"))??)
         };
         tokens.iter().map(one).collect()
     }
@@ -125,7 +128,8 @@ impl KeyPackageStore for MemoryStore {
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
         let one = |token: &ReservationToken| {
             let step = |pool: &mut _| rules::release(pool, token, now);
-            Ok(self.pools.change(&token.pool, now, step)??)
+            let answer = self.pools.change(&token.pool, now, step);
+            Ok(answer.map_err(failed("release_key_packages"))??)
         };
         tokens.iter().map(one).collect()
     }
@@ -136,16 +140,17 @@ impl KeyPackageStore for MemoryStore {
         key_package_ref: &KeyPackageRef,
         now: Timestamp,
     ) -> Result<Option<StoredKeyPackage>> {
-        let found = self.pools.look(pool, |pool| pool.get(key_package_ref));
-        Ok(found.map(|(record, bytes)| record.into_stored(bytes, now)))
+        Ok(self.pools.look(pool, |pool| {
+            let found = pool.get(key_package_ref);
+            found.map(|entry| entry.record().clone().into_stored(entry.bytes().cloned(), now))
+        }))
     }
 
     async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
         Ok(self.pools.look(pool, |pool| {
             let found = refs.iter().map(|key_package_ref| pool.get(key_package_ref));
-            found
-                .map(|found| found.map(|(record, _)| record.settled(now).status(now)))
-                .collect()
+            let status = |entry: &Entry| entry.record().clone().settled(now).status(now);
+            found.map(|found| found.map(status)).collect()
         }))
     }
 
@@ -159,8 +164,8 @@ impl KeyPackageStore for MemoryStore {
         let after = after.map(Cursor::sequence).transpose()?;
         let limit = size(limit);
         let available: Vec<_> = self.pools.look(pool, |pool| {
-            let ahead = pool.live(now).filter(|record| Some(record.sequence) > after);
-            let settled = ahead.map(|record| record.clone().settled(now));
+            let following = pool.unexpired(now).filter(|record| Some(record.sequence) > after);
+            let settled = following.map(|record| record.clone().settled(now));
             settled
                 .filter(|record| record.is_available(now))
                 .take(limit.saturating_add(1))
@@ -196,7 +201,8 @@ impl KeyPackageStore for MemoryStore {
         now: Timestamp,
     ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
         let step = |pool: &mut _| rules::withdraw(pool, what, now);
-        Ok(self.pools.change(pool, now, step)?)
+        let answer = self.pools.change(pool, now, step);
+        Ok(answer.map_err(failed("withdraw_key_packages"))?)
     }
 
     async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
@@ -215,37 +221,23 @@ impl KeyPackageStore for MemoryStore {
         let mut count = 0;
         for pool in &pools {
             let step = |pool: &mut _| rules::retire(pool, saved_before, now);
-            count += self.pools.change(pool, now, step)?;
+            count += self.pools.change(pool, now, step).map_err(failed("retire_unspent"))?;
         }
         Ok((count, cursor_after(&pools, complete)))
     }
 
     async fn cleanup_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {
-        let limit = u64::from(limit.max(1));
-        let mut count = 0;
-        while count < limit
-            && let Some(pool) = self.pools.over(now)
-        {
-            let lot = SWEPT_IN_ONE_STEP.min(limit - count);
-            count += self.pools.change(&pool, now, |pool| pool.sweep(now, lot as usize))?;
-        }
-        Ok(count)
+        let swept = sweep::cleanup_expired(&self.pools, now, u64::from(limit.max(1)));
+        Ok(swept.map_err(failed("cleanup_expired"))?)
     }
 
     async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64> {
-        let (mut pools, mut count) = (0, 0);
-        while pools < limit.max(1)
-            && let Some(pool) = self.pools.ended(now)
-        {
-            let ended = self.pools.change(&pool, now, |pool| rules::settle(pool, now))?;
-            pools += u32::from(ended > 0);
-            count += ended;
-        }
-        Ok(count)
+        let released = sweep::release_expired_reservations(&self.pools, now, limit.max(1));
+        Ok(released.map_err(failed("release_expired_reservations"))?)
     }
 }
 
-/// 0 counts as 1.
+/// Reads a limit, of which 0 counts as 1.
 fn size(limit: u32) -> usize {
     usize::try_from(limit.max(1)).unwrap_or(usize::MAX)
 }
@@ -253,4 +245,9 @@ fn size(limit: u32) -> usize {
 fn cursor_after(pools: &[PoolId], complete: bool) -> Option<Cursor> {
     let last = pools.last().filter(|_| !complete)?;
     Some(Cursor::after_pool(last.clone()))
+}
+
+/// Reports a step of this call that could not be done, and changed nothing.
+fn failed(call: &'static str) -> impl FnOnce(BoxError) -> BackendError {
+    move |source| BackendError::new("memory", call, Effect::NotApplied, source)
 }

@@ -4,48 +4,48 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use kp_core::{PoolId, Timestamp};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::agenda::{Agenda, Dates};
-use crate::pool::Pool;
+use crate::pools::table::pool::Pool;
+use crate::pools::table::schedule::{Dates, Schedule};
 
 const SHARDS: usize = 256;
 
-/// How many pools are listed at a time: between two lots, others get at the agenda (`COST-1`).
-const LOT: usize = 1_000;
+/// How many pools are listed at a time. Between two batches, other calls get at the schedule (`COST-1`).
+const BATCH: usize = 1_000;
 
-/// Pools by the hash of their ids, which is made once a call. They lie in the table itself: whoever finds one has
-/// fetched it.
+/// Finds pools by the hash of their ids, which is made once a call. A pool lies in the hash table itself, so that finding
+/// the pool fetches it.
 type Shard = HashTable<Named>;
 
-/// A pool under its lock.
+/// Holds a pool, its lock and its id.
 #[derive(Debug)]
 struct Named {
     id: PoolId,
     pool: Mutex<Pool>,
 }
 
-/// All pools, each under a lock of its own.
+/// Finds pools by id, and runs steps on them, each pool under a lock of its own.
 ///
-/// Locks are taken in this order: the shard (for reading, but when a pool comes or goes), the pool, the agenda. A pool
-/// that is locked is in its shard, since its shard is held too.
+/// Locks are taken in this order: the shard, the pool, the schedule. A shard is locked for reading, and for writing only
+/// while a pool is added or removed. A pool that is locked is in its shard, since the shard is locked too.
 #[derive(Debug)]
-pub(crate) struct Pools {
+pub(crate) struct Table {
     shards: Box<[RwLock<Shard>]>,
     hasher: DefaultHashBuilder,
-    agenda: Mutex<Agenda>,
+    schedule: Mutex<Schedule>,
 }
 
-impl Default for Pools {
+impl Default for Table {
     fn default() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             hasher: DefaultHashBuilder::default(),
-            agenda: Mutex::default(),
+            schedule: Mutex::default(),
         }
     }
 }
 
-impl Pools {
-    /// Looks at a pool; one that is not there is empty.
+impl Table {
+    /// Reads a pool. A pool that is not there is empty.
     pub(crate) fn look<T>(&self, id: &PoolId, look: impl FnOnce(&Pool) -> T) -> T {
         let hash = self.hasher.hash_one(id);
         match find(&self.shard(hash).read(), hash, id) {
@@ -54,13 +54,13 @@ impl Pools {
         }
     }
 
-    /// One atomic step on a pool (`LIN-1`); one that is not there is empty, and stays so.
+    /// Runs one atomic step on a pool (`LIN-1`). A pool that is not there is empty, and what the step puts into it is lost.
     pub(crate) fn change<T>(&self, id: &PoolId, now: Timestamp, step: impl FnOnce(&mut Pool) -> T) -> T {
         let hash = self.hasher.hash_one(id);
         self.step(self.shard(hash).read(), hash, id, now, step)
     }
 
-    /// The same, but what the step puts into a pool that was not there stays.
+    /// Runs one atomic step on a pool, and adds the pool if it is not there.
     pub(crate) fn fill<T>(&self, id: &PoolId, now: Timestamp, step: impl FnOnce(&mut Pool) -> T) -> T {
         let hash = self.hasher.hash_one(id);
         let mut shard = self.shard(hash).read();
@@ -85,41 +85,42 @@ impl Pools {
             return;
         };
         let (mut named, _) = found.remove();
-        let noted = &mut named.pool.get_mut().noted;
-        self.agenda.lock().note(id, noted, Dates::default());
+        let scheduled = &mut named.pool.get_mut().scheduled;
+        self.schedule.lock().put(id, scheduled, Dates::default());
         self.shrink(&mut shard);
-        // What a large pool held is freed without the lock.
+        // The memory of a large pool is freed after the lock is released.
         drop(shard);
     }
 
-    /// A pool in which a lease or window may have ended by `now`; after a step at `now` it is so no more.
-    pub(crate) fn ended(&self, now: Timestamp) -> Option<PoolId> {
-        self.agenda.lock().ended(now)
+    /// Returns a pool in which a lease or window may have lapsed by `now`. After a step at `now` settled the pool, another
+    /// pool is returned.
+    pub(crate) fn lapsed(&self, now: Timestamp) -> Option<PoolId> {
+        self.schedule.lock().lapsed(now)
     }
 
-    /// A pool in which a package may be past its `not_after` at `now`; a sweep of it finds out.
-    pub(crate) fn over(&self, now: Timestamp) -> Option<PoolId> {
-        self.agenda.lock().over(now)
+    /// Returns a pool in which a package may be past its `not_after` at `now`. A sweep of the pool finds out.
+    pub(crate) fn expired(&self, now: Timestamp) -> Option<PoolId> {
+        self.schedule.lock().expired(now)
     }
 
-    /// At most `limit` pools after this one, in the order of their ids, and whether no more follow.
+    /// Returns at most `limit` pools after this pool, in the order of their ids, and whether no more follow.
     pub(crate) fn page(&self, after: Option<&PoolId>, limit: usize) -> (Vec<PoolId>, bool) {
-        let (mut page, mut complete) = self.agenda.lock().page(after, LOT.min(limit));
+        let (mut page, mut complete) = self.schedule.lock().page(after, BATCH.min(limit));
         while !complete && page.len() < limit {
-            let lot = LOT.min(limit - page.len());
-            let (lot, end) = self.agenda.lock().page(page.last(), lot);
-            page.extend(lot);
+            let size = BATCH.min(limit - page.len());
+            let (batch, end) = self.schedule.lock().page(page.last(), size);
+            page.extend(batch);
             complete = end;
         }
         (page, complete)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.agenda.lock().len()
+        self.schedule.lock().len()
     }
 
     fn shard(&self, hash: u64) -> &RwLock<Shard> {
-        // The bits in the middle, since the shard's own table uses the others.
+        // The bits in the middle: the shard's own hash table uses the others.
         &self.shards[(hash >> 32) as usize % SHARDS]
     }
 
@@ -137,8 +138,8 @@ impl Pools {
         let mut pool = pool.lock();
         let answer = step(&mut pool);
         let dates = pool.dates();
-        if pool.noted.misleads(dates, now) {
-            self.agenda.lock().note(id, &mut pool.noted, dates);
+        if pool.scheduled.is_stale(dates, now) {
+            self.schedule.lock().put(id, &mut pool.scheduled, dates);
         }
         if pool.is_empty() {
             drop(pool);
@@ -148,7 +149,7 @@ impl Pools {
         answer
     }
 
-    /// Another may have filled it meanwhile.
+    /// Removes a pool, unless another call has filled it since.
     fn remove_if_empty(&self, hash: u64, id: &PoolId) {
         let mut shard = self.shard(hash).write();
         if let Ok(mut found) = shard.find_entry(hash, |other| other.id == *id)
@@ -159,7 +160,7 @@ impl Pools {
         }
     }
 
-    /// Gives back the room of pools that are gone, when it is most of a shard.
+    /// Gives back the room of removed pools, when it is most of a shard.
     fn shrink(&self, shard: &mut Shard) {
         if shard.capacity() > 4 * shard.len() {
             shard.shrink_to(2 * shard.len(), |named| self.hasher.hash_one(&named.id));
@@ -178,10 +179,9 @@ mod tests {
     use kp_core::{Ciphersuite, CredentialHash, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime};
 
     use super::*;
-    use crate::entry::Entry;
 
     #[test]
-    fn the_room_of_pools_that_are_gone_is_given_back() {
+    fn the_room_of_removed_pools_is_given_back() {
         let info = KeyPackageInfo::new(
             KeyPackageRef::try_from("ref").unwrap(),
             Ciphersuite(1),
@@ -195,13 +195,14 @@ mod tests {
             state: State::Free,
         };
         let bytes = KeyPackageBytes::try_from(b"secret".as_slice()).unwrap();
-        let pools = Pools::default();
+        let pools = Table::default();
         let ids: Vec<_> = (0..10_000)
             .map(|id| PoolId::try_from(format!("{id}").as_str()).unwrap())
             .collect();
         for id in &ids {
-            let entry = Entry::new(record.clone(), bytes.clone());
-            pools.fill(id, Timestamp::MIN, |pool| pool.add(entry)).unwrap();
+            pools
+                .fill(id, Timestamp::MIN, |pool| pool.add(record.clone(), bytes.clone()))
+                .unwrap();
         }
         let room = || pools.shards.iter().map(|shard| shard.read().capacity()).sum::<usize>();
         let full = room();

@@ -1,7 +1,7 @@
 use kp_core::KeyPackageBytes;
 use kp_core::rules::{Record, State};
 
-/// A record and its bytes.
+/// Holds a record and its bytes.
 #[derive(Debug)]
 pub(crate) struct Entry {
     record: Record,
@@ -14,7 +14,7 @@ impl Entry {
         Self { record, bytes }
     }
 
-    /// Takes over a state; bytes that it keeps no longer go.
+    /// Brings the record to another state. If the new state does not keep bytes, the bytes go.
     pub(crate) fn enter(&mut self, state: State) {
         if !state.keeps_bytes() {
             self.bytes = None;

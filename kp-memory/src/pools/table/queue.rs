@@ -1,40 +1,44 @@
 use kp_core::{Ciphersuite, Lifetime, Timestamp};
 use smallvec::SmallVec;
 
-use crate::slab::Key;
+use crate::pools::table::slab::Key;
 
-/// How many keys stand behind one sign, as a power of two; and how many signs behind one of the next level.
+/// How many keys one summary covers, as a power of two; and how many summaries one summary of the next level covers.
 const SPAN_BITS: usize = 6;
 const SPAN: usize = 1 << SPAN_BITS;
 
-/// The free packages of one ciphersuite in the order in which they are handed out (`RES-2`).
+/// Finds the oldest free package of one ciphersuite that fits (`RES-2`).
 ///
-/// Every package of the pool has a bit that tells whether it is one of them; keys are in the order of sequences. Above
-/// the bits stand signs: for each word of them, how far the lifetimes of the free ones reach at most; and above the
-/// signs, signs for spans of them. So the oldest that fits is found in O(log n), also behind any number of packages that
-/// have expired or are not valid yet (`COST-1`), and nothing depends on the order in which `now` comes (`TIME-3`).
+/// Every key of the pool has a bit: whether its package is free and of this ciphersuite. Keys are in the order of
+/// sequences. A span is 64 keys, one word of bits. A summary of a span holds the earliest `not_before` and the latest
+/// `not_after` of its free packages. A summary of the next level covers 64 summaries, and so on up to one span of
+/// summaries.
 ///
-/// A sign may promise too much, never too little: it is put up when a package comes, and put right by the search that
-/// it disappointed. So taking a package costs nothing here.
+/// A search goes down only where a summary may fit. So it takes O(log n), also behind any number of packages that have
+/// expired or are not valid yet (`COST-1`), and in whatever order `now` comes (`TIME-3`).
+///
+/// A summary may be too wide, never too narrow. `put` widens the summaries; `take` leaves them as they are, and costs
+/// nothing here. A search that finds nothing below a summary recomputes the summary.
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) suite: Ciphersuite,
-    /// The first that is free: the next to go, as a rule.
+    /// The first free key, which mostly fits.
     first: Option<Key>,
-    /// A bit for each key, a word for each span; in place for a small pool.
+    /// One bit for each key, one word for each span. The words of a small pool lie in place.
     free: SmallVec<[u64; 2]>,
-    signs: Vec<Vec<Reach>>,
+    /// One row for each level, the lowest level first.
+    summaries: Vec<Vec<Summary>>,
 }
 
-/// The earliest `not_before` and the latest `not_after` of some packages.
+/// Holds the earliest `not_before` and the latest `not_after` of some packages.
 #[derive(Debug, Clone, Copy)]
-struct Reach {
+struct Summary {
     from: Timestamp,
     to: Timestamp,
 }
 
-impl Reach {
-    /// That of no package.
+impl Summary {
+    /// Summarises no package.
     const NOTHING: Self = Self {
         from: Timestamp::MAX,
         to: Timestamp::MIN,
@@ -55,7 +59,7 @@ impl Reach {
     }
 }
 
-/// What a search asks of a lifetime: that it contains `now`, and that so much of it is left (`RES-3`).
+/// Asks of a lifetime that it contains `now`, and that so much of it is left (`RES-3`).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
     now: i64,
@@ -71,8 +75,8 @@ impl Wanted {
         }
     }
 
-    fn is_met_by(self, reach: Reach) -> bool {
-        reach.from.get() <= self.now && self.until <= reach.to.get()
+    fn is_met_by(self, summary: Summary) -> bool {
+        summary.from.get() <= self.now && self.until <= summary.to.get()
     }
 }
 
@@ -82,11 +86,11 @@ impl Queue {
             suite,
             first: None,
             free: SmallVec::new(),
-            signs: vec![Vec::new()],
+            summaries: vec![Vec::new()],
         }
     }
 
-    /// A package comes, or comes back to its place.
+    /// Adds a package, or puts it back in its place.
     pub(crate) fn put(&mut self, key: Key, lifetime: Lifetime) {
         let span = span(key);
         if span >= self.free.len() {
@@ -96,10 +100,10 @@ impl Queue {
         if self.first.is_none_or(|first| key < first) {
             self.first = Some(key);
         }
-        self.promise(span, Reach::of(lifetime));
+        self.widen(span, Summary::of(lifetime));
     }
 
-    /// A package goes.
+    /// Removes a package.
     pub(crate) fn take(&mut self, key: Key) {
         if let Some(free) = self.free.get_mut(span(key)) {
             *free &= !bit(key);
@@ -109,24 +113,24 @@ impl Queue {
         }
     }
 
-    /// The oldest package whose lifetime is as wanted.
+    /// Returns the oldest package whose lifetime is as wanted.
     pub(crate) fn oldest(&mut self, wanted: Wanted, lifetime: &impl Fn(Key) -> Option<Lifetime>) -> Option<Key> {
-        // Nearly always the first will do, and no more memory need be fetched.
+        // Nearly always the first fits, and no more memory need be fetched.
         let first = self.first?;
-        if lifetime(first).is_some_and(|lifetime| wanted.is_met_by(Reach::of(lifetime))) {
+        if lifetime(first).is_some_and(|lifetime| wanted.is_met_by(Summary::of(lifetime))) {
             return Some(first);
         }
-        self.search(self.signs.len(), 0, wanted, lifetime)
+        self.search(self.summaries.len(), 0, wanted, lifetime)
     }
 
-    /// The first that is free in a span or after it.
+    /// Returns the first free key in this span or after it.
     fn first_from(&self, span: usize) -> Option<Key> {
         let mut spans = (span..).zip(self.free.get(span..)?);
         let (span, free) = spans.find(|(_, free)| **free != 0)?;
         Some(key(span, *free))
     }
 
-    /// Behind a span of keys (level 0), or of the signs of the level below.
+    /// Searches a span of keys (level 0), or of the summaries of the level below.
     fn search(
         &mut self,
         level: usize,
@@ -134,40 +138,40 @@ impl Queue {
         wanted: Wanted,
         lifetime: &impl Fn(Key) -> Option<Lifetime>,
     ) -> Option<Key> {
-        let meets = |reach: Reach| wanted.is_met_by(reach);
+        let fits = |summary: Summary| wanted.is_met_by(summary);
         let Some(below) = level.checked_sub(1) else {
             return self
                 .keys(span)
-                .find(|key| lifetime(*key).map(Reach::of).is_some_and(meets));
+                .find(|key| lifetime(*key).map(Summary::of).is_some_and(fits));
         };
         let start = span << SPAN_BITS;
-        for sign in start..self.signs[below].len().min(start + SPAN) {
-            if meets(self.signs[below][sign]) {
-                let found = self.search(below, sign, wanted, lifetime);
+        for place in start..self.summaries[below].len().min(start + SPAN) {
+            if fits(self.summaries[below][place]) {
+                let found = self.search(below, place, wanted, lifetime);
                 if found.is_some() {
                     return found;
                 }
-                self.signs[below][sign] = self.reach(below, sign, lifetime);
+                self.summaries[below][place] = self.summarise(below, place, lifetime);
             }
         }
         None
     }
 
-    /// How far a span of keys, or of the signs of the level below, reaches.
-    fn reach(&self, level: usize, span: usize, lifetime: &impl Fn(Key) -> Option<Lifetime>) -> Reach {
+    /// Summarises a span of keys (level 0), or of the summaries of the level below.
+    fn summarise(&self, level: usize, span: usize, lifetime: &impl Fn(Key) -> Option<Lifetime>) -> Summary {
         match level.checked_sub(1) {
             None => {
                 let lifetimes = self.keys(span).filter_map(lifetime);
-                lifetimes.map(Reach::of).fold(Reach::NOTHING, Reach::with)
+                lifetimes.map(Summary::of).fold(Summary::NOTHING, Summary::with)
             }
             Some(below) => {
-                let signs = self.signs[below].iter().skip(span << SPAN_BITS).take(SPAN);
-                signs.copied().fold(Reach::NOTHING, Reach::with)
+                let summaries = self.summaries[below].iter().skip(span << SPAN_BITS).take(SPAN);
+                summaries.copied().fold(Summary::NOTHING, Summary::with)
             }
         }
     }
 
-    /// The free ones of a span.
+    /// Returns the free keys of a span.
     fn keys(&self, span: usize) -> impl Iterator<Item = Key> {
         let mut free = self.free.get(span).copied().unwrap_or(0);
         std::iter::from_fn(move || {
@@ -177,36 +181,36 @@ impl Queue {
         })
     }
 
-    /// Makes the signs above a span promise this much more.
-    fn promise(&mut self, mut span: usize, reach: Reach) {
-        for signs in &mut self.signs {
-            if span >= signs.len() {
-                signs.resize(span + 1, Reach::NOTHING);
+    /// Widens the summaries above a span, and adds a level when the highest outgrows a span.
+    fn widen(&mut self, mut span: usize, added: Summary) {
+        for level in &mut self.summaries {
+            if span >= level.len() {
+                level.resize(span + 1, Summary::NOTHING);
             }
-            signs[span] = signs[span].with(reach);
+            level[span] = level[span].with(added);
             span >>= SPAN_BITS;
         }
-        while let Some(top) = self.signs.last()
+        while let Some(top) = self.summaries.last()
             && top.len() > SPAN
         {
-            let together = |signs: &[Reach]| signs.iter().copied().fold(Reach::NOTHING, Reach::with);
+            let together = |summaries: &[Summary]| summaries.iter().copied().fold(Summary::NOTHING, Summary::with);
             let higher = top.chunks(SPAN).map(together).collect();
-            self.signs.push(higher);
+            self.summaries.push(higher);
         }
     }
 }
 
-/// The span in which a key lies.
+/// Returns the span in which a key lies.
 const fn span(key: Key) -> usize {
     key as usize >> SPAN_BITS
 }
 
-/// That of a key in the word of its span.
+/// Returns the bit of a key in the word of its span.
 const fn bit(key: Key) -> u64 {
     1 << (key as usize % SPAN)
 }
 
-/// That of the first bit set in the word of a span.
+/// Returns the key of the first bit set in the word of a span.
 const fn key(span: usize, word: u64) -> Key {
     (span << SPAN_BITS) as Key | word.trailing_zeros()
 }
@@ -240,7 +244,7 @@ mod tests {
                 .collect();
             let mut there = vec![false; lifetimes.len()];
             let mut queue = Queue::new(Ciphersuite(1));
-            // All have been there, so that all have a place.
+            // All keys are put once, so that all have a place.
             for (place, lifetime) in lifetimes.iter().enumerate() {
                 queue.put(place as Key, *lifetime);
                 queue.take(place as Key);
@@ -273,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_suite_that_comes_late_is_found() {
-        // So many of other suites came before it that several levels of signs come at once.
+        // So many of other suites came before it that several levels of summaries are added at once.
         for key in [0, 63, 64, 4_095, 4_096, 300_000, 20_000_000] {
             let mut queue = Queue::new(Ciphersuite(1));
             queue.put(key, lifetime(0, 10));

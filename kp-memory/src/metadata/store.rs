@@ -7,25 +7,22 @@ use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, Metadata
 use kp_core::{KeyPackageRef, Timestamp};
 use parking_lot::Mutex;
 
-/// The metadata of a client's packages, in memory. Nothing survives the process: for tests, and for clients whose keys
-/// do not survive it either.
+/// Keeps the metadata of a client's KeyPackages in memory. Nothing survives the process: for tests, and for clients whose
+/// keys do not survive it either.
 ///
-/// Clones share the rows.
+/// A clone shares the rows.
 ///
 /// ```
-/// use kp_core::*;
+/// use kp_core::client::{KeyPackageMetadata, Lifecycle, PoolMetadataStore, PoolMetadataStoreExt};
+/// # use kp_core::{Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp};
 /// use kp_memory::MemoryMetadata;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let now = Timestamp::try_from(1_700_000_000)?;
-/// # let info = KeyPackageInfo {
-/// #     key_package_ref: KeyPackageRef::try_from("the hash of it")?,
-/// #     ciphersuite: Ciphersuite(1),
-/// #     lifetime: Lifetime::new(now, now.plus(86_400))?,
-/// #     last_resort: false,
-/// #     credential: CredentialHash([0; 32]),
-/// # };
+/// # let lifetime = Lifetime::new(now, now.plus(86_400))?;
+/// # let key_package_ref = KeyPackageRef::try_from("the hash of it")?;
+/// # let info = KeyPackageInfo::new(key_package_ref, Ciphersuite(1), lifetime, CredentialHash([0; 32]));
 /// let metadata = MemoryMetadata::new();
 /// metadata.create_pool_metadata(&[KeyPackageMetadata::created(&info, now)]).await?;
 /// metadata.update_pool_status(&[(info.key_package_ref, Lifecycle::Available)], now).await?;
@@ -39,7 +36,7 @@ pub struct MemoryMetadata {
 }
 
 impl MemoryMetadata {
-    /// An empty one.
+    /// Makes an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -58,8 +55,8 @@ impl PoolMetadataStore for MemoryMetadata {
         let mut stored = self.rows.lock();
         let mut created = BTreeMap::new();
         for row in rows {
-            let again = created.insert(row.key_package_ref.clone(), row.clone());
-            if again.is_some() || stored.contains_key(&row.key_package_ref) {
+            let twice = created.insert(row.key_package_ref.clone(), row.clone());
+            if twice.is_some() || stored.contains_key(&row.key_package_ref) {
                 return Err(MetadataRejection::Exists.into());
             }
         }
@@ -82,7 +79,7 @@ impl PoolMetadataStore for MemoryMetadata {
 
     async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>> {
         let mut rows: Vec<_> = self.rows.lock().values().cloned().collect();
-        // Stable, over rows in the order of their refs.
+        // A stable sort: rows of one moment stay in the order of their refs.
         rows.sort_by_key(|row| row.created_at);
         Ok(rows)
     }
