@@ -11,7 +11,7 @@ const PAUSE_MICROS: (u64, u64) = (200, 2_000);
 /// Tries again while somebody else has the lock, for `wait` in all (RES-8).
 ///
 /// It counts its own pauses, and reads no clock.
-pub(crate) fn patiently<T>(wait: Duration, mut attempt: impl FnMut() -> rusqlite::Result<T>) -> Result<T, Failure> {
+pub(crate) fn retry<T>(wait: Duration, mut attempt: impl FnMut() -> rusqlite::Result<T>) -> Result<T, Failure> {
     let jitter = RandomState::new();
     let mut waited = Duration::ZERO;
     for round in 0_u64.. {

@@ -6,12 +6,12 @@ use crate::file::error::{Damage, Failure};
 
 /// A row under the eye of a reader that trusts nothing.
 #[derive(Debug)]
-pub(crate) struct Cells<'a, 'r> {
+pub(crate) struct Columns<'a, 'r> {
     row: &'a Row<'r>,
     pub(crate) key: i64,
 }
 
-impl<'a, 'r> Cells<'a, 'r> {
+impl<'a, 'r> Columns<'a, 'r> {
     /// The cells of a row whose first is its key.
     pub(crate) fn of(row: &'a Row<'r>) -> Result<Self, Failure> {
         Ok(Self { row, key: row.get(0)? })
@@ -30,7 +30,7 @@ impl<'a, 'r> Cells<'a, 'r> {
     }
 
     /// A value, and what is made of it.
-    pub(crate) fn made<'v, V: Cell<'v>, T>(
+    pub(crate) fn made<'v, V: Value<'v>, T>(
         &'v self,
         index: usize,
         name: &'static str,
@@ -68,23 +68,23 @@ impl<'a, 'r> Cells<'a, 'r> {
 }
 
 /// A value that a cell must hold.
-pub(crate) trait Cell<'v>: Sized {
+pub(crate) trait Value<'v>: Sized {
     fn of(value: ValueRef<'v>) -> Option<Self>;
 }
 
-impl<'v> Cell<'v> for i64 {
+impl<'v> Value<'v> for i64 {
     fn of(value: ValueRef<'v>) -> Option<Self> {
         value.as_i64().ok()
     }
 }
 
-impl<'v> Cell<'v> for &'v [u8] {
+impl<'v> Value<'v> for &'v [u8] {
     fn of(value: ValueRef<'v>) -> Option<Self> {
         value.as_blob().ok()
     }
 }
 
-impl<'v> Cell<'v> for &'v str {
+impl<'v> Value<'v> for &'v str {
     fn of(value: ValueRef<'v>) -> Option<Self> {
         value.as_str().ok()
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use kp_core::OpenError;
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
-use crate::file::busy::patiently;
+use crate::file::busy::retry;
 use crate::file::error::{Failure, refused};
 use crate::file::migrations::Tables;
 
@@ -78,7 +78,7 @@ impl Connector {
     /// Readers beside the writer need the write-ahead log, and so does the durability that is promised.
     fn write_ahead(&self, connection: &Connection) -> Result<(), OpenError> {
         // Two who open a new file at once may be told `busy` without having waited.
-        let mode: String = patiently(self.wait, || {
+        let mode: String = retry(self.wait, || {
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
         })
         .map_err(|failure| match failure {

@@ -7,7 +7,7 @@ use futures::channel::oneshot;
 use kp_core::{BackendError, Effect};
 use rusqlite::Connection;
 
-use crate::file::busy::patiently;
+use crate::file::busy::retry;
 use crate::file::calls::{Call, Message};
 use crate::file::error::{Failure, backend_error};
 use crate::file::session::{Cache, Session};
@@ -80,7 +80,7 @@ fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Where a transaction failed.
-enum Undone {
+enum TransactionFailure {
     /// It did not begin.
     Begin(Failure),
     /// In one of its calls.
@@ -99,11 +99,11 @@ fn commit<C: Cache>(
     if batch.calls.is_empty() {
         return;
     }
-    let done = attempt(session, wait, |session| work_through(session, batch, messages));
+    let done = attempt(session, wait, |session| run_calls(session, batch, messages));
     let calls = std::mem::take(&mut batch.calls);
     match done {
         // Whichever it was, its neighbours shall not suffer: nobody has an answer, so each is done again, alone.
-        Err(Undone::Call(_)) if calls.len() > 1 => calls.into_iter().for_each(|mut call| {
+        Err(TransactionFailure::Call(_)) if calls.len() > 1 => calls.into_iter().for_each(|mut call| {
             let done = attempt(session, wait, |session| call.run(session));
             answer(vec![call], done);
         }),
@@ -113,7 +113,7 @@ fn commit<C: Cache>(
 
 /// Runs the calls of a batch, and those that come meanwhile: whoever was answered last is back by then, as a rule, and
 /// waits for this commit rather than for the next but one. It ends when nobody waits.
-fn work_through<C>(
+fn run_calls<C>(
     session: &mut Session<'_, C>,
     batch: &mut Batch<C>,
     messages: &Receiver<Message<C>>,
@@ -131,12 +131,12 @@ fn work_through<C>(
     Ok(())
 }
 
-fn answer<C>(calls: Vec<Box<dyn Call<C>>>, done: Result<(), Undone>) {
+fn answer<C>(calls: Vec<Box<dyn Call<C>>>, done: Result<(), TransactionFailure>) {
     let (outcome, failure) = match done {
         Ok(()) => return calls.into_iter().for_each(Call::answer),
-        Err(Undone::Begin(failure) | Undone::Call(failure)) => (Effect::NotApplied, failure),
+        Err(TransactionFailure::Begin(failure) | TransactionFailure::Call(failure)) => (Effect::NotApplied, failure),
         // ERR-1: what became of it is for the file to say, at the next try.
-        Err(Undone::Commit(failure)) => (Effect::Unknown, failure),
+        Err(TransactionFailure::Commit(failure)) => (Effect::Unknown, failure),
     };
     let failure = Arc::new(failure);
     for call in calls {
@@ -149,16 +149,16 @@ fn attempt<C: Cache>(
     session: &mut Session<'_, C>,
     wait: Duration,
     calls: impl FnOnce(&mut Session<'_, C>) -> Result<(), Failure>,
-) -> Result<(), Undone> {
-    patiently(wait, || session.statements.execute(Sql::Begin, [])).map_err(Undone::Begin)?;
+) -> Result<(), TransactionFailure> {
+    retry(wait, || session.statements.execute(Sql::Begin, [])).map_err(TransactionFailure::Begin)?;
     let done = session
         .revalidate()
         .map_err(Failure::from)
         .and_then(|()| calls(session))
-        .map_err(Undone::Call)
+        .map_err(TransactionFailure::Call)
         .and_then(|()| match session.statements.execute(Sql::Commit, []) {
             Ok(_) => Ok(()),
-            Err(error) => Err(Undone::Commit(error.into())),
+            Err(error) => Err(TransactionFailure::Commit(error.into())),
         });
     if done.is_err() {
         session.cache.clear();

@@ -56,8 +56,8 @@ impl SqliteStore {
             let page = on_a_thread(move || read_page(&old, &*admission, from, now)).await?;
             after = page.last;
             done.bad_rows.extend(page.bad);
-            let coming = page.coming;
-            let write = move |session: &mut PoolSession<'_>| write_page(session, &coming, limits);
+            let valid = page.valid;
+            let write = move |session: &mut PoolSession<'_>| write_page(session, &valid, limits);
             let written = self.write("import_server_table", write).wait().await?;
             done.imported += written.imported;
             done.already_here += written.already_here;
@@ -70,14 +70,14 @@ impl SqliteStore {
 /// Some rows of the old table.
 #[derive(Default)]
 struct OldPage {
-    coming: Vec<Coming>,
+    valid: Vec<ValidRow>,
     bad: Vec<BadRow>,
     /// The rowid to go on after; `None` when no row was left.
     last: Option<i64>,
 }
 
 /// A row that is as it should be.
-struct Coming {
+struct ValidRow {
     rowid: i64,
     save: Save,
     saved_at: Timestamp,
@@ -100,15 +100,15 @@ fn read_page(old: &Path, admission: &impl Admission, after: i64, now: Timestamp)
         let row = OldRow(row);
         let rowid = row.rowid().map_err(refused)?;
         page.last = Some(rowid);
-        match coming(&row, rowid, admission, now) {
-            Ok(coming) => page.coming.push(coming),
+        match valid(&row, rowid, admission, now) {
+            Ok(valid) => page.valid.push(valid),
             Err(why) => page.bad.push(BadRow { rowid, why }),
         }
     }
     Ok(page)
 }
 
-fn coming(row: &OldRow<'_, '_>, rowid: i64, admission: &impl Admission, now: Timestamp) -> Result<Coming, RowError> {
+fn valid(row: &OldRow<'_, '_>, rowid: i64, admission: &impl Admission, now: Timestamp) -> Result<ValidRow, RowError> {
     let pool = PoolId::try_from(row.text("username")?).map_err(|_| RowError::Column("username"))?;
     // The old server took the package from its owner.
     let admitted = admission.admit(row.blob("keypackage_bytes")?, &Uploader::unchecked(), now);
@@ -119,7 +119,7 @@ fn coming(row: &OldRow<'_, '_>, rowid: i64, admission: &impl Admission, now: Tim
     let info = package.info.clone();
     let state = state(row, &info)?;
     let save = Save::new(pool, vec![package]).map_err(|_| RowError::Column("keypackage_bytes"))?;
-    Ok(Coming {
+    Ok(ValidRow {
         rowid,
         save: save.cap_per_ciphersuite(u32::MAX),
         saved_at: row.time("uploaded_at")?,
@@ -191,18 +191,16 @@ fn uuid(text: &str) -> Option<[u8; 16]> {
 }
 
 /// Saves each by the rules, at its own time, and then puts it where it stood.
-fn write_page(session: &mut PoolSession<'_>, page: &[Coming], limits: Limits) -> Result<Imported, Failure> {
+fn write_page(session: &mut PoolSession<'_>, page: &[ValidRow], limits: Limits) -> Result<Imported, Failure> {
     let mut done = Imported::default();
-    for coming in page {
-        let outcome = step(session, &coming.save.pool, |pool| {
-            let outcome = rules::save(pool, &coming.save, limits, coming.saved_at)?
-                .first()
-                .copied();
+    for valid in page {
+        let outcome = step(session, &valid.save.pool, |pool| {
+            let outcome = rules::save(pool, &valid.save, limits, valid.saved_at)?.first().copied();
             if outcome == Some(SaveOutcome::Saved)
-                && let Some(record) = pool.by_ref(&coming.info.key_package_ref)?
-                && record.state != coming.state
+                && let Some(record) = pool.by_ref(&valid.info.key_package_ref)?
+                && record.state != valid.state
             {
-                pool.update(&record, coming.state.clone())?;
+                pool.update(&record, valid.state.clone())?;
             }
             Ok(outcome)
         })?;
@@ -210,7 +208,7 @@ fn write_page(session: &mut PoolSession<'_>, page: &[Coming], limits: Limits) ->
             Some(SaveOutcome::Saved) => done.imported += 1,
             Some(SaveOutcome::AlreadyStored | SaveOutcome::AlreadySpent) => done.already_here += 1,
             Some(other) => done.bad_rows.push(BadRow {
-                rowid: coming.rowid,
+                rowid: valid.rowid,
                 why: RowError::NotSaved(other),
             }),
             None => {}

@@ -3,7 +3,7 @@
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle, Timestamp};
 use rusqlite::Row;
 
-use crate::file::columns::Cells;
+use crate::file::columns::Columns;
 use crate::file::error::{Damage, Failure};
 use crate::file::session::Statements;
 use crate::sql::Sql;
@@ -77,20 +77,20 @@ fn changed_one(changed: usize) -> Result<(), Failure> {
 }
 
 fn read(row: &Row<'_>) -> Result<KeyPackageMetadata, Failure> {
-    let cells = Cells::of(row)?;
-    let delete_at = cells.optional_time(3, "delete_at")?;
+    let columns = Columns::of(row)?;
+    let delete_at = columns.optional_time(3, "delete_at")?;
     Ok(KeyPackageMetadata {
-        key_package_ref: cells.made(1, "keypackage_ref", |bytes: &[u8]| KeyPackageRef::try_from(bytes).ok())?,
-        lifecycle: cells.made(2, "status", |name: &str| Lifecycle::from_parts(name, delete_at))?,
-        created_at: cells.time(4, "created_at")?,
-        uploaded_at: cells.optional_time(5, "uploaded_at")?,
-        reserved_at: cells.optional_time(6, "reserved_at")?,
-        spent_at: cells.optional_time(7, "spent_at")?,
-        not_after: cells.time(8, "not_after")?,
-        ciphersuite: cells.made(9, "ciphersuite", |suite: i64| {
+        key_package_ref: columns.made(1, "keypackage_ref", |bytes: &[u8]| KeyPackageRef::try_from(bytes).ok())?,
+        lifecycle: columns.made(2, "status", |name: &str| Lifecycle::from_parts(name, delete_at))?,
+        created_at: columns.time(4, "created_at")?,
+        uploaded_at: columns.optional_time(5, "uploaded_at")?,
+        reserved_at: columns.optional_time(6, "reserved_at")?,
+        spent_at: columns.optional_time(7, "spent_at")?,
+        not_after: columns.time(8, "not_after")?,
+        ciphersuite: columns.made(9, "ciphersuite", |suite: i64| {
             u16::try_from(suite).ok().map(Ciphersuite)
         })?,
-        last_resort: cells.made(10, "last_resort", |flag: i64| Some(flag != 0))?,
-        credential: cells.made(11, "hash", |bytes: &[u8]| bytes.try_into().ok().map(CredentialHash))?,
+        last_resort: columns.made(10, "last_resort", |flag: i64| Some(flag != 0))?,
+        credential: columns.made(11, "hash", |bytes: &[u8]| bytes.try_into().ok().map(CredentialHash))?,
     })
 }

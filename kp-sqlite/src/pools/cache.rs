@@ -4,11 +4,11 @@ use kp_core::rules::Record;
 use kp_core::{KeyPackageRef, PoolId};
 
 use crate::file::session::{self, Session};
-use crate::pools::hint::Outlook;
 use crate::pools::pool_row::PoolRow;
+use crate::pools::queue::Hint;
 
 /// The most pools, and the most leases, that are kept: some megabytes each.
-const MOST: usize = 16_384;
+const CAPACITY: usize = 16_384;
 
 /// What the writer knows without asking, as it is stored: most calls need not look it up.
 ///
@@ -16,31 +16,31 @@ const MOST: usize = 16_384;
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     /// The pools that it met lately.
-    pools: HashMap<PoolId, (PoolRow, Outlook)>,
+    pools: HashMap<PoolId, (PoolRow, Hint)>,
     /// The records that it leased lately, by their pools' keys: what is spent next.
     leased: HashMap<(i64, KeyPackageRef), Record>,
 }
 
 impl Cache {
-    pub(crate) fn pool(&self, pool: &PoolId) -> Option<&(PoolRow, Outlook)> {
+    pub(crate) fn pool(&self, pool: &PoolId) -> Option<&(PoolRow, Hint)> {
         self.pools.get(pool)
     }
 
     /// The row of a pool, as it was read or stored, and what else was found out.
-    pub(crate) fn put_pool(&mut self, pool: &PoolId, row: PoolRow, outlook: Outlook) {
+    pub(crate) fn put_pool(&mut self, pool: &PoolId, row: PoolRow, hint: Hint) {
         if let Some(known) = self.pools.get_mut(pool) {
-            *known = (row, outlook);
+            *known = (row, hint);
             return;
         }
-        if self.pools.len() >= MOST {
+        if self.pools.len() >= CAPACITY {
             self.pools.clear();
         }
-        self.pools.insert(pool.clone(), (row, outlook));
+        self.pools.insert(pool.clone(), (row, hint));
     }
 
     /// A record that was leased.
     pub(crate) fn put_leased(&mut self, pool: i64, record: Record) {
-        if self.leased.len() >= MOST {
+        if self.leased.len() >= CAPACITY {
             self.leased.clear();
         }
         let key = (pool, record.info.key_package_ref.clone());
@@ -53,7 +53,7 @@ impl Cache {
     }
 
     /// Records go, and nobody says which.
-    pub(crate) fn forget_leased(&mut self) {
+    pub(crate) fn clear_leased(&mut self) {
         self.leased.clear();
     }
 

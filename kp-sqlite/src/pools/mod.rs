@@ -3,7 +3,6 @@
 pub(crate) mod builder;
 pub(crate) mod cache;
 pub(crate) mod cursor;
-pub(crate) mod hint;
 pub(crate) mod pool_row;
 pub(crate) mod queue;
 pub(crate) mod records;

@@ -15,7 +15,7 @@ pub(crate) struct PoolRow {
     /// Of records that carry none of their own.
     pub(crate) credential: CredentialHash,
     /// No record is past its `not_after` before this moment. A lower bound: it may be too early, never too late.
-    pub(crate) sweep_at: i64,
+    pub(crate) next_expiry: i64,
     /// No package below this sequence is free, or leased and may be free again. A lower bound, too.
     pub(crate) unspent_from: i64,
 }
@@ -33,7 +33,7 @@ impl PoolRow {
                         records: row.get(1)?,
                         last_sequence: row.get(2)?,
                         credential: CredentialHash(credential.unwrap_or_default()),
-                        sweep_at: row.get(4)?,
+                        next_expiry: row.get(4)?,
                         unspent_from: row.get(5)?,
                     },
                     credential.is_some(),
@@ -60,7 +60,7 @@ impl PoolRow {
                 self.key,
                 self.records,
                 self.last_sequence,
-                self.sweep_at,
+                self.next_expiry,
                 self.unspent_from,
             );
             statements.execute(Sql::PoolUpdate, row)?;
@@ -75,7 +75,7 @@ impl PoolRow {
             self.records,
             self.last_sequence,
             self.credential.0,
-            self.sweep_at,
+            self.next_expiry,
             self.unspent_from,
         );
         self.key = statements.one(Sql::PoolInsert, row, |row| row.get(0))?;
@@ -84,6 +84,6 @@ impl PoolRow {
 
     /// Whether nothing of the pool is past its `not_after`.
     pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
-        now.get() < self.sweep_at
+        now.get() < self.next_expiry
     }
 }

@@ -5,13 +5,60 @@ use kp_core::{KeyPackageBytes, Timestamp};
 
 use crate::file::error::Failure;
 use crate::file::session::Statements;
-use crate::pools::hint::Outlook;
 use crate::pools::pool_row::PoolRow;
 use crate::pools::rows::{self, many, pass_over_damage};
 use crate::sql::Sql;
 
 /// How much of the queue is looked at at a time: the LIMIT of `queue.sql`.
-pub(crate) const STRETCH: u32 = 32;
+pub(crate) const CHUNK: u32 = 32;
+
+/// What the writer has found out about a pool besides its row: bounds, which spare it searches. They may be too early,
+/// never too late. By default, nothing is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Hint {
+    /// No lease or window ends before this moment (TIME-2); `None` when nobody has looked.
+    pub(crate) next_lapse: Option<i64>,
+    /// Below this sequence, nothing is free ...
+    head: i64,
+    /// ... but what is past its `not_after` from this moment on (TIME-3).
+    since: i64,
+}
+
+impl Hint {
+    /// With which sequence the queue begins.
+    pub(crate) fn head(&self, now: Timestamp) -> i64 {
+        if self.since <= now.get() { self.head } else { 0 }
+    }
+
+    /// From its [`head`](Self::head) on, the queue was looked through as far as the first record that is not past its
+    /// `not_after`, if there is one; whether there were some that are.
+    pub(crate) fn scanned(&mut self, to: Option<i64>, expired: bool, now: Timestamp) {
+        if self.since > now.get() {
+            return;
+        }
+        self.head = to.unwrap_or(i64::MAX);
+        if expired {
+            self.since = now.get();
+        }
+    }
+
+    /// A record of this sequence is free.
+    pub(crate) fn freed(&mut self, sequence: i64) {
+        self.head = self.head.min(sequence);
+    }
+
+    /// The record of this sequence is free no longer.
+    pub(crate) fn taken(&mut self, sequence: i64) {
+        if self.head == sequence {
+            self.head = sequence + 1;
+        }
+    }
+
+    /// A lease or window ends at this moment.
+    pub(crate) fn leased(&mut self, lapses_at: i64) {
+        self.next_lapse = self.next_lapse.map(|next_lapse| next_lapse.min(lapses_at));
+    }
+}
 
 /// The oldest free record that will do, with its bytes.
 ///
@@ -21,28 +68,28 @@ pub(crate) const STRETCH: u32 = 32;
 pub(crate) fn first_free(
     statements: &mut Statements<'_>,
     pool: &mut Option<PoolRow>,
-    outlook: &mut Outlook,
+    hint: &mut Hint,
     now: Timestamp,
     will_do: impl Fn(&Record) -> bool,
 ) -> Result<Option<(Record, KeyPackageBytes)>, Failure> {
     let Some(pool) = pool else { return Ok(None) };
-    let mut from = outlook.head(now).max(pool.unspent_from);
-    let mut passed = Passed::from(from);
+    let mut from = hint.head(now).max(pool.unspent_from);
+    let mut scan = Scan::from(from);
     let found = loop {
         let mut rows = statements.get(Sql::Queue)?.query((pool.key, from))?;
-        let (mut seen, mut over, mut found) = (0, 0, None);
+        let (mut seen, mut expired, mut found) = (0, 0, None);
         while let Some(row) = rows.next()? {
             seen += 1;
             let key: i64 = row.get(0)?;
             from = key + 1;
             let record = pass_over_damage(rows::record(row, pool.credential))?;
-            passed.by(key, record.as_ref());
+            scan.by(key, record.as_ref());
             let Some(record) = record else { continue };
             if record.is_expired(now) {
-                over += 1;
-                passed.expired |= record.state == State::Free;
+                expired += 1;
+                scan.expired |= record.state == State::Free;
             } else if record.state == State::Free {
-                passed.head = passed.head.or(Some(key));
+                scan.head = scan.head.or(Some(key));
                 if will_do(&record)
                     && let Some(bytes) = pass_over_damage(rows::bytes(row))?
                 {
@@ -52,18 +99,18 @@ pub(crate) fn first_free(
             }
         }
         drop(rows);
-        if found.is_some() || seen < STRETCH {
+        if found.is_some() || seen < CHUNK {
             break found;
         }
-        if 2 * over >= STRETCH {
-            passed.expired = true;
-            break first_unexpired(statements, pool, &mut passed, now, will_do)?;
+        if 2 * expired >= CHUNK {
+            scan.expired = true;
+            break first_unexpired(statements, pool, &mut scan, now, will_do)?;
         }
     };
-    outlook.passed_over(passed.head, passed.expired, now);
-    if passed.start == pool.unspent_from
-        && passed.spent >= STRETCH
-        && let Some(unspent) = passed.unspent
+    hint.scanned(scan.head, scan.expired, now);
+    if scan.start == pool.unspent_from
+        && scan.spent >= CHUNK
+        && let Some(unspent) = scan.unspent
     {
         pool.unspent_from = unspent;
     }
@@ -74,14 +121,14 @@ pub(crate) fn first_free(
 fn first_unexpired(
     statements: &mut Statements<'_>,
     pool: &PoolRow,
-    passed: &mut Passed,
+    scan: &mut Scan,
     now: Timestamp,
     will_do: impl Fn(&Record) -> bool,
 ) -> Result<Option<(Record, KeyPackageBytes)>, Failure> {
     let mut rest = many(statements, pool, Sql::FreeUnexpired, (pool.key, now.get()))?;
     rest.sort_unstable_by_key(|record| record.sequence);
-    if passed.head.is_none() {
-        passed.head = rest.first().map(rows::key).transpose()?;
+    if scan.head.is_none() {
+        scan.head = rest.first().map(rows::key).transpose()?;
     }
     for record in rest.into_iter().filter(will_do) {
         if let Some(bytes) = pass_over_damage(rows::bytes_of(statements, rows::key(&record)?))? {
@@ -92,7 +139,7 @@ fn first_unexpired(
 }
 
 /// What a search has passed over.
-struct Passed {
+struct Scan {
     start: i64,
     /// The first that is free and not past its `not_after`.
     head: Option<i64>,
@@ -103,7 +150,7 @@ struct Passed {
     spent: u32,
 }
 
-impl Passed {
+impl Scan {
     fn from(start: i64) -> Self {
         Self {
             start,

@@ -5,9 +5,8 @@ use rusqlite::Params;
 use crate::file::error::{Damage, Failure};
 use crate::file::session::Statements;
 use crate::pools::cache::PoolSession;
-use crate::pools::hint::Outlook;
 use crate::pools::pool_row::PoolRow;
-use crate::pools::queue;
+use crate::pools::queue::{self, Hint};
 use crate::pools::rows::{self, LeaseRow, PackageRow, many, pass_over_damage};
 use crate::sql::Sql;
 
@@ -20,7 +19,7 @@ pub(crate) struct Records<'a, 'c> {
     row: Option<PoolRow>,
     /// The same as it is stored.
     stored: Option<PoolRow>,
-    outlook: Outlook,
+    hint: Hint,
 }
 
 /// Runs a step of the rules on one pool.
@@ -29,11 +28,11 @@ pub(crate) fn step<T>(
     pool: &PoolId,
     rules: impl FnOnce(&mut Records<'_, '_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let (row, outlook) = match session.cache.pool(pool) {
-        Some((row, outlook)) => (Some(row.clone()), *outlook),
-        None => (PoolRow::find(&mut session.statements, pool)?, Outlook::default()),
+    let (row, hint) = match session.cache.pool(pool) {
+        Some((row, hint)) => (Some(row.clone()), *hint),
+        None => (PoolRow::find(&mut session.statements, pool)?, Hint::default()),
     };
-    let mut records = Records::with_row(session, pool, row, outlook);
+    let mut records = Records::with_row(session, pool, row, hint);
     let answer = rules(&mut records)?;
     records.finish()?;
     Ok(answer)
@@ -43,16 +42,16 @@ impl<'a, 'c> Records<'a, 'c> {
     /// The records of a pool, for a read.
     pub(crate) fn of(session: &'a mut PoolSession<'c>, pool: &'a PoolId) -> Result<Self, Failure> {
         let row = PoolRow::find(&mut session.statements, pool)?;
-        Ok(Self::with_row(session, pool, row, Outlook::default()))
+        Ok(Self::with_row(session, pool, row, Hint::default()))
     }
 
-    fn with_row(session: &'a mut PoolSession<'c>, pool: &'a PoolId, row: Option<PoolRow>, outlook: Outlook) -> Self {
+    fn with_row(session: &'a mut PoolSession<'c>, pool: &'a PoolId, row: Option<PoolRow>, hint: Hint) -> Self {
         Self {
             session,
             pool,
             stored: row.clone(),
             row,
-            outlook,
+            hint,
         }
     }
 
@@ -65,7 +64,7 @@ impl<'a, 'c> Records<'a, 'c> {
         if row.records == 0 {
             self.session.cache.remove_pool(self.pool);
         } else {
-            self.session.cache.put_pool(self.pool, row, self.outlook);
+            self.session.cache.put_pool(self.pool, row, self.hint);
         }
         Ok(())
     }
@@ -103,29 +102,29 @@ impl<'a, 'c> Records<'a, 'c> {
     }
 
     /// Removes records past their `not_after`, with their bytes, and says how many (SWEEP-1).
-    pub(crate) fn sweep(&mut self, now: Timestamp, limit: u32) -> Result<u32, Failure> {
+    pub(crate) fn cleanup(&mut self, now: Timestamp, limit: u32) -> Result<u32, Failure> {
         let Some(row) = &mut self.row else { return Ok(0) };
-        self.session.cache.forget_leased();
-        let swept = self
+        self.session.cache.clear_leased();
+        let deleted = self
             .session
             .statements
-            .execute(Sql::SweepPackages, (row.key, now.get(), limit))?;
-        row.records -= i64::try_from(swept).unwrap_or(i64::MAX);
+            .execute(Sql::Cleanup, (row.key, now.get(), limit))?;
+        row.records -= i64::try_from(deleted).unwrap_or(i64::MAX);
         let first: Option<i64> = self
             .session
             .statements
-            .one(Sql::FirstExpiry, [row.key], |row| row.get(0))?;
+            .one(Sql::NextExpiry, [row.key], |row| row.get(0))?;
         match first {
-            Some(first) => row.sweep_at = first,
+            Some(first) => row.next_expiry = first,
             None => row.records = 0,
         }
-        Ok(u32::try_from(swept).unwrap_or(u32::MAX))
+        Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
     }
 
     /// Removes everything (DEL-1).
     pub(crate) fn clear(&mut self) -> Result<(), Failure> {
         if let Some(row) = &mut self.row {
-            self.session.cache.forget_leased();
+            self.session.cache.clear_leased();
             self.session.statements.execute(Sql::PoolDeletePackages, [row.key])?;
             row.records = 0;
         }
@@ -146,9 +145,9 @@ impl<'a, 'c> Records<'a, 'c> {
 }
 
 /// When the first lease or window ends after this moment; never, where there is none.
-fn next_end(statements: &mut Statements<'_>, pool: &PoolRow, after: i64) -> Result<i64, Failure> {
-    let end: Option<i64> = statements.one(Sql::NextEnd, (pool.key, after), |row| row.get(0))?;
-    Ok(end.unwrap_or(i64::MAX))
+fn next_lapse(statements: &mut Statements<'_>, pool: &PoolRow, after: i64) -> Result<i64, Failure> {
+    let next: Option<i64> = statements.one(Sql::NextLapse, (pool.key, after), |row| row.get(0))?;
+    Ok(next.unwrap_or(i64::MAX))
 }
 
 fn one_row(key: i64, changed: usize) -> Result<(), Failure> {
@@ -178,17 +177,17 @@ impl PoolRecords for Records<'_, '_> {
 
     fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, Failure> {
         let Some(row) = &self.row else { return Ok(Vec::new()) };
-        let first_end = match self.outlook.next_end {
-            Some(known) => known,
-            None => next_end(&mut self.session.statements, row, i64::MIN)?,
+        let next = match self.hint.next_lapse {
+            Some(next) => next,
+            None => next_lapse(&mut self.session.statements, row, i64::MIN)?,
         };
-        if now.get() < first_end {
-            self.outlook.next_end = Some(first_end);
+        if now.get() < next {
+            self.hint.next_lapse = Some(next);
             return Ok(Vec::new());
         }
-        // What has ended is settled by the caller.
-        self.outlook.next_end = Some(next_end(&mut self.session.statements, row, now.get())?);
-        many(&mut self.session.statements, row, Sql::Ended, (row.key, now.get()))
+        // The caller settles what has lapsed.
+        self.hint.next_lapse = Some(next_lapse(&mut self.session.statements, row, now.get())?);
+        many(&mut self.session.statements, row, Sql::Lapsed, (row.key, now.get()))
     }
 
     fn oldest_that_fits(
@@ -199,7 +198,7 @@ impl PoolRecords for Records<'_, '_> {
         queue::first_free(
             &mut self.session.statements,
             &mut self.row,
-            &mut self.outlook,
+            &mut self.hint,
             now,
             |record| fits(&record.info, take, now),
         )
@@ -209,7 +208,7 @@ impl PoolRecords for Records<'_, '_> {
         Ok(queue::first_free(
             &mut self.session.statements,
             &mut self.row,
-            &mut self.outlook,
+            &mut self.hint,
             now,
             |record| record.is_available(now),
         )?
@@ -286,7 +285,7 @@ impl PoolRecords for Records<'_, '_> {
             Some(row) => {
                 row.records += 1;
                 row.last_sequence = key;
-                row.sweep_at = row.sweep_at.min(not_after);
+                row.next_expiry = row.next_expiry.min(not_after);
                 row
             }
             none => {
@@ -295,7 +294,7 @@ impl PoolRecords for Records<'_, '_> {
                     records: 1,
                     last_sequence: key,
                     credential: info.credential,
-                    sweep_at: not_after,
+                    next_expiry: not_after,
                     unspent_from: key,
                 };
                 row.create(&mut self.session.statements, self.pool)?;
@@ -316,7 +315,7 @@ impl PoolRecords for Records<'_, '_> {
             bytes.as_ref(),
         );
         self.session.statements.execute(Sql::PackageInsert, row)?;
-        self.outlook.freed(key);
+        self.hint.freed(key);
         Ok(())
     }
 
@@ -352,7 +351,7 @@ impl PoolRecords for Records<'_, '_> {
                 lease.group,
             );
             one_row(key, self.session.statements.execute(Sql::LeaseStore, row)?)?;
-            self.outlook.leased(lease.lapses_at);
+            self.hint.leased(lease.lapses_at);
         } else if record.state.lapses_at().is_some() {
             one_row(key, self.session.statements.execute(Sql::LeaseDelete, [key])?)?;
         }
@@ -371,9 +370,9 @@ impl PoolRecords for Records<'_, '_> {
             known.take_leased(pool.key, &record.info.key_package_ref);
         }
         if after == State::Free {
-            self.outlook.freed(key);
+            self.hint.freed(key);
         } else if record.state == State::Free {
-            self.outlook.taken(key);
+            self.hint.taken(key);
         }
         Ok(())
     }
@@ -381,7 +380,7 @@ impl PoolRecords for Records<'_, '_> {
     fn forget(&mut self, record: &Record) -> Result<(), Failure> {
         let key = rows::key(record)?;
         self.session.statements.execute(Sql::PackageDelete, [key])?;
-        self.session.cache.forget_leased();
+        self.session.cache.clear_leased();
         if let Some(row) = &mut self.row {
             row.records -= 1;
         }

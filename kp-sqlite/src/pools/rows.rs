@@ -7,7 +7,7 @@ use kp_core::{
 };
 use rusqlite::{OptionalExtension, Params, Row};
 
-use crate::file::columns::Cells;
+use crate::file::columns::Columns;
 use crate::file::error::{Damage, Failure};
 use crate::file::session::Statements;
 use crate::pools::pool_row::PoolRow;
@@ -22,8 +22,8 @@ mod state {
     pub(super) const RESERVED_TO_RETIRE: i64 = 4;
     pub(super) const RECALLED_RETIRED: i64 = 5;
     pub(super) const RECALLED_WITHDRAWN: i64 = 6;
-    pub(super) const USED_LATELY: i64 = 7;
-    pub(super) const CLAIMED_LATELY: i64 = 8;
+    pub(super) const USED_WINDOW: i64 = 7;
+    pub(super) const CLAIMED_WINDOW: i64 = 8;
     pub(super) const USED: i64 = 9;
     pub(super) const RETIRED: i64 = 10;
     pub(super) const WITHDRAWN: i64 = 11;
@@ -58,13 +58,13 @@ impl<'a> PackageRow<'a> {
         match state {
             State::Free | State::Reserved(_) => {}
             State::Used(_) if row.keeps_bytes => {}
-            State::Used(usage) => {
+            State::Used(spent) => {
                 row.state = state::USED;
-                let id = Some(usage.id.as_bytes().as_slice());
-                *if usage.bound { &mut row.id } else { &mut row.former_id } = id;
-                row.spent_at = Some(usage.at.get());
-                row.spender = usage.by.as_ref().map(Party::as_bytes);
-                row.group = usage.group.as_ref().map(GroupId::as_bytes);
+                let id = Some(spent.id.as_bytes().as_slice());
+                *if spent.bound { &mut row.id } else { &mut row.former_id } = id;
+                row.spent_at = Some(spent.at.get());
+                row.spender = spent.by.as_ref().map(Party::as_bytes);
+                row.group = spent.group.as_ref().map(GroupId::as_bytes);
             }
             State::Slot { used: false } => row.state = state::SLOT,
             State::Slot { used: true } => row.state = state::SLOT_USED,
@@ -97,33 +97,33 @@ impl<'a> LeaseRow<'a> {
         let lapses_at = state.lapses_at()?.get();
         let reserver = state.reserver().map(Party::as_bytes);
         match state {
-            State::Reserved(hold) => Some(Self {
+            State::Reserved(lease) => Some(Self {
                 // What happens at its lapse no longer matters when it is recalled (DEL-3).
-                state: match (hold.recalled, hold.on_lapse) {
+                state: match (lease.recalled, lease.on_lapse) {
                     (None, OnLapse::Return) => state::RESERVED,
                     (None, OnLapse::Retire) => state::RESERVED_TO_RETIRE,
                     (Some(Recall::Retired), _) => state::RECALLED_RETIRED,
                     (Some(Recall::Withdrawn), _) => state::RECALLED_WITHDRAWN,
                 },
-                id: hold.id.as_bytes(),
+                id: lease.id.as_bytes(),
                 lapses_at,
                 reserver,
                 spent_at: None,
                 spender: None,
                 group: None,
             }),
-            State::Used(usage) => Some(Self {
+            State::Used(spent) => Some(Self {
                 state: if state.keeps_bytes() {
-                    state::CLAIMED_LATELY
+                    state::CLAIMED_WINDOW
                 } else {
-                    state::USED_LATELY
+                    state::USED_WINDOW
                 },
-                id: usage.id.as_bytes(),
+                id: spent.id.as_bytes(),
                 lapses_at,
                 reserver,
-                spent_at: Some(usage.at.get()),
-                spender: usage.by.as_ref().map(Party::as_bytes),
-                group: usage.group.as_ref().map(GroupId::as_bytes),
+                spent_at: Some(spent.at.get()),
+                spender: spent.by.as_ref().map(Party::as_bytes),
+                group: spent.group.as_ref().map(GroupId::as_bytes),
             }),
             _ => None,
         }
@@ -146,7 +146,7 @@ mod column {
     /// NULL, and so the others of the lease, where there is none.
     pub(super) const LEASE: usize = 13;
     pub(super) const LEASE_ID: usize = 14;
-    pub(super) const ENDS_AT: usize = 15;
+    pub(super) const LAPSES_AT: usize = 15;
     pub(super) const RESERVER: usize = 16;
     pub(super) const LEASE_SPENT: Spent = Spent(17);
     pub(super) const BYTES: usize = 20;
@@ -158,11 +158,11 @@ mod column {
 
 /// The record of a row; `credential` is its pool's.
 pub(crate) fn record(row: &Row<'_>, credential: CredentialHash) -> Result<Record, Failure> {
-    let cells = Cells::of(row)?;
-    let code: i64 = cells.get(column::STATE, "state")?;
+    let columns = Columns::of(row)?;
+    let code: i64 = columns.get(column::STATE, "state")?;
     let lifetime = Lifetime::new(
-        cells.time(column::NOT_BEFORE, "not_before")?,
-        cells.time(column::NOT_AFTER, "not_after")?,
+        columns.time(column::NOT_BEFORE, "not_before")?,
+        columns.time(column::NOT_AFTER, "not_after")?,
     );
     let last_resort = matches!(
         code,
@@ -170,31 +170,31 @@ pub(crate) fn record(row: &Row<'_>, credential: CredentialHash) -> Result<Record
     );
     Ok(Record {
         info: KeyPackageInfo {
-            key_package_ref: cells.made(column::REF, "ref", |bytes: &[u8]| KeyPackageRef::try_from(bytes).ok())?,
-            ciphersuite: cells.made(column::SUITE, "suite", |suite: i64| {
+            key_package_ref: columns.made(column::REF, "ref", |bytes: &[u8]| KeyPackageRef::try_from(bytes).ok())?,
+            ciphersuite: columns.made(column::SUITE, "suite", |suite: i64| {
                 u16::try_from(suite).ok().map(Ciphersuite)
             })?,
-            lifetime: lifetime.map_err(|_| cells.damage("not_after"))?,
+            lifetime: lifetime.map_err(|_| columns.damage("not_after"))?,
             last_resort,
-            credential: cells
+            credential: columns
                 .optional(column::CREDENTIAL, "credential", |bytes| {
                     bytes.try_into().ok().map(CredentialHash)
                 })?
                 .unwrap_or(credential),
         },
-        sequence: u64::try_from(cells.key).map_err(|_| cells.damage("key"))?,
-        saved_at: cells.time(column::SAVED_AT, "saved_at")?,
-        state: match cells.get::<Option<i64>>(column::LEASE, "state of the lease")? {
-            Some(lease) => cells.leased(lease)?,
-            None => cells.state(code)?,
+        sequence: u64::try_from(columns.key).map_err(|_| columns.damage("key"))?,
+        saved_at: columns.time(column::SAVED_AT, "saved_at")?,
+        state: match columns.get::<Option<i64>>(column::LEASE, "state of the lease")? {
+            Some(lease) => columns.leased(lease)?,
+            None => columns.state(code)?,
         },
     })
 }
 
 /// The bytes of a record, of a statement that reads them too.
 pub(crate) fn bytes(row: &Row<'_>) -> Result<KeyPackageBytes, Failure> {
-    let cells = Cells::of(row)?;
-    cells.made(column::BYTES, "bytes", |bytes: &[u8]| {
+    let columns = Columns::of(row)?;
+    columns.made(column::BYTES, "bytes", |bytes: &[u8]| {
         KeyPackageBytes::try_from(bytes).ok()
     })
 }
@@ -229,7 +229,7 @@ pub(crate) fn pass_over_damage<T>(read: Result<T, Failure>) -> Result<Option<T>,
     match read {
         Ok(value) => Ok(Some(value)),
         Err(Failure::Damaged(damage)) => {
-            tracing::warn!(key = damage.key, column = damage.column, "passed over a damaged row");
+            tracing::warn!(key = damage.key, column = damage.column, "scan over a damaged row");
             Ok(None)
         }
         Err(failure) => Err(failure),
@@ -241,7 +241,7 @@ pub(crate) fn key(record: &Record) -> Result<i64, Failure> {
     i64::try_from(record.sequence).map_err(|_| Damage { key: -1, column: "key" }.into())
 }
 
-impl Cells<'_, '_> {
+impl Columns<'_, '_> {
     fn id(&self, index: usize, name: &'static str) -> Result<Option<ReservationId>, Failure> {
         self.optional(index, name, |bytes| {
             bytes.try_into().ok().map(ReservationId::from_bytes)
@@ -265,7 +265,7 @@ impl Cells<'_, '_> {
                 let bound = self.id(column::ID, "id")?;
                 let former = self.id(column::FORMER_ID, "former_id")?;
                 let id = bound.or(former).ok_or_else(|| self.damage("id"))?;
-                State::Used(self.used(column::SPENT, id, bound.is_some(), None)?)
+                State::Used(self.spent(column::SPENT, id, bound.is_some(), None)?)
             }
             state::RETIRED => State::Retired { at: self.spent_at()? },
             state::WITHDRAWN | state::LAST_RESORT_WITHDRAWN => State::Withdrawn { at: self.spent_at()? },
@@ -280,7 +280,7 @@ impl Cells<'_, '_> {
             state::RESERVED_TO_RETIRE => (OnLapse::Retire, None),
             state::RECALLED_RETIRED => (OnLapse::Retire, Some(Recall::Retired)),
             state::RECALLED_WITHDRAWN => (OnLapse::Retire, Some(Recall::Withdrawn)),
-            state::USED_LATELY | state::CLAIMED_LATELY => return self.used_lately(code == state::CLAIMED_LATELY),
+            state::USED_WINDOW | state::CLAIMED_WINDOW => return self.window(code == state::CLAIMED_WINDOW),
             _ => return Err(self.damage("state of the lease")),
         };
         Ok(State::Reserved(LeaseRecord {
@@ -292,14 +292,14 @@ impl Cells<'_, '_> {
         }))
     }
 
-    fn used_lately(&self, replayable: bool) -> Result<State, Failure> {
+    fn window(&self, replayable: bool) -> Result<State, Failure> {
         let window = Window {
             expires_at: self.lapses_at()?,
             reserver: self.party(column::RESERVER, "reserver")?,
             replayable,
         };
-        let usage = self.used(column::LEASE_SPENT, self.lease_id()?, true, Some(window))?;
-        Ok(State::Used(usage))
+        let spent = self.spent(column::LEASE_SPENT, self.lease_id()?, true, Some(window))?;
+        Ok(State::Used(spent))
     }
 
     fn lease_id(&self) -> Result<ReservationId, Failure> {
@@ -308,10 +308,10 @@ impl Cells<'_, '_> {
     }
 
     fn lapses_at(&self) -> Result<Timestamp, Failure> {
-        self.time(column::ENDS_AT, "lapses_at")
+        self.time(column::LAPSES_AT, "lapses_at")
     }
 
-    fn used(
+    fn spent(
         &self,
         column::Spent(at): column::Spent,
         id: ReservationId,

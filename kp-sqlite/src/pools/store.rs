@@ -16,7 +16,7 @@ use crate::file::error::Failure;
 use crate::pools::cache::{Cache, PoolSession};
 use crate::pools::cursor;
 use crate::pools::records::{Records, step};
-use crate::pools::sweep::{self, PACKAGES_AT_ONCE, POOLS_AT_ONCE, Place};
+use crate::pools::sweep::{self, PACKAGES_PER_TRANSACTION, POOLS_PER_TRANSACTION, Position};
 
 /// KeyPackage pools in an SQLite file.
 ///
@@ -155,13 +155,13 @@ impl KeyPackageStore for SqliteStore {
     async fn spend_key_packages(
         &self,
         tokens: &[ReservationToken],
-        usage: &Spend,
+        spend: &Spend,
         now: Timestamp,
     ) -> Vec<Result<Receipt>> {
         let spend = |token: &ReservationToken| {
-            let (token, usage) = (token.clone(), usage.clone());
+            let (token, spend) = (token.clone(), spend.clone());
             self.write("spend_key_packages", move |session| {
-                step(session, &token.pool, |pool| rules::spend(pool, &token, &usage, now))
+                step(session, &token.pool, |pool| rules::spend(pool, &token, &spend, now))
             })
         };
         answers(tokens.iter().map(spend).collect()).await
@@ -261,10 +261,10 @@ impl KeyPackageStore for SqliteStore {
             return Ok(Vec::new());
         }
         let (pool, what) = (pool.clone(), what.clone());
-        let removed = self.write("withdraw_key_packages", move |session| {
+        let withdrawn = self.write("withdraw_key_packages", move |session| {
             step(session, &pool, |records| rules::withdraw(records, &what, now))
         });
-        Ok(removed.wait().await?)
+        Ok(withdrawn.wait().await?)
     }
 
     async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
@@ -286,9 +286,9 @@ impl KeyPackageStore for SqliteStore {
         let mut left = limit.max(1);
         let mut total = 0;
         loop {
-            let (from, part) = (cursor::pool(after.as_ref())?, left.min(POOLS_AT_ONCE));
+            let (from, part) = (cursor::pool(after.as_ref())?, left.min(POOLS_PER_TRANSACTION));
             let step = self.write("retire_unspent", move |session| {
-                sweep::retire_from(session, saved_before, now, &from, part)
+                sweep::retire_unspent(session, saved_before, now, &from, part)
             });
             let (retired, walked, next) = step.wait().await?;
             total += retired;
@@ -305,11 +305,11 @@ impl KeyPackageStore for SqliteStore {
         let mut left = limit.max(1);
         let mut done = 0;
         while left > 0 {
-            let part = left.min(PACKAGES_AT_ONCE);
-            let sweep = self.write("cleanup_expired", move |session| sweep::sweep(session, now, part));
-            let Some(swept) = sweep.wait().await? else { break };
-            done += u64::from(swept);
-            left -= swept;
+            let part = left.min(PACKAGES_PER_TRANSACTION);
+            let sweep = self.write("cleanup_expired", move |session| sweep::cleanup(session, now, part));
+            let Some(deleted) = sweep.wait().await? else { break };
+            done += u64::from(deleted);
+            left -= deleted;
         }
         Ok(done)
     }
@@ -318,16 +318,16 @@ impl KeyPackageStore for SqliteStore {
     async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64> {
         let mut left = limit.max(1);
         let mut done = 0;
-        let mut place = Place::START;
+        let mut position = Position::START;
         while left > 0 {
-            let part = left.min(POOLS_AT_ONCE);
+            let part = left.min(POOLS_PER_TRANSACTION);
             let release = self.write("release_expired_reservations", move |session| {
-                sweep::release(session, now, place, part)
+                sweep::settle_lapsed(session, now, position, part)
             });
-            let Some(released) = release.wait().await? else { break };
-            done += released.ended;
-            left -= released.pools;
-            place = released.place;
+            let Some(settled) = release.wait().await? else { break };
+            done += settled.ended;
+            left -= settled.pools;
+            position = settled.position;
         }
         Ok(done)
     }

@@ -11,77 +11,77 @@ use crate::pools::records::step;
 use crate::sql::Sql;
 
 /// The most pools that one transaction walks.
-pub(crate) const POOLS_AT_ONCE: u32 = 32;
+pub(crate) const POOLS_PER_TRANSACTION: u32 = 32;
 
 /// The most packages that one transaction sweeps.
-pub(crate) const PACKAGES_AT_ONCE: u32 = 1_000;
+pub(crate) const PACKAGES_PER_TRANSACTION: u32 = 1_000;
 
 /// SWEEP-1: a part of `cleanup_expired`. Says how many packages it swept; `None` when no pool is left to look at.
-pub(crate) fn sweep(session: &mut PoolSession<'_>, now: Timestamp, limit: u32) -> Result<Option<u32>, Failure> {
+pub(crate) fn cleanup(session: &mut PoolSession<'_>, now: Timestamp, limit: u32) -> Result<Option<u32>, Failure> {
     let found = ids(session
         .statements
-        .all(Sql::PoolsToSweep, (now.get(), POOLS_AT_ONCE), |row| row.get(0))?)?;
+        .all(Sql::PoolsExpired, (now.get(), POOLS_PER_TRANSACTION), |row| row.get(0))?)?;
     let mut left = limit;
     for pool in &found {
         if left == 0 {
             break;
         }
-        left -= step(session, pool, |records| records.sweep(now, left))?;
+        left -= step(session, pool, |records| records.cleanup(now, left))?;
     }
     Ok((!found.is_empty()).then_some(limit - left))
 }
 
 /// What a step of `release_expired_reservations` did.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Released {
+pub(crate) struct Settled {
     /// How many leases and windows it ended ...
     pub(crate) ended: u64,
     /// ... of how many pools.
     pub(crate) pools: u32,
     /// Where to go on.
-    pub(crate) place: Place,
+    pub(crate) position: Position,
 }
 
 /// How far a sweep over leases has come: the end and the key of the last that it met. One that cannot be read stays, and
 /// is not met again.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place(i64, i64);
+pub(crate) struct Position(i64, i64);
 
-impl Place {
+impl Position {
     pub(crate) const START: Self = Self(i64::MIN, i64::MIN);
 }
 
 /// SWEEP-2: a part of `release_expired_reservations`; `None` when nothing is left from `place` on.
-pub(crate) fn release(
+pub(crate) fn settle_lapsed(
     session: &mut PoolSession<'_>,
     now: Timestamp,
-    Place(end, key): Place,
+    Position(end, key): Position,
     limit: u32,
-) -> Result<Option<Released>, Failure> {
+) -> Result<Option<Settled>, Failure> {
     let found = session
         .statements
-        .all(Sql::PoolsToSettle, (now.get(), end, key, limit), |row| {
-            Ok((Place(row.get(0)?, row.get(1)?), row.get(2)?))
+        .all(Sql::PoolsLapsed, (now.get(), end, key, limit), |row| {
+            Ok((Position(row.get(0)?, row.get(1)?), row.get(2)?))
         })?;
-    let Some((place, _)) = found.last() else {
+    let Some((position, _)) = found.last() else {
         return Ok(None);
     };
-    let mut released = Released {
+    let mut settled = Settled {
         ended: 0,
         pools: 0,
-        place: *place,
+        position: *position,
     };
     for pool in ids(found.into_iter().map(|(_, pool)| pool).collect())? {
         let ended = step(session, &pool, |records| settle(records, now))?;
-        released.ended += ended;
-        released.pools += u32::from(ended > 0);
+        settled.ended += ended;
+        settled.pools += u32::from(ended > 0);
     }
-    Ok(Some(released))
+    Ok(Some(settled))
 }
 
 /// DEL-2: a part of `retire_unspent`, from the pool after `after` on. Says how many it retired, how many pools it walked,
 /// and where to go on, if anywhere.
-pub(crate) fn retire_from(
+pub(crate) fn retire_unspent(
     session: &mut PoolSession<'_>,
     saved_before: Timestamp,
     now: Timestamp,

@@ -13,7 +13,7 @@ use kp_core::*;
 
 use crate::file::connection::Survives;
 use crate::pools::store::SqliteStore;
-use crate::tests::packages::a_package;
+use crate::tests::packages::test_package;
 
 /// How many steps the counter counts at a time.
 const LOT: usize = 100;
@@ -30,7 +30,7 @@ fn pool() -> PoolId {
 
 fn packages(numbers: std::ops::Range<u32>, not_after: Timestamp) -> Save {
     let lifetime = Lifetime::new(at(-1), not_after).unwrap();
-    let package = |number: u32| a_package(&number.to_be_bytes(), lifetime, &[7; 32]);
+    let package = |number: u32| test_package(&number.to_be_bytes(), lifetime, &[7; 32]);
     Save::new(pool(), numbers.map(package).collect()).unwrap()
 }
 

@@ -17,7 +17,7 @@ use crate::file::error::Failure;
 use crate::file::session::Session;
 use crate::file::writer;
 use crate::pools::store::SqliteStore;
-use crate::tests::packages::a_package;
+use crate::tests::packages::test_package;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::try_from(1_700_000_000 + seconds).unwrap()
@@ -25,7 +25,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn package(name: &str, size: usize) -> KeyPackage {
     let lifetime = Lifetime::new(at(0), at(10_000)).unwrap();
-    a_package(name.as_bytes(), lifetime, &vec![7; size])
+    test_package(name.as_bytes(), lifetime, &vec![7; size])
 }
 
 fn pool() -> PoolId {

@@ -5,7 +5,7 @@
 use kp_core::*;
 
 /// One-time, of ciphersuite 1.
-pub(crate) fn a_package(named: &[u8], lifetime: Lifetime, bytes: &[u8]) -> KeyPackage {
+pub(crate) fn test_package(named: &[u8], lifetime: Lifetime, bytes: &[u8]) -> KeyPackage {
     KeyPackage {
         info: KeyPackageInfo {
             key_package_ref: KeyPackageRef::try_from(named).unwrap(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, StatementStatus};
 
 use crate::file::migrations::{METADATA, POOLS};
-use crate::pools::queue::STRETCH;
+use crate::pools::queue::CHUNK;
 use crate::sql::Sql;
 
 #[test]
@@ -64,7 +64,7 @@ fn no_statement_scans_a_table() {
 /// Were the SQL to look at fewer than the code believes, a package behind them would not be found (RES-8).
 #[test]
 fn a_stretch_of_the_queue_is_as_long_in_sql() {
-    let limit = format!("LIMIT {STRETCH}");
+    let limit = format!("LIMIT {CHUNK}");
     assert!(Sql::Queue.text().trim_end().ends_with(&limit), "{limit}");
 }
 
@@ -108,11 +108,8 @@ fn the_hot_statements_use_all_of_their_index() {
     POOLS.migrate(&mut connection).unwrap();
     for (sql, range) in [
         (Sql::Queue, "keypackage_pool_queue (pool=? AND rowid>?)"),
-        (Sql::Ended, "keypackage_pool_lease_ids (pool=?)"),
-        (
-            Sql::PoolsToSettle,
-            "keypackage_pool_lapses (lapses_at>? AND lapses_at<?)",
-        ),
+        (Sql::Lapsed, "keypackage_pool_lease_ids (pool=?)"),
+        (Sql::PoolsLapsed, "keypackage_pool_lapses (lapses_at>? AND lapses_at<?)"),
         (Sql::Available, "keypackage_pool_queue (pool=? AND rowid>?)"),
         (Sql::FreeUnexpired, "(pool=? AND not_after>?)"),
         (Sql::ById, "(pool=? AND id=?)"),
