@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use kp_core::{KeyPackageStore, Lifetime, TakeRequest, Timestamp};
+use kp_core::server::{KeyPackageStore, TakeRequest};
+use kp_core::{Lifetime, Timestamp};
 use measure::Fallible;
 use measure::backend::{Backend, Subject, is_chosen};
 use measure::call::Call;

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use kp_core::KeyPackageStore;
+use kp_core::server::KeyPackageStore;
 use kp_memory::MemoryStore;
 use kp_redis::RedisStore;
 use kp_sqlite::SqliteStore;

@@ -1,6 +1,7 @@
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
+use kp_core::server::*;
 use kp_core::*;
 
 use super::Fallible;

@@ -1,4 +1,4 @@
-use kp_core::KeyPackageStore;
+use kp_core::server::KeyPackageStore;
 use kp_memory::MemoryStore;
 use kp_sqlite::SqliteStore;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use kp_core::KeyPackageStore;
+use kp_core::server::KeyPackageStore;
 use tokio::task::JoinSet;
 
 use super::Fallible;

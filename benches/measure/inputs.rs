@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use kp_core::server::*;
 use kp_core::*;
 
 use super::Fallible;
@@ -41,21 +42,20 @@ pub(crate) fn save(pool: u32, numbers: Range<u32>, lifetime: Lifetime) -> Fallib
 pub(crate) fn package(pool: u32, number: u32, lifetime: Lifetime) -> Fallible<KeyPackage> {
     let hash = spread(u64::from(pool), u64::from(number));
     let bytes: Vec<u8> = hash.iter().copied().cycle().take(PAYLOAD).collect();
-    Ok(KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from(hash.as_slice())?,
-            ciphersuite: Ciphersuite(1),
+    Ok(KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from(hash.as_slice())?,
+            Ciphersuite(1),
             lifetime,
-            last_resort: false,
-            credential: CredentialHash([7; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(bytes)?,
-    })
+            CredentialHash([7; 32]),
+        ),
+        KeyPackageBytes::try_from(bytes)?,
+    ))
 }
 
 pub(crate) fn last_resort(pool: u32) -> Fallible<KeyPackage> {
     let mut package = package(pool, u32::MAX, lifetime()?)?;
-    package.info.last_resort = true;
+    package.info.role = Role::LastResort;
     Ok(package)
 }
 

@@ -1,4 +1,4 @@
-//! What the benchmarks and `examples/compare` share: the inputs, the backends, the calls, and the floors that figures are
+//! What the benchmarks and the comparison share: the inputs, the backends, the calls, and the floors that figures are
 //! ratios to. Nothing here asserts on time.
 #![allow(dead_code, reason = "each benchmark takes what it needs of it")]
 
@@ -13,7 +13,6 @@ pub(crate) mod stock;
 pub(crate) mod work;
 
 // Real servers on free ports, killed when dropped: those of the tests.
-#[path = "../../kp-redis/tests/servers/mod.rs"]
-pub(crate) mod servers;
+pub(crate) use kp_test_support::servers;
 
 pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -2,7 +2,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use kp_core::{KeyPackageStore, Lifetime, SaveOutcome, TakeRequest, Timestamp};
+use kp_core::server::{KeyPackageStore, SaveOutcome, TakeRequest};
+use kp_core::{Lifetime, Timestamp};
 
 use super::Fallible;
 use super::inputs::{self, NOW, PER_POOL};

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use kp_core::{Lifetime, Save};
+use kp_core::Lifetime;
+use kp_core::server::Save;
 
 use super::Fallible;
 use super::call::Call;

@@ -2,8 +2,11 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::slice;
 
-use kp_core::{GroupId, Party, Rejection, Reservation, Spend};
-use kp_service::{KeyPackageDirectory, PoolStatus, Take};
+use keypackage_pool::protocol::PoolStatus;
+use keypackage_pool::server::TakeOptions;
+use keypackage_pool::server::{KeyPackageDirectory, Take};
+use keypackage_pool::server::{Reservation, Spend};
+use keypackage_pool::{GroupId, Party, Rejection};
 
 use crate::Result;
 use crate::user::{SUITE, User};
@@ -153,8 +156,8 @@ impl Chat {
             return Err(format!("{name} is in {group} already").into());
         }
         let inviter = Party::try_from(self.me.as_str())?;
-        let ask = Take::new().by(inviter.clone()).suites([SUITE]);
-        let Reservation { package, lease } = match self.directory.reserve(&pool, &ask).await {
+        let ask = Take::from(TakeOptions::new().by(inviter.clone()).ciphersuites([SUITE]));
+        let Reservation { package, lease, .. } = match self.directory.reserve(&pool, &ask).await {
             Err(error) if error.rejection() == Some(&Rejection::PoolExhausted) => {
                 let why = format!("{name}'s pool is exhausted until {name} comes online and refreshes it");
                 return Err(format!("{name} cannot be added now: {why}").into());
@@ -166,15 +169,12 @@ impl Chat {
             Ok(made) => made,
             Err(error) => {
                 // Nobody saw it. Where the release fails, the lease lapses.
-                self.directory.release(token.as_slice()).await;
+                let _ = self.directory.release(token.as_slice()).await;
                 return Err(error);
             }
         };
         // SPEND-1: the Commit and the Welcome leave only after the receipt.
-        let usage = Spend {
-            group: Some(GroupId::try_from(group.as_str())?),
-            by: Some(inviter),
-        };
+        let usage = Spend::new().group(GroupId::try_from(group.as_str())?).by(inviter);
         for receipt in self.directory.spend(token.as_slice(), &usage).await {
             if let Err(error) = receipt {
                 self.me_mut()?.abandon(&group)?;
@@ -206,7 +206,7 @@ impl Chat {
 
     async fn pool(&self, name: &str) -> Result<Vec<String>> {
         let status = self.status(name).await?;
-        let suites = status.suites.values().map(|suite| {
+        let suites = status.ciphersuites.values().map(|suite| {
             let (health, counts) = (suite.health, suite.counts);
             format!(
                 "{name}'s pool: {health:?}, {} KeyPackages left, {} used",

@@ -22,9 +22,9 @@ use std::sync::Arc;
 
 use chat::Chat;
 use clap::Parser;
-use kp_openmls::OpenMlsAdmission;
-use kp_service::KeyPackageDirectory;
-use kp_sqlite::SqliteStore;
+use keypackage_pool::openmls::OpenMlsAdmission;
+use keypackage_pool::server::KeyPackageDirectory;
+use keypackage_pool::sqlite::SqliteStore;
 
 /// A chat in a terminal, over a KeyPackage directory.
 #[derive(Parser)]

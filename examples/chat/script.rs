@@ -1,7 +1,7 @@
 //! The story: what is typed, what comes of it, and whether it is as promised.
 
-use kp_core::Counts;
-use kp_service::Health;
+use keypackage_pool::Counts;
+use keypackage_pool::protocol::Health;
 
 use crate::chat::Chat;
 use crate::story::{chapter, promise};
@@ -46,7 +46,7 @@ impl Story {
 
     async fn pool(&self, name: &str) -> Result<(Health, Counts)> {
         let status = self.chat.status(name).await?;
-        let suite = status.suites.get(&SUITE).ok_or("nothing was ever published")?;
+        let suite = status.ciphersuites.get(&SUITE).ok_or("nothing was ever published")?;
         Ok((suite.health, suite.counts))
     }
 

@@ -2,10 +2,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use kp_core::{Ciphersuite, KeyPackage, PoolId, Uploader};
-use kp_memory::MemoryMetadata;
-use kp_openmls::{Identity, OpenMlsVault};
-use kp_service::{CiphersuitePlan, KeyPackageDirectory, KeyPackagePool, RefreshEvery, RefreshReport, Sizes};
+use keypackage_pool::client::{CiphersuitePlan, KeyPackagePool, RefreshEvery, RefreshReport, Sizes};
+use keypackage_pool::memory::MemoryMetadata;
+use keypackage_pool::openmls::{Identity, OpenMlsVault};
+use keypackage_pool::server::{KeyPackageDirectory, Uploader};
+use keypackage_pool::{Ciphersuite, KeyPackage, PoolId};
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
     BasicCredential, Credential, CredentialWithKey, GroupId, KeyPackageIn, MlsGroup, MlsGroupCreateConfig,
@@ -22,11 +23,7 @@ const MLS_SUITE: types::Ciphersuite = types::Ciphersuite::MLS_128_DHKEMX25519_AE
 pub(crate) const SUITE: Ciphersuite = Ciphersuite(MLS_SUITE as u16);
 
 /// Few, so that one sees them go. Real pools have [`Sizes::default`], and a last resort for when they are empty.
-pub(crate) const SIZES: Sizes = Sizes {
-    target: 4,
-    low: 2,
-    cap: 8,
-};
+pub(crate) const SIZES: Sizes = Sizes::new(4, 2, 8);
 
 type Vault = OpenMlsVault<Arc<OpenMlsRustCrypto>>;
 
@@ -68,11 +65,7 @@ impl User {
         let pool_id = PoolId::try_from([name.as_bytes(), b"/", signer.public()].concat())?;
         let transport = directory.transport(pool_id.clone(), Uploader::identity(name));
         let pool = KeyPackagePool::builder(vault, Arc::new(MemoryMetadata::new()), transport)
-            .suite(CiphersuitePlan {
-                suite: SUITE,
-                one_time: Some(SIZES),
-                last_resort: false,
-            })
+            .ciphersuite(CiphersuitePlan::pool(SUITE).one_time(SIZES).last_resort(false))
             .build()?;
         Ok(Self {
             name: name.to_owned(),

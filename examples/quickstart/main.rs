@@ -9,15 +9,16 @@ mod story;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use kp_core::{
-    GroupId, KeyPackage, KeyPackageStore, LastResort, Lease, Party, PoolId, Rejection, Reservation, ReservationId,
-    Spend, Uploader,
-};
-use kp_openmls::OpenMlsAdmission;
-use kp_service::{Clock as _, Health, KeyPackageDirectory, ManualClock, SystemClock, Take, Upload, UploadOutcome};
-use kp_sqlite::SqliteStore;
+use keypackage_pool::openmls::OpenMlsAdmission;
+use keypackage_pool::protocol::{Health, UploadOutcome};
+use keypackage_pool::server::TakeOptions;
+use keypackage_pool::server::{KeyPackageDirectory, Take, Upload};
+use keypackage_pool::server::{KeyPackageStore, LastResort, Lease, Reservation, Spend, Uploader};
+use keypackage_pool::sqlite::SqliteStore;
+use keypackage_pool::{Clock as _, ManualClock};
+use keypackage_pool::{GroupId, KeyPackage, Party, PoolId, Rejection, ReservationId};
 use messenger::Messenger;
 use story::{chapter, promise, refused};
 
@@ -34,13 +35,17 @@ async fn main() -> ExitCode {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "OpenMLS judges lifetimes by the system's clock"
+)]
 async fn quickstart() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("keypackages.db");
     println!("A KeyPackage pool in {}", path.display());
     let store = Arc::new(SqliteStore::open(&path).await?);
     // The clock stands still unless it is set, so that nobody has to wait for a lease to lapse.
-    let clock = ManualClock::at(SystemClock.now());
+    let clock = ManualClock::at(SystemTime::now().into());
     let server = Server::over(store.clone(), clock.clone())?;
 
     let bob = server.bob_publishes().await?;
@@ -59,7 +64,7 @@ async fn quickstart() -> Result<()> {
     let store = Arc::new(SqliteStore::open(&path).await?);
     let server = Server::over(store.clone(), clock)?;
     let after = server.directory.status(&server.bob).await?;
-    let counts: u32 = after.suites.values().map(|suite| suite.counts.total()).sum();
+    let counts: u32 = after.ciphersuites.values().map(|suite| suite.counts.total()).sum();
     promise("what was stored is there", after == before, format!("{counts} records"))?;
     let again = server.spend(&spent, "a group").await;
     refused("what was spent stays spent", again, Rejection::AlreadySpent)?;
@@ -96,18 +101,19 @@ impl Server {
     }
 
     async fn reserve(&self, by: &str) -> Result<(KeyPackage, Lease)> {
-        let ask = Take::new().by(Party::try_from(by)?).last_resort(LastResort::Never);
-        let Reservation { package, lease } = self.directory.reserve(&self.bob, &ask).await?;
+        let take = Take::from(
+            TakeOptions::new()
+                .by(Party::try_from(by)?)
+                .last_resort(LastResort::Never),
+        );
+        let Reservation { package, lease, .. } = self.directory.reserve(&self.bob, &take).await?;
         Ok((package, lease.ok_or("a one-time package has a lease")?))
     }
 
-    async fn spend(&self, lease: &Lease, group: &str) -> kp_core::Result<()> {
-        let usage = Spend {
-            group: GroupId::try_from(group).ok(),
-            by: None,
-        };
-        let receipts = self.directory.spend(std::slice::from_ref(&lease.token), &usage).await;
-        receipts.into_iter().try_for_each(|receipt| receipt.map(|_| ()))
+    async fn spend(&self, lease: &Lease, group: &str) -> keypackage_pool::Result<()> {
+        let mut spend = Spend::new();
+        spend.group = GroupId::try_from(group).ok();
+        self.directory.spend_one(lease, &spend).await.map(drop)
     }
 
     async fn bob_publishes(&self) -> Result<Messenger> {
@@ -116,13 +122,13 @@ impl Server {
         let mut packages = bob.key_packages(32)?;
         packages.push(bob.last_resort()?);
         let size = packages.iter().map(Vec::len).sum::<usize>();
-        let verdicts = self.upload(packages.clone()).await?;
-        let held = verdicts.iter().filter(|verdict| verdict.is_held()).count();
+        let outcomes = self.upload(packages.clone()).await?;
+        let held = outcomes.iter().filter(|outcome| outcome.is_held()).count();
         let seen = format!("{held} saved, {size} bytes");
         promise("32 KeyPackages and a last resort are taken", held == 33, seen)?;
 
         let again = self.upload(packages).await?;
-        let stored = again.iter().all(|verdict| verdict.code() == "already_stored");
+        let stored = again.iter().all(|outcome| outcome.code() == "already_stored");
         promise(
             "the reply was lost: uploaded again, stored once",
             stored,
@@ -137,7 +143,7 @@ impl Server {
         chapter("Alice adds Bob");
         let (package, lease) = self.reserve("alice").await?;
         let seen = format!("for {} s", lease.expires_at.get() - self.clock.now().get());
-        promise("one KeyPackage is reserved", !package.info.last_resort, seen)?;
+        promise("one KeyPackage is reserved", !package.info.role.is_last_resort(), seen)?;
         let invitation = alice.invite(package.bytes.as_ref())?;
         let seen = format!("{} and {} bytes", invitation.commit.len(), invitation.welcome.len());
         promise("Alice makes a Commit and a Welcome", true, seen)?;
@@ -158,12 +164,12 @@ impl Server {
         chapter("Alice adds Carol, with a plain claim");
         let (mut carol, pool) = (Messenger::new("carol")?, PoolId::try_from("carol/laptop")?);
         let upload = Upload::new(pool.clone(), Uploader::identity("carol"), carol.key_packages(2)?);
-        let verdicts = self.directory.upload(upload).await?;
-        promise("Carol publishes", verdicts.iter().all(|v| v.is_held()), "2 saved")?;
+        let outcomes = self.directory.upload(upload).await?;
+        promise("Carol publishes", outcomes.iter().all(|v| v.is_held()), "2 saved")?;
 
-        let ask = Take::new().id(ReservationId::from_bytes(*b"alice's request!"));
-        let package = self.directory.claim(&pool, &ask).await?;
-        let again = self.directory.claim(&pool, &ask).await?;
+        let take = Take::new().id(ReservationId::from_bytes(*b"alice's request!"));
+        let package = self.directory.claim(&pool, &take).await?;
+        let again = self.directory.claim(&pool, &take).await?;
         promise(
             "the same claim again gets the same package",
             package == again,
@@ -226,8 +232,8 @@ impl Server {
             ("noise", b"no KeyPackage at all".to_vec(), "malformed"),
         ];
         for (what, package, code) in cases {
-            let verdicts = self.upload(vec![package]).await?;
-            let seen = verdicts.first().ok_or("a verdict for each")?.code();
+            let outcomes = self.upload(vec![package]).await?;
+            let seen = outcomes.first().ok_or("a outcome for each")?.code();
             promise(&format!("{what} is refused"), seen == code, seen)?;
         }
         Ok(())
@@ -235,7 +241,7 @@ impl Server {
 
     async fn the_pool_is_drained(&self) -> Result<()> {
         chapter("The pool is drained");
-        let never = Take::new().last_resort(LastResort::Never);
+        let never = Take::from(TakeOptions::new().last_resort(LastResort::Never));
         let mut claimed = std::collections::HashSet::new();
         let exhausted = loop {
             match self.directory.claim(&self.bob, &never).await {
@@ -255,7 +261,7 @@ impl Server {
 
         let first = self.directory.claim(&self.bob, &Take::new()).await?;
         let second = self.directory.claim(&self.bob, &Take::new()).await?;
-        let shared = first.info.last_resort && first == second;
+        let shared = first.info.role.is_last_resort() && first == second;
         promise(
             "the last resort is handed out, again and again",
             shared,

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use kp_core::Rejection;
+use keypackage_pool::Rejection;
 
 /// A promise that was not kept.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(crate) fn promise(what: &str, kept: bool, seen: impl Display) -> Result<(), 
 }
 
 /// The rules say no, and this is what they say.
-pub(crate) fn refused<T>(what: &str, answer: kp_core::Result<T>, why: Rejection) -> Result<(), Broken> {
+pub(crate) fn refused<T>(what: &str, answer: keypackage_pool::Result<T>, why: Rejection) -> Result<(), Broken> {
     match answer {
         Ok(_) => promise(what, false, "accepted"),
         Err(error) => promise(what, error.rejection() == Some(&why), error),

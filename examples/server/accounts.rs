@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use kp_core::{InvalidId, Party, PoolId};
+use keypackage_pool::{InvalidId, Party, PoolId};
 use serde::Deserialize;
 
 use crate::Server;

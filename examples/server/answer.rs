@@ -2,8 +2,9 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use kp_core::{BackendError, Effect, Error, Rejection, Result};
-use kp_service::UploadError;
+use keypackage_pool::server::Answers;
+use keypackage_pool::server::UploadError;
+use keypackage_pool::{BackendError, Effect, Error, Rejection, Result};
 use serde::Serialize;
 use serde_json::json;
 
@@ -44,11 +45,11 @@ impl From<BackendError> for ApiError {
 impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
-            UploadError::TooManyPackages { .. } => {
+            UploadError::TooManyKeyPackages { .. } => {
                 Self::input(StatusCode::PAYLOAD_TOO_LARGE, "too_many_packages", error.to_string())
             }
             UploadError::Store(error) => error.into(),
-            UploadError::Admission(_) => Self::Unavailable(Effect::NotApplied),
+            UploadError::AdmissionPanicked | UploadError::ShuttingDown => Self::Unavailable(Effect::NotApplied),
             _ => Self::Unavailable(Effect::Unknown),
         }
     }
@@ -104,7 +105,7 @@ pub(crate) enum Item<T> {
 /// The answers of a batch, and the first rejection among them. A failure fails the request: the same request again gets
 /// what was done already, and does the rest.
 pub(crate) fn items<T, U>(
-    answers: Vec<Result<T>>,
+    answers: Answers<T>,
     show: impl Fn(T) -> U,
 ) -> Result<(Vec<Item<U>>, Option<Rejection>), ApiError> {
     let mut first = None;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use kp_core::{
-    Ciphersuite, GroupId, KeyPackage, KeyPackageRef, Lease, PoolId, Receipt, Rejection, Reservation, ReservationToken,
-    Result, Spend, Timestamp,
-};
-use kp_service::Take;
+use keypackage_pool::server::Take;
+use keypackage_pool::server::TakeOptions;
+use keypackage_pool::server::{Answers, Lease, Receipt, Reservation, ReservationToken, Spend};
+use keypackage_pool::{Ciphersuite, GroupId, KeyPackage, KeyPackageRef, PoolId, Rejection, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Server;
@@ -64,7 +63,7 @@ pub(crate) async fn claim(
     Input(wanted): Input<Wanted>,
 ) -> Result<(StatusCode, Json<Devices<HandedOut>>), ApiError> {
     let (devices, pools) = devices_of(&server, &user)?;
-    let ask = ask(&server, &caller, &headers, wanted)?;
+    let ask = take(&server, &caller, &headers, wanted)?;
     let answers = server.directory.claim_many(&pools, &ask).await;
     by_device(devices, answers, |package| handed_out(package, None))
 }
@@ -78,10 +77,10 @@ pub(crate) async fn reserve(
     Input(wanted): Input<Wanted>,
 ) -> Result<(StatusCode, Json<Devices<HandedOut>>), ApiError> {
     let (devices, pools) = devices_of(&server, &user)?;
-    let ask = ask(&server, &caller, &headers, wanted)?;
+    let ask = take(&server, &caller, &headers, wanted)?;
     let answers = server.directory.reserve_many(&pools, &ask).await;
-    by_device(devices, answers, |Reservation { package, lease }| {
-        handed_out(package, lease)
+    by_device(devices, answers, |reserved: Reservation| {
+        handed_out(reserved.package, reserved.lease)
     })
 }
 
@@ -116,11 +115,9 @@ pub(crate) async fn spend(
     caller: Device,
     Input(input): Input<Spending>,
 ) -> Result<(StatusCode, Json<Tokens<Receipt>>), ApiError> {
-    let usage = Spend {
-        group: input.group,
-        by: Some(caller.party),
-    };
-    by_token(server.directory.spend(&input.tokens, &usage).await, |receipt| receipt)
+    let mut spend = Spend::new().by(caller.party);
+    spend.group = input.group;
+    by_token(server.directory.spend(&input.tokens, &spend).await, |receipt| receipt)
 }
 
 /// For packages that were shown to nobody.
@@ -145,7 +142,7 @@ fn devices_of<'a>(server: &'a Server, user: &str) -> Result<(Vec<&'a Device>, Ve
 }
 
 /// The retry key is demanded: without it a lost reply costs a KeyPackage of every device.
-fn ask(server: &Server, caller: &Device, headers: &HeaderMap, wanted: Wanted) -> Result<Take, ApiError> {
+fn take(server: &Server, caller: &Device, headers: &HeaderMap, wanted: Wanted) -> Result<Take, ApiError> {
     let key = headers.get("idempotency-key").map(|value| value.as_bytes());
     let Some(key @ [_, ..]) = key else {
         let message = "Idempotency-Key: what only this request has, and the same when it is tried again";
@@ -156,9 +153,12 @@ fn ask(server: &Server, caller: &Device, headers: &HeaderMap, wanted: Wanted) ->
         ));
     };
     Ok(Take::new()
-        .id(server.secret.reservation_id(&caller.user, key))
-        .by(caller.party.clone())
-        .suites(wanted.ciphersuites))
+        .options(
+            TakeOptions::new()
+                .by(caller.party.clone())
+                .ciphersuites(wanted.ciphersuites),
+        )
+        .id(server.secret.reservation_id(&caller.user, key)))
 }
 
 fn handed_out(package: KeyPackage, lease: Option<Lease>) -> HandedOut {
@@ -166,14 +166,14 @@ fn handed_out(package: KeyPackage, lease: Option<Lease>) -> HandedOut {
         key_package: Base64(package.bytes.as_ref().to_vec()),
         key_package_ref: package.info.key_package_ref,
         ciphersuite: package.info.ciphersuite,
-        last_resort: package.info.last_resort,
-        lease: lease.map(|Lease { token, expires_at }| OnLoan { token, expires_at }),
+        last_resort: package.info.role.is_last_resort(),
+        lease: lease.map(|Lease { token, expires_at, .. }| OnLoan { token, expires_at }),
     }
 }
 
 fn by_device<T, U>(
     devices: Vec<&Device>,
-    answers: Vec<Result<T>>,
+    answers: Answers<T>,
     show: impl Fn(T) -> U,
 ) -> Result<(StatusCode, Json<Devices<U>>), ApiError> {
     let (items, refused) = answer::items(answers, show)?;
@@ -191,7 +191,7 @@ fn by_device<T, U>(
     ))
 }
 
-fn by_token<T, U>(answers: Vec<Result<T>>, show: impl Fn(T) -> U) -> Result<(StatusCode, Json<Tokens<U>>), ApiError> {
+fn by_token<T, U>(answers: Answers<T>, show: impl Fn(T) -> U) -> Result<(StatusCode, Json<Tokens<U>>), ApiError> {
     let (tokens, refused) = answer::items(answers, show)?;
     Ok((code(refused), Json(Tokens { tokens })))
 }

@@ -1,14 +1,14 @@
 //! A delivery service's KeyPackage directory over HTTP, as a server builder would write it. All but authentication is
 //! meant to be copied; `accounts.rs` says what stands in for what.
 //!
-//! `cargo run --example server -- --store sqlite:pools.db --secret 'the same on every node'`
+//! `cargo run -p keypackage-pool-server --example server -- --store sqlite:pools.db --secret 'the same on every node'`
 //!
 //! | route | who | |
 //! |---|---|---|
-//! | `POST /pool/upload` | a device, its own pool | KeyPackages in, one verdict each |
+//! | `POST /pool/upload` | a device, its own pool | KeyPackages in, one outcome each |
 //! | `GET /pool` | | how the pool is doing |
 //! | `POST /pool/sync` | | what became of these refs, and which others there are |
-//! | `POST /pool/remove` | | withdraw these, or all |
+//! | `POST /pool/withdraw` | | withdraw these, or all |
 //! | `DELETE /pool` | | the device is gone |
 //! | `POST /users/{user}/claim` | anybody known | a KeyPackage of each device, for good |
 //! | `POST /users/{user}/reserve` | | on loan, with a token each |
@@ -37,8 +37,8 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use clap::Parser;
-use kp_openmls::OpenMlsAdmission;
-use kp_service::KeyPackageDirectory;
+use keypackage_pool::openmls::OpenMlsAdmission;
+use keypackage_pool::server::KeyPackageDirectory;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secret::Secret;
 use store::Store;
@@ -156,7 +156,7 @@ fn router(server: Arc<Server>) -> Router {
         .route("/pool", get(own_pool::status).delete(own_pool::delete))
         .route("/pool/upload", post(own_pool::upload))
         .route("/pool/sync", post(own_pool::sync))
-        .route("/pool/remove", post(own_pool::remove))
+        .route("/pool/withdraw", post(own_pool::withdraw))
         .route("/users/{user}/claim", post(handing_out::claim))
         .route("/users/{user}/reserve", post(handing_out::reserve))
         .route("/spend", post(handing_out::spend))

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use kp_core::{KeyPackageRef, Uploader, WithdrawOutcome, Withdrawal};
-use kp_service::{PoolStatus, SyncReport, Upload};
+use keypackage_pool::KeyPackageRef;
+use keypackage_pool::protocol::{PoolStatus, SyncReport, UploadOutcome};
+use keypackage_pool::server::{Upload, Uploader, WithdrawOutcome, Withdrawal};
 use serde::{Deserialize, Serialize};
 
 use crate::Server;
@@ -24,30 +25,29 @@ pub(crate) struct Packages {
 }
 
 #[derive(Serialize)]
-pub(crate) struct Verdicts {
-    verdicts: Vec<&'static str>,
+pub(crate) struct Outcomes {
+    outcomes: Vec<UploadOutcome>,
 }
 
-/// A verdict for each, in order. The same upload again is stored once, so it needs no retry key.
+/// An outcome for each, in order. The same upload again is stored once, so it needs no retry key.
 pub(crate) async fn upload(
     State(server): State<Arc<Server>>,
     device: Device,
     Input(input): Input<Packages>,
-) -> Result<Json<Verdicts>, ApiError> {
+) -> Result<Json<Outcomes>, ApiError> {
     let packages = input.key_packages.into_iter().map(|package| package.0).collect();
     // The credential in the KeyPackages must be that of the user who calls.
     let mut upload = Upload::new(device.pool, Uploader::identity(device.user), packages);
     if input.replace {
         upload = upload.replace();
     }
-    let verdicts = server.directory.upload(upload).await?;
-    let verdicts = verdicts.into_iter().map(|verdict| verdict.code()).collect();
-    Ok(Json(Verdicts { verdicts }))
+    let outcomes = server.directory.upload(upload).await?;
+    Ok(Json(Outcomes { outcomes }))
 }
 
 #[derive(Serialize)]
 pub(crate) struct Health {
-    health: kp_service::Health,
+    health: keypackage_pool::protocol::Health,
     ciphersuites: PoolStatus,
 }
 
@@ -76,28 +76,28 @@ pub(crate) async fn sync(
 /// `{"refs": [...]}` or `{"all": true}`: what is left out by mistake never empties a pool.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Withdrawn {
+pub(crate) struct Withdraw {
     refs: Option<Vec<KeyPackageRef>>,
     #[serde(default)]
     all: bool,
 }
 
 #[derive(Serialize)]
-pub(crate) struct Removals {
-    removed: Vec<OneRemoval>,
+pub(crate) struct Withdrawals {
+    withdrawn: Vec<OneWithdrawal>,
 }
 
 #[derive(Serialize)]
-struct OneRemoval {
+struct OneWithdrawal {
     key_package_ref: KeyPackageRef,
     outcome: WithdrawOutcome,
 }
 
-pub(crate) async fn remove(
+pub(crate) async fn withdraw(
     State(server): State<Arc<Server>>,
     device: Device,
-    Input(input): Input<Withdrawn>,
-) -> Result<Json<Removals>, ApiError> {
+    Input(input): Input<Withdraw>,
+) -> Result<Json<Withdrawals>, ApiError> {
     let what = match (input.refs, input.all) {
         (Some(refs), false) => Withdrawal::Refs(refs),
         (None, true) => Withdrawal::All,
@@ -110,13 +110,13 @@ pub(crate) async fn remove(
             ));
         }
     };
-    let removed = server.directory.withdraw(&device.pool, &what).await?;
-    let removed = removed.into_iter().map(|(key_package_ref, outcome)| OneRemoval {
+    let withdrawn = server.directory.withdraw(&device.pool, &what).await?;
+    let withdrawn = withdrawn.into_iter().map(|(key_package_ref, outcome)| OneWithdrawal {
         key_package_ref,
         outcome,
     });
-    Ok(Json(Removals {
-        removed: removed.collect(),
+    Ok(Json(Withdrawals {
+        withdrawn: withdrawn.collect(),
     }))
 }
 

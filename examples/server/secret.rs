@@ -1,5 +1,5 @@
 use hmac::{Hmac, Mac};
-use kp_core::{InvalidId, Party, ReservationId};
+use keypackage_pool::{InvalidId, Party, ReservationId};
 use sha2::{Digest as _, Sha256};
 
 /// Turns what callers are and say into ids that nobody else can guess, and that tell the store nothing (`PRIV-1`).

@@ -2,10 +2,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use kp_core::{KeyPackageStore, OpenError};
-use kp_memory::MemoryStore;
-use kp_redis::RedisStore;
-use kp_sqlite::SqliteStore;
+use keypackage_pool::OpenError;
+use keypackage_pool::memory::MemoryStore;
+use keypackage_pool::redis::RedisStore;
+use keypackage_pool::server::KeyPackageStore;
+use keypackage_pool::sqlite::SqliteStore;
 
 /// Which store to open, as the command line names it.
 #[derive(Clone)]

@@ -1,8 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kp_core::KeyPackageStore;
 use kp_core::rules::Limits;
+use kp_core::server::KeyPackageStore;
 
 use crate::pool::Pool;
 use crate::{Facets, Factory, Space};

@@ -3,8 +3,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kp_core::OpenError;
 use kp_core::rules::Limits;
-use kp_core::{KeyPackageStore, OpenError};
+use kp_core::server::KeyPackageStore;
 use tempfile::TempDir;
 
 /// Opens the stores that the suite checks: what the author of a backend writes, in some 25 lines.
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 /// again, whose `main` makes the factory anew), another process.
 ///
 /// `S` is the trait under test: [`KeyPackageStore`] unless said otherwise, and
-/// [`PoolMetadataStore`](kp_core::PoolMetadataStore) for [`metadata_main`](crate::metadata_main).
+/// [`PoolMetadataStore`](kp_core::client::PoolMetadataStore) for [`metadata_main`](crate::metadata_main).
 #[async_trait]
 pub trait Factory<S: ?Sized + 'static = dyn KeyPackageStore>: Send + Sync + 'static {
     /// The backend's name, as the report shows it.

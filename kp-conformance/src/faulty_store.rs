@@ -1,3 +1,4 @@
+use kp_core::server::Answers;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -6,10 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use async_trait::async_trait;
+use kp_core::server::{
+    Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    BackendError, Ciphersuite, Counts, Cursor, Effect, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef,
-    KeyPackageStore, OnLapse, Page, PoolId, Receipt, Reservation, ReservationToken, Result, Save, SaveOutcome, Spend,
-    Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    BackendError, Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result,
+    Status, Timestamp,
 };
 
 use crate::Fault;
@@ -23,7 +27,8 @@ use crate::Fault;
 /// ```
 /// # use std::sync::Arc;
 /// use kp_conformance::{Fault, Faults, FaultyStore, ReferenceStore};
-/// # use kp_core::{Error, KeyPackageStore, Effect, PoolId, Timestamp};
+/// # use kp_core::server::KeyPackageStore;
+/// # use kp_core::{Error, Effect, PoolId, Timestamp};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -89,11 +94,11 @@ impl FaultyStore {
         &self,
         operation: &'static str,
         items: usize,
-        call: impl Future<Output = Vec<Result<T>>>,
-    ) -> Vec<Result<T>> {
+        call: impl Future<Output = Answers<T>>,
+    ) -> Answers<T> {
         match self.suffer(operation, call).await {
             Ok(answers) => answers,
-            Err(failure) => (0..items).map(|_| Err(failure.clone().into())).collect(),
+            Err(failure) => Answers::all_failed(items, &failure.into()),
         }
     }
 }
@@ -140,7 +145,7 @@ impl KeyPackageStore for FaultyStore {
         takes: &[TakeRequest],
         lapse: OnLapse,
         now: Timestamp,
-    ) -> Vec<Result<Reservation>> {
+    ) -> Answers<Reservation> {
         let call = self.store.reserve_key_packages(takes, lapse, now);
         self.suffer_each("reserve", takes.len(), call).await
     }
@@ -150,22 +155,17 @@ impl KeyPackageStore for FaultyStore {
         takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<KeyPackage>> {
+    ) -> Answers<KeyPackage> {
         let call = self.store.claim_key_packages(takes, group, now);
         self.suffer_each("claim", takes.len(), call).await
     }
 
-    async fn spend_key_packages(
-        &self,
-        tokens: &[ReservationToken],
-        usage: &Spend,
-        now: Timestamp,
-    ) -> Vec<Result<Receipt>> {
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
         let call = self.store.spend_key_packages(tokens, usage, now);
         self.suffer_each("spend", tokens.len(), call).await
     }
 
-    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
         let call = self.store.release_key_packages(tokens, now);
         self.suffer_each("release", tokens.len(), call).await
     }

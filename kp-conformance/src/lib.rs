@@ -1,5 +1,5 @@
-//! The conformance suites: every rule of [`KeyPackageStore`](kp_core::KeyPackageStore), and of
-//! [`PoolMetadataStore`](kp_core::PoolMetadataStore), as checks that run against anybody's backend.
+//! The conformance suites: every rule of [`KeyPackageStore`](kp_core::server::KeyPackageStore), and of
+//! [`PoolMetadataStore`](kp_core::client::PoolMetadataStore), as checks that run against anybody's backend.
 //!
 //! The author of a backend writes a [`Factory`] and a test without libtest's harness:
 //!
@@ -15,7 +15,8 @@
 //!
 //! use async_trait::async_trait;
 //! use kp_conformance::{Facets, Factory, ReferenceStore, Space};
-//! use kp_core::{KeyPackageStore, OpenError};
+//! use kp_core::server::KeyPackageStore;
+//! use kp_core::OpenError;
 //!
 //! struct Backend;
 //!
@@ -62,6 +63,7 @@
 //!
 //! No check sleeps: time is an argument. Every check has a [`Space`] of its own.
 
+mod asking;
 mod at_once;
 mod check;
 mod checks;

@@ -1,8 +1,10 @@
 //! What the checks are made of: packages, ids and times, each from a small number.
 
+use kp_core::Role;
+use kp_core::server::Spend;
 use kp_core::{
     Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
-    ReservationId, Spend, Timestamp, Ttl,
+    ReservationId, Timestamp, Ttl,
 };
 
 /// The ciphersuite of a package, unless said otherwise: `MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519`.
@@ -53,30 +55,21 @@ pub(crate) fn no_usage() -> Spend {
 
 /// A use for this group, by this party.
 pub(crate) fn usage(group_name: &str, party_name: &str) -> Spend {
-    Spend {
-        group: Some(group(group_name)),
-        by: Some(party(party_name)),
-    }
+    Spend::new().group(group(group_name)).by(party(party_name))
 }
 
 /// The n-th one-time package: about 300 bytes, valid since a day and for 30 more.
 pub(crate) fn one_time(n: u64) -> KeyPackage {
-    KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: key_package_ref(n),
-            ciphersuite: SUITE,
-            lifetime: lifetime(-DAY, END),
-            last_resort: false,
-            credential: CredentialHash([7; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(noise(n ^ 0xB1B1_B1B1, 300)).expect("300 bytes are a package"),
-    }
+    KeyPackage::new(
+        KeyPackageInfo::new(key_package_ref(n), SUITE, lifetime(-DAY, END), CredentialHash([7; 32])),
+        KeyPackageBytes::try_from(noise(n ^ 0xB1B1_B1B1, 300)).expect("300 bytes are a package"),
+    )
 }
 
 /// The n-th package, as a last resort.
 pub(crate) fn last_resort(n: u64) -> KeyPackage {
     let mut package = one_time(n);
-    package.info.last_resort = true;
+    package.info.role = Role::LastResort;
     package
 }
 
@@ -111,10 +104,7 @@ impl Altered for KeyPackage {
     }
 
     fn with_bytes_of(self, n: u64) -> Self {
-        Self {
-            bytes: one_time(n).bytes,
-            ..self
-        }
+        Self::new(self.info, one_time(n).bytes)
     }
 }
 

@@ -3,10 +3,13 @@ use std::fmt::{Debug, Display};
 use std::future::Future;
 use std::sync::Arc;
 
+use kp_core::server::{
+    Cursor, KeyPackageStore, KeyPackageStoreExt, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode,
+    SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, KeyPackageStore,
-    KeyPackageStoreExt, OnLapse, PoolId, Receipt, Rejection, Reservation, ReservationToken, Result, Save, SaveMode,
-    SaveOutcome, Spend, Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    Ciphersuite, Counts, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Rejection, Result, Status,
+    Timestamp,
 };
 
 use crate::packages::{id, key_package_ref, ttl};

@@ -1,13 +1,16 @@
+use kp_core::server::Answers;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use kp_core::rules::{Model, retire, settle};
+use kp_core::server::{
+    Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    Ciphersuite, Counts, Cursor, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, KeyPackageStore, OnLapse, Page,
-    PoolId, Receipt, Rejection, Reservation, ReservationToken, Result, Save, SaveOutcome, Spend, Status,
-    StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result, Status, Timestamp,
 };
 
 use crate::Space;
@@ -54,31 +57,6 @@ impl fmt::Debug for ReferenceStore {
     }
 }
 
-/// Cursors of the three listings begin with different bytes, so that none is taken for another's.
-const AVAILABLE: u8 = b'a';
-const POOLS: u8 = b'p';
-const RETIRED: u8 = b'r';
-
-fn cursor(listing: u8, place: &[u8]) -> Cursor {
-    Cursor([&[listing], place].concat())
-}
-
-fn place(listing: u8, after: Option<&Cursor>) -> Result<Option<&[u8]>, Rejection> {
-    after
-        .map(|cursor| match cursor.0.split_first() {
-            Some((first, place)) if *first == listing => Ok(place),
-            _ => Err(Rejection::InvalidCursor),
-        })
-        .transpose()
-}
-
-fn pool_place(listing: u8, after: Option<&Cursor>) -> Result<Option<PoolId>, Rejection> {
-    let place = place(listing, after)?;
-    place
-        .map(|bytes| PoolId::try_from(bytes).map_err(|_| Rejection::InvalidCursor))
-        .transpose()
-}
-
 fn page_size(limit: u32) -> usize {
     limit.max(1) as usize
 }
@@ -106,7 +84,7 @@ impl KeyPackageStore for ReferenceStore {
         takes: &[TakeRequest],
         lapse: OnLapse,
         now: Timestamp,
-    ) -> Vec<Result<Reservation>> {
+    ) -> Answers<Reservation> {
         let reserve = |take| Ok(self.model().reserve(take, lapse, now)?);
         takes.iter().map(reserve).collect()
     }
@@ -116,22 +94,17 @@ impl KeyPackageStore for ReferenceStore {
         takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<KeyPackage>> {
+    ) -> Answers<KeyPackage> {
         let claim = |take| Ok(self.model().claim(take, group, now)?);
         takes.iter().map(claim).collect()
     }
 
-    async fn spend_key_packages(
-        &self,
-        tokens: &[ReservationToken],
-        usage: &Spend,
-        now: Timestamp,
-    ) -> Vec<Result<Receipt>> {
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
         let spend = |token| Ok(self.model().spend(token, usage, now)?);
         tokens.iter().map(spend).collect()
     }
 
-    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
         let release = |token| Ok(self.model().release(token, now)?);
         tokens.iter().map(release).collect()
     }
@@ -157,8 +130,7 @@ impl KeyPackageStore for ReferenceStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<Page<KeyPackageInfo>> {
-        let place = place(AVAILABLE, after)?.map(<[u8; 8]>::try_from).transpose();
-        let after = place.map_err(|_| Rejection::InvalidCursor)?.map(u64::from_be_bytes);
+        let after = after.map(Cursor::sequence).transpose()?;
         let model = self.model();
         let records = model.pool(pool).into_iter().flat_map(|pool| &pool.records);
         let mut available = records
@@ -166,10 +138,8 @@ impl KeyPackageStore for ReferenceStore {
             .filter(|record| record.is_available(now) && after.is_none_or(|after| record.sequence > after));
         let page: Vec<_> = available.by_ref().take(page_size(limit)).collect();
         let next = page.last().filter(|_| available.next().is_some());
-        Ok(Page {
-            next: next.map(|record| cursor(AVAILABLE, &record.sequence.to_be_bytes())),
-            items: page.into_iter().map(|record| record.info).collect(),
-        })
+        let next = next.map(|record| Cursor::after_sequence(record.sequence));
+        Ok(Page::new(page.into_iter().map(|record| record.info).collect(), next))
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
@@ -177,10 +147,13 @@ impl KeyPackageStore for ReferenceStore {
     }
 
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
-        let after = pool_place(POOLS, after)?;
-        let (items, more) = self.pools_after(after.as_ref(), limit);
-        let next = items.last().filter(|_| more).map(|pool| cursor(POOLS, pool.as_bytes()));
-        Ok(Page { items, next })
+        let after = after.map(Cursor::pool).transpose()?;
+        let (items, more) = self.pools_after(after, limit);
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|pool| Cursor::after_pool(pool.clone()));
+        Ok(Page::new(items, next))
     }
 
     async fn withdraw_key_packages(
@@ -204,8 +177,8 @@ impl KeyPackageStore for ReferenceStore {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<(u64, Option<Cursor>)> {
-        let after = pool_place(RETIRED, after)?;
-        let (pools, more) = self.pools_after(after.as_ref(), limit);
+        let after = after.map(Cursor::pool).transpose()?;
+        let (pools, more) = self.pools_after(after, limit);
         let mut model = self.model();
         let mut count = 0;
         for pool in &pools {
@@ -214,7 +187,7 @@ impl KeyPackageStore for ReferenceStore {
         let next = pools
             .last()
             .filter(|_| more)
-            .map(|pool| cursor(RETIRED, pool.as_bytes()));
+            .map(|pool| Cursor::after_pool(pool.clone()));
         Ok((count, next))
     }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, ReferenceStore, Space};
-use kp_core::{KeyPackageStore, OpenError};
+use kp_core::OpenError;
+use kp_core::server::KeyPackageStore;
 
 struct Reference;
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, ReferenceStore, Space, Totals, Verdict, checks, decisions, report};
+use kp_core::OpenError;
 use kp_core::rules::CATALOGUE;
-use kp_core::{KeyPackageStore, OpenError};
+use kp_core::server::KeyPackageStore;
 
 struct Reference;
 

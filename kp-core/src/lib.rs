@@ -1,36 +1,43 @@
-//! The contract of an MLS KeyPackage pool.
+//! Defines what an MLS KeyPackage pool is: the traits, the types and the rules that every backend obeys.
 //!
-//! To add an offline client to an MLS group (RFC 9420), one of its pre-published, single-use KeyPackages is needed. A
-//! delivery service keeps a pool of them for each client, and must hand each one out *exactly once*: under concurrency,
-//! crashes, retries, expiry and exhaustion. This crate says what that means, in types, and does nothing else: no I/O, no
-//! runtime, no clock, no randomness, no MLS library.
+//! Whoever adds an offline client to an MLS group (RFC 9420) needs one of the client's KeyPackages, published
+//! beforehand and meant to be used once. A delivery service keeps a pool of KeyPackages for each client, and must hand
+//! out each KeyPackage *exactly once*: under concurrency, crashes, retries, expiry and exhaustion.
 //!
-//! - [`KeyPackageStore`] is the contract that every backend obeys, rule by rule; [`KeyPackageStoreExt`] adds the calls
-//!   for one package.
-//! - [`Admission`] turns uploaded bytes into a [`KeyPackage`]: the MLS library's part.
-//! - [`PoolMetadataStore`] and [`KeyVault`] are the client's side: the lifecycle of its own packages, and the keys of
-//!   them, which stay in the MLS library's storage.
-//! - [`rules`] is the state machine itself, for those who write a backend.
+//! This crate has no I/O, no runtime, no clock, no randomness and no MLS library. A server or a messenger depends on
+//! `keypackage-pool`, which re-exports these types beside a backend. The author of a backend depends on this crate and
+//! on `kp-conformance`.
+//!
+//! - [`server`]: [`KeyPackageStore`](server::KeyPackageStore) keeps the pools, and [`Admission`](server::Admission)
+//!   turns uploaded bytes into a [`KeyPackage`].
+//! - [`client`]: [`PoolMetadataStore`](client::PoolMetadataStore) keeps the lifecycle of a client's own KeyPackages,
+//!   and [`KeyVault`](client::KeyVault) reaches their private keys.
+//! - [`protocol`]: what travels between client and server.
+//! - [`contract`]: every rule, with its id and its text, for authors of backends.
+//! - [`rules`]: the rules as a state machine, for backends in Rust.
 //!
 //! ```
 //! use kp_core::rules::Model;
-//! use kp_core::*;
+//! use kp_core::server::{OnLapse, Save, SaveOutcome, Spend, TakeRequest};
+//! use kp_core::{
+//!     Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, PoolId,
+//!     Rejection, ReservationId, Timestamp, Ttl,
+//! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let pool = PoolId::try_from("bob/phone")?;
 //! let now = Timestamp::try_from(1_700_000_000)?;
-//! let package = KeyPackage {
-//!     info: KeyPackageInfo {
-//!         key_package_ref: KeyPackageRef::try_from("the hash of it")?,
-//!         ciphersuite: Ciphersuite(1),
-//!         lifetime: Lifetime::new(now, now.plus(86_400))?,
-//!         last_resort: false,
-//!         credential: CredentialHash([0; 32]),
-//!     },
-//!     bytes: KeyPackageBytes::try_from(b"a KeyPackage".as_slice())?,
-//! };
+//! let package = KeyPackage::new(
+//!     KeyPackageInfo::new(
+//!         KeyPackageRef::try_from("the hash of it")?,
+//!         Ciphersuite(1),
+//!         Lifetime::new(now, now.plus(86_400))?,
+//!         CredentialHash([0; 32]),
+//!     ),
+//!     KeyPackageBytes::try_from(b"a KeyPackage".as_slice())?,
+//! );
 //!
-//! // The model is the reference store: the same calls, without a backend.
+//! // The model is the reference store: the same calls, in memory and synchronous.
 //! let mut store = Model::default();
 //! assert_eq!(store.save(&Save::new(pool.clone(), vec![package])?, now), [SaveOutcome::Saved]);
 //!
@@ -46,35 +53,20 @@
 //!
 //! # Features
 //!
-//! `serde`: `Serialize` and `Deserialize` for ids, tokens, statuses and times; opaque bytes as lowercase hexadecimal.
+//! - `serde`: implements `Serialize` and `Deserialize` for ids, tokens, statuses, times and the protocol. Opaque bytes
+//!   are lowercase hexadecimal. Default: off.
 
-mod admission;
-mod error;
-mod hex;
-mod id_bytes;
-mod ids;
-mod lifecycle;
-mod metadata;
-mod package;
+pub mod client;
+pub mod contract;
+pub mod protocol;
 pub mod rules;
-mod save;
-mod status;
-mod store;
-mod take;
-mod time;
-mod token;
-mod vault;
+pub mod server;
+mod types;
 
-pub use admission::{Admission, Admitted, Refusal, Uploader};
-pub use error::{BackendError, BoxError, Effect, Error, OpenError, Rejection, Result};
-pub use ids::{GroupId, InvalidId, KeyPackageRef, Party, PoolId, ReservationId};
-pub use lifecycle::Lifecycle;
-pub use metadata::{KeyPackageMetadata, MetadataRejection, MetadataResult, PoolMetadataStore, PoolMetadataStoreExt};
-pub use package::{Ciphersuite, CredentialHash, InvalidKeyPackageBytes, KeyPackage, KeyPackageBytes, KeyPackageInfo};
-pub use save::{Save, SaveMode, SaveOutcome, TooManyPackages};
-pub use status::{Cause, Counts, Cursor, Page, Status, StoredKeyPackage, WithdrawOutcome, Withdrawal};
-pub use store::{KeyPackageStore, KeyPackageStoreExt};
-pub use take::{LastResort, Lease, OnLapse, Reservation, TakeRequest};
-pub use time::{InvalidLifetime, InvalidTimestamp, InvalidTtl, Lifetime, Timestamp, Ttl};
-pub use token::{InvalidToken, Receipt, ReservationToken, Spend};
-pub use vault::KeyVault;
+pub(crate) use types::hex;
+pub use types::{
+    BackendError, BoxError, Cause, Ciphersuite, Clock, Counts, CredentialHash, Effect, Error, GroupId, InvalidId,
+    InvalidKeyPackageBytes, InvalidLifetime, InvalidTimestamp, InvalidTtl, KeyPackage, KeyPackageBytes, KeyPackageInfo,
+    KeyPackageRef, Lifetime, ManualClock, OpenError, Party, PoolId, Rejection, ReservationId, Result, Role, Slot,
+    Status, Timestamp, Ttl,
+};

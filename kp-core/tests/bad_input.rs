@@ -1,12 +1,13 @@
-//! `TIME-1`, `TIME-2`: what must not be cannot be made, and the error says what is wrong.
+//! Values out of bounds cannot be made, and the error says what is wrong (TIME-1, TIME-2).
 
 use std::error::Error;
 use std::time::Duration;
 
+use kp_core::server::{InvalidToken, ReservationToken, Save, TooManyKeyPackages};
 use kp_core::{
     Ciphersuite, CredentialHash, GroupId, InvalidId, InvalidKeyPackageBytes, InvalidLifetime, InvalidTimestamp,
-    InvalidToken, InvalidTtl, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party, PoolId,
-    ReservationId, ReservationToken, Save, Timestamp, TooManyPackages, Ttl,
+    InvalidTtl, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party, PoolId, ReservationId,
+    Timestamp, Ttl,
 };
 use rstest::rstest;
 
@@ -150,16 +151,15 @@ fn a_package_has_one_byte_at_least_and_65_535_at_most() {
 }
 
 fn packages(count: usize) -> Result<Vec<KeyPackage>, Box<dyn Error>> {
-    let package = KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from("ref")?,
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
-            last_resort: false,
-            credential: CredentialHash([0; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(b"package".as_slice())?,
-    };
+    let package = KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from("ref")?,
+            Ciphersuite(1),
+            Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
+            CredentialHash([0; 32]),
+        ),
+        KeyPackageBytes::try_from(b"package".as_slice())?,
+    );
     Ok(vec![package; count])
 }
 
@@ -171,7 +171,7 @@ fn a_save_takes_none_to_1_000_packages() -> Result<(), Box<dyn Error>> {
     }
     for found in [1_001, 10_000] {
         let error = Save::new(pool.clone(), packages(found)?).expect_err("SAVE-2: too many");
-        assert_eq!(error, TooManyPackages { found });
+        assert_eq!(error, TooManyKeyPackages { found });
         assert_eq!(
             error.to_string(),
             format!("a save takes at most 1000 packages, not {found}")
@@ -180,7 +180,7 @@ fn a_save_takes_none_to_1_000_packages() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A pool of 3 bytes, a ref of 1, an id of 16.
+/// Holds a pool of 3 bytes, a ref of 1 byte and an id of 16 bytes.
 const TOKEN: &str = "626f62.01.000102030405060708090a0b0c0d0e0f";
 
 #[test]

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kp_core::Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent, Superseded};
-use kp_core::{
-    Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageMetadata, KeyPackageRef, Lifecycle, Lifetime,
-    MetadataRejection, Timestamp,
-};
+use kp_core::client::Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent, Superseded};
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp};
 
 const NOW: Timestamp = Timestamp::MIN;
 
@@ -30,12 +28,13 @@ fn a_lifecycle_is_read_back_from_its_parts() {
 #[test]
 fn a_batch_of_steps_stops_at_the_first_that_fails() {
     let named = |name: &str| KeyPackageRef::try_from(name).unwrap();
-    let info = |name| KeyPackageInfo {
-        key_package_ref: named(name),
-        ciphersuite: Ciphersuite(1),
-        lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX).unwrap(),
-        last_resort: false,
-        credential: CredentialHash([0; 32]),
+    let info = |name| {
+        KeyPackageInfo::new(
+            named(name),
+            Ciphersuite(1),
+            Lifetime::new(Timestamp::MIN, Timestamp::MAX).unwrap(),
+            CredentialHash([0; 32]),
+        )
     };
     let rows = ["a", "b"].map(|name| (named(name), KeyPackageMetadata::created(&info(name), NOW)));
     let mut rows = BTreeMap::from(rows);

@@ -1,157 +1,357 @@
-//! `ERR-4`, `PRIV-1`: no package bytes, reservation ids, tokens, parties or groups where text is made for people.
+//! Prints every public type, and finds no package bytes, reservation ids, tokens, parties, groups, identities or init keys
+//! in the text (ERR-4, PRIV-1).
+//!
+//! One function for each public module prints the types of the module, with secrets inside. The test compares the types
+//! printed with the types that the crate exports: a new type fails the test until the type is printed here.
 
+use std::any::type_name;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
+use std::fs;
 
-use kp_core::rules::{LeaseRecord, Model, Recall, Record, Spent, State, Window};
-use kp_core::{
-    Admitted, Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef,
-    Lifetime, OnLapse, Party, PoolId, ReservationId, ReservationToken, Save, Spend, TakeRequest, Timestamp, Ttl,
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection};
+use kp_core::contract::ALL;
+use kp_core::protocol::{CiphersuiteStatus, Health, PoolStatus, Refusal, SyncReport, TransportError, UploadOutcome};
+use kp_core::rules::{LeaseRecord, Limits, Model, Recall, Record, Spent, State, Window};
+use kp_core::server::{
+    Admitted, Answers, Cursor, InvalidCursor, InvalidToken, LastResort, OnLapse, Page, Receipt, ReservationToken, Save,
+    SaveMode, SaveOutcome, Spend, StoredKeyPackage, TakeOptions, TakeRequest, TooManyKeyPackages, Uploader,
+    WithdrawOutcome, Withdrawal,
 };
+use kp_core::{
+    BackendError, Cause, Ciphersuite, Counts, CredentialHash, Effect, GroupId, InvalidId, InvalidKeyPackageBytes,
+    InvalidLifetime, InvalidTimestamp, InvalidTtl, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef,
+    Lifetime, ManualClock, OpenError, Party, PoolId, Rejection, ReservationId, Role, Slot, Status, Timestamp, Ttl,
+};
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Each secret, a byte sixteen times over: printed in whatever way, it shows.
 const BYTES: u8 = 0xA1;
 const ID: u8 = 0xB2;
 const PARTY: u8 = 0xC3;
 const GROUP: u8 = 0xD4;
+const IDENTITY: u8 = 0xE5;
+const INIT_KEY: u8 = 0xF6;
+const SECRETS: [u8; 6] = [BYTES, ID, PARTY, GROUP, IDENTITY, INIT_KEY];
 
-/// That none of the secrets shows: not as numbers, not in hexadecimal, not as characters.
-fn hides(what: &(impl Debug + ?Sized)) {
-    for text in [
-        format!("{what:?}"),
-        format!("{what:#?}"),
-        format!("{what:x?}"),
-        format!("{what:X?}"),
-    ] {
-        let text = text.to_lowercase();
-        for secret in [BYTES, ID, PARTY, GROUP] {
-            let shown = [
-                format!("{secret:02x}{secret:02x}"),
-                format!("{secret:02x}, "),
-                format!("{secret:02x},\n"),
-                format!("{secret}, "),
-                format!("{secret},\n"),
-                format!("\\x{secret:02x}"),
-                char::from(secret).to_string(),
-            ];
-            for shown in shown {
-                assert!(!text.contains(&shown), "{shown:?} shows in {text}");
-            }
+/// Names the files that say what the crate exports.
+const EXPORTS: [&str; 6] = [
+    "lib.rs",
+    "client/mod.rs",
+    "contract/mod.rs",
+    "protocol/mod.rs",
+    "rules/mod.rs",
+    "server/mod.rs",
+];
+
+/// Names what the crate exports and is no type: traits and aliases.
+const NO_TYPES: [&str; 13] = [
+    "Admission",
+    "Answer",
+    "BoxError",
+    "Clock",
+    "KeyPackageStore",
+    "KeyPackageStoreExt",
+    "KeyPackageTransport",
+    "KeyVault",
+    "MetadataResult",
+    "PoolMetadataStore",
+    "PoolMetadataStoreExt",
+    "PoolRecords",
+    "Result",
+];
+
+/// Fails when a secret shows in a text: as numbers, in hexadecimal or as characters.
+#[track_caller]
+fn shows_none(text: &str) {
+    let text = text.to_lowercase();
+    for secret in SECRETS {
+        let shown = [
+            format!("{secret:02x}{secret:02x}"),
+            format!("{secret:02x}, "),
+            format!("{secret:02x},\n"),
+            format!("{secret}, "),
+            format!("{secret},\n"),
+            format!("\\x{secret:02x}"),
+            char::from(secret).to_string(),
+        ];
+        for shown in shown {
+            assert!(!text.contains(&shown), "{shown:?} shows in {text}");
         }
     }
 }
 
-fn package() -> Result<KeyPackage, Box<dyn Error>> {
-    Ok(KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from("ref")?,
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
-            last_resort: false,
-            credential: CredentialHash([0; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(vec![BYTES; 16])?,
-    })
+/// Fails when `Debug`, in any of its forms, shows a secret.
+#[track_caller]
+fn hides(what: &(impl Debug + ?Sized)) {
+    shows_none(&format!("{what:?}"));
+    shows_none(&format!("{what:#?}"));
+    shows_none(&format!("{what:x?}"));
+    shows_none(&format!("{what:X?}"));
 }
 
-fn take() -> Result<TakeRequest, Box<dyn Error>> {
+/// Collects the names of the types that were printed.
+#[derive(Default)]
+struct Printed(BTreeSet<String>);
+
+impl Printed {
+    #[track_caller]
+    fn hides<T: Debug>(&mut self, what: &T) {
+        hides(what);
+        let path = type_name::<T>().split('<').next().unwrap_or_default();
+        self.0.insert(path.rsplit("::").next().unwrap_or_default().to_owned());
+    }
+
+    #[track_caller]
+    fn error_hides<T: Debug + Display>(&mut self, what: &T) {
+        self.hides(what);
+        shows_none(&what.to_string());
+    }
+}
+
+fn key_package_ref() -> Outcome<KeyPackageRef> {
+    Ok(KeyPackageRef::try_from("ref")?)
+}
+
+fn group() -> Outcome<GroupId> {
+    Ok(GroupId::try_from(vec![GROUP; 16])?)
+}
+
+fn party() -> Outcome<Party> {
+    Ok(Party::try_from(vec![PARTY; 16])?)
+}
+
+fn package() -> Outcome<KeyPackage> {
+    Ok(KeyPackage::new(
+        KeyPackageInfo::new(
+            key_package_ref()?,
+            Ciphersuite(1),
+            Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
+            CredentialHash([0; 32]),
+        ),
+        KeyPackageBytes::try_from(vec![BYTES; 16])?,
+    ))
+}
+
+fn take() -> Outcome<TakeRequest> {
     let take = TakeRequest::new(
         PoolId::try_from("bob")?,
         ReservationId::from_bytes([ID; 16]),
         Ttl::try_from(60)?,
     );
-    Ok(take.by(Party::try_from(vec![PARTY; 16])?))
+    Ok(take.options(TakeOptions::new().by(party()?)))
 }
 
-#[test]
-fn the_test_would_see_them() {
-    for bytes in [BYTES, ID, PARTY, GROUP] {
-        let shown = std::panic::catch_unwind(|| hides(&[bytes; 16]));
-        assert!(shown.is_err());
-    }
-}
-
-#[test]
-fn requests_hide_them() -> Result<(), Box<dyn Error>> {
-    let take = take()?;
-    let pool = take.pool.clone();
-    let token = ReservationToken::new(pool.clone(), KeyPackageRef::try_from("ref")?, take.id);
-    let usage = Spend {
-        group: Some(GroupId::try_from(vec![GROUP; 16])?),
-        by: take.by.clone(),
-    };
-    hides(&take);
-    hides(&take.id);
-    hides(&take.by);
-    hides(&token);
-    hides(&usage);
-    hides(&usage.group);
-    hides(&package()?);
-    hides(&package()?.bytes);
-    hides(&Save::one(pool, package()?));
-    hides(&Admitted::new(package()?, vec![0]));
+/// Prints the types of the crate's root.
+fn types(printed: &mut Printed) -> Outcome {
+    let package = package()?;
+    printed.hides(&PoolId::try_from("bob")?);
+    printed.hides(&package.info.key_package_ref);
+    printed.hides(&group()?);
+    printed.hides(&party()?);
+    printed.hides(&ReservationId::from_bytes([ID; 16]));
+    printed.hides(&package.info.ciphersuite);
+    printed.hides(&package.info.credential);
+    printed.hides(&package.info.lifetime);
+    printed.hides(&package.info.role);
+    printed.hides(&package.info);
+    printed.hides(&package.bytes);
+    printed.hides(&package);
+    printed.hides(&Timestamp::MIN);
+    printed.hides(&Ttl::try_from(60)?);
+    printed.hides(&ManualClock::at(Timestamp::MIN));
+    printed.hides(&Status::Available);
+    printed.hides(&Cause::Used);
+    printed.hides(&Counts::default());
+    printed.hides(&Slot::Used);
+    printed.hides(&Role::LastResort);
+    printed.hides(&Effect::Unknown);
+    let failure = BackendError::new("memory", "save_key_packages", Effect::Unknown, "the disk is full");
+    printed.error_hides(&failure);
+    printed.error_hides(&kp_core::Error::<Rejection>::from(failure));
+    printed.error_hides(&Rejection::NotFound);
+    printed.error_hides(&OpenError::TooOld("5".to_owned()));
+    printed.error_hides::<InvalidId>(&refused(GroupId::try_from(vec![GROUP; 300]))?);
+    printed.error_hides::<InvalidId>(&refused(Party::try_from(vec![PARTY; 100]))?);
+    printed.error_hides::<InvalidKeyPackageBytes>(&refused(KeyPackageBytes::try_from(vec![BYTES; 70_000]))?);
+    printed.error_hides::<InvalidTimestamp>(&refused(Timestamp::try_from(-1))?);
+    printed.error_hides::<InvalidTtl>(&refused(Ttl::try_from(0))?);
+    printed.error_hides::<InvalidLifetime>(&refused(Lifetime::new(Timestamp::MAX, Timestamp::MIN))?);
     Ok(())
 }
 
-#[test]
-fn answers_and_stores_hide_them() -> Result<(), Box<dyn Error>> {
+/// Returns the error of a call that must not succeed.
+fn refused<T, E>(result: Result<T, E>) -> Outcome<E> {
+    result.err().ok_or_else(|| "what is wrong was taken".into())
+}
+
+fn server(printed: &mut Printed) -> Outcome {
     let take = take()?;
-    let now = Timestamp::MIN;
+    let (pool, now) = (take.pool.clone(), Timestamp::MIN);
+    let token = ReservationToken::new(pool.clone(), key_package_ref()?, take.id);
+    let spend = Spend::new().group(group()?).by(party()?);
+    printed.hides(&take);
+    printed.hides(&take.options);
+    printed.hides(&take.options.by);
+    printed.hides(&LastResort::Only);
+    printed.hides(&OnLapse::Retire);
+    printed.hides(&token);
+    printed.hides(&spend);
+    printed.hides(&spend.group);
+    printed.hides(&Receipt::new(key_package_ref()?, now));
+    printed.hides(&Save::one(pool.clone(), package()?));
+    printed.hides(&SaveMode::Replace);
+    printed.hides(&SaveOutcome::Saved);
+    printed.error_hides::<TooManyKeyPackages>(&refused(Save::new(pool.clone(), vec![package()?; 1_001]))?);
+    printed.hides(&Withdrawal::Refs(vec![key_package_ref()?]));
+    printed.hides(&WithdrawOutcome::Withdrawn);
+    printed.hides(&StoredKeyPackage::new(
+        package()?.info,
+        Status::Available,
+        Some(package()?.bytes),
+    ));
+    printed.hides(&Page::new(vec![package()?], Some(Cursor::after_pool(pool.clone()))));
+    printed.hides(&Cursor::after_pool(pool));
+    printed.error_hides::<InvalidCursor>(&refused("b2".repeat(16).parse::<Cursor>())?);
+    let text = format!("626f62.01.{}.", "b2".repeat(16));
+    printed.error_hides::<InvalidToken>(&refused(ReservationToken::parse(&text))?);
+    printed.hides(&Admitted::new(package()?, vec![INIT_KEY; 16]));
+    for uploader in [
+        Uploader::identity(vec![IDENTITY; 16]),
+        Uploader::signature_key(vec![IDENTITY; 16]),
+        Uploader::unchecked(),
+    ] {
+        printed.hides(&uploader);
+    }
+
     let mut model = Model::default();
     model.save(&Save::one(take.pool.clone(), package()?), now);
     let reserved = model.reserve(&take, OnLapse::Return, now)?;
-    hides(&reserved);
-    hides(&reserved.lease);
-    hides(&model);
-    hides(&model.get(&take.pool, &reserved.package.info.key_package_ref, now));
-    let group = GroupId::try_from(vec![GROUP; 16])?;
-    hides(&model.claim(&take, Some(&group), now)?);
-    hides(&model);
+    printed.hides(&Answers::from(vec![Ok(reserved.clone())]));
+    printed.hides(&reserved);
+    printed.hides(&reserved.lease.ok_or("a one-time package has a lease")?);
     Ok(())
 }
 
-#[test]
-fn records_hide_them() -> Result<(), Box<dyn Error>> {
-    let TakeRequest { id, by, .. } = take()?;
-    let group = Some(GroupId::try_from(vec![GROUP; 16])?);
+fn client(printed: &mut Printed) -> Outcome {
+    let now = Timestamp::MIN;
+    let superseded = Lifecycle::Superseded { delete_at: now };
+    printed.hides(&KeyPackageMetadata::created(&package()?.info, now));
+    printed.hides(&superseded);
+    printed.error_hides::<MetadataRejection>(&refused(Lifecycle::Spent.step(superseded))?);
+    Ok(())
+}
+
+fn protocol(printed: &mut Printed) -> Outcome {
+    let status = CiphersuiteStatus::new(Health::Good, Counts::default(), 1, 0);
+    let pool = PoolStatus::new(BTreeMap::from([(Ciphersuite(1), status)]));
+    printed.hides(&Health::Unknown);
+    printed.hides(&status);
+    printed.hides(&pool);
+    printed.hides(&SyncReport::new(vec![None], vec![key_package_ref()?], pool));
+    printed.hides(&UploadOutcome::Unknown);
+    printed.error_hides(&Refusal::Other("not today"));
+    printed.error_hides(&TransportError::new("a lost connection"));
+    Ok(())
+}
+
+fn rules(printed: &mut Printed) -> Outcome {
+    let TakeRequest { id, options, .. } = take()?;
     let now = Timestamp::MIN;
     let window = Window {
         expires_at: now,
-        reserver: by.clone(),
+        reserver: options.by.clone(),
         replayable: true,
     };
-    let hold = LeaseRecord {
+    let lease = LeaseRecord {
         id,
-        by: by.clone(),
+        by: options.by.clone(),
         expires_at: now,
         on_lapse: OnLapse::Return,
         recalled: Some(Recall::Withdrawn),
     };
-    let usage = Spent {
+    let spent = Spent {
         at: now,
         id,
         bound: true,
-        group,
-        by,
-        window: Some(window),
+        group: Some(group()?),
+        by: options.by,
+        window: Some(window.clone()),
     };
-    for state in [State::Reserved(hold), State::Used(usage)] {
-        hides(&Record {
+    printed.hides(&window);
+    printed.hides(&lease);
+    printed.hides(&spent);
+    printed.hides(&Recall::Retired);
+    printed.hides(&Limits::default());
+    for state in [State::Reserved(lease), State::Used(spent)] {
+        printed.hides(&state);
+        printed.hides(&Record {
             info: package()?.info,
             sequence: 0,
             saved_at: now,
             state,
         });
     }
+
+    let take = take()?;
+    let mut model = Model::default();
+    model.save(&Save::one(take.pool.clone(), package()?), now);
+    model.claim(&take, Some(&group()?), now)?;
+    printed.hides(model.pool(&take.pool).ok_or("the pool holds a package")?);
+    printed.hides(&model);
     Ok(())
 }
 
+fn contract(printed: &mut Printed) -> Outcome {
+    ALL.iter().for_each(|rule| printed.hides(rule));
+    Ok(())
+}
+
+/// Returns the names that the crate exports, but for functions and constants.
+fn exported() -> Outcome<BTreeSet<String>> {
+    let is_name = |name: &&str| name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase);
+    let mut names = BTreeSet::new();
+    for file in EXPORTS {
+        let source = fs::read_to_string(format!("{}/src/{file}", env!("CARGO_MANIFEST_DIR")))?;
+        let lists = source
+            .split("pub use ")
+            .skip(1)
+            .filter_map(|rest| rest.split(';').next());
+        for list in lists {
+            names.extend(
+                list.split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .filter(is_name)
+                    .map(str::to_owned),
+            );
+        }
+    }
+    Ok(names)
+}
+
 #[test]
-fn what_is_wrong_with_a_token_or_a_package_does_not_repeat_it() -> Result<(), Box<dyn Error>> {
-    let token = format!("626f62.01.{}.", "b2".repeat(16));
-    hides(&ReservationToken::parse(&token));
-    hides(&KeyPackageBytes::try_from(vec![BYTES; 70_000]));
-    hides(&Party::try_from(vec![PARTY; 100]));
-    hides(&GroupId::try_from(vec![GROUP; 300]));
+fn the_test_would_see_them() {
+    for bytes in SECRETS {
+        let shown = std::panic::catch_unwind(|| hides(&[bytes; 16]));
+        assert!(shown.is_err());
+    }
+}
+
+#[test]
+fn every_public_type_hides_them() -> Outcome {
+    let mut printed = Printed::default();
+    for module in [types, server, client, protocol, rules, contract] {
+        module(&mut printed)?;
+    }
+    let mut exported = exported()?;
+    for name in NO_TYPES {
+        assert!(exported.remove(name), "{name} is not exported any more");
+    }
+    let missing: Vec<_> = exported.difference(&printed.0).collect();
+    assert!(
+        missing.is_empty(),
+        "print these types too, with secrets inside: {missing:?}"
+    );
     Ok(())
 }

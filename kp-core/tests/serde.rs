@@ -1,18 +1,19 @@
-//! The `serde` feature: what is written is read again, and what must not be is not read.
+//! Writes and reads values with the feature `serde`, and refuses to read values out of bounds.
 #![cfg(feature = "serde")]
 
 use std::error::Error;
 use std::fmt::Debug;
 
+use kp_core::protocol::{Health, Refusal, UploadOutcome};
+use kp_core::server::{Cursor, Receipt, ReservationToken, SaveOutcome, WithdrawOutcome};
 use kp_core::{
-    Cause, Ciphersuite, Counts, GroupId, KeyPackageRef, Party, PoolId, Receipt, Rejection, ReservationId,
-    ReservationToken, SaveOutcome, Status, Timestamp, Ttl, WithdrawOutcome,
+    Cause, Ciphersuite, Counts, GroupId, KeyPackageRef, Party, PoolId, Rejection, ReservationId, Status, Timestamp, Ttl,
 };
 use rstest::rstest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Written as `json`, and read again, from a slice and from a reader.
+/// Writes a value as `json`, and reads the value again, from a slice and from a reader.
 fn is_written<T: Serialize + DeserializeOwned + PartialEq + Debug>(
     value: &T,
     json: &str,
@@ -72,19 +73,68 @@ fn answers_are_in_snake_case() -> Result<(), Box<dyn Error>> {
     is_written(&WithdrawOutcome::AlreadySpent, r#""already_spent""#)?;
     is_written(
         &Counts::default(),
-        r#"{"available":0,"reserved":0,"spent":0,"not_yet_valid":0,"expired":0,"last_resort":null}"#,
+        r#"{"available":0,"reserved":0,"spent":0,"not_yet_valid":0,"expired":0,"last_resort":"empty"}"#,
     )?;
-    let receipt = Receipt {
-        key_package_ref: KeyPackageRef::try_from([1].as_slice())?,
-        spent_at: Timestamp::MIN,
-    };
+    let receipt = Receipt::new(KeyPackageRef::try_from([1].as_slice())?, Timestamp::MIN);
     is_written(&receipt, r#"{"key_package_ref":"01","spent_at":0}"#)
 }
 
 #[test]
 fn a_rejection_is_written_as_its_code() -> Result<(), Box<dyn Error>> {
     for rejection in Rejection::ALL {
-        is_written(&rejection, &format!("{:?}", rejection.code()))?;
+        is_written(rejection, &format!("{:?}", rejection.code()))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_outcome_of_an_upload_is_written_as_its_code() -> Result<(), Box<dyn Error>> {
+    let outcomes = [
+        UploadOutcome::Saved,
+        UploadOutcome::AlreadyStored,
+        UploadOutcome::AlreadySpent,
+        UploadOutcome::PoolFull,
+        UploadOutcome::RefConflict,
+        UploadOutcome::NotTried,
+        UploadOutcome::Unknown,
+    ];
+    let refused = Refusal::ALL.iter().copied().map(UploadOutcome::Refused);
+    for outcome in outcomes.into_iter().chain(refused) {
+        is_written(&outcome, &format!("{:?}", outcome.code()))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_later_release_says_is_read_as_unknown() -> Result<(), Box<dyn Error>> {
+    assert_eq!(
+        serde_json::from_str::<UploadOutcome>(r#""of_another_age""#)?,
+        UploadOutcome::Unknown
+    );
+    assert_eq!(serde_json::from_str::<Health>(r#""of_another_age""#)?, Health::Unknown);
+    let counts: Counts = serde_json::from_str(r#"{"available":3,"of_another_age":1}"#)?;
+    assert_eq!((counts.available, counts.total()), (3, 3));
+    Ok(())
+}
+
+#[test]
+fn cursors_have_one_spelling() -> Result<(), Box<dyn Error>> {
+    is_written(&Cursor::after_sequence(7), r#""s7""#)?;
+    is_written(&Cursor::after_pool(PoolId::try_from("bob")?), r#""p626f62""#)?;
+    for text in [
+        "",
+        "7",
+        "s",
+        "s07",
+        "s+7",
+        "s-1",
+        "s18446744073709551616",
+        "p",
+        "p6",
+        "p626F62",
+        "q626f62",
+    ] {
+        assert!(text.parse::<Cursor>().is_err(), "{text}");
     }
     Ok(())
 }

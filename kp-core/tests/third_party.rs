@@ -1,23 +1,25 @@
-//! A store of somebody else's, in another crate: it compiles, is used as `Arc<dyn KeyPackageStore>`, and has the calls
-//! for one package.
+//! Implements a store outside of the crate, and uses the store as `Arc<dyn KeyPackageStore>` and by the calls for one
+//! package.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use kp_core::rules::Model;
+use kp_core::server::{
+    Answers, Cursor, KeyPackageStore, KeyPackageStoreExt, OnLapse, Page, Receipt, Reservation, ReservationToken, Save,
+    SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    Ciphersuite, Counts, CredentialHash, Cursor, Effect, Error, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo,
-    KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, Lifetime, OnLapse, Page, PoolId, Receipt, Rejection,
-    Reservation, ReservationId, ReservationToken, Result, Save, SaveOutcome, Spend, Status, StoredKeyPackage,
-    TakeRequest, Timestamp, Ttl, WithdrawOutcome, Withdrawal,
+    Ciphersuite, Counts, CredentialHash, Effect, Error, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo,
+    KeyPackageRef, Lifetime, PoolId, Rejection, ReservationId, Result, Status, Timestamp, Ttl,
 };
 
-/// The model behind a lock. Its listings have one page.
+/// Puts the model behind a lock. A listing has one page.
 #[derive(Debug, Default)]
 struct TheirStore {
     model: Mutex<Model>,
-    /// Broken: a batch gets no answers.
+    /// Whether the store is broken, and answers a batch with nothing.
     speechless: bool,
 }
 
@@ -26,11 +28,7 @@ impl TheirStore {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn each<T, A>(
-        &self,
-        items: &[T],
-        mut answer: impl FnMut(&mut Model, &T) -> Result<A, Rejection>,
-    ) -> Vec<Result<A>> {
+    fn each<T, A>(&self, items: &[T], mut answer: impl FnMut(&mut Model, &T) -> Result<A, Rejection>) -> Answers<A> {
         let items = if self.speechless { &[] } else { items };
         let mut model = self.model();
         items
@@ -53,7 +51,7 @@ impl KeyPackageStore for TheirStore {
         takes: &[TakeRequest],
         lapse: OnLapse,
         now: Timestamp,
-    ) -> Vec<Result<Reservation>> {
+    ) -> Answers<Reservation> {
         self.each(takes, |model, take| model.reserve(take, lapse, now))
     }
 
@@ -62,20 +60,15 @@ impl KeyPackageStore for TheirStore {
         takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<KeyPackage>> {
+    ) -> Answers<KeyPackage> {
         self.each(takes, |model, take| model.claim(take, group, now))
     }
 
-    async fn spend_key_packages(
-        &self,
-        tokens: &[ReservationToken],
-        usage: &Spend,
-        now: Timestamp,
-    ) -> Vec<Result<Receipt>> {
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
         self.each(tokens, |model, token| model.spend(token, usage, now))
     }
 
-    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
         self.each(tokens, |model, token| model.release(token, now))
     }
 
@@ -101,7 +94,7 @@ impl KeyPackageStore for TheirStore {
         now: Timestamp,
     ) -> Result<Page<KeyPackageInfo>> {
         let items = self.model().list_available(pool, now);
-        Ok(Page { items, next: None })
+        Ok(Page::new(items, None))
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
@@ -110,7 +103,7 @@ impl KeyPackageStore for TheirStore {
 
     async fn list_pools(&self, _after: Option<&Cursor>, _limit: u32) -> Result<Page<PoolId>> {
         let items = self.model().list_pools().cloned().collect();
-        Ok(Page { items, next: None })
+        Ok(Page::new(items, None))
     }
 
     async fn withdraw_key_packages(
@@ -149,16 +142,15 @@ impl KeyPackageStore for TheirStore {
 type Anything<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn package(name: &str) -> Anything<KeyPackage> {
-    Ok(KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from(name)?,
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
-            last_resort: false,
-            credential: CredentialHash([0; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(name.as_bytes())?,
-    })
+    Ok(KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from(name)?,
+            Ciphersuite(1),
+            Lifetime::new(Timestamp::MIN, Timestamp::MAX)?,
+            CredentialHash([0; 32]),
+        ),
+        KeyPackageBytes::try_from(name.as_bytes())?,
+    ))
 }
 
 fn take(pool: &PoolId, id: u8) -> Anything<TakeRequest> {
@@ -196,7 +188,7 @@ async fn it_serves_as_a_trait_object_from_any_task() -> Anything {
     Ok(task.await??)
 }
 
-/// A store that answers a batch of one with none is broken, and nobody knows what it did.
+/// If a store answers a batch of one item with nothing, the store is broken, and nobody knows what the call did.
 #[tokio::test]
 async fn no_answer_is_a_failure_and_no_panic() -> Anything {
     let store = TheirStore {

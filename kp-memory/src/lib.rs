@@ -1,29 +1,23 @@
-//! KeyPackage pools in memory.
+//! Keeps KeyPackage pools in memory.
 //!
-//! [`MemoryStore`] obeys every rule of [`KeyPackageStore`](kp_core::KeyPackageStore), through [`kp_core::rules`]; only
-//! durability it has none:
+//! [`MemoryStore`] is a [`KeyPackageStore`](kp_core::server::KeyPackageStore), and obeys every rule of the
+//! [contract](kp_core::contract) but durability:
 //!
-//! - **Nothing survives.** When the process ends, all pools are gone, the memory of spent packages too. A package that
-//!   was handed out before and is uploaded again after a restart is handed out a second time.
-//! - One process: clones share the pools, other processes do not.
-//! - It never fails: all answers are the rules'.
+//! - **Nothing survives the process.** When the process ends, all pools are gone, and so is the memory of spent packages.
+//!   If a package was handed out before a restart and is uploaded again, the package is handed out a second time.
+//! - The pools belong to one process. Clones of a store share the pools.
+//! - No call fails but for what the rules refuse.
 //!
-//! So it is for tests, for examples, and for servers whose clients upload afresh after a restart.
+//! So the store is for tests, for examples, and for servers whose clients upload afresh after a restart.
 //!
-//! [`MemoryMetadata`] is the same for a client's record of its own packages.
+//! [`MemoryMetadata`] is a [`PoolMetadataStore`](kp_core::client::PoolMetadataStore): a client's own record of its
+//! packages.
 //!
-//! Pools are locked apart from each other, and no call waits for anything but the lock of its pool. Reserving, claiming,
-//! spending and releasing take O(log n), also in a pool that is full of expired packages which nobody swept.
+//! Each pool has a lock of its own, so that calls on different pools run side by side. Reserving, claiming, spending and
+//! releasing take O(log n), also in a pool that is full of expired packages. The crate needs no runtime.
 
-mod agenda;
-mod entry;
 mod metadata;
-mod pool;
-mod pool_records;
 mod pools;
-mod queue;
-mod slab;
-mod store;
 
-pub use metadata::MemoryMetadata;
-pub use store::MemoryStore;
+pub use metadata::store::MemoryMetadata;
+pub use pools::store::MemoryStore;

@@ -1,4 +1,4 @@
-//! Every rule, by the conformance suite.
+//! Runs the conformance suite of stores on the memory backend.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -6,7 +6,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Space};
-use kp_core::{KeyPackageStore, OpenError};
+use kp_core::OpenError;
+use kp_core::server::KeyPackageStore;
 use kp_memory::MemoryStore;
 
 /// The stores by the names of their spaces: a space opened twice is a second handle on one store.

@@ -1,8 +1,9 @@
-//! The limits that a store is made with, and what it says of itself.
+//! Tests the limits of a store, what its `Debug` shows, and that the queue keeps its order when memory is given back.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use kp_core::rules::Limits;
+use kp_core::server::*;
 use kp_core::*;
 use kp_memory::MemoryStore;
 
@@ -10,21 +11,20 @@ const NOW: Timestamp = Timestamp::MIN;
 
 fn package(number: u8, not_after: i64) -> KeyPackage {
     let not_after = Timestamp::new(not_after).unwrap();
-    KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from([number].as_slice()).unwrap(),
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(NOW, not_after).unwrap(),
-            last_resort: false,
-            credential: CredentialHash([0; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(b"secret".as_slice()).unwrap(),
-    }
+    KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from([number].as_slice()).unwrap(),
+            Ciphersuite(1),
+            Lifetime::new(NOW, not_after).unwrap(),
+            CredentialHash([0; 32]),
+        ),
+        KeyPackageBytes::try_from(b"secret".as_slice()).unwrap(),
+    )
 }
 
 #[tokio::test]
 async fn a_pool_remembers_as_many_as_the_store_was_made_for() {
-    let store = MemoryStore::with_limits(Limits { max_records: 2 });
+    let store = MemoryStore::with_limits(Limits::default().max_records(2));
     let pool = PoolId::try_from("bob").unwrap();
     let save = async |number, not_after, now| store.save_key_package(&pool, package(number, not_after), now).await;
     assert_eq!(save(1, 10, NOW).await.unwrap(), SaveOutcome::Saved);
@@ -63,7 +63,7 @@ async fn the_queue_keeps_its_order_when_a_sweep_gives_memory_back() {
 }
 
 #[tokio::test]
-async fn what_was_reserved_when_memory_was_given_back_returns_to_its_place() {
+async fn a_package_reserved_while_memory_is_given_back_returns_to_its_place() {
     let store = MemoryStore::new();
     let pool = PoolId::try_from("bob").unwrap();
     let take = |id| {
@@ -79,7 +79,7 @@ async fn what_was_reserved_when_memory_was_given_back_returns_to_its_place() {
     let mut tokens = Vec::new();
     for number in [196, 198] {
         let named = KeyPackageRef::try_from([number].as_slice()).unwrap();
-        let take = take(number).only(named);
+        let take = take(number).options(TakeOptions::new().only(named));
         let reserved = store.reserve_key_package(&take, OnLapse::Return, NOW).await.unwrap();
         tokens.push(reserved.lease.unwrap().token);
     }

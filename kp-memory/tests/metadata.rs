@@ -1,4 +1,4 @@
-//! The suite of a client's metadata on the memory backend.
+//! Runs the conformance suite of metadata stores on the memory backend.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Space};
-use kp_core::{OpenError, PoolMetadataStore};
+use kp_core::OpenError;
+use kp_core::client::PoolMetadataStore;
 use kp_memory::MemoryMetadata;
 use parking_lot::Mutex;
 
-/// One store for each space, which every handle on it shares.
+/// Keeps one store for each space. Every handle on the space shares the store.
 #[derive(Default)]
 struct Memory {
     spaces: Mutex<HashMap<String, MemoryMetadata>>,
@@ -22,7 +23,7 @@ impl Factory<dyn PoolMetadataStore> for Memory {
         "memory"
     }
 
-    /// Nothing survives the last handle, and nothing leaves the process.
+    /// Shares a store between handles. Nothing survives the last handle, and nothing leaves the process.
     fn facets(&self) -> Facets {
         Facets {
             handles: true,

@@ -1,4 +1,4 @@
-//! Many threads on one store: nothing is handed out twice, and nothing gets lost with a pool that goes away.
+//! Runs many threads on one store: no package is handed out twice, and none is lost when its pool is removed.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,22 +6,22 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_memory::MemoryStore;
 
 const NOW: Timestamp = Timestamp::MIN;
 
 fn package(number: u32) -> KeyPackage {
-    KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from(number.to_be_bytes().as_slice()).unwrap(),
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(NOW, NOW.plus(100)).unwrap(),
-            last_resort: false,
-            credential: CredentialHash([0; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(number.to_be_bytes().as_slice()).unwrap(),
-    }
+    KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from(number.to_be_bytes().as_slice()).unwrap(),
+            Ciphersuite(1),
+            Lifetime::new(NOW, NOW.plus(100)).unwrap(),
+            CredentialHash([0; 32]),
+        ),
+        KeyPackageBytes::try_from(number.to_be_bytes().as_slice()).unwrap(),
+    )
 }
 
 fn pool() -> PoolId {
@@ -37,7 +37,8 @@ fn wait<T>(call: impl Future<Output = T>) -> T {
 fn take(number: u32) -> TakeRequest {
     let mut id = [0; 16];
     id[..4].copy_from_slice(&number.to_be_bytes());
-    TakeRequest::new(pool(), ReservationId::from_bytes(id), Ttl::try_from(60).unwrap()).last_resort(LastResort::Never)
+    let never = TakeOptions::new().last_resort(LastResort::Never);
+    TakeRequest::new(pool(), ReservationId::from_bytes(id), Ttl::try_from(60).unwrap()).options(never)
 }
 
 #[test]
@@ -55,7 +56,7 @@ fn each_package_goes_to_one_thread() {
             move || {
                 let numbers = thread * EACH..(thread + 1) * EACH;
                 let reserved = numbers.map(|number| {
-                    // Some are given back and taken again, so that the queue changes under the others.
+                    // Every third package is released and reserved again, so that the queue changes under other threads.
                     if number % 3 == 0 {
                         let reserved = wait(store.reserve_key_package(&take(number), OnLapse::Return, NOW)).unwrap();
                         let token = reserved.lease.unwrap().token;
@@ -99,7 +100,7 @@ fn nothing_is_lost_when_a_pool_goes_while_others_fill_it() {
                 })
             })
             .collect();
-        // Their clock is ahead: whatever is there goes, and the pool with it.
+        // The sweepers' clock is ahead: every package has expired for them, and an emptied pool is removed.
         let sweep = || wait(store.cleanup_expired(NOW.plus(100), 7)).unwrap();
         let sweepers = [(); 2].map(|()| {
             scope.spawn(move || {
@@ -137,7 +138,7 @@ fn a_pool_deleted_while_others_use_it_leaves_nothing_behind() {
                 scope.spawn(move || {
                     for number in thread * EACH..(thread + 1) * EACH {
                         wait(store.save_key_package(&pool(), package(number), NOW)).unwrap();
-                        // It may be gone again, or another thread's.
+                        // The package may be deleted already, or go to another thread.
                         let _ = wait(store.reserve_key_package(&take(number), OnLapse::Return, NOW));
                     }
                 })

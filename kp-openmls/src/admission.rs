@@ -1,12 +1,13 @@
+use std::fmt;
 use std::time::Duration;
 
-use kp_core::{
-    Admission, Admitted, Ciphersuite, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Refusal,
-    Timestamp, Uploader,
-};
+use kp_core::protocol::Refusal;
+use kp_core::server::{Admission, Admitted, Uploader};
+use kp_core::{Ciphersuite, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Role, Timestamp};
 use openmls::ciphersuite::hash_ref::make_key_package_ref;
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _, VLBytes};
 use openmls::prelude::{CredentialType, CredentialWithKey, KeyPackageIn, KeyPackageVerifyError, ProtocolVersion};
+#[cfg(feature = "rust-crypto")]
 use openmls_rust_crypto::RustCrypto;
 use openmls_traits::crypto::OpenMlsCrypto;
 use openmls_traits::types;
@@ -42,8 +43,7 @@ use crate::unverified::{Unverified, bare};
 ///     .ciphersuites([Ciphersuite(0x0001)])
 ///     .max_lifetime(Duration::from_secs(366 * 86_400));
 /// ```
-#[derive(Debug)]
-pub struct OpenMlsAdmission<C = RustCrypto> {
+pub struct OpenMlsAdmission<C> {
     crypto: C,
     ciphersuites: Vec<Ciphersuite>,
     max_lifetime: u64,
@@ -51,7 +51,20 @@ pub struct OpenMlsAdmission<C = RustCrypto> {
     max_bytes: usize,
 }
 
-impl OpenMlsAdmission {
+/// Omits the crypto provider, which may hold the state of a random number generator.
+impl<C> fmt::Debug for OpenMlsAdmission<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenMlsAdmission")
+            .field("ciphersuites", &self.ciphersuites)
+            .field("max_lifetime", &self.max_lifetime)
+            .field("skew", &self.skew)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "rust-crypto")]
+impl OpenMlsAdmission<RustCrypto> {
     /// Judges with OpenMLS's Rust crypto provider, and all its ciphersuites.
     #[must_use]
     pub fn new() -> Self {
@@ -59,7 +72,8 @@ impl OpenMlsAdmission {
     }
 }
 
-impl Default for OpenMlsAdmission {
+#[cfg(feature = "rust-crypto")]
+impl Default for OpenMlsAdmission<RustCrypto> {
     fn default() -> Self {
         Self::new()
     }
@@ -207,15 +221,15 @@ impl<C: OpenMlsCrypto + Send + Sync + 'static> Admission for OpenMlsAdmission<C>
 
         let cannot_hash = |_| Refusal::Other("the crypto provider cannot hash");
         let hash = make_key_package_ref(bare, suite, &self.crypto).map_err(cannot_hash)?;
-        let info = KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from(hash.as_slice()).map_err(|_| Refusal::Malformed)?,
-            ciphersuite: Ciphersuite(read.ciphersuite),
+        let info = KeyPackageInfo::new(
+            KeyPackageRef::try_from(hash.as_slice()).map_err(|_| Refusal::Malformed)?,
+            Ciphersuite(read.ciphersuite),
             lifetime,
-            last_resort: read.last_resort,
-            credential: credential_hash(&self.crypto, &credential).map_err(cannot_hash)?,
-        };
+            credential_hash(&self.crypto, &credential).map_err(cannot_hash)?,
+        )
+        .role(Role::of(read.last_resort));
         let bytes = KeyPackageBytes::try_from(bare).map_err(|_| Refusal::TooLarge)?;
-        Ok(Admitted::new(KeyPackage { info, bytes }, read.init_key.to_vec()))
+        Ok(Admitted::new(KeyPackage::new(info, bytes), read.init_key.to_vec()))
     }
 }
 

@@ -1,13 +1,15 @@
 //! OpenMLS plugged into the KeyPackage pool.
 //!
-//! [`OpenMlsAdmission`] is the [`Admission`](kp_core::Admission) of a delivery service whose clients speak RFC 9420: it
+//! [`OpenMlsAdmission`] is the [`Admission`](kp_core::server::Admission) of a delivery service whose clients speak RFC 9420: it
 //! reads an uploaded KeyPackage, verifies it with OpenMLS, and says what a store needs to know of it. It needs the
 //! cryptography only, no storage and no keys. [`credential_hash`] is how both sides name a credential.
 //!
-//! [`OpenMlsVault`] is the [`KeyVault`](kp_core::KeyVault) of a client: its private keys, in OpenMLS's own storage.
+//! [`OpenMlsVault`] is the [`KeyVault`](kp_core::client::KeyVault) of a client: its private keys, in OpenMLS's own storage.
 //!
 //! ```
-//! use kp_core::{Admission, Refusal, Timestamp, Uploader};
+//! use kp_core::Timestamp;
+//! use kp_core::protocol::Refusal;
+//! use kp_core::server::{Admission, Uploader};
 //! use kp_openmls::OpenMlsAdmission;
 //!
 //! let admission = OpenMlsAdmission::new();

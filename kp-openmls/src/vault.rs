@@ -6,9 +6,9 @@ mod scratch;
 use std::fmt;
 use std::time::Duration;
 
+use kp_core::client::KeyVault;
 use kp_core::{
-    Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, KeyVault, Lifetime,
-    Timestamp,
+    Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Role, Timestamp,
 };
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _, VLBytes};
 use openmls::prelude::{
@@ -42,7 +42,8 @@ type Result<T, A> = std::result::Result<T, VaultError<<A as ProviderAccess>::Sto
 ///
 /// ```
 /// use std::sync::Arc;
-/// use kp_core::{Ciphersuite, KeyVault, Timestamp};
+/// use kp_core::client::KeyVault;
+/// use kp_core::{Ciphersuite, Role, Timestamp};
 /// use kp_openmls::{Identity, OpenMlsVault};
 /// use openmls::prelude::{BasicCredential, CredentialWithKey};
 /// use openmls_basic_credential::SignatureKeyPair;
@@ -61,7 +62,7 @@ type Result<T, A> = std::result::Result<T, VaultError<<A as ProviderAccess>::Sto
 /// let vault = OpenMlsVault::new(provider, move |_suite| Some(bob.clone()));
 ///
 /// let now = Timestamp::try_from(1_700_000_000)?;
-/// let (info, fresh) = vault.generate(Ciphersuite(0x0001), false, now)?;
+/// let (info, fresh) = vault.generate(Ciphersuite(0x0001), Role::OneTime, now)?;
 /// assert!(vault.package(&info.key_package_ref)?.is_none(), "nothing is stored yet");
 /// vault.keep(fresh)?;
 /// assert!(vault.package(&info.key_package_ref)?.is_some());
@@ -117,7 +118,7 @@ impl<A: ProviderAccess> OpenMlsVault<A> {
         (self.identities)(suite).ok_or(VaultError::NoIdentity(suite))
     }
 
-    fn builder(&self, last_resort: bool, now: Timestamp) -> KeyPackageBuilder {
+    fn builder(&self, role: Role, now: Timestamp) -> KeyPackageBuilder {
         let not_before = now.minus(Self::DATED_BACK.as_secs());
         let not_after = now.plus(self.lifetime);
         let capabilities = Capabilities::builder()
@@ -128,7 +129,7 @@ impl<A: ProviderAccess> OpenMlsVault<A> {
             not_before.get().unsigned_abs(),
             not_after.get().unsigned_abs(),
         ));
-        if last_resort {
+        if role.is_last_resort() {
             builder.mark_as_last_resort()
         } else {
             builder
@@ -178,20 +179,15 @@ impl<A: ProviderAccess> KeyVault for OpenMlsVault<A> {
             .with(|provider| credential_hash(provider.crypto(), &whose))?)
     }
 
-    fn generate(
-        &self,
-        suite: Ciphersuite,
-        last_resort: bool,
-        now: Timestamp,
-    ) -> Result<(KeyPackageInfo, FreshPackage), A> {
+    fn generate(&self, suite: Ciphersuite, role: Role, now: Timestamp) -> Result<(KeyPackageInfo, FreshPackage), A> {
         let known = types::Ciphersuite::try_from(suite.0).map_err(|_| VaultError::UnknownCiphersuite(suite))?;
         let Identity { signer, credential } = self.identity(suite)?;
-        let builder = self.builder(last_resort, now);
+        let builder = self.builder(role, now);
         self.access.with(|provider| {
             let bundle = builder.build(known, &Scratch::over(provider), &signer, credential)?;
             let made = bundle.key_package();
             let listed = made.leaf_node().capabilities().extensions();
-            if last_resort && !listed.contains(&ExtensionType::LastResort) {
+            if role.is_last_resort() && !listed.contains(&ExtensionType::LastResort) {
                 return Err(VaultError::LastResortNotListed);
             }
             let name = made.hash_ref(provider.crypto())?;
@@ -245,12 +241,10 @@ impl<A: ProviderAccess> KeyVault for OpenMlsVault<A> {
     }
 }
 
-impl<A: fmt::Debug> fmt::Debug for OpenMlsVault<A> {
+/// Hides the provider: the storage of some prints private keys (`ERR-4`).
+impl<A> fmt::Debug for OpenMlsVault<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenMlsVault")
-            .field("access", &self.access)
-            .field("lifetime", &self.lifetime)
-            .finish_non_exhaustive()
+        f.debug_struct("OpenMlsVault").finish_non_exhaustive()
     }
 }
 
@@ -292,15 +286,14 @@ fn describe<S>(
         credential: made.leaf_node().credential().clone(),
         signature_key: made.leaf_node().signature_key().clone(),
     };
-    Ok(KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from(made.hash_ref(crypto)?.as_slice())
-                .map_err(|_| VaultError::TooLarge)?,
-            ciphersuite: Ciphersuite(made.ciphersuite().into()),
+    Ok(KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from(made.hash_ref(crypto)?.as_slice()).map_err(|_| VaultError::TooLarge)?,
+            Ciphersuite(made.ciphersuite().into()),
             lifetime,
-            last_resort: made.last_resort(),
-            credential: credential_hash(crypto, &whose)?,
-        },
-        bytes: KeyPackageBytes::try_from(made.tls_serialize_detached()?).map_err(|_| VaultError::TooLarge)?,
-    })
+            credential_hash(crypto, &whose)?,
+        )
+        .role(Role::of(made.last_resort())),
+        KeyPackageBytes::try_from(made.tls_serialize_detached()?).map_err(|_| VaultError::TooLarge)?,
+    ))
 }

@@ -7,7 +7,9 @@ mod client;
 use std::time::Duration;
 
 use client::{Client, LONG_AGO, builder, bytes, wrapped};
-use kp_core::{Admission, Admitted, Ciphersuite, Refusal, Timestamp, Uploader};
+use kp_core::protocol::Refusal;
+use kp_core::server::{Admission, Admitted, Uploader};
+use kp_core::{Ciphersuite, Timestamp};
 use kp_openmls::{OpenMlsAdmission, credential_hash};
 use openmls::prelude::{Credential, CredentialType, KeyPackage, Lifetime};
 use openmls_rust_crypto::RustCrypto;
@@ -52,7 +54,7 @@ fn every_fact_is_read_from_the_bytes_in_every_ciphersuite() {
         let lifetime = package.life_time();
         assert_eq!(info.lifetime.not_before().get().unsigned_abs(), lifetime.not_before());
         assert_eq!(info.lifetime.not_after().get().unsigned_abs(), lifetime.not_after());
-        assert!(!info.last_resort);
+        assert!(!info.role.is_last_resort());
         assert_eq!(info.credential, credential_hash(crypto, &bob.credential).unwrap());
         assert_eq!(admitted.package.bytes.as_ref(), uploaded);
         assert_eq!(admitted.init_key, package.hpke_init_key().as_slice());
@@ -73,7 +75,7 @@ fn a_wrapped_package_is_admitted_as_the_bare_one() {
 fn a_last_resort_package_is_told_apart() {
     let lifetime = Lifetime::init(LONG_AGO.get().unsigned_abs(), LONG_AGO.get().unsigned_abs() + DAY);
     let package = bob().build(builder().mark_as_last_resort().key_package_lifetime(lifetime));
-    assert!(admit(&bytes(&package)).unwrap().package.info.last_resort);
+    assert!(admit(&bytes(&package)).unwrap().package.info.role.is_last_resort());
 }
 
 /// ADM-2: a leaf that does not list an extension of its package is not made as RFC 9420 §10.1 demands, whatever clocks

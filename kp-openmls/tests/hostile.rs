@@ -5,7 +5,9 @@
 mod client;
 
 use client::{Client, LONG_AGO, builder, bytes, wrapped};
-use kp_core::{Admission, Admitted, Ciphersuite, Refusal, Timestamp, Uploader};
+use kp_core::protocol::Refusal;
+use kp_core::server::{Admission, Admitted, Uploader};
+use kp_core::{Ciphersuite, Timestamp};
 use kp_openmls::OpenMlsAdmission;
 use openmls::prelude::KeyPackage;
 

@@ -6,14 +6,13 @@
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
 mod keys;
-mod sqlite_provider;
 
 use keys::keeps_what_it_promises;
 use kp_openmls::LockedProvider;
+use kp_test_support::sqlite_provider::{Json, SqliteProvider};
 use openmls_sqlite_storage::{Codec, Connection};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlite_provider::{Json, SqliteProvider};
 
 #[derive(Default)]
 struct Binary;

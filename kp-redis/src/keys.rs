@@ -1,9 +1,10 @@
 use kp_core::PoolId;
 
-/// Where everything lies: each key of a pool, and of the indexes that lead to it, carries the hash tag of its bucket.
+/// Names the keys. Each key of a pool, and of an index that leads to the pool, carries the hash tag of the pool's
+/// bucket.
 ///
-/// The tag is a bucket and not the pool's id, so that no id can break it, and so that the indexes of a bucket lie in the
-/// same slot as its pools, and are kept by the same script.
+/// The tag is a bucket and not the pool's id, for two reasons. No id can break the tag. And the indexes of a bucket lie
+/// in the same slot as its pools, so that one script updates both.
 #[derive(Debug)]
 pub(crate) struct Keys {
     prefix: String,
@@ -13,12 +14,12 @@ pub(crate) struct Keys {
 /// An index of a bucket's pools.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Index {
-    /// All of them.
+    /// All pools.
     Pools,
-    /// By their earliest `not_after`.
+    /// All pools, by their earliest `not_after`.
     Expiry,
-    /// By their earliest `expires_at`.
-    Ending,
+    /// The pools with leases or windows, by their earliest `expires_at`.
+    Lapse,
 }
 
 impl Keys {
@@ -30,39 +31,41 @@ impl Keys {
         self.buckets
     }
 
+    /// Returns the bucket of a pool.
     pub(crate) fn bucket(&self, pool: &PoolId) -> u16 {
         let bucket = fnv1a(pool.as_bytes()) % u64::from(self.buckets);
         u16::try_from(bucket).unwrap_or_default()
     }
 
-    /// The KEYS of every script, in the order of `pool.lua`.
+    /// Returns the KEYS of every script on a pool, in the order of `pool.lua`.
     pub(crate) fn of_pool(&self, pool: &PoolId) -> Vec<Vec<u8>> {
         let bucket = self.bucket(pool);
-        let own = ["r", "q", "e", "i"].map(|kind| self.named(pool, kind));
-        let shared = [Index::Pools, Index::Expiry, Index::Ending].map(|index| self.index(bucket, index));
+        let own = ["r", "q", "l", "i"].map(|kind| self.named(pool, kind));
+        let shared = [Index::Pools, Index::Expiry, Index::Lapse].map(|index| self.index(bucket, index));
         own.into_iter().chain(shared).collect()
     }
 
-    /// The rows of a client's metadata.
+    /// Returns the key of a client's metadata.
     pub(crate) fn metadata(&self, client: &PoolId) -> Vec<u8> {
         self.named(client, "m")
     }
 
+    /// Returns the key of an index of a bucket.
     pub(crate) fn index(&self, bucket: u16, index: Index) -> Vec<u8> {
         let name = match index {
             Index::Pools => "pools",
             Index::Expiry => "expiry",
-            Index::Ending => "ending",
+            Index::Lapse => "lapse",
         };
         self.key(bucket, name)
     }
 
-    /// What is written behind a call that waits for replicas: see [`Link`](crate::link::Link).
-    pub(crate) fn beat(&self, pool: &PoolId) -> Vec<u8> {
-        self.key(self.bucket(pool), "beat")
+    /// Returns the key that is written before `WAIT`: see [`Link`](crate::link::calls::Link).
+    pub(crate) fn heartbeat(&self, pool: &PoolId) -> Vec<u8> {
+        self.key(self.bucket(pool), "heartbeat")
     }
 
-    /// What says which layout this is.
+    /// Returns the key that holds the version of the layout.
     pub(crate) fn schema(&self) -> Vec<u8> {
         format!("{}{{schema}}", self.prefix).into_bytes()
     }
@@ -79,7 +82,7 @@ impl Keys {
     }
 }
 
-/// FNV-1a, 64 bits: only spreads pools over buckets.
+/// Hashes by FNV-1a, 64 bits. The hash only spreads pools over buckets.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,8 +1,8 @@
-//! KeyPackage pools on Redis or Valkey: one store for a whole fleet of delivery services.
+//! Stores KeyPackage pools in Redis or Valkey: one store for a whole fleet of delivery services.
 //!
-//! [`RedisStore`] obeys every rule of [`KeyPackageStore`](kp_core::KeyPackageStore). Each call on a pool is *one* Lua
-//! script, so it is atomic (`LIN-1`), and one round trip. All keys of a pool lie in one hash slot, so the same code runs on
-//! one server, behind Sentinel, and on a cluster.
+//! [`RedisStore`] is a [`KeyPackageStore`](kp_core::server::KeyPackageStore). Each call on a pool is *one* Lua script: one
+//! atomic step, and one round trip. All keys of a pool lie in one hash slot, so the same code runs on one server,
+//! behind Sentinel, and on a cluster.
 //!
 //! ```no_run
 //! use kp_redis::RedisStore;
@@ -10,7 +10,7 @@
 //! # async fn open() -> Result<(), kp_core::OpenError> {
 //! let store = RedisStore::builder("redis-sentinel://:secret@10.0.0.1,10.0.0.2/main")
 //!     .prefix("messenger:")
-//!     .wait(1)
+//!     .replicas(1)
 //!     .open()
 //!     .await?;
 //! println!("{:?}", store.server());
@@ -18,48 +18,48 @@
 //! # }
 //! ```
 //!
-//! [`RedisMetadata`] is the other side, a client's record of its own packages
-//! ([`PoolMetadataStore`](kp_core::PoolMetadataStore)), for clients that are services themselves.
+//! [`RedisMetadata`] is a [`PoolMetadataStore`](kp_core::client::PoolMetadataStore): a client's record of its own KeyPackages.
+//! It serves clients that are services themselves, such as bots.
+//!
+//! Calls need a running tokio runtime, with time and I/O enabled.
 //!
 //! # Addresses
 //!
-//! | URL | |
-//! |---|---|
-//! | `redis://[user:password@]host[:port][/db]` | one server |
-//! | `redis-cluster://[user:password@]host[:port],host[:port]` | a cluster, by some of its nodes |
-//! | `redis-sentinel://[user:password@]host[:port],host[:port]/service` | the master of a service, by its Sentinels (port 26379) |
+//! | URL | Server | Feature |
+//! |---|---|---|
+//! | `redis://[user:password@]host[:port][/db]` | one server | |
+//! | `redis-cluster://[user:password@]host[:port],host[:port]` | a cluster, by some of its nodes | `cluster` |
+//! | `redis-sentinel://[user:password@]host[:port],host[:port]/service` | the master of a service, by its Sentinels | `sentinel` |
 //!
-//! With `rediss`, `rediss-cluster` and `rediss-sentinel` the same over TLS.
+//! The default port is 6379, that of a Sentinel 26379. `rediss`, `rediss-cluster` and `rediss-sentinel` connect over
+//! TLS, and need the feature `tls`. No feature is on by default. If an address needs a feature that the build has not,
+//! opening fails with a [`MissingFeature`] as the source.
 //!
-//! # What survives
+//! # Durability
 //!
-//! Redis answers before it is durable, unless it is told not to: with `appendfsync always` what was answered survives a
-//! killed server and a power cut, with [`RedisBuilder::wait`] the loss of a master. [`RedisStore::server`] says what
-//! the server does. A server that may evict keys is refused, since it would forget which packages are spent.
+//! By default Redis answers before a change is durable. [`RedisStore::server`] returns what the server is set to do.
+//!
+//! - With `appendfsync always`, every answered change survives a killed server and a power cut.
+//! - With [`RedisBuilder::replicas`], every answered change survives the loss of the master.
+//! - A server that may evict keys is refused: it could forget that a KeyPackage is spent. A cache may allow it with
+//!   [`RedisBuilder::allow_eviction`].
 //!
 //! # Failures
 //!
-//! A lost reply, or a time-out after sending, is [`Effect::Unknown`](kp_core::Effect::Unknown), and nothing is sent twice:
-//! the caller asks again with the same id (`ERR-1`). What a server refuses for now (it loads, a slot moves, a replica was
-//! promoted) is sent again until the time-out, since that is certainly not applied. While a slot of a cluster moves, its
-//! pools may have to wait for the end of it: a node that imports a slot runs no script that names a key it does not have.
+//! - If the reply to a change is lost, or does not come in time, the call fails with
+//!   [`Effect::Unknown`](kp_core::Effect::Unknown). The store sends no change twice. Repeat the call with the same id.
+//! - If the server refuses a command for now (it loads its data, a slot moves, a replica was promoted), the command was
+//!   not applied. The store sends the command again until the time-out.
+//! - While a slot of a cluster moves, calls on its pools may wait for the end of the move. The importing node runs no
+//!   script that names a key which has not arrived.
 
-mod address;
-mod builder;
-mod connection;
-mod error;
 mod keys;
 mod link;
 mod metadata;
-mod metadata_row;
-mod replies;
-mod requests;
-mod scripts;
-mod server;
-mod store;
-mod sweep;
+mod pools;
 
-pub use builder::RedisBuilder;
-pub use metadata::RedisMetadata;
-pub use server::Server;
-pub use store::RedisStore;
+pub use link::builder::RedisBuilder;
+pub use link::error::MissingFeature;
+pub use link::server::Server;
+pub use metadata::store::RedisMetadata;
+pub use pools::store::RedisStore;

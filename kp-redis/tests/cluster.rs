@@ -1,11 +1,10 @@
 //! Every rule, by the conformance suite, on a cluster of three masters.
 
-mod servers;
 mod suite;
 
 use std::process::ExitCode;
 
-use servers::Cluster;
+use kp_test_support::servers::Cluster;
 use suite::{Backend, Lazy};
 
 struct Clustered(Lazy<Cluster>);
@@ -27,5 +26,7 @@ impl Backend for Clustered {
 }
 
 fn main() -> ExitCode {
-    suite::main(Clustered(Lazy::new(|| Cluster::start(servers::redis()))))
+    suite::main(Clustered(Lazy::new(|| {
+        Cluster::start(kp_test_support::servers::redis())
+    })))
 }

@@ -1,11 +1,10 @@
 //! Every rule, by the conformance suite, on one server.
 
-mod servers;
 mod suite;
 
 use std::process::ExitCode;
 
-use servers::Server;
+use kp_test_support::servers::Server;
 use suite::{Backend, Lazy};
 
 struct Standalone(Lazy<Server>);

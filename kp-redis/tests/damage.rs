@@ -1,13 +1,13 @@
-//! Damaged records, foreign keys and a full server: each fails where it is met, and the rest is served.
+//! Tests damaged records, foreign keys and a full server: a call fails only where it meets the damage.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
+use kp_test_support::servers::Server;
 use packages::{key_package_ref, last_resort, now, pool, save, take};
-use servers::Server;
 
 async fn store(server: &Server) -> RedisStore {
     RedisStore::open(server.url()).await.unwrap()
@@ -97,21 +97,18 @@ async fn a_damaged_record_fails_where_it_is_named_and_is_passed_over_elsewhere()
             .await
             .map(drop),
     );
-    unreadable(
-        store
-            .claim_key_package(&take(&bob, 7).only(damaged.clone()), None, now())
-            .await
-            .map(drop),
-    );
-    let removal = Withdrawal::Refs(vec![key_package_ref(2), damaged.clone()]);
-    unreadable(store.withdraw_key_packages(&bob, &removal, now()).await.map(drop));
+    let mut named = take(&bob, 7);
+    named.options.only = Some(damaged.clone());
+    unreadable(store.claim_key_package(&named, None, now()).await.map(drop));
+    let withdrawal = Withdrawal::Refs(vec![key_package_ref(2), damaged.clone()]);
+    unreadable(store.withdraw_key_packages(&bob, &withdrawal, now()).await.map(drop));
     unreadable(store.save_key_packages(&save(&bob, 0..30), now()).await.map(drop));
 
     // SAVE-1, DEL-3: of those, nothing was done; the others are served, and the damaged one in the queue passed over.
     let counts = store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)];
     assert_eq!(
         (counts.available, counts.spent, counts.last_resort),
-        (2, 0, Some(false))
+        (2, 0, Slot::Unused)
     );
     let next = store.claim_key_package(&take(&bob, 8), None, now()).await.unwrap();
     assert_eq!(next.info.key_package_ref, key_package_ref(2));

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
 mod packages;
-mod servers;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -14,16 +13,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_conformance::{Check, Facets, Factory, Space};
-use kp_core::{KeyPackageStore, OnLapse, OpenError};
+use kp_core::OpenError;
+use kp_core::server::{KeyPackageStore, OnLapse};
 use kp_redis::RedisStore;
+use kp_test_support::servers::Server;
 use libtest_mimic::{Arguments, Failed, Trial};
 use packages::{now, pool, save, take};
-use servers::Server;
 
 /// In the environment of a run: where the server is.
 const SERVER: &str = "KP_REDIS_TEST_SERVER";
 
-/// The rules of sweeps, walks and listings: here two stores on one server could meet.
+/// The rules of sweeps and listings: here two stores on one server could meet.
 const OVER_ALL_POOLS: [&str; 5] = ["SWEEP-1", "SWEEP-2", "SWEEP-3", "DEL-2", "READ-5"];
 
 /// A backend on a server that it shares.
@@ -92,7 +92,7 @@ async fn move_in(server: &Server) {
     for package in &mut packages {
         package.info.lifetime = kp_core::Lifetime::new(long_ago, long_ago.plus(86_400)).expect("a lifetime");
     }
-    let old = kp_core::Save::new(bob.clone(), packages).expect("a small batch");
+    let old = kp_core::server::Save::new(bob.clone(), packages).expect("a small batch");
     store.save_key_packages(&old, long_ago).await.expect("it is saved");
     let leased = store
         .reserve_key_packages(&[take(&bob, 1)], OnLapse::Return, long_ago)

@@ -1,19 +1,19 @@
-//! What survives a killed server: with `appendfsync always` all that was answered.
+//! Kills the server under load: with `appendfsync always`, every answered change survives.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
+use kp_test_support::servers::{Server, until};
 use packages::{now, pool, save, take};
-use servers::{Server, until};
 
-/// What was answered.
+/// The answers of one worker.
 #[derive(Debug, Default)]
 struct Answered {
     saved: Vec<(PoolId, u32)>,

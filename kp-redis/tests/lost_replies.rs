@@ -2,18 +2,18 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use kp_core::rules::Model;
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
+use kp_test_support::servers::Server;
 use packages::{id, key_package_ref, now, package, pool, take};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use servers::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -72,7 +72,7 @@ enum Call {
     Claim(TakeRequest),
     Spend(ReservationToken),
     Release(ReservationToken),
-    Remove(PoolId, Withdrawal),
+    Withdraw(PoolId, Withdrawal),
     Delete(PoolId),
     Count(PoolId),
 }
@@ -85,7 +85,7 @@ enum Answer {
     Claimed(rules::Answer<KeyPackage>),
     Spent(rules::Answer<Receipt>),
     Released(rules::Answer<()>),
-    WithdrawOutcome(Vec<(KeyPackageRef, WithdrawOutcome)>),
+    Withdrawn(Vec<(KeyPackageRef, WithdrawOutcome)>),
     Deleted,
     Counted(std::collections::BTreeMap<Ciphersuite, Counts>),
 }
@@ -121,7 +121,7 @@ impl Call {
             9..12 => Self::Claim(request),
             12..14 => Self::Spend(token),
             14..16 => Self::Release(token),
-            16..18 => Self::Remove(bob, Withdrawal::Refs(vec![key_package_ref(number)])),
+            16..18 => Self::Withdraw(bob, Withdrawal::Refs(vec![key_package_ref(number)])),
             18 => Self::Count(bob),
             _ if rng.random_bool(0.2) => Self::Delete(bob),
             _ => Self::Reserve(request),
@@ -136,7 +136,7 @@ impl Call {
             Self::Claim(take(pool, 1)),
             Self::Release(token.clone()),
             Self::Spend(token),
-            Self::Remove(pool.clone(), Withdrawal::All),
+            Self::Withdraw(pool.clone(), Withdrawal::All),
             Self::Count(pool.clone()),
             Self::Delete(pool.clone()),
         ]
@@ -149,9 +149,7 @@ impl Call {
             Self::Claim(take) => Answer::Claimed(said(store.claim_key_package(take, None, now).await)?),
             Self::Spend(token) => Answer::Spent(said(store.spend_key_package(token, &Spend::default(), now).await)?),
             Self::Release(token) => Answer::Released(said(store.release_key_package(token, now).await)?),
-            Self::Remove(pool, what) => {
-                Answer::WithdrawOutcome(made(store.withdraw_key_packages(pool, what, now).await)?)
-            }
+            Self::Withdraw(pool, what) => Answer::Withdrawn(made(store.withdraw_key_packages(pool, what, now).await)?),
             Self::Delete(pool) => {
                 made(store.delete_pool(pool).await)?;
                 Answer::Deleted
@@ -167,7 +165,7 @@ impl Call {
             Self::Claim(take) => Answer::Claimed(model.claim(take, None, now)),
             Self::Spend(token) => Answer::Spent(model.spend(token, &Spend::default(), now)),
             Self::Release(token) => Answer::Released(model.release(token, now)),
-            Self::Remove(pool, what) => Answer::WithdrawOutcome(model.withdraw(pool, what, now)),
+            Self::Withdraw(pool, what) => Answer::Withdrawn(model.withdraw(pool, what, now)),
             Self::Delete(pool) => {
                 model.delete_pool(pool);
                 Answer::Deleted

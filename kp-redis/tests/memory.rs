@@ -1,13 +1,13 @@
-//! What a package costs in the server's memory; the figures of docs/decisions/redis-layout.md.
+//! Measures what a package costs in the server's memory: the figures of docs/decisions/redis-layout.md.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
+use kp_test_support::servers::Server;
 use packages::{now, pool, save, take};
-use servers::Server;
 
 fn used_memory(server: &Server) -> u64 {
     let info: String = server.command(&["INFO", "memory"]).unwrap();
@@ -15,9 +15,9 @@ fn used_memory(server: &Server) -> u64 {
     line.trim().parse().unwrap()
 }
 
-/// Bytes per unspent and per spent package of OpenMLS's size, in this many pools of this many, and with what is known of
-/// a use, where anything is.
-async fn measure(pools: u32, size: u32, usage: Option<(GroupId, Party)>) -> (u64, u64) {
+/// Returns the bytes of an unspent and of a spent package of OpenMLS's size, in this many pools of this size. `spend`
+/// is the group and the party of each spend, if given.
+async fn measure(pools: u32, size: u32, spend: Option<(GroupId, Party)>) -> (u64, u64) {
     let server = Server::start(&[]);
     let store = RedisStore::open(server.url()).await.unwrap();
     let named: Vec<_> = (0..pools)
@@ -40,19 +40,19 @@ async fn measure(pools: u32, size: u32, usage: Option<(GroupId, Party)>) -> (u64
         }
     }
     let unspent = used_memory(&server) - empty;
-    let (group, by) = usage.unzip();
+    let (group, by) = spend.unzip();
     for pool in &named {
         for first in (0..size).step_by(100) {
             let numbers = first..size.min(first + 100);
             let mut takes: Vec<_> = numbers.map(|number| take(pool, u64::from(number) << 17 | 1)).collect();
             for take in &mut takes {
-                take.by.clone_from(&by);
+                take.options.by.clone_from(&by);
             }
             let claimed = store.claim_key_packages(&takes, group.as_ref(), now()).await;
             assert!(claimed.iter().all(Result::is_ok));
         }
     }
-    // Small batches, so that the buffers of a connection do not count. The windows end, and the bytes go.
+    // Small batches, so that the buffers of a connection do not count. The windows lapse, and the bytes are dropped.
     while store.release_expired_reservations(now().plus(60), 100).await.unwrap() > 0 {}
     let spent = used_memory(&server) - empty;
     (unspent / packages, spent / packages)
@@ -66,9 +66,9 @@ async fn a_package_costs_what_the_layout_was_measured_to_cost() {
     ));
     for (pools, size, most) in [(200, 32, (570, 265)), (64, 100, (545, 255)), (1, 10_000, (660, 320))] {
         let found = measure(pools, size, None).await;
-        let (_, known) = measure(pools, size, used.clone()).await;
+        let (_, named) = measure(pools, size, used.clone()).await;
         println!(
-            "pools of {size}: unspent {}, spent {}, spent with group and party {known}",
+            "pools of {size}: unspent {}, spent {}, spent with group and party {named}",
             found.0, found.1
         );
         assert!(

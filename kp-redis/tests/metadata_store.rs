@@ -1,15 +1,16 @@
-//! A client's metadata: what the suite cannot see, since it is Redis' own.
+//! Tests a client's metadata where the suite cannot see: damaged rows, foreign keys, replicas, a cluster.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
 use std::time::Duration;
 
+use kp_core::client::*;
+use kp_core::server::KeyPackageStore;
 use kp_core::*;
 use kp_redis::{RedisMetadata, RedisStore};
+use kp_test_support::servers::Server;
 use packages::{key_package_ref, now, package, pool, save};
-use servers::{Cluster, Server};
 
 fn rows(numbers: std::ops::Range<u32>) -> Vec<KeyPackageMetadata> {
     numbers
@@ -129,7 +130,7 @@ async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
     let master = Server::start(&["--repl-diskless-sync-delay", "0"]);
     let replica = Server::start_replica(&master);
     let metadata = RedisStore::builder(master.url())
-        .wait(1)
+        .replicas(1)
         .timeout(Duration::from_millis(300))
         .open_metadata(pool("bot"))
         .await
@@ -161,9 +162,10 @@ async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
     assert_eq!(refused.rejection(), Some(&MetadataRejection::NotFound));
 }
 
+#[cfg(feature = "cluster")]
 #[tokio::test]
 async fn clients_spread_over_a_cluster() {
-    let cluster = Cluster::start(servers::redis());
+    let cluster = kp_test_support::servers::Cluster::start(kp_test_support::servers::redis());
     for client in 0..12 {
         let client = pool(format!("bot/{client}"));
         let metadata = RedisMetadata::open(cluster.url(), client).await.unwrap();

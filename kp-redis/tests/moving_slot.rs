@@ -1,15 +1,15 @@
-//! A slot that moves from one node of a cluster to another while it is used.
+//! Moves a slot from one node of a cluster to another while calls use the slot.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
 use std::time::Duration;
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
+use kp_test_support::servers::{Cluster, Server};
 use packages::{now, pool, save, take};
-use servers::{Cluster, Server};
 
 /// Moves these keys of a slot.
 fn migrate(from: &Server, to: &Server, keys: &[String]) {
@@ -21,7 +21,7 @@ fn migrate(from: &Server, to: &Server, keys: &[String]) {
 
 #[tokio::test]
 async fn calls_follow_a_slot_that_moves() {
-    let cluster = Cluster::start(servers::redis());
+    let cluster = Cluster::start(kp_test_support::servers::redis());
     let bob = pool("bob");
     let open = |timeout| RedisStore::builder(cluster.url()).timeout(timeout).open();
     let store = open(Duration::from_secs(10)).await.unwrap();

@@ -1,19 +1,19 @@
-//! What only a real server shows: round trips, restarts, refused settings, damaged and foreign keys.
+//! Tests what only a real server shows: round trips, restarts, refused settings, hostile ids.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod packages;
-mod servers;
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
+use kp_test_support::servers::Server;
 use packages::{last_resort, now, package, pool, save, take};
-use servers::Server;
 
 async fn store(server: &Server) -> RedisStore {
     RedisStore::open(server.url()).await.unwrap()
 }
 
-/// How often each command ran since the last reset, by its name.
+/// Returns how often each script command ran since the last reset.
 fn calls(server: &Server) -> Vec<(String, u32)> {
     let stats: String = server.command(&["INFO", "commandstats"]).unwrap();
     let ours = stats.lines().filter_map(|line| {
@@ -90,7 +90,8 @@ async fn every_call_on_a_pool_is_one_round_trip() {
             .all(|answer| answer.as_ref().unwrap_err().rejection() == Some(&Rejection::PoolExhausted))
     );
     let twice: Vec<_> = (0..20).map(|number| take(&bob, number)).collect();
-    store.claim_key_packages(&twice, None, now()).await;
+    let answers = store.claim_key_packages(&twice, None, now()).await;
+    assert!(answers.iter().all(Result::is_err));
     assert_eq!(self::calls(&server), [("evalsha".to_owned(), 51)]);
 }
 
@@ -264,7 +265,8 @@ async fn hostile_ids_are_bytes_like_others() {
             store.save_key_package(&bob, package.clone(), now()).await.unwrap(),
             SaveOutcome::Saved
         );
-        let take = take(&bob, 1).by(Party::try_from(&name[..length]).unwrap());
+        let mut take = take(&bob, 1);
+        take.options.by = Some(Party::try_from(&name[..length]).unwrap());
         let group = GroupId::try_from(*name).unwrap();
         assert_eq!(
             store.claim_key_package(&take, Some(&group), now()).await.unwrap(),
@@ -275,11 +277,11 @@ async fn hostile_ids_are_bytes_like_others() {
             package
         );
         let named = vec![package.info.key_package_ref.clone()];
-        let removed = store
+        let withdrawn = store
             .withdraw_key_packages(&bob, &Withdrawal::Refs(named.clone()), now())
             .await
             .unwrap();
-        assert_eq!(removed, [(named[0].clone(), WithdrawOutcome::AlreadySpent)]);
+        assert_eq!(withdrawn, [(named[0].clone(), WithdrawOutcome::AlreadySpent)]);
         let pools = store.list_pools(None, 100).await.unwrap().items;
         assert_eq!(pools.len(), number + 1);
         assert!(pools.contains(&bob));

@@ -1,12 +1,11 @@
 //! Every rule, by the conformance suite, on Valkey: the server that VALKEY_SERVER names.
 
-mod servers;
 mod suite;
 
 use std::process::ExitCode;
 
+use kp_test_support::servers::Server;
 use libtest_mimic::{Arguments, Completion, Trial};
-use servers::Server;
 use suite::{Backend, Lazy};
 
 struct Valkey(Lazy<Server>);
@@ -28,8 +27,8 @@ impl Backend for Valkey {
 }
 
 fn main() -> ExitCode {
-    if servers::valkey().is_some() {
-        let start = || Server::start_binary(servers::valkey().expect("it is named"), &[]);
+    if kp_test_support::servers::valkey().is_some() {
+        let start = || Server::start_binary(kp_test_support::servers::valkey().expect("it is named"), &[]);
         return suite::main(Valkey(Lazy::new(start)));
     }
     let reason = "VALKEY_SERVER names no server";

@@ -1,9 +1,10 @@
 //! KeyPackage pools in an SQLite file: durable, for several processes, without a server.
 //!
-//! [`SqliteStore`] is a [`KeyPackageStore`](kp_core::KeyPackageStore). It obeys every rule of that contract, and keeps
+//! [`SqliteStore`] is a [`KeyPackageStore`](kp_core::server::KeyPackageStore). It obeys every rule of that contract, and keeps
 //! what it answered through the end of the process and, by default, a power cut.
 //!
 //! ```
+//! use kp_core::server::*;
 //! use kp_core::*;
 //! use kp_sqlite::SqliteStore;
 //!
@@ -14,16 +15,9 @@
 //! let store = SqliteStore::open(path).await?;
 //! let pool = PoolId::try_from("bob/phone")?;
 //! let now = Timestamp::try_from(1_700_000_000)?;
-//! let package = KeyPackage {
-//!     info: KeyPackageInfo {
-//!         key_package_ref: KeyPackageRef::try_from("the hash of it")?,
-//!         ciphersuite: Ciphersuite(1),
-//!         lifetime: Lifetime::new(now, now.plus(86_400))?,
-//!         last_resort: false,
-//!         credential: CredentialHash([0; 32]),
-//!     },
-//!     bytes: KeyPackageBytes::try_from(b"a KeyPackage".as_slice())?,
-//! };
+//! let lifetime = Lifetime::new(now, now.plus(86_400))?;
+//! let info = KeyPackageInfo::new("the hash of it".try_into()?, Ciphersuite(1), lifetime, CredentialHash([0; 32]));
+//! let package = KeyPackage::new(info, b"a KeyPackage".as_slice().try_into()?);
 //! assert_eq!(store.save_key_package(&pool, package, now).await?, SaveOutcome::Saved);
 //!
 //! let minute = Ttl::try_from(60)?;
@@ -36,7 +30,7 @@
 //! # }
 //! ```
 //!
-//! [`SqliteMetadata`] is a client's [`PoolMetadataStore`](kp_core::PoolMetadataStore), for a file that may be the one of
+//! [`SqliteMetadata`] is a client's [`PoolMetadataStore`](kp_core::client::PoolMetadataStore), for a file that may be the one of
 //! the MLS library's own storage. [`import_client_table`] and [`SqliteStore::import_server_table`] bring over the tables
 //! of this project's origin.
 //!

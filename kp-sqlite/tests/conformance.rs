@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Space};
-use kp_core::{KeyPackageStore, OpenError};
+use kp_core::OpenError;
+use kp_core::server::KeyPackageStore;
 use kp_sqlite::SqliteStore;
 use rusqlite::Connection;
 

@@ -5,9 +5,9 @@
 use std::fs;
 use std::path::Path;
 
-use kp_core::{
-    Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle, PoolMetadataStore, Timestamp,
-};
+use kp_core::Role;
+use kp_core::client::{KeyPackageMetadata, Lifecycle, PoolMetadataStore};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Timestamp};
 use kp_sqlite::{ImportError, Imported, RowError, SqliteMetadata, import_client_table};
 use rusqlite::Connection;
 
@@ -66,7 +66,7 @@ fn row(n: u8, lifecycle: Lifecycle, [uploaded_at, reserved_at, spent_at]: [Optio
     KeyPackageMetadata {
         key_package_ref: KeyPackageRef::try_from([n; 32].as_slice()).unwrap(),
         ciphersuite: Ciphersuite(1),
-        last_resort: false,
+        role: Role::OneTime,
         credential: CredentialHash([9; 32]),
         created_at: at(n.into()),
         not_after: at(1_000),

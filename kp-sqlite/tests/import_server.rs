@@ -4,10 +4,14 @@
 
 use std::path::Path;
 
+use kp_core::protocol::Refusal;
+use kp_core::server::{
+    Admission, Admitted, KeyPackageStore, KeyPackageStoreExt, OnLapse, ReservationToken, SaveOutcome, Spend,
+    TakeRequest, Uploader,
+};
 use kp_core::{
-    Admission, Admitted, Cause, Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo,
-    KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, Lifetime, OnLapse, PoolId, Refusal, Rejection, ReservationId,
-    ReservationToken, SaveOutcome, Spend, Status, TakeRequest, Timestamp, Ttl, Uploader,
+    Cause, Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, PoolId,
+    Rejection, ReservationId, Status, Timestamp, Ttl,
 };
 use kp_sqlite::{ImportError, RowError, SqliteStore};
 use rusqlite::Connection;
@@ -40,16 +44,15 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn package(n: u8) -> KeyPackage {
-    KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from([n; 32].as_slice()).unwrap(),
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(at(-100), at(10_000)).unwrap(),
-            last_resort: false,
-            credential: CredentialHash([9; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(vec![n; 300]).unwrap(),
-    }
+    KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from([n; 32].as_slice()).unwrap(),
+            Ciphersuite(1),
+            Lifetime::new(at(-100), at(10_000)).unwrap(),
+            CredentialHash([9; 32]),
+        ),
+        KeyPackageBytes::try_from(vec![n; 300]).unwrap(),
+    )
 }
 
 /// Takes packages of 300 equal bytes at their word, all but those of 66s, which have expired.

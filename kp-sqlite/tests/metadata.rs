@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Space};
-use kp_core::{OpenError, PoolMetadataStore};
+use kp_core::OpenError;
+use kp_core::client::PoolMetadataStore;
 use kp_sqlite::SqliteMetadata;
 use rusqlite::Connection;
 

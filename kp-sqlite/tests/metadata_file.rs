@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use kp_core::client::*;
+use kp_core::server::*;
 use kp_core::*;
 use kp_sqlite::{SqliteMetadata, SqliteStore};
 use rusqlite::Connection;
@@ -13,16 +15,15 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn package(n: u8) -> KeyPackage {
-    KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from([n; 32].as_slice()).unwrap(),
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(at(0), at(10_000)).unwrap(),
-            last_resort: false,
-            credential: CredentialHash([n; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(vec![n; 300]).unwrap(),
-    }
+    KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from([n; 32].as_slice()).unwrap(),
+            Ciphersuite(1),
+            Lifetime::new(at(0), at(10_000)).unwrap(),
+            CredentialHash([n; 32]),
+        ),
+        KeyPackageBytes::try_from(vec![n; 300]).unwrap(),
+    )
 }
 
 fn row(n: u8) -> KeyPackageMetadata {

@@ -2,21 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_sqlite::{SqliteStore, Survives};
 
 /// One-time, of ciphersuite 1.
 fn a_package(named: &[u8], lifetime: Lifetime, bytes: &[u8]) -> KeyPackage {
-    KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from(named).unwrap(),
-            ciphersuite: Ciphersuite(1),
+    KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from(named).unwrap(),
+            Ciphersuite(1),
             lifetime,
-            last_resort: false,
-            credential: CredentialHash([1; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(bytes).unwrap(),
-    }
+            CredentialHash([1; 32]),
+        ),
+        KeyPackageBytes::try_from(bytes).unwrap(),
+    )
 }
 
 fn at(seconds: i64) -> Timestamp {

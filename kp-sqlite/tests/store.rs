@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
+use kp_core::server::*;
 use kp_core::*;
 use kp_sqlite::{SqliteStore, Survives};
 use rusqlite::Connection;
@@ -29,16 +30,15 @@ fn package(number: u64, not_after: Timestamp) -> KeyPackage {
             .rotate_left(at as u32 * 13);
         chunk.copy_from_slice(&mixed.wrapping_mul(0xff51_afd7_ed55_8ccd).to_be_bytes());
     }
-    KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from(key_package_ref.as_slice()).unwrap(),
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(at(-3_600), not_after).unwrap(),
-            last_resort: false,
-            credential: CredentialHash([1; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(vec![number as u8; 295]).unwrap(),
-    }
+    KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from(key_package_ref.as_slice()).unwrap(),
+            Ciphersuite(1),
+            Lifetime::new(at(-3_600), not_after).unwrap(),
+            CredentialHash([1; 32]),
+        ),
+        KeyPackageBytes::try_from(vec![number as u8; 295]).unwrap(),
+    )
 }
 
 fn packages(numbers: std::ops::Range<u64>) -> Vec<KeyPackage> {
@@ -208,7 +208,7 @@ async fn four_handles_hand_out_every_package_once() {
     }
     save(&handles[0], "bob", packages(0..400)).await;
     let mut last_resort = package(400, at(0).plus(90 * DAY));
-    last_resort.info.last_resort = true;
+    last_resort.info.role = Role::LastResort;
     save(&handles[0], "bob", vec![last_resort]).await;
     let tasks: Vec<_> = (0..8_u64)
         .map(|task| {
@@ -233,7 +233,7 @@ async fn four_handles_hand_out_every_package_once() {
     assert_eq!(refs.len(), 400);
     let exhausted = handles[1]
         .reserve_key_package(
-            &take("bob", 1_000).last_resort(LastResort::Never),
+            &take("bob", 1_000).options(TakeOptions::new().last_resort(LastResort::Never)),
             OnLapse::Return,
             at(1),
         )
@@ -314,7 +314,9 @@ async fn a_damaged_row_never_wedges_its_pool() {
     assert_eq!(store.release_expired_reservations(at(100), 1).await.unwrap(), 1);
     assert_eq!(store.release_expired_reservations(at(100), 1).await.unwrap(), 0);
     // In a batch, only its own item fails.
-    let named = |number: usize| take("bob", 10 + number as u64).only(all[number].info.key_package_ref.clone());
+    let named = |number: usize| {
+        take("bob", 10 + number as u64).options(TakeOptions::new().only(all[number].info.key_package_ref.clone()))
+    };
     let answers = store
         .reserve_key_packages(&[named(1), named(5), named(2)], OnLapse::Return, at(100))
         .await;

@@ -1,7 +1,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
-use kp_core::{KeyPackage, KeyPackageRef, PoolId, ReservationId, TakeRequest, Timestamp};
+use kp_core::server::TakeRequest;
+use kp_core::{KeyPackage, KeyPackageRef, PoolId, ReservationId, Timestamp};
 
 use crate::measure::Fallible;
 use crate::measure::inputs::{self, NOW, PER_POOL};

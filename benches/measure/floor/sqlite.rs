@@ -1,8 +1,8 @@
 use std::path::Path;
 
+use kp_core::server::TakeRequest;
 use kp_core::{
-    Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, TakeRequest,
-    Timestamp,
+    Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp,
 };
 use rusqlite::{CachedStatement, Connection, Row, params};
 
@@ -91,16 +91,15 @@ fn reserve_one(statement: &mut CachedStatement<'_>, take: &TakeRequest) -> Falli
 
 fn package(row: &Row<'_>) -> Fallible<KeyPackage> {
     let (not_before, not_after): (i64, i64) = (row.get(2)?, row.get(3)?);
-    Ok(KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from(row.get_ref(0)?.as_blob()?)?,
-            ciphersuite: Ciphersuite(row.get(1)?),
-            lifetime: Lifetime::new(Timestamp::try_from(not_before)?, Timestamp::try_from(not_after)?)?,
-            last_resort: false,
-            credential: CredentialHash(row.get(4)?),
-        },
-        bytes: KeyPackageBytes::try_from(row.get_ref(5)?.as_blob()?)?,
-    })
+    Ok(KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from(row.get_ref(0)?.as_blob()?)?,
+            Ciphersuite(row.get(1)?),
+            Lifetime::new(Timestamp::try_from(not_before)?, Timestamp::try_from(not_after)?)?,
+            CredentialHash(row.get(4)?),
+        ),
+        KeyPackageBytes::try_from(row.get_ref(5)?.as_blob()?)?,
+    ))
 }
 
 fn spend_one(statement: &mut CachedStatement<'_>, take: &TakeRequest, named: &KeyPackage) -> Fallible<()> {

@@ -2,7 +2,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kp_core::TakeRequest;
+use kp_core::server::TakeRequest;
 use tokio::runtime::Builder;
 
 use super::{POOLS, Ratio, cycles, per_second};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use kp_core::{KeyPackageStore, KeyPackageStoreExt, OnLapse, Spend, TakeRequest};
+use kp_core::server::{KeyPackageStore, KeyPackageStoreExt, OnLapse, Spend, TakeRequest};
 use tokio::runtime::Runtime;
 
 use super::Fallible;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use kp_core::KeyPackageStore;
+use kp_core::server::KeyPackageStore;
 use kp_redis::RedisStore;
 use tokio::runtime::Runtime;
 

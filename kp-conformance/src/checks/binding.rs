@@ -1,5 +1,7 @@
+use crate::asking::Asking as _;
 use kp_core::Rejection::{AlreadySpent, PoolExhausted, ReservationConflict};
-use kp_core::{LastResort, OnLapse, Rejection, Status};
+use kp_core::server::{LastResort, OnLapse};
+use kp_core::{Rejection, Status};
 
 use crate::Context;
 use crate::check::checks;
@@ -21,7 +23,7 @@ checks! {
         for again in [
             pool.take(1),
             longer,
-            pool.take(1).suites([OTHER_SUITE]),
+            pool.take(1).ciphersuites([OTHER_SUITE]),
             pool.take(1).remaining(u32::MAX),
             pool.take(1).limit(0),
             pool.take(1).last_resort(LastResort::Only),

@@ -1,5 +1,6 @@
+use crate::asking::Asking as _;
 use kp_core::Ciphersuite;
-use kp_core::SaveOutcome::{AlreadyStored, Expired, PoolFull, Saved};
+use kp_core::server::SaveOutcome::{AlreadyStored, Expired, PoolFull, Saved};
 
 use crate::Context;
 use crate::check::checks;

@@ -1,5 +1,7 @@
+use crate::asking::Asking as _;
 use kp_core::Rejection::{self, AlreadySpent, NothingFits, PoolExhausted, ReservationConflict};
-use kp_core::{Cause, LastResort, Status};
+use kp_core::server::LastResort;
+use kp_core::{Cause, Status};
 
 use crate::Context;
 use crate::check::checks;
@@ -43,7 +45,7 @@ checks! {
         for again in [
             take.clone(),
             longer,
-            take.clone().suites([OTHER_SUITE]),
+            take.clone().ciphersuites([OTHER_SUITE]),
             take.clone().limit(0),
             take.clone().last_resort(LastResort::Only),
             take.clone().only(key_package_ref(1)),
@@ -195,10 +197,10 @@ checks! {
             .await;
         let never = pool
             .take(1)
-            .suites([kp_core::Ciphersuite(9)])
+            .ciphersuites([kp_core::Ciphersuite(9)])
             .last_resort(LastResort::Never);
         assert_eq!(pool.claim(&never, None, at(0)).await, Err(NothingFits));
-        let mine = pool.take(1).suites([crate::packages::SUITE]);
+        let mine = pool.take(1).ciphersuites([crate::packages::SUITE]);
         assert_eq!(pool.claim(&mine, Some(&group("club")), at(0)).await, Ok(last_resort(2)));
         assert_eq!(pool.status(2, at(0)).await, Some(Status::LastResort { used: true }));
         assert_eq!(

@@ -1,8 +1,11 @@
+use crate::asking::Asking as _;
+use kp_core::Slot;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use kp_core::KeyPackageRef;
 use kp_core::Rejection::{AlreadySpent, NoLiveReservation};
-use kp_core::{KeyPackageRef, KeyPackageStoreExt, LastResort, OnLapse};
+use kp_core::server::{KeyPackageStoreExt, LastResort, OnLapse};
 
 use crate::at_once::at_once;
 use crate::check::checks;
@@ -73,7 +76,7 @@ async fn round(plain: &Pool, pools: &[Pool]) {
     let count = plain.count(SUITE, at(1)).await;
     assert_eq!(
         (u64::from(count.spent), count.last_resort),
-        (TASKS * TURNS, Some(false))
+        (TASKS * TURNS, Slot::Unused)
     );
     assert_eq!(u64::from(count.total()), TASKS * TURNS + 1);
 }

@@ -1,7 +1,10 @@
+use crate::asking::Asking as _;
 use kp_core::Rejection::{NoLiveReservation, NotFound, PoolExhausted};
-use kp_core::SaveOutcome::{AlreadySpent, AlreadyStored, Saved};
-use kp_core::WithdrawOutcome::{self, Withdrawn};
-use kp_core::{Cause, OnLapse, Status, Timestamp, Withdrawal};
+use kp_core::Slot;
+use kp_core::server::SaveOutcome::{AlreadySpent, AlreadyStored, Saved};
+use kp_core::server::WithdrawOutcome::{self, Withdrawn};
+use kp_core::server::{OnLapse, Withdrawal};
+use kp_core::{Cause, Status, Timestamp};
 
 use crate::Context;
 use crate::check::checks;
@@ -133,7 +136,7 @@ checks! {
         assert_eq!(pool.retire(at(10), at(50)).await, 1);
         assert_eq!(pool.statuses(1..=3, at(50)).await, [USED, Some(Status::Expired), FRESH]);
         assert_eq!(pool.retire(at(10), at(50)).await, 0, "it is marked already");
-        let given = pool.claim_ref(&pool.take(1).suites([SUITE]), at(50)).await;
+        let given = pool.claim_ref(&pool.take(1).ciphersuites([SUITE]), at(50)).await;
         assert_eq!(given, Ok(key_package_ref(1)));
     }
 
@@ -206,7 +209,7 @@ checks! {
             assert_eq!((Some(stored.status), stored.bytes), (spent(10, Cause::Withdrawn), None));
         }
         assert_eq!(pool.available(at(11)).await, [key_package_ref(8)]);
-        assert_eq!(pool.count(OTHER_SUITE, at(11)).await.last_resort, None);
+        assert_eq!(pool.count(OTHER_SUITE, at(11)).await.last_resort, Slot::Empty);
         let late = pool
             .save(vec![one_time(1), last_resort(7).of(OTHER_SUITE)], at(11))
             .await;
@@ -277,7 +280,7 @@ checks! {
             one_time(8).valid(-DAY, 50),
         ];
         pool.stock(batch, at(0)).await;
-        pool.lease(&pool.take(2).suites([OTHER_SUITE]), at(10)).await;
+        pool.lease(&pool.take(2).ciphersuites([OTHER_SUITE]), at(10)).await;
         pool.lease(&pool.take(1).only(key_package_ref(5)), at(10)).await;
         pool.withdraw([5], at(10)).await;
         pool.claim(&pool.take(3).only(key_package_ref(7)), None, at(10))

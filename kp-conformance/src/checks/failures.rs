@@ -1,6 +1,8 @@
 use std::collections::HashSet;
 
-use kp_core::{Cause, KeyPackageRef, Rejection, SaveOutcome, Status, WithdrawOutcome};
+use crate::asking::Asking as _;
+use kp_core::server::{SaveOutcome, WithdrawOutcome};
+use kp_core::{Cause, KeyPackageRef, Rejection, Status};
 
 use crate::Context;
 use crate::check::checks;
@@ -11,7 +13,7 @@ checks! {
     /// Every refusal has a code of its own, which never changes.
     #[rules("ERR-3")]
     async fn refusals_have_stable_codes(_context: &Context) {
-        let codes = Rejection::ALL.map(Rejection::code);
+        let codes: Vec<_> = Rejection::ALL.iter().map(|rejection| rejection.code()).collect();
         let stable = [
             "pool_exhausted",
             "nothing_fits",
@@ -26,7 +28,7 @@ checks! {
             "invalid_cursor",
         ];
         assert_eq!(codes, stable);
-        assert_eq!(HashSet::from(codes).len(), codes.len());
+        assert_eq!(codes.iter().collect::<HashSet<_>>().len(), codes.len());
     }
 
     /// In a batch a refused item keeps no other from its answer, and changes nothing of its own.
@@ -79,7 +81,7 @@ checks! {
         );
         reopened.lease(&reopened.take(3), at(4)).await;
         assert_eq!(reopened.withdraw([3, 4], at(5)).await, [WithdrawOutcome::Withdrawn; 2]);
-        let last = reopened.take(7).last_resort(kp_core::LastResort::Only);
+        let last = reopened.take(7).last_resort(kp_core::server::LastResort::Only);
         assert_eq!(reopened.claim(&last, None, at(5)).await, Ok(last_resort(6)));
         let before = reopened.picture(1..=6, at(6)).await;
         drop(reopened);

@@ -1,11 +1,14 @@
+use crate::asking::Asking as _;
+use kp_core::server::Answers;
 use std::iter;
 use std::sync::Arc;
 
 use kp_core::rules::Model;
-use kp_core::{
-    Effect, Error, KeyPackage, KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, LastResort, OnLapse, Receipt,
-    Reservation, ReservationToken, Result, SaveMode, Timestamp, Withdrawal,
+use kp_core::server::{
+    KeyPackageStore, KeyPackageStoreExt, LastResort, OnLapse, Receipt, Reservation, ReservationToken, SaveMode,
+    Withdrawal,
 };
+use kp_core::{Effect, Error, KeyPackage, KeyPackageRef, Timestamp};
 
 use crate::check::checks;
 use crate::histories::{Call, Reply};
@@ -201,7 +204,7 @@ impl Scene {
 }
 
 /// What the items got that were answered.
-fn refs<T>(answers: Vec<Result<T>>, of: impl Fn(T) -> KeyPackageRef) -> Vec<Option<KeyPackageRef>> {
+fn refs<T>(answers: Answers<T>, of: impl Fn(T) -> KeyPackageRef) -> Vec<Option<KeyPackageRef>> {
     answers.into_iter().map(|answer| answer.ok().map(&of)).collect()
 }
 

@@ -1,6 +1,9 @@
+use crate::asking::Asking as _;
 use kp_core::Rejection::{AlreadyReserved, NothingFits, PoolExhausted};
-use kp_core::SaveOutcome::{AlreadySpent, AlreadyStored, NotYetValid, RefConflict, Saved};
-use kp_core::{Cause, Ciphersuite, LastResort, OnLapse, Status};
+use kp_core::Slot;
+use kp_core::server::SaveOutcome::{AlreadySpent, AlreadyStored, NotYetValid, RefConflict, Saved};
+use kp_core::server::{LastResort, OnLapse};
+use kp_core::{Cause, Ciphersuite, Status};
 
 use crate::Context;
 use crate::check::checks;
@@ -31,7 +34,7 @@ checks! {
         }
         assert_eq!(pool.status(1, at(500)).await, USED, "it is shared, and never used up");
         let count = pool.count(SUITE, at(0)).await;
-        assert_eq!((count.available, count.reserved, count.last_resort), (0, 1, Some(true)));
+        assert_eq!((count.available, count.reserved, count.last_resort), (0, 1, Slot::Used));
     }
 
     /// It is not handed out with `Never`, for a named package, when it does not fit, or when it has expired.
@@ -43,7 +46,7 @@ checks! {
         pool.lease(&pool.take(1), at(50)).await;
         let never = pool.take(2).last_resort(LastResort::Never);
         for only in [pool.take(2), pool.take(2).last_resort(LastResort::Only)] {
-            for unfit in [only.clone().suites([OTHER_SUITE]), only.clone().remaining(51)] {
+            for unfit in [only.clone().ciphersuites([OTHER_SUITE]), only.clone().remaining(51)] {
                 assert_eq!(pool.reserve(&unfit, at(50)).await, Err(PoolExhausted), "{unfit:?}");
                 assert_eq!(pool.claim(&unfit, None, at(50)).await, Err(PoolExhausted), "{unfit:?}");
             }
@@ -58,7 +61,7 @@ checks! {
         assert_eq!(pool.reserve(&named, at(50)).await, Err(AlreadyReserved));
         assert_eq!(pool.status(1, at(99)).await, FRESH, "none of them got it");
         assert_eq!(pool.status(1, at(100)).await, Some(Status::Expired));
-        let exact = pool.take(2).suites([OTHER_SUITE, SUITE]).remaining(50);
+        let exact = pool.take(2).ciphersuites([OTHER_SUITE, SUITE]).remaining(50);
         assert_eq!(pool.reserve_ref(&exact, at(50)).await, Ok(key_package_ref(1)));
     }
 
@@ -76,7 +79,7 @@ checks! {
         assert_eq!(pool.reserve(&only, at(0)).await, Err(NothingFits));
         pool.stock(vec![last_resort(2)], at(0)).await;
         assert_eq!(pool.claim(&only, None, at(0)).await, Ok(last_resort(2)));
-        assert_eq!(pool.reserve(&only.suites([OTHER_SUITE]), at(0)).await, Err(NothingFits));
+        assert_eq!(pool.reserve(&only.ciphersuites([OTHER_SUITE]), at(0)).await, Err(NothingFits));
         assert_eq!(pool.available(at(0)).await, [key_package_ref(1)]);
     }
 
@@ -102,7 +105,7 @@ checks! {
         assert_eq!(pool.reserve(&pool.take(2), at(10)).await, Err(PoolExhausted));
         pool.stock(vec![one_time(4).of(OTHER_SUITE)], at(10)).await;
         assert_eq!(
-            pool.reserve(&pool.take(2).suites([SUITE]), at(10)).await,
+            pool.reserve(&pool.take(2).ciphersuites([SUITE]), at(10)).await,
             Err(NothingFits)
         );
         assert_eq!(
@@ -122,7 +125,7 @@ checks! {
         )
         .await;
         assert_eq!(pool.reserve_ref(&pool.take(1), at(0)).await, Ok(key_package_ref(1)));
-        let two = pool.take(2).suites([SUITE, OTHER_SUITE]);
+        let two = pool.take(2).ciphersuites([SUITE, OTHER_SUITE]);
         assert_eq!(pool.reserve_ref(&two, at(0)).await, Ok(key_package_ref(2)));
         pool.stock(vec![last_resort(4).of(third)], at(1)).await;
         assert_eq!(pool.reserve_ref(&pool.take(3), at(1)).await, Ok(key_package_ref(2)));
@@ -162,7 +165,7 @@ checks! {
         );
         assert_eq!(pool.status(3, at(8)).await, FRESH);
         let count = pool.count(SUITE, at(8)).await;
-        assert_eq!((count.spent, count.last_resort, count.total()), (1, Some(false), 2));
+        assert_eq!((count.spent, count.last_resort, count.total()), (1, Slot::Unused, 2));
     }
 
     /// An expired last resort is replaced like any other, and loses its bytes.
@@ -192,7 +195,7 @@ checks! {
         let pool = context.pool().await;
         pool.stock(vec![last_resort(1)], at(0)).await;
         let count = pool.count(SUITE, at(0)).await;
-        assert_eq!((count.available, count.last_resort, count.total()), (0, Some(false), 1));
+        assert_eq!((count.available, count.last_resort, count.total()), (0, Slot::Unused, 1));
         assert_eq!(pool.available(at(0)).await, []);
         let stored = pool.get(1, at(0)).await.expect("it is stored");
         assert_eq!((Some(stored.status), stored.bytes), (FRESH, Some(last_resort(1).bytes)));
@@ -244,10 +247,10 @@ checks! {
         pool.reserve(&pool.take(1), at(1))
             .await
             .expect("a last resort is there");
-        assert_eq!(pool.count(SUITE, at(1)).await.last_resort, Some(true));
+        assert_eq!(pool.count(SUITE, at(1)).await.last_resort, Slot::Used);
         assert_eq!(pool.save_one(last_resort(1), at(2)).await, AlreadyStored);
         assert_eq!(pool.status(1, at(2)).await, USED);
         assert_eq!(pool.save_one(last_resort(2), at(3)).await, Saved);
-        assert_eq!(pool.count(SUITE, at(3)).await.last_resort, Some(false));
+        assert_eq!(pool.count(SUITE, at(3)).await.last_resort, Slot::Unused);
     }
 }

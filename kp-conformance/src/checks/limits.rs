@@ -1,5 +1,7 @@
+use crate::asking::Asking as _;
 use kp_core::Rejection::{PoolExhausted, TooManyReservations};
-use kp_core::{OnLapse, Status, TakeRequest};
+use kp_core::Status;
+use kp_core::server::{OnLapse, TakeRequest};
 
 use crate::Context;
 use crate::check::checks;

@@ -1,6 +1,8 @@
 use std::fmt::{Debug, Write};
 
-use kp_core::{KeyPackageBytes, OnLapse, Rejection, ReservationId, TakeRequest};
+use crate::asking::Asking as _;
+use kp_core::server::{OnLapse, TakeRequest};
+use kp_core::{KeyPackageBytes, Rejection, ReservationId};
 
 use crate::Context;
 use crate::check::checks;

@@ -91,7 +91,7 @@ checks! {
                 .claim(&pool.take(n), None, at(0))
                 .await
                 .expect("a replay, or a new claim");
-            assert!(!again.info.last_resort);
+            assert!(!again.info.role.is_last_resort());
         }
     }
 

@@ -1,9 +1,12 @@
+use crate::asking::Asking as _;
+use kp_core::Slot;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use kp_core::Rejection::{AlreadyReserved, AlreadySpent, NoLiveReservation, PoolExhausted};
-use kp_core::SaveOutcome::{AlreadyStored, PoolFull, Saved};
-use kp_core::{LastResort, Status};
+use kp_core::Status;
+use kp_core::server::LastResort;
+use kp_core::server::SaveOutcome::{AlreadyStored, PoolFull, Saved};
 
 use crate::Context;
 use crate::at_once::at_once;
@@ -73,7 +76,7 @@ checks! {
         })
         .await;
         let taken: Vec<_> = taken.into_iter().flatten().collect();
-        assert!(taken.iter().all(|info| !info.last_resort));
+        assert!(taken.iter().all(|info| !info.role.is_last_resort()));
         let distinct: HashSet<_> = taken.into_iter().map(|info| info.key_package_ref).collect();
         assert_eq!(distinct.len(), 160);
         assert_eq!(pools[0].count(SUITE, at(0)).await.spent, 160);
@@ -275,7 +278,7 @@ checks! {
                     pool.stock(vec![last_resort(n)], at(0)).await;
                 } else {
                     let count = pool.count(SUITE, at(0)).await;
-                    assert!(count.last_resort.is_some(), "the slot is never empty");
+                    assert!(count.last_resort != Slot::Empty, "the slot is never empty");
                     let given = pool
                         .claim(&pool.take(task * 100 + n), None, at(0))
                         .await

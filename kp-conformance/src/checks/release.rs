@@ -1,5 +1,6 @@
 use kp_core::Rejection::{AlreadySpent, Expired, NoLiveReservation, NotFound};
-use kp_core::{Cause, OnLapse, Status};
+use kp_core::server::OnLapse;
+use kp_core::{Cause, Status};
 
 use crate::Context;
 use crate::check::checks;

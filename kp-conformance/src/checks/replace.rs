@@ -1,6 +1,8 @@
+use crate::asking::Asking as _;
 use kp_core::Rejection::{AlreadySpent, NoLiveReservation};
-use kp_core::SaveOutcome::{AlreadyStored, Expired, PoolFull, RefConflict, Saved};
-use kp_core::{Cause, SaveMode, SaveOutcome, Status};
+use kp_core::server::SaveOutcome::{AlreadyStored, Expired, PoolFull, RefConflict, Saved};
+use kp_core::server::{SaveMode, SaveOutcome};
+use kp_core::{Cause, Status};
 
 use crate::Context;
 use crate::check::checks;

@@ -1,7 +1,9 @@
+use crate::asking::Asking as _;
 use kp_core::Rejection::{
     AlreadyReserved, AlreadySpent, Expired, NotFound, NothingFits, PoolExhausted, TooManyReservations, Unsuitable,
 };
-use kp_core::{LastResort, OnLapse, Status};
+use kp_core::Status;
+use kp_core::server::{LastResort, OnLapse};
 
 use crate::Context;
 use crate::check::checks;
@@ -127,11 +129,11 @@ checks! {
         let pool = context.pool().await;
         pool.stock(vec![one_time(1), one_time(2).of(OTHER_SUITE), one_time(3)], at(0))
             .await;
-        let other = pool.take(1).suites([OTHER_SUITE]);
+        let other = pool.take(1).ciphersuites([OTHER_SUITE]);
         assert_eq!(pool.reserve_ref(&other, at(0)).await, Ok(key_package_ref(2)));
-        let both = pool.take(2).suites([OTHER_SUITE, SUITE]);
+        let both = pool.take(2).ciphersuites([OTHER_SUITE, SUITE]);
         assert_eq!(pool.reserve_ref(&both, at(0)).await, Ok(key_package_ref(1)));
-        let none_left = pool.take(3).suites([OTHER_SUITE]);
+        let none_left = pool.take(3).ciphersuites([OTHER_SUITE]);
         assert_eq!(pool.reserve(&none_left, at(0)).await, Err(NothingFits));
         assert_eq!(pool.claim(&none_left, None, at(0)).await, Err(NothingFits));
         assert_eq!(pool.claim_ref(&pool.take(3), at(0)).await, Ok(key_package_ref(3)));
@@ -199,7 +201,7 @@ checks! {
             NotFound,
         ];
         for (n, expected) in (1..).zip(expected) {
-            let unfit = named(n, 10 + n).suites([OTHER_SUITE]);
+            let unfit = named(n, 10 + n).ciphersuites([OTHER_SUITE]);
             assert_eq!(pool.reserve(&unfit, at(100)).await, Err(expected), "package {n}");
             assert_eq!(pool.claim(&unfit, None, at(100)).await, Err(expected), "package {n}");
         }
@@ -215,7 +217,7 @@ checks! {
         let second = pool.take(1).only(key_package_ref(2));
         let left = u32::try_from(END).expect("it is small");
         for unfit in [
-            second.clone().suites([OTHER_SUITE]),
+            second.clone().ciphersuites([OTHER_SUITE]),
             second.clone().remaining(left + 1),
             second.clone().last_resort(LastResort::Only),
             pool.take(1).only(key_package_ref(3)),
@@ -227,7 +229,7 @@ checks! {
         }
         assert_eq!(pool.status(4, at(0)).await, Some(Status::LastResort { used: false }));
         let fits = second
-            .suites([OTHER_SUITE, SUITE])
+            .ciphersuites([OTHER_SUITE, SUITE])
             .remaining(left)
             .last_resort(LastResort::Never);
         assert_eq!(pool.reserve_ref(&fits, at(0)).await, Ok(key_package_ref(2)));
@@ -345,7 +347,7 @@ checks! {
             carol.take(1),
             carol.take(2),
             bob.take(1),
-            bob.take(2).suites([OTHER_SUITE]),
+            bob.take(2).ciphersuites([OTHER_SUITE]),
             bob.take(3),
         ];
         let answers = bob.store.reserve_key_packages(&takes, OnLapse::Return, at(0)).await;

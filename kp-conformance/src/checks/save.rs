@@ -1,6 +1,7 @@
 use kp_core::Rejection::PoolExhausted;
-use kp_core::SaveOutcome::{AlreadySpent, AlreadyStored, Expired, NotYetValid, PoolFull, RefConflict, Saved};
-use kp_core::{CredentialHash, Save, Status, Withdrawal};
+use kp_core::server::SaveOutcome::{AlreadySpent, AlreadyStored, Expired, NotYetValid, PoolFull, RefConflict, Saved};
+use kp_core::server::{Save, Withdrawal};
+use kp_core::{CredentialHash, Status};
 
 use crate::Context;
 use crate::check::checks;

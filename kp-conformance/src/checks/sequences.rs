@@ -1,8 +1,8 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use kp_core::Save;
 use kp_core::rules::{Limits, Model};
+use kp_core::server::Save;
 
 use crate::Context;
 use crate::check::checks;
@@ -172,7 +172,7 @@ checks! {
     #[rules("SAVE-6", "SAVE-7", "SAVE-8")]
     #[needs(Limits)]
     async fn every_sequence_at_a_low_limit_is_answered_as_by_the_rules(context: &Context) {
-        let limits = Limits { max_records: 7 };
+        let limits = Limits::default().max_records(7);
         compare(&context.with_limits(limits), NARROW, limits, seeds(12, 400)).await;
     }
 

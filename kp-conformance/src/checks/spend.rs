@@ -1,5 +1,6 @@
 use kp_core::Rejection::{AlreadySpent, Expired, NoLiveReservation, NotFound};
-use kp_core::{Cause, OnLapse, Spend, Status};
+use kp_core::server::{OnLapse, Spend};
+use kp_core::{Cause, Status};
 
 use crate::Context;
 use crate::check::checks;
@@ -39,14 +40,8 @@ checks! {
         let pool = context.pool().await;
         pool.stock((1..=4).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0))
             .await;
-        let group_only = Spend {
-            group: Some(group("club")),
-            by: None,
-        };
-        let party_only = Spend {
-            group: None,
-            by: Some(party("alice")),
-        };
+        let group_only = Spend::new().group(group("club"));
+        let party_only = Spend::new().by(party("alice"));
         let usages = [usage("club", "alice"), group_only, party_only, no_usage()];
         for (n, usage) in (1..).zip(&usages) {
             let token = pool.lease(&pool.take(n), at(0)).await;

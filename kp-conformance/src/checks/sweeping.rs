@@ -1,9 +1,11 @@
+use crate::asking::Asking as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kp_core::Rejection::{NoLiveReservation, NotFound, PoolExhausted};
-use kp_core::SaveOutcome::Saved;
-use kp_core::{OnLapse, Status};
+use kp_core::Status;
+use kp_core::server::OnLapse;
+use kp_core::server::SaveOutcome::Saved;
 
 use crate::Context;
 use crate::at_once::at_once;

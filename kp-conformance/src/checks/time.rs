@@ -1,6 +1,8 @@
+use crate::asking::Asking as _;
 use futures::future::BoxFuture;
 use kp_core::Rejection::{AlreadySpent, Expired, NoLiveReservation, NotFound, PoolExhausted};
-use kp_core::{Lifetime, OnLapse, SaveOutcome, Status, Timestamp, Ttl, Withdrawal};
+use kp_core::server::{OnLapse, SaveOutcome, Withdrawal};
+use kp_core::{Lifetime, Status, Timestamp, Ttl};
 
 use crate::Context;
 use crate::check::checks;
@@ -200,7 +202,7 @@ checks! {
         let carol = ending(context, "carol").await;
         let dave = ending(context, "dave").await;
         let tokens = [bob.token(9, 9), carol.token(9, 9)];
-        bob.store.spend_key_packages(&tokens, &no_usage(), at(60)).await;
+        let _ = bob.store.spend_key_packages(&tokens, &no_usage(), at(60)).await;
         for pool in [&bob, &carol] {
             assert_eq!(pool.status(1, at(59)).await, Some(Status::Available));
         }

@@ -1,6 +1,7 @@
 use std::fmt;
 
-use kp_core::{Cause, Rejection, SaveOutcome, WithdrawOutcome};
+use kp_core::server::{SaveOutcome, WithdrawOutcome};
+use kp_core::{Cause, Rejection};
 
 /// What a call answers about the package P.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use kp_core::{KeyPackageStore, Status};
+use kp_core::Status;
+use kp_core::server::KeyPackageStore;
 
 use super::scene::{Asker, CALL, EARLIER, LONG, OTHER, OWN, Scene};
 use super::view::View;

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
-use kp_core::{
-    CredentialHash, KeyPackage, KeyPackageInfo, KeyPackageStore, LastResort, OnLapse, Receipt, Rejection, Reservation,
-    ReservationToken, SaveOutcome, Spend, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+use crate::asking::Asking as _;
+use kp_core::server::{
+    KeyPackageStore, LastResort, OnLapse, Receipt, Reservation, ReservationToken, SaveOutcome, Spend, TakeRequest,
+    WithdrawOutcome, Withdrawal,
 };
+use kp_core::{CredentialHash, KeyPackage, Rejection, Timestamp};
 
 use super::view::View;
 use super::{Answer, Event, Row, State};
@@ -225,12 +227,10 @@ impl Scene {
             Event::SaveAgain => self.save(self.p.clone(), now).await,
             Event::SaveOtherBytes => self.save(self.p.clone().with_bytes_of(NEW), now).await,
             Event::SaveOtherFacts => {
-                let info = KeyPackageInfo {
-                    credential: CredentialHash([8; 32]),
-                    ..self.p.info.clone()
-                };
+                let mut info = self.p.info.clone();
+                info.credential = CredentialHash([8; 32]);
                 let bytes = self.p.bytes.clone();
-                self.save(KeyPackage { info, bytes }, now).await
+                self.save(KeyPackage::new(info, bytes), now).await
             }
             Event::SaveAtCap => {
                 let save = self.pool.request(vec![one_time(NEW)]).cap_per_ciphersuite(1);
@@ -272,13 +272,13 @@ impl Scene {
     }
 
     async fn reserve(&self, take: &TakeRequest, now: Timestamp) -> Answer {
-        let Reservation { package, lease } = match self.pool.reserve(take, now).await {
+        let Reservation { package, lease, .. } = match self.pool.reserve(take, now).await {
             Ok(reserved) => reserved,
             Err(rejection) => return Answer::Rejected(rejection),
         };
         assert_eq!(
             lease.is_none(),
-            package.info.last_resort,
+            package.info.role.is_last_resort(),
             "a lease goes with a one-time package"
         );
         let Some(lease) = lease else {
@@ -305,7 +305,7 @@ impl Scene {
 
     fn handed_out(&self, package: &KeyPackage) -> Answer {
         if *package == self.p {
-            return if package.info.last_resort {
+            return if package.info.role.is_last_resort() {
                 Answer::LastResort
             } else {
                 Answer::KeyPackage

@@ -1,4 +1,5 @@
-use kp_core::{Rejection, SaveOutcome, WithdrawOutcome};
+use kp_core::Rejection;
+use kp_core::server::{SaveOutcome, WithdrawOutcome};
 
 use super::{Answer, Event, Row, State};
 

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use kp_core::{Ciphersuite, Counts, Status, StoredKeyPackage, Timestamp};
+use kp_core::server::StoredKeyPackage;
+use kp_core::{Ciphersuite, Counts, Status, Timestamp};
 
 use super::Seen;
 use super::scene::{P, PACKAGES};
@@ -69,6 +70,7 @@ impl View {
             Status::Spent { cause, .. } => (Seen::Spent(cause), false),
             Status::Expired => (Seen::Expired { bytes }, bytes),
             Status::LastResort { used } => (Seen::LastResort { used }, true),
+            other => panic!("READ-3: a status that the table has not: {other:?}"),
         };
         assert_eq!(bytes, expected, "READ-4: bytes while it is unspent: {status:?}");
         seen

@@ -1,8 +1,8 @@
 use kp_core::rules::{Answer, Model};
-use kp_core::{
-    Cursor, Error, GroupId, KeyPackageRef, KeyPackageStore, KeyPackageStoreExt, OnLapse, PoolId, ReservationToken,
-    Result, Save, Spend, TakeRequest, Timestamp, Withdrawal,
+use kp_core::server::{
+    Cursor, KeyPackageStore, KeyPackageStoreExt, OnLapse, ReservationToken, Save, Spend, TakeRequest, Withdrawal,
 };
+use kp_core::{Error, GroupId, KeyPackageRef, PoolId, Result, Timestamp};
 
 use super::Reply;
 

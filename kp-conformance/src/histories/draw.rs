@@ -1,8 +1,7 @@
+use kp_core::Role;
 use kp_core::rules::{Limits, Model};
-use kp_core::{
-    Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageRef, LastResort, OnLapse, Party, PoolId,
-    ReservationToken, Save, SaveMode, Spend, TakeRequest, Timestamp, Withdrawal,
-};
+use kp_core::server::{LastResort, OnLapse, ReservationToken, Save, SaveMode, Spend, TakeRequest, Withdrawal};
+use kp_core::{Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageRef, Party, PoolId, Timestamp};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -75,11 +74,9 @@ impl<'a> Draw<'a> {
             }
             38..52 => Call::Claim(self.take(), self.group(), now),
             52..64 => {
-                let usage = Spend {
-                    group: self.group(),
-                    by: self.party(),
-                };
-                Call::Spend(self.token(), usage, now)
+                let mut spend = Spend::new();
+                (spend.group, spend.by) = (self.group(), self.party());
+                Call::Spend(self.token(), spend, now)
             }
             64..72 => Call::Release(self.token(), now),
             72..77 => Call::Withdraw(self.pool(), self.removal(), now),
@@ -198,7 +195,7 @@ impl<'a> Draw<'a> {
         };
         let mut package = one_time(n).of(suite).valid(begin, end);
         // There is one slot a ciphersuite, so that a few do.
-        package.info.last_resort = facts.random_bool(if wide { 0.02 } else { 0.25 });
+        package.info.role = Role::of(facts.random_bool(if wide { 0.02 } else { 0.25 }));
         if facts.random_bool(0.1) {
             package.info.credential = CredentialHash([8; 32]);
         }
@@ -225,21 +222,21 @@ impl<'a> Draw<'a> {
         let n = self.random.random_range(0..self.scale.ids);
         let longest = u32::try_from(self.scale.moments / 3).expect("moments are few");
         let mut take = TakeRequest::new(self.pool(), id(n), ttl(self.random.random_range(1..=longest)));
-        take.by = self.party();
+        take.options.by = self.party();
         if self.random.random_bool(0.2) {
             take.limit = Some(self.random.random_range(0..5));
         }
         if self.random.random_bool(0.4) {
             let some = self.random.random_range(1..=SUITES.len());
-            take.suites = SUITES.choose_multiple(&mut self.random, some).copied().collect();
+            take.options.ciphersuites = SUITES.choose_multiple(&mut self.random, some).copied().collect();
         }
         if self.random.random_bool(0.2) {
-            take.remaining = self.random.random_range(0..3 * longest);
+            take.options.remaining = self.random.random_range(0..3 * longest);
         }
         let (never, fallback) = (LastResort::Never, LastResort::Fallback);
-        take.last_resort = self.one_of(&[never, never, fallback, fallback, LastResort::Only]);
+        take.options.last_resort = self.one_of(&[never, never, fallback, fallback, LastResort::Only]);
         if self.random.random_bool(0.2) {
-            take.only = Some(key_package_ref(self.random.random_range(0..self.scale.packages)));
+            take.options.only = Some(key_package_ref(self.random.random_range(0..self.scale.packages)));
         }
         take
     }

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kp_core::{Effect, Error, KeyPackageStore};
+use kp_core::server::KeyPackageStore;
+use kp_core::{Effect, Error};
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester};
 
 use super::spec::Step;

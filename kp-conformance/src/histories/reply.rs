@@ -1,10 +1,8 @@
 use std::collections::BTreeMap;
 
 use kp_core::rules::Answer;
-use kp_core::{
-    Ciphersuite, Counts, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Receipt, Reservation, SaveOutcome, Status,
-    StoredKeyPackage, WithdrawOutcome,
-};
+use kp_core::server::{Receipt, Reservation, SaveOutcome, StoredKeyPackage, WithdrawOutcome};
+use kp_core::{Ciphersuite, Counts, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Status};
 
 /// What a call was answered.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
-use kp_core::{
-    Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection::Exists, Timestamp,
-};
+use kp_core::Role;
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection::Exists};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Timestamp};
 
 use super::Context;
 use super::rows::{lifecycles, row, row_in, rows, superseded};
@@ -15,7 +15,7 @@ checks! {
         let stored = ledger.row(1).await;
         assert_eq!(stored.key_package_ref, row(1).key_package_ref);
         assert_eq!(stored.ciphersuite, row(1).ciphersuite);
-        assert_eq!(stored.last_resort, row(1).last_resort);
+        assert_eq!(stored.role, row(1).role);
         assert_eq!(stored.credential, row(1).credential);
         assert_eq!(stored.created_at, row(1).created_at);
         assert_eq!(stored.not_after, row(1).not_after);
@@ -39,7 +39,7 @@ checks! {
         let least = KeyPackageMetadata {
             key_package_ref: KeyPackageRef::try_from([0].as_slice()).expect("one byte is a ref"),
             ciphersuite: Ciphersuite(0),
-            last_resort: false,
+            role: Role::OneTime,
             credential: CredentialHash([0; 32]),
             created_at: Timestamp::MIN,
             not_after: Timestamp::MIN,
@@ -51,7 +51,7 @@ checks! {
         let most = KeyPackageMetadata {
             key_package_ref: KeyPackageRef::try_from([0xFF; 64].as_slice()).expect("64 bytes are a ref"),
             ciphersuite: Ciphersuite(u16::MAX),
-            last_resort: true,
+            role: Role::LastResort,
             credential: CredentialHash([0xFF; 32]),
             created_at: Timestamp::MAX,
             not_after: Timestamp::MAX,

@@ -1,10 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kp_core::{
-    Ciphersuite, KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection, PoolMetadataStore,
-    PoolMetadataStoreExt, Timestamp,
-};
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, PoolMetadataStore, PoolMetadataStoreExt};
+use kp_core::{Ciphersuite, KeyPackageRef, Timestamp};
 
 use super::Context;
 use super::rows::refs;

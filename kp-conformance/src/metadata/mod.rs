@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use kp_core::PoolMetadataStore;
+use kp_core::client::PoolMetadataStore;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::suite::{in_a_space, trial};
@@ -28,7 +28,7 @@ type Backend = Arc<dyn Factory<dyn PoolMetadataStore>>;
 /// Runs the suite of [`PoolMetadataStore`] on the backend of this factory, with the arguments of the command line, like
 /// [`main`](crate::main): the whole of the `main` of a test without libtest's harness.
 ///
-/// Beside the checks, every pair of the transition table of [`Lifecycle`](kp_core::Lifecycle) is a line of the output,
+/// Beside the checks, every pair of the transition table of [`Lifecycle`](kp_core::client::Lifecycle) is a line of the output,
 /// and so is how many bytes a row takes (`META-4`), for a backend that can tell.
 pub fn metadata_main(factory: impl Factory<dyn PoolMetadataStore>) -> ExitCode {
     let factory: Backend = Arc::new(factory);

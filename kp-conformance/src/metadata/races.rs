@@ -1,8 +1,8 @@
 use futures::FutureExt;
 use futures::future::join_all;
-use kp_core::Lifecycle::{Available, Created, Expired, Failed, Reserved, Spent};
-use kp_core::MetadataRejection::{Exists, IllegalStep, NotFound};
-use kp_core::{KeyPackageMetadata, Lifecycle};
+use kp_core::client::Lifecycle::{Available, Created, Expired, Failed, Reserved, Spent};
+use kp_core::client::MetadataRejection::{Exists, IllegalStep, NotFound};
+use kp_core::client::{KeyPackageMetadata, Lifecycle};
 
 use super::Context;
 use super::ledger::Ledger;

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
-use kp_core::KeyPackageMetadata;
-use kp_core::Lifecycle::{Available, Created, Reserved, Spent};
+use kp_core::Role;
+use kp_core::client::KeyPackageMetadata;
+use kp_core::client::Lifecycle::{Available, Created, Reserved, Spent};
 
 use super::Context;
 use super::rows::{lifecycles, refs, row, row_in, rows, superseded};
@@ -85,7 +86,7 @@ checks! {
         let mut given: Vec<_> = (1..).zip(lifecycles()).map(|(n, lifecycle)| row_in(n, lifecycle)).collect();
         given.extend((11..=13).map(|n| row_in(n, Available)));
         given.push(KeyPackageMetadata { ciphersuite: OTHER_SUITE, ..row_in(14, Available) });
-        given.push(KeyPackageMetadata { last_resort: true, ..row_in(15, Available) });
+        given.push(KeyPackageMetadata { role: Role::LastResort, ..row_in(15, Available) });
         given.push(KeyPackageMetadata { not_after: at(50), ..row_in(16, Available) });
         let ledger = context.ledger().await.with(&given).await;
         assert_eq!(ledger.available(SUITE, at(49)).await, 5);
@@ -100,7 +101,7 @@ checks! {
         let mut given: Vec<_> = (1..).zip(lifecycles()).map(|(n, lifecycle)| row_in(n, lifecycle)).collect();
         given.push(row_in(11, superseded(1)));
         given.push(row_in(12, Reserved));
-        given.push(KeyPackageMetadata { ciphersuite: OTHER_SUITE, last_resort: true, ..row(13) });
+        given.push(KeyPackageMetadata { ciphersuite: OTHER_SUITE, role: Role::LastResort, ..row(13) });
         let ledger = context.ledger().await.with(&given).await;
         let expected = BTreeMap::from([
             ("created", 2),

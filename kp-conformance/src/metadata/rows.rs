@@ -1,6 +1,7 @@
 //! What the checks of metadata are made of: rows and lifecycles, each from a small number.
 
-use kp_core::{KeyPackageMetadata, KeyPackageRef, Lifecycle};
+use kp_core::KeyPackageRef;
+use kp_core::client::{KeyPackageMetadata, Lifecycle};
 
 use crate::packages::{at, key_package_ref, one_time};
 

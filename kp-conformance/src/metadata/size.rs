@@ -1,4 +1,4 @@
-use kp_core::{KeyPackageMetadata, Lifecycle};
+use kp_core::client::{KeyPackageMetadata, Lifecycle};
 
 use super::Context;
 use super::rows::row;

@@ -1,6 +1,7 @@
-use kp_core::Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent};
-use kp_core::MetadataRejection::{IllegalStep, NotFound};
-use kp_core::{KeyPackageMetadata, Timestamp};
+use kp_core::Timestamp;
+use kp_core::client::KeyPackageMetadata;
+use kp_core::client::Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent};
+use kp_core::client::MetadataRejection::{IllegalStep, NotFound};
 
 use super::Context;
 use super::rows::{lifecycles, row, row_in, rows, superseded};

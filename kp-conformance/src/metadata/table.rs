@@ -1,6 +1,6 @@
 //! The transition table of [`Lifecycle`], every pair of it a check of its own.
 
-use kp_core::{KeyPackageMetadata, Lifecycle, MetadataRejection};
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection};
 
 use super::Context;
 use super::rows::{lifecycles, row_in, superseded};

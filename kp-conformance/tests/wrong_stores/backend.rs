@@ -3,7 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use kp_conformance::{Check, Facets, Factory, Space};
-use kp_core::{KeyPackageStore, OpenError};
+use kp_core::OpenError;
+use kp_core::server::KeyPackageStore;
 
 use crate::flaw::Flaw;
 use crate::store::FlawedStore;

@@ -1,10 +1,14 @@
 use std::convert::Infallible;
+use std::time::Duration;
 
 use kp_core::rules::{self, Answer, Limits, ModelPool, PoolRecords, Record, State};
+use kp_core::server::{
+    OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage, TakeOptions,
+    TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, OnLapse, Page,
-    Party, PoolId, Receipt, Reservation, ReservationId, ReservationToken, Result, Save, SaveOutcome, Spend, Status,
-    StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, PoolId,
+    ReservationId, Result, Status, Timestamp,
 };
 
 /// What a store does, piece by piece: the rules, with one piece falsified.
@@ -23,7 +27,7 @@ pub(crate) struct Flaw {
     // What the look-ups and changes of the rules do.
     pub(crate) by_id: fn(&mut ModelPool, &ReservationId) -> Option<Record>,
     pub(crate) lapsed: fn(&mut ModelPool, Timestamp) -> Vec<Record>,
-    pub(crate) oldest: fn(&mut ModelPool, &TakeRequest, Timestamp) -> Option<(Record, KeyPackageBytes)>,
+    pub(crate) oldest: fn(&mut ModelPool, &TakeOptions, Timestamp) -> Option<(Record, KeyPackageBytes)>,
     pub(crate) count_held: fn(&mut ModelPool, Ciphersuite, Timestamp) -> u32,
     pub(crate) count_taken_by: fn(&mut ModelPool, &Party) -> u32,
     pub(crate) insert: fn(&mut ModelPool, Record, &KeyPackageBytes),
@@ -78,6 +82,39 @@ impl Torn {
     pub(crate) fn races(self) -> bool {
         !matches!(self, Self::BindsLater | Self::SpendsLater | Self::KeepsItsLock)
     }
+
+    /// How many calls have to come in between its two steps, for the check to notice.
+    pub(crate) const fn others_needed(self) -> u32 {
+        match self {
+            // The same spend gets the same receipt, and it is made twice: of three, one is another.
+            Self::Apart(Call::Spend) => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether calls that are not torn wait for one that is: where there are few of those, they could come too late.
+    pub(crate) const fn has_a_door(self) -> bool {
+        matches!(
+            self,
+            Self::ItemByItem | Self::Apart(Call::Release | Call::CleanUp | Call::Settle)
+        )
+    }
+
+    /// How many races are arranged. One is enough, except where a history may explain what came of it.
+    pub(crate) const fn races_needed(self) -> u32 {
+        match self {
+            Self::Apart(Call::Claim) => 64,
+            _ => 1,
+        }
+    }
+
+    /// How long it waits for others, who are sure to come, except to the last claim of a history.
+    pub(crate) const fn patience(self) -> Duration {
+        match self {
+            Self::Apart(Call::Claim) => Duration::from_millis(50),
+            _ => Duration::from_secs(2),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +126,12 @@ pub(crate) enum Call {
     Release,
     CleanUp,
     Settle,
+}
+
+impl Call {
+    pub(crate) const fn sweeps(self) -> bool {
+        matches!(self, Self::CleanUp | Self::Settle)
+    }
 }
 
 impl Flaw {
@@ -104,7 +147,7 @@ impl Flaw {
         delete: |records| records.pool.records.clear(),
         by_id: |pool, id| sure(pool.by_id(id)),
         lapsed: |pool, now| sure(pool.lapsed(now)),
-        oldest: |pool, take, now| sure(pool.oldest_that_fits(take, now)),
+        oldest: |pool, options, now| sure(pool.oldest_that_fits(options, now)),
         count_held: |pool, suite, now| sure(pool.count_held(suite, now)),
         count_taken_by: |pool, party| sure(pool.count_taken_by(party)),
         insert: |pool, record, bytes| sure(pool.insert(&record, bytes)),
@@ -205,10 +248,10 @@ impl PoolRecords for Records<'_> {
 
     fn oldest_that_fits(
         &mut self,
-        take: &TakeRequest,
+        options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, Infallible> {
-        Ok((self.flaw.oldest)(self.pool, take, now))
+        Ok((self.flaw.oldest)(self.pool, options, now))
     }
 
     fn has_available(&mut self, now: Timestamp) -> Result<bool, Infallible> {

@@ -6,6 +6,7 @@
 mod backend;
 mod flaw;
 mod flaws;
+mod gate;
 mod store;
 mod table;
 mod wrong_store;

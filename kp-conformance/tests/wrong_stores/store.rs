@@ -5,14 +5,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use kp_conformance::ReferenceStore;
-use kp_core::rules::{Answer, Model, State};
+use kp_core::rules::{Answer, Model, ModelPool, State};
+use kp_core::server::{
+    Answers, Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    BackendError, Ciphersuite, Counts, Cursor, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef,
-    KeyPackageStore, OnLapse, Page, PoolId, Receipt, Rejection, Reservation, ReservationId, ReservationToken, Result,
-    Save, SaveOutcome, Spend, Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    BackendError, Ciphersuite, Counts, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId,
+    Rejection, ReservationId, Result, Status, Timestamp,
 };
 
+use tokio::task::yield_now;
+
 use crate::flaw::{Call, Flaw, Records, Torn};
+use crate::gate::Gate;
 
 /// The reference store with a flaw.
 pub(crate) struct FlawedStore {
@@ -20,21 +26,20 @@ pub(crate) struct FlawedStore {
     correct: ReferenceStore,
     /// How many packages were taken without the id of their request.
     unbound: AtomicU64,
-    /// How many steps were made.
-    steps: AtomicU64,
+    /// Where the calls meet, if it is wrong only in a race.
+    gate: Option<Gate>,
     /// Whether a claim is under way, or was ([`Torn::KeepsItsLock`]).
     locked: AtomicBool,
 }
 
 impl FlawedStore {
     pub(crate) fn new(flaw: Flaw) -> Self {
-        let (correct, unbound, steps, locked) = Default::default();
         Self {
             flaw,
-            correct,
-            unbound,
-            steps,
-            locked,
+            correct: ReferenceStore::default(),
+            unbound: AtomicU64::default(),
+            gate: flaw.torn.filter(|torn| torn.races()).map(Gate::of),
+            locked: AtomicBool::default(),
         }
     }
 
@@ -42,37 +47,64 @@ impl FlawedStore {
         self.correct.model()
     }
 
-    /// Everybody else gets a turn, and several where they take them; not for ever, where there is nobody.
-    async fn let_others_in(&self) {
-        let before = self.steps.load(Ordering::Relaxed);
-        for _ in 0..4_000 {
-            if self.steps.load(Ordering::Relaxed) > before + 4 {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
     /// One atomic step.
     fn at_once<T>(&self, pool: &PoolId, step: impl FnOnce(&mut Records<'_>) -> T) -> T {
-        self.steps.fetch_add(1, Ordering::Relaxed);
-        self.model()
-            .step(pool, |pool| Ok(step(&mut Records { pool, flaw: &self.flaw })))
+        let flaw = &self.flaw;
+        self.model().step(pool, |pool| {
+            let Some(gate) = &self.gate else {
+                return Ok(step(&mut Records { pool, flaw }));
+            };
+            let before = pool.clone();
+            let result = step(&mut Records { pool, flaw });
+            if *pool != before {
+                gate.come_in();
+            }
+            Ok(result)
+        })
+    }
+
+    /// The first of the two steps of a torn call: reads, and then lets others in.
+    async fn first<T>(&self, read: impl FnOnce(&mut Model) -> T) -> T {
+        let (result, came) = {
+            let mut model = self.model();
+            (read(&mut model), self.gate.as_ref().map(Gate::come_in))
+        };
+        if let (Some(gate), Some(came)) = (&self.gate, came) {
+            gate.window(came).await;
+        }
+        result
     }
 
     /// A call on one pool, atomic unless torn.
     async fn step<T>(&self, call: Call, pool: &PoolId, step: impl FnOnce(&mut Records<'_>) -> T) -> T {
         if self.flaw.torn != Some(Torn::Apart(call)) {
+            if let Some(gate) = self.gate.as_ref().filter(|_| !call.sweeps()) {
+                gate.door().await;
+            }
             return self.at_once(pool, step);
         }
-        let mut read = self.model().pool(pool).cloned().unwrap_or_default();
-        let answer = step(&mut Records {
-            pool: &mut read,
-            flaw: &self.flaw,
-        });
-        self.let_others_in().await;
+        let flaw = &self.flaw;
+        let read = |model: &mut Model| {
+            let mut read = model.pool(pool).cloned().unwrap_or_default();
+            (step(&mut Records { pool: &mut read, flaw }), read)
+        };
+        let (answer, read) = self.first(read).await;
         self.at_once(pool, |records| *records.pool = read);
         answer
+    }
+
+    /// A read, before which the flaw may change the pool.
+    async fn read<T>(&self, pool: &PoolId, now: Timestamp, read: impl Future<Output = T>) -> T {
+        self.at_once(pool, |records| (self.flaw.read)(records, now));
+        let gate = self.gate.as_ref().filter(|_| self.flaw.torn == Some(Torn::ItemByItem));
+        if let Some(gate) = gate {
+            gate.door().await;
+        }
+        let seen = read.await;
+        if let Some(gate) = gate {
+            gate.come_in();
+        }
+        seen
     }
 
     /// A step on each of the pools.
@@ -92,10 +124,13 @@ impl FlawedStore {
 
     /// [`Torn::LooksFirst`]
     async fn look_first(&self, take: &TakeRequest, lapse: OnLapse, now: Timestamp) -> Answer<Reservation> {
-        let seen = self.at_once(&take.pool, |records| (self.flaw.oldest)(records.pool, take, now));
-        self.let_others_in().await;
+        let oldest = |pool: &mut ModelPool| Ok((self.flaw.oldest)(pool, &take.options, now));
+        let seen = self.first(|model| model.step(&take.pool, oldest)).await;
         let named = match seen {
-            Some((record, _)) => take.clone().only(record.info.key_package_ref),
+            Some((record, _)) => {
+                let named = take.options.clone().only(record.info.key_package_ref);
+                take.clone().options(named)
+            }
             None => take.clone(),
         };
         self.at_once(&take.pool, |records| records.reserve(&named, lapse, now))
@@ -111,7 +146,7 @@ impl FlawedStore {
     async fn spend_later(&self, take: &TakeRequest, group: Option<&GroupId>, now: Timestamp) -> Answer<KeyPackage> {
         if !self.is_bound(take) {
             self.at_once(&take.pool, |records| records.reserve(take, OnLapse::Return, now))?;
-            self.let_others_in().await;
+            yield_now().await;
         }
         self.at_once(&take.pool, |records| records.claim(take, group, now))
     }
@@ -129,9 +164,9 @@ impl FlawedStore {
             if turns == 5_000 {
                 return Err(BackendError::transient("flawed", "claim", Effect::NotApplied, "it is locked").into());
             }
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
-        self.let_others_in().await;
+        yield_now().await;
         let answer = self.at_once(&take.pool, |records| records.claim(take, group, now));
         self.locked.store(false, Ordering::Relaxed);
         Ok(answer?)
@@ -147,7 +182,7 @@ impl FlawedStore {
         let mut unbound = take.clone();
         unbound.id = nobodys;
         let answer = self.at_once(&take.pool, |records| step(records, &unbound));
-        self.let_others_in().await;
+        yield_now().await;
         self.at_once(&take.pool, |records| {
             records.alter(|record| match &mut record.state {
                 State::Reserved(hold) if hold.id == nobodys => hold.id = take.id,
@@ -181,8 +216,7 @@ impl KeyPackageStore for FlawedStore {
         let mut outcomes = Vec::new();
         for package in save.packages() {
             let one = Save::one(save.pool.clone(), package.clone()).cap_per_ciphersuite(save.cap_per_ciphersuite);
-            outcomes.extend(self.at_once(&save.pool, |records| records.save(&one, now)));
-            tokio::task::yield_now().await;
+            outcomes.extend(self.first(|model| model.save(&one, now)).await);
         }
         Ok(outcomes)
     }
@@ -192,7 +226,7 @@ impl KeyPackageStore for FlawedStore {
         takes: &[TakeRequest],
         lapse: OnLapse,
         now: Timestamp,
-    ) -> Vec<Result<Reservation>> {
+    ) -> Answers<Reservation> {
         let reserve = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.reserve)(records, take, lapse, now);
         let mut answers = Vec::new();
         for take in takes {
@@ -209,7 +243,7 @@ impl KeyPackageStore for FlawedStore {
             };
             answers.push(answer.map_err(Into::into));
         }
-        answers
+        answers.into()
     }
 
     async fn claim_key_packages(
@@ -217,7 +251,7 @@ impl KeyPackageStore for FlawedStore {
         takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<KeyPackage>> {
+    ) -> Answers<KeyPackage> {
         let claim = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.claim)(records, take, group, now);
         let mut answers = Vec::new();
         for take in takes {
@@ -237,32 +271,27 @@ impl KeyPackageStore for FlawedStore {
             });
         }
         (self.flaw.claimed)(&mut answers);
-        answers
+        answers.into()
     }
 
-    async fn spend_key_packages(
-        &self,
-        tokens: &[ReservationToken],
-        usage: &Spend,
-        now: Timestamp,
-    ) -> Vec<Result<Receipt>> {
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
         let mut answers = Vec::new();
         for token in tokens {
             let spend = |records: &mut Records<'_>| (self.flaw.spend)(records, token, usage, now);
             let answer = self.step(Call::Spend, &token.pool, spend).await;
             answers.push(answer.map_err(Into::into));
         }
-        answers
+        answers.into()
     }
 
-    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
         let mut answers = Vec::new();
         for token in tokens {
             let release = |records: &mut Records<'_>| (self.flaw.release)(records, token, now);
             let answer = self.step(Call::Release, &token.pool, release).await;
             answers.push(answer.map_err(Into::into));
         }
-        answers
+        answers.into()
     }
 
     async fn get_key_package(
@@ -271,15 +300,15 @@ impl KeyPackageStore for FlawedStore {
         key_package_ref: &KeyPackageRef,
         now: Timestamp,
     ) -> Result<Option<StoredKeyPackage>> {
-        self.at_once(pool, |records| (self.flaw.read)(records, now));
-        let mut stored = self.correct.get_key_package(pool, key_package_ref, now).await?;
+        let read = self.correct.get_key_package(pool, key_package_ref, now);
+        let mut stored = self.read(pool, now, read).await?;
         (self.flaw.stored)(&mut stored);
         Ok(stored)
     }
 
     async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
-        self.at_once(pool, |records| (self.flaw.read)(records, now));
-        let mut statuses = self.correct.get_statuses(pool, refs, now).await?;
+        let read = self.correct.get_statuses(pool, refs, now);
+        let mut statuses = self.read(pool, now, read).await?;
         (self.flaw.statuses)(&mut statuses);
         Ok(statuses)
     }
@@ -291,15 +320,15 @@ impl KeyPackageStore for FlawedStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<Page<KeyPackageInfo>> {
-        self.at_once(pool, |records| (self.flaw.read)(records, now));
-        let mut page = self.correct.list_available(pool, after, limit, now).await?;
+        let read = self.correct.list_available(pool, after, limit, now);
+        let mut page = self.read(pool, now, read).await?;
         (self.flaw.listed)(&mut page);
         Ok(page)
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
-        self.at_once(pool, |records| (self.flaw.read)(records, now));
-        let mut counts = self.correct.count_by_status(pool, now).await?;
+        let read = self.correct.count_by_status(pool, now);
+        let mut counts = self.read(pool, now, read).await?;
         counts.values_mut().for_each(self.flaw.counts);
         Ok(counts)
     }
@@ -342,8 +371,7 @@ impl KeyPackageStore for FlawedStore {
         if self.flaw.torn != Some(Torn::Apart(Call::CleanUp)) {
             return self.correct.cleanup_expired(now, limit).await;
         }
-        let before = self.model().clone();
-        self.let_others_in().await;
+        let before = self.first(|model| model.clone()).await;
         *self.model() = before;
         self.correct.cleanup_expired(now, limit).await
     }

@@ -1,8 +1,9 @@
-//! The rules, as a state machine without I/O: what every backend in Rust calls inside its atomic step.
+//! Decides every call of a store: the rules of the [`contract`](crate::contract), as a state machine without I/O.
 //!
-//! A backend keeps [`Record`]s, finds them by the look-ups of [`PoolRecords`], and calls the functions of this module
-//! within one transaction (or under one lock) of one pool. Each does a whole call: it settles the pool (`TIME-2`),
-//! decides, and writes what it decided through the same trait. Nothing here reads a clock, waits, or keeps anything.
+//! A backend in Rust keeps [`Record`]s, finds them by the look-ups of [`PoolRecords`], and calls the functions of this
+//! module inside its atomic step: one transaction, or one lock, of one pool. Each function does a whole call. It
+//! settles the pool ([TIME-2](crate::contract::TIME_2)), decides, and writes the decision through the same trait. No
+//! function reads a clock, waits, or keeps anything.
 //!
 //! | call of the trait | here |
 //! |---|---|
@@ -14,14 +15,16 @@
 //! | `cleanup_expired` | [`Record::is_expired`] |
 //! | reads | [`Record::settled`], then [`Record::status`], [`Record::is_available`], [`State::shows_bytes`] |
 //!
-//! The functions return two results, one in the other: the outer one is the backend's (the step failed: roll back, and
-//! answer with a failure), the inner one the rules' (a [`Rejection`](crate::Rejection) is an answer: commit, since the
-//! pool may have been settled).
+//! The functions return two results, one in the other:
 //!
-//! [`Model`] is a whole store over the plainest [`PoolRecords`] there is, a list: what the others are compared with.
-//! [`CATALOGUE`] names every rule, [`CLIENT_CATALOGUE`] those of a client's metadata.
+//! - The outer error is the backend's: the step failed. Roll back, and answer with a failure.
+//! - The inner error is a [`Rejection`](crate::Rejection), which is an answer. Commit all the same, since the pool may
+//!   have been settled.
+//!
+//! [`Model`] is a whole store over the plainest [`PoolRecords`] there is, a list. The conformance suite compares other
+//! stores with the model.
 
-mod catalogue;
+mod answer;
 mod model;
 mod pool_records;
 mod record;
@@ -31,7 +34,8 @@ mod spend;
 mod take;
 mod withdraw;
 
-pub use catalogue::{CATALOGUE, CLIENT_CATALOGUE, Rule};
+pub use crate::contract::{METADATA as CLIENT_CATALOGUE, Rule, STORE as CATALOGUE};
+pub use answer::Answer;
 pub use model::{Model, ModelPool};
 pub use pool_records::PoolRecords;
 pub use record::{LeaseRecord, Recall, Record, Spent, State, Window};
@@ -40,6 +44,3 @@ pub use settle::settle;
 pub use spend::{release, spend};
 pub use take::{claim, fits, reserve};
 pub use withdraw::{retire, withdraw};
-
-/// What the rules answer, or why not.
-pub type Answer<T> = Result<T, crate::Rejection>;

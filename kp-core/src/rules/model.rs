@@ -4,16 +4,19 @@ use std::convert::Infallible;
 use super::{
     Answer, Limits, PoolRecords, Record, State, claim, fits, release, reserve, retire, save, settle, spend, withdraw,
 };
+use crate::server::{
+    OnLapse, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage, TakeOptions,
+    TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use crate::{
-    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, OnLapse, Party, PoolId,
-    Receipt, Reservation, ReservationId, ReservationToken, Save, SaveOutcome, Spend, Status, StoredKeyPackage,
-    TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, PoolId,
+    ReservationId, Status, Timestamp,
 };
 
-/// A pool as a plain list: no index, nothing clever, every look-up a loop over the records.
+/// Keeps a pool as a plain list, without an index: every look-up is a loop over the records.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ModelPool {
-    /// The records by sequence, each with its bytes while it keeps them.
+    /// The records by sequence, each with its bytes while the record keeps bytes.
     pub records: Vec<(Record, Option<KeyPackageBytes>)>,
     next_sequence: u64,
 }
@@ -60,11 +63,11 @@ impl PoolRecords for ModelPool {
 
     fn oldest_that_fits(
         &mut self,
-        take: &TakeRequest,
+        options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, Infallible> {
         Ok(self.records.iter().find_map(|(record, bytes)| {
-            let chosen = record.state == State::Free && fits(&record.info, take, now);
+            let chosen = record.state == State::Free && fits(&record.info, options, now);
             bytes.clone().filter(|_| chosen).map(|bytes| (record.clone(), bytes))
         }))
     }
@@ -103,7 +106,7 @@ impl PoolRecords for ModelPool {
 
     /// # Panics
     ///
-    /// Where a record has none: the rules never ask for those.
+    /// Panics if the record has no bytes: the rules never ask for such bytes.
     fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, Infallible> {
         let bytes = self.position(record).and_then(|at| self.records[at].1.clone());
         Ok(bytes.expect("the rules ask only for bytes that a record keeps"))
@@ -137,17 +140,17 @@ impl PoolRecords for ModelPool {
     }
 }
 
-/// A whole store over [`ModelPool`]s: the reference that backends and histories are compared with.
+/// Serves as the reference store that backends and histories are compared with: the rules over [`ModelPool`]s.
 ///
-/// Its calls are those of [`KeyPackageStore`](crate::KeyPackageStore), one item at a time and synchronous. Not for
-/// production: everything is a loop.
+/// The calls are those of [`KeyPackageStore`](crate::server::KeyPackageStore), one item at a time and synchronous. The
+/// model is not for production: every call loops over all records.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Model {
     pools: BTreeMap<PoolId, ModelPool>,
     limits: Limits,
 }
 
-/// The rules cannot fail on a list.
+/// Unwraps the result of a step on a list, which cannot fail.
 fn sure<T>(result: Result<T, Infallible>) -> T {
     match result {
         Ok(value) => value,
@@ -156,7 +159,7 @@ fn sure<T>(result: Result<T, Infallible>) -> T {
 }
 
 impl Model {
-    /// An empty store whose pools remember this many records at most.
+    /// Makes an empty store with these limits.
     #[must_use]
     pub fn with_limits(limits: Limits) -> Self {
         Self {
@@ -165,13 +168,13 @@ impl Model {
         }
     }
 
-    /// One pool, as it stands; `None` when it holds nothing.
+    /// Returns one pool; `None` when the pool holds nothing.
     #[must_use]
     pub fn pool(&self, pool: &PoolId) -> Option<&ModelPool> {
         self.pools.get(pool)
     }
 
-    /// One step on one pool, by the rules or around them; a pool that holds nothing is none.
+    /// Takes one step on one pool, by the rules or around the rules. A pool that then holds nothing is dropped.
     pub fn step<T>(&mut self, pool: &PoolId, step: impl FnOnce(&mut ModelPool) -> Result<T, Infallible>) -> T {
         let records = self.pools.entry(pool.clone()).or_default();
         let answer = sure(step(records));
@@ -181,49 +184,49 @@ impl Model {
         answer
     }
 
-    /// `save_key_packages`
+    /// Does `save_key_packages`.
     pub fn save(&mut self, request: &Save, now: Timestamp) -> Vec<SaveOutcome> {
         let limits = self.limits;
         self.step(&request.pool, |pool| save(pool, request, limits, now))
     }
 
-    /// One item of `reserve_key_packages`
+    /// Does one item of `reserve_key_packages`.
     ///
     /// # Errors
     ///
-    /// The rules' [`Rejection`](crate::Rejection).
+    /// The [`Rejection`](crate::Rejection) of the rules.
     pub fn reserve(&mut self, take: &TakeRequest, on_lapse: OnLapse, now: Timestamp) -> Answer<Reservation> {
         self.step(&take.pool, |pool| reserve(pool, take, on_lapse, now))
     }
 
-    /// One item of `claim_key_packages`
+    /// Does one item of `claim_key_packages`.
     ///
     /// # Errors
     ///
-    /// The rules' [`Rejection`](crate::Rejection).
+    /// The [`Rejection`](crate::Rejection) of the rules.
     pub fn claim(&mut self, take: &TakeRequest, group: Option<&GroupId>, now: Timestamp) -> Answer<KeyPackage> {
         self.step(&take.pool, |pool| claim(pool, take, group, now))
     }
 
-    /// One item of `spend_key_packages`
+    /// Does one item of `spend_key_packages`.
     ///
     /// # Errors
     ///
-    /// The rules' [`Rejection`](crate::Rejection).
-    pub fn spend(&mut self, token: &ReservationToken, usage: &Spend, now: Timestamp) -> Answer<Receipt> {
-        self.step(&token.pool, |pool| spend(pool, token, usage, now))
+    /// The [`Rejection`](crate::Rejection) of the rules.
+    pub fn spend(&mut self, token: &ReservationToken, spent: &Spend, now: Timestamp) -> Answer<Receipt> {
+        self.step(&token.pool, |pool| spend(pool, token, spent, now))
     }
 
-    /// One item of `release_key_packages`
+    /// Does one item of `release_key_packages`.
     ///
     /// # Errors
     ///
-    /// The rules' [`Rejection`](crate::Rejection).
+    /// The [`Rejection`](crate::Rejection) of the rules.
     pub fn release(&mut self, token: &ReservationToken, now: Timestamp) -> Answer<()> {
         self.step(&token.pool, |pool| release(pool, token, now))
     }
 
-    /// `get_key_package`
+    /// Does `get_key_package`.
     #[must_use]
     pub fn get(&self, pool: &PoolId, key_package_ref: &KeyPackageRef, now: Timestamp) -> Option<StoredKeyPackage> {
         let named = |(record, _): &&(Record, _)| record.info.key_package_ref == *key_package_ref;
@@ -231,13 +234,13 @@ impl Model {
         Some(record.clone().into_stored(bytes.clone(), now))
     }
 
-    /// One ref of `get_statuses`
+    /// Does one ref of `get_statuses`.
     #[must_use]
     pub fn status(&self, pool: &PoolId, key_package_ref: &KeyPackageRef, now: Timestamp) -> Option<Status> {
         self.get(pool, key_package_ref, now).map(|stored| stored.status)
     }
 
-    /// `list_available`, all of it.
+    /// Does `list_available`, all pages in one.
     #[must_use]
     pub fn list_available(&self, pool: &PoolId, now: Timestamp) -> Vec<KeyPackageInfo> {
         let Some(pool) = self.pools.get(pool) else {
@@ -249,7 +252,7 @@ impl Model {
             .collect()
     }
 
-    /// `count_by_status`
+    /// Does `count_by_status`.
     #[must_use]
     pub fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> BTreeMap<Ciphersuite, Counts> {
         let mut counts = BTreeMap::<_, Counts>::new();
@@ -262,12 +265,12 @@ impl Model {
         counts
     }
 
-    /// `list_pools`, all of it.
+    /// Does `list_pools`, all pages in one.
     pub fn list_pools(&self) -> impl Iterator<Item = &PoolId> {
         self.pools.keys()
     }
 
-    /// `withdraw_key_packages`
+    /// Does `withdraw_key_packages`.
     pub fn withdraw(
         &mut self,
         pool: &PoolId,
@@ -277,12 +280,12 @@ impl Model {
         self.step(pool, |pool| withdraw(pool, withdrawal, now))
     }
 
-    /// `delete_pool`
+    /// Does `delete_pool`.
     pub fn delete_pool(&mut self, pool: &PoolId) {
         self.pools.remove(pool);
     }
 
-    /// `retire_unspent`, to its end.
+    /// Does `retire_unspent` for all pools.
     pub fn retire_unspent(&mut self, saved_before: Timestamp, now: Timestamp) -> u64 {
         self.pools
             .values_mut()
@@ -290,7 +293,7 @@ impl Model {
             .sum()
     }
 
-    /// `cleanup_expired`, to its end.
+    /// Does `cleanup_expired` until nothing is left.
     pub fn cleanup_expired(&mut self, now: Timestamp) -> u64 {
         let mut count = 0;
         self.pools.retain(|_, pool| {
@@ -304,7 +307,7 @@ impl Model {
         count
     }
 
-    /// `release_expired_reservations`, to its end.
+    /// Does `release_expired_reservations` until nothing is left.
     pub fn release_expired_reservations(&mut self, now: Timestamp) -> u64 {
         self.pools.values_mut().map(|pool| sure(settle(pool, now))).sum()
     }

@@ -1,66 +1,71 @@
 use super::{Record, State};
-use crate::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, TakeRequest, Timestamp};
+use crate::server::TakeOptions;
+use crate::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, Timestamp};
 
-/// The records of one pool, inside one atomic step: what the rules ask of a backend.
+/// Gives the rules the records of one pool, inside one atomic step. A backend implements the look-ups and changes.
 ///
-/// Every look-up sees what the step has written so far. A pool that was never seen is an empty one, and comes to be with
-/// its first [`insert`](Self::insert).
-///
-/// Records that cannot be read (a damaged row) are an error where they are asked for by ref or id, and are passed over,
-/// with a warning in the log, where several are looked through: one bad row must not wedge a pool.
+/// - Every look-up sees what the step has written so far.
+/// - A pool that was never seen is an empty pool. The first [`insert`](Self::insert) makes the pool.
+/// - If a record that cannot be read (a damaged row) is asked for by ref or id, the look-up is an error. A look-up that
+///   goes through several records passes over the damaged record, with a warning in the log: one bad row must not wedge
+///   a pool.
 pub trait PoolRecords {
-    /// Why a step failed.
+    /// Says why a step failed.
     type Error;
 
-    /// The record of this ref.
+    /// Returns the record of this ref.
     fn by_ref(&mut self, key_package_ref: &KeyPackageRef) -> Result<Option<Record>, Self::Error>;
 
-    /// The record whose [`bound_id`](State::bound_id) this is; there is one at most.
+    /// Returns the record whose [`bound_id`](State::bound_id) is this id. There is one at most.
     fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, Self::Error>;
 
-    /// The records whose [`lapses_at`](State::lapses_at) has come, in any order (`TIME-2`).
+    /// Returns the records whose [`lapses_at`](State::lapses_at) has come, in any order
+    /// ([TIME-2](crate::contract::TIME_2)).
     fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, Self::Error>;
 
-    /// Of the free records that [`fits`](super::fits), the one with the lowest sequence, with its bytes (`RES-2`,
-    /// `RES-3`).
+    /// Returns, of the free records that [`fits`](super::fits) accepts, the record with the lowest sequence and its
+    /// bytes ([RES-2](crate::contract::RES_2), [RES-3](crate::contract::RES_3)).
     fn oldest_that_fits(
         &mut self,
-        take: &TakeRequest,
+        options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, Self::Error>;
 
-    /// Whether any record [`is_available`](Record::is_available), of whatever ciphersuite (`RES-6`).
+    /// Returns whether any record [`is_available`](Record::is_available), of whatever ciphersuite
+    /// ([RES-6](crate::contract::RES_6)).
     fn has_available(&mut self, now: Timestamp) -> Result<bool, Self::Error>;
 
-    /// The last-resort packages in their slots, also those past their `not_after`, by sequence.
+    /// Returns the last-resort packages in their slots by sequence, also packages past their `not_after`.
     fn slots(&mut self) -> Result<Vec<Record>, Self::Error>;
 
-    /// The [one-time packages that are free or reserved](State::is_unspent_one_time) and not past their `not_after`, by
-    /// sequence.
+    /// Returns by sequence the [one-time packages that are free or reserved](State::is_unspent_one_time) and not past
+    /// their `not_after`.
     fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, Self::Error>;
 
-    /// How many records of this ciphersuite [are held](State::is_held) and not past their `not_after` (`SAVE-6`).
+    /// Counts the records of this ciphersuite that [are held](State::is_held) and not past their `not_after`
+    /// ([SAVE-6](crate::contract::SAVE_6)).
     fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, Self::Error>;
 
-    /// How many records, of any kind, are not past their `not_after` (`SAVE-6`).
+    /// Counts the records of any kind that are not past their `not_after` ([SAVE-6](crate::contract::SAVE_6)).
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Self::Error>;
 
-    /// How many records have this [`reserver`](State::reserver) (`RES-7`).
+    /// Counts the records that have this [`reserver`](State::reserver) ([RES-7](crate::contract::RES_7)).
     fn count_taken_by(&mut self, party: &Party) -> Result<u32, Self::Error>;
 
-    /// The bytes of a record that [keeps them](State::keeps_bytes).
+    /// Returns the bytes of a record that [keeps bytes](State::keeps_bytes).
     fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, Self::Error>;
 
-    /// A sequence higher than any that the pool gave out since it was last empty (`RES-2`).
+    /// Returns a sequence higher than any that the pool gave out since the pool was last empty
+    /// ([RES-2](crate::contract::RES_2)).
     fn next_sequence(&mut self) -> Result<u64, Self::Error>;
 
-    /// Stores a new record, whose ref and sequence are new to the pool, and its bytes.
+    /// Stores a new record and its bytes. Ref and sequence are new to the pool.
     fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), Self::Error>;
 
-    /// Brings a record, given as it was before, to another state. Bytes that are [kept no longer](State::keeps_bytes)
-    /// go.
+    /// Brings a record, given as it was before, to another state. If the new state does not [keep
+    /// bytes](State::keeps_bytes), the bytes go.
     fn update(&mut self, record: &Record, state: State) -> Result<(), Self::Error>;
 
-    /// Forgets a record, and its bytes.
+    /// Removes a record and its bytes.
     fn forget(&mut self, record: &Record) -> Result<(), Self::Error>;
 }

@@ -1,114 +1,121 @@
-use crate::{Cause, GroupId, KeyPackageInfo, OnLapse, Party, ReservationId, Status, StoredKeyPackage, Timestamp};
+use crate::server::{OnLapse, StoredKeyPackage};
+use crate::{Cause, GroupId, KeyPackageInfo, Party, ReservationId, Status, Timestamp};
 
-/// What a store remembers of one package, but for its bytes.
+/// Remembers one package, without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Record {
     /// The facts about the package.
     pub info: KeyPackageInfo,
-    /// Its place in the pool's queue, which it never loses (`RES-2`).
+    /// The package's place in the pool's queue, for good ([RES-2](crate::contract::RES_2)).
     pub sequence: u64,
-    /// When it was first saved (`DEL-2`).
+    /// When the package was first saved ([DEL-2](crate::contract::DEL_2)).
     pub saved_at: Timestamp,
-    /// Where it stands.
+    /// Where the package stands.
     pub state: State,
 }
 
-/// Where a package stands.
+/// Says where a package stands, with all that a store remembers of the state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum State {
-    /// One-time: can be taken once it is valid.
+    /// One-time: can be taken once the package is valid.
     Free,
     /// One-time: leased.
     Reserved(LeaseRecord),
     /// One-time: spent by its reservation, or claimed.
     Used(Spent),
-    /// Spent without being used: its lease lapsed under [`OnLapse::Retire`], or a backup was restored.
+    /// Spent without being used: the lease lapsed under [`OnLapse::Retire`], or a backup was restored.
     Retired {
-        /// Since when.
+        /// When the package was spent.
         at: Timestamp,
     },
-    /// Spent without being used: the owner took it back.
+    /// Spent without being used: the owner withdrew the package.
     Withdrawn {
-        /// Since when.
+        /// When the package was spent.
         at: Timestamp,
     },
-    /// A last-resort package whose slot another took (`LAST-1`).
+    /// Last resort: another package took the slot ([LAST-1](crate::contract::LAST_1)).
     Replaced {
-        /// Since when.
+        /// When the package was spent.
         at: Timestamp,
     },
-    /// A last-resort package in its slot.
+    /// Last resort: in its slot.
     Slot {
-        /// Whether it was handed out, or may have been (`LAST-4`, `DEL-2`).
+        /// Whether the package was handed out, or may have been ([LAST-4](crate::contract::LAST_4),
+        /// [DEL-2](crate::contract::DEL_2)).
         used: bool,
     },
 }
 
-/// A lease.
+/// Remembers a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LeaseRecord {
-    /// Whose lease: the retry key.
+    /// The id of the reservation: the retry key.
     pub id: ReservationId,
-    /// Who reserved.
+    /// The party that reserved.
     pub by: Option<Party>,
-    /// The first second at which it no longer holds (`RES-4`).
+    /// The first second at which the lease no longer holds ([RES-4](crate::contract::RES_4)).
     pub expires_at: Timestamp,
-    /// What becomes of the package then (`RES-9`).
+    /// What becomes of the package when the lease lapses ([RES-9](crate::contract::RES_9)).
     pub on_lapse: OnLapse,
-    /// Whether the package was taken back meanwhile: the lease holds, but the package never returns (`DEL-3`).
+    /// Why the package was recalled, if it was: the lease holds, but the package never returns
+    /// ([DEL-3](crate::contract::DEL_3)).
     pub recalled: Option<Recall>,
 }
 
-/// Why a reserved package will not return. The later is the stronger.
+/// Says why a reserved package never returns. The later variant outranks the earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Recall {
-    /// A backup was restored (`DEL-2`).
+    /// A backup was restored ([DEL-2](crate::contract::DEL_2)).
     Retired,
-    /// Its owner took it back (`DEL-3`).
+    /// The owner withdrew the package ([DEL-3](crate::contract::DEL_3)).
     Withdrawn,
 }
 
-/// How a package was used.
+/// Remembers how a package was used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Spent {
-    /// When.
+    /// When the package was used.
     pub at: Timestamp,
-    /// By which reservation or claim.
+    /// The id of the reservation or claim that used the package.
     pub id: ReservationId,
-    /// Whether the id is still bound to this package: false once it was bound to another (`RES-5`).
+    /// Whether the id is still bound to this package: false once the id was bound to another package
+    /// ([RES-5](crate::contract::RES_5)).
     pub bound: bool,
-    /// For which group.
+    /// The group that the package was used for.
     pub group: Option<GroupId>,
-    /// By whom.
+    /// The party that spent the package.
     pub by: Option<Party>,
-    /// What ends at the `expires_at` of the reservation or claim; `None` when it has ended, or there was nothing to end.
+    /// The window until the `expires_at` of the reservation or claim. `None` when the window has ended, or there was
+    /// nothing to remember.
     pub window: Option<Window>,
 }
 
-/// What is remembered of a use only until its `expires_at` (`SPEND-4`).
+/// Remembers, of a use, what is kept only until the `expires_at` ([SPEND-4](crate::contract::SPEND_4)).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Window {
-    /// The first second after it.
+    /// The first second after the window.
     pub expires_at: Timestamp,
-    /// Who took the package: it counts against this party's limit (`RES-7`).
+    /// The party that took the package, whose limit the package counts against ([RES-7](crate::contract::RES_7)).
     pub reserver: Option<Party>,
-    /// Whether the bytes are kept, to answer the same claim again (`CLAIM-1`).
+    /// Whether the bytes are kept, to answer the same claim again ([CLAIM-1](crate::contract::CLAIM_1)).
     pub replayable: bool,
 }
 
 impl State {
-    /// When the lease or window ends: what [`settle`](crate::rules::settle) looks for.
+    /// Returns when the lease or window ends. [`settle`](crate::rules::settle) looks for these moments.
     #[must_use]
     pub fn lapses_at(&self) -> Option<Timestamp> {
         match self {
-            Self::Reserved(hold) => Some(hold.expires_at),
-            Self::Used(usage) => usage.window.as_ref().map(|window| window.expires_at),
+            Self::Reserved(lease) => Some(lease.expires_at),
+            Self::Used(spent) => spent.window.as_ref().map(|window| window.expires_at),
             _ => None,
         }
     }
 
-    /// What it becomes when its pool is settled at `now`; `None` when nothing of it has ended (`TIME-2`, `RES-9`,
-    /// `REL-1`). A lapse takes effect at the lease's `expires_at`, so that it does not matter when it is noticed.
+    /// Returns the state after the pool is settled at `now`; `None` when nothing has ended
+    /// ([TIME-2](crate::contract::TIME_2), [RES-9](crate::contract::RES_9), [REL-1](crate::contract::REL_1)).
+    ///
+    /// A lapse takes effect at the lease's `expires_at`, so that it does not matter when the lapse is noticed.
     #[must_use]
     pub fn settled(&self, now: Timestamp) -> Option<Self> {
         let at = self.lapses_at().filter(|lapses_at| *lapses_at <= now)?;
@@ -128,59 +135,62 @@ impl State {
                 },
             ) => Self::Retired { at },
             Self::Reserved(_) => Self::Free,
-            Self::Used(usage) => Self::Used(Spent {
+            Self::Used(spent) => Self::Used(Spent {
                 window: None,
-                ..usage.clone()
+                ..spent.clone()
             }),
             other => other.clone(),
         })
     }
 
-    /// The id that is bound to the package, which is then bound to no other package of the pool (`RES-5`).
+    /// Returns the id that is bound to the package. The id is then bound to no other package of the pool
+    /// ([RES-5](crate::contract::RES_5)).
     ///
-    /// Whether the binding still holds depends on `now` when the package is used, so a look-up by id finds it whatever
+    /// Whether the binding of a used package still holds depends on `now`. So a look-up by id finds the record whatever
     /// the time.
     #[must_use]
     pub fn bound_id(&self) -> Option<&ReservationId> {
         match self {
-            Self::Reserved(hold) => Some(&hold.id),
-            Self::Used(usage) if usage.bound => Some(&usage.id),
+            Self::Reserved(lease) => Some(&lease.id),
+            Self::Used(spent) if spent.bound => Some(&spent.id),
             _ => None,
         }
     }
 
-    /// Whose limit the package counts against (`RES-7`).
+    /// Returns the party whose limit the package counts against ([RES-7](crate::contract::RES_7)).
     #[must_use]
     pub fn reserver(&self) -> Option<&Party> {
         match self {
-            Self::Reserved(hold) => hold.by.as_ref(),
-            Self::Used(usage) => usage.window.as_ref()?.reserver.as_ref(),
+            Self::Reserved(lease) => lease.by.as_ref(),
+            Self::Used(spent) => spent.window.as_ref()?.reserver.as_ref(),
             _ => None,
         }
     }
 
-    /// Whether the bytes are kept (`SPEND-4`, `LAST-1`).
+    /// Returns whether the record keeps the bytes ([SPEND-4](crate::contract::SPEND_4),
+    /// [LAST-1](crate::contract::LAST_1)).
     #[must_use]
     pub fn keeps_bytes(&self) -> bool {
         match self {
-            Self::Used(usage) => usage.window.as_ref().is_some_and(|window| window.replayable),
+            Self::Used(spent) => spent.window.as_ref().is_some_and(|window| window.replayable),
             _ => self.shows_bytes(),
         }
     }
 
-    /// Whether a read shows the bytes: while the package is unspent (`READ-4`).
+    /// Returns whether a read shows the bytes: while the package is unspent ([READ-4](crate::contract::READ_4)).
     #[must_use]
     pub fn shows_bytes(&self) -> bool {
         matches!(self, Self::Free | Self::Reserved(_) | Self::Slot { .. })
     }
 
-    /// Whether it is that of a one-time package that is free or reserved, recalled or not.
+    /// Returns whether the package is one-time, and free or reserved, recalled or not.
     #[must_use]
     pub fn is_unspent_one_time(&self) -> bool {
         matches!(self, Self::Free | Self::Reserved(_))
     }
 
-    /// Whether the package counts towards the cap of its ciphersuite, unless it is past its `not_after` (`SAVE-6`).
+    /// Returns whether the package counts towards the cap of its ciphersuite, unless the package is past its
+    /// `not_after` ([SAVE-6](crate::contract::SAVE_6)).
     #[must_use]
     pub fn is_held(&self) -> bool {
         matches!(self, Self::Free | Self::Reserved(LeaseRecord { recalled: None, .. }))
@@ -188,13 +198,13 @@ impl State {
 }
 
 impl Record {
-    /// Whether it is past its `not_after` (`TIME-1`).
+    /// Returns whether the package is past its `not_after` ([TIME-1](crate::contract::TIME_1)).
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.info.lifetime.is_expired(now)
     }
 
-    /// As a read sees it at `now` (`TIME-2`).
+    /// Returns the record as a read sees it at `now` ([TIME-2](crate::contract::TIME_2)).
     #[must_use]
     pub fn settled(self, now: Timestamp) -> Self {
         match self.state.settled(now) {
@@ -203,22 +213,23 @@ impl Record {
         }
     }
 
-    /// Whether it is a one-time package that can be taken at `now`, by its state and lifetime (`RES-3`).
+    /// Returns whether the package is one-time and can be taken at `now`, by its state and lifetime
+    /// ([RES-3](crate::contract::RES_3)).
     #[must_use]
     pub fn is_available(&self, now: Timestamp) -> bool {
         self.state == State::Free && self.info.lifetime.contains(now)
     }
 
-    /// Where it stands at `now`, once settled: the first of expired, spent, last resort, reserved, not yet valid,
-    /// available (`READ-3`).
+    /// Returns the status of a settled record at `now`: the first of expired, spent, last resort, reserved, not yet
+    /// valid, available ([READ-3](crate::contract::READ_3)).
     #[must_use]
     pub fn status(&self, now: Timestamp) -> Status {
         if self.is_expired(now) {
             return Status::Expired;
         }
         match &self.state {
-            State::Used(usage) => Status::Spent {
-                at: usage.at,
+            State::Used(spent) => Status::Spent {
+                at: spent.at,
                 cause: Cause::Used,
             },
             State::Retired { at } => Status::Spent {
@@ -234,13 +245,15 @@ impl Record {
                 cause: Cause::Replaced,
             },
             State::Slot { used } => Status::LastResort { used: *used },
-            State::Reserved(hold) => Status::Reserved { until: hold.expires_at },
+            State::Reserved(lease) => Status::Reserved {
+                until: lease.expires_at,
+            },
             State::Free if self.info.lifetime.is_ahead(now) => Status::NotYetValid,
             State::Free => Status::Available,
         }
     }
 
-    /// The answer of `get_key_package`, with the bytes that were found (`READ-4`).
+    /// Returns the answer of `get_key_package`, with the bytes that were found ([READ-4](crate::contract::READ_4)).
     #[must_use]
     pub fn into_stored(self, bytes: Option<crate::KeyPackageBytes>, now: Timestamp) -> StoredKeyPackage {
         let settled = self.settled(now);

@@ -2,28 +2,38 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::withdraw::recall;
 use super::{LeaseRecord, PoolRecords, Recall, Record, State, settle};
-use crate::{Ciphersuite, KeyPackage, KeyPackageInfo, KeyPackageRef, Save, SaveMode, SaveOutcome, Timestamp};
+use crate::server::{Save, SaveMode, SaveOutcome};
+use crate::{Ciphersuite, KeyPackage, KeyPackageInfo, KeyPackageRef, Role, Timestamp};
 
-/// The most last-resort slots of one pool (`SAVE-6`).
+/// Limits the last-resort slots of one pool ([SAVE-6](crate::contract::SAVE_6)).
 pub const MAX_LAST_RESORT_SLOTS: usize = 16;
 
-/// How much a store lets one pool hold.
+/// Limits what a store lets one pool hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Limits {
-    /// The most records of any kind, spent ones included, that a pool may remember (`SAVE-6`).
+    /// The most records of any kind, spent ones included, that a pool may remember ([SAVE-6](crate::contract::SAVE_6)).
     pub max_records: u32,
 }
 
+impl Limits {
+    /// Sets the most records of any kind that a pool may remember. Default: 10,000.
+    #[must_use]
+    pub fn max_records(self, records: u32) -> Self {
+        Self { max_records: records }
+    }
+}
+
 impl Default for Limits {
-    /// 10,000 records.
+    /// Allows 10,000 records.
     fn default() -> Self {
         Self { max_records: 10_000 }
     }
 }
 
-/// `save_key_packages` (`SAVE-1` to `SAVE-8`): one outcome for each package, in order.
+/// Does `save_key_packages`, and returns one outcome for each package, in order ([`SAVE`](crate::contract::SAVE)).
 ///
-/// An empty batch is no call, and settles nothing (`TIME-2`).
+/// An empty batch is no call, and settles nothing ([TIME-2](crate::contract::TIME_2)).
 pub fn save<P: PoolRecords>(
     pool: &mut P,
     save: &Save,
@@ -43,14 +53,14 @@ pub fn save<P: PoolRecords>(
     Ok(outcomes)
 }
 
-/// A save under way: what the items before have changed.
+/// Tracks a save under way: what the items before have changed.
 struct Batch<'a> {
     save: &'a Save,
     limits: Limits,
     now: Timestamp,
-    /// Under `Replace`, the refs that are spared, and all unspent packages of the pool as they were.
+    /// Under `Replace`: the refs that are spared, and the unspent packages before the save.
     replace: Option<Replace<'a>>,
-    /// How many a ciphersuite holds, once asked for.
+    /// How many packages a ciphersuite holds, once asked for.
     held: BTreeMap<Ciphersuite, u32>,
     /// How many records the pool has, once asked for.
     remembered: Option<u32>,
@@ -84,7 +94,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// SAVE-7: the first outcome that applies.
+    /// Judges one item: the first outcome that applies (SAVE-7).
     fn judge<P: PoolRecords>(&mut self, pool: &mut P, package: &KeyPackage) -> Result<SaveOutcome, P::Error> {
         let info = &package.info;
         if info.lifetime.is_expired(self.now) {
@@ -93,18 +103,18 @@ impl<'a> Batch<'a> {
         let known = pool.by_ref(&info.key_package_ref)?;
         if let Some(record) = known.as_ref().filter(|record| !record.is_expired(self.now)) {
             let outcome = again(pool, record, package)?;
-            if outcome == SaveOutcome::AlreadyStored && !info.last_resort {
+            if outcome == SaveOutcome::AlreadyStored && info.role == Role::OneTime {
                 self.accepted.insert(info.ciphersuite);
             }
             return Ok(outcome);
         }
-        if info.last_resort && info.lifetime.is_ahead(self.now) {
+        if info.role.is_last_resort() && info.lifetime.is_ahead(self.now) {
             return Ok(SaveOutcome::NotYetValid);
         }
         if self.is_full(pool, info)? {
             return Ok(SaveOutcome::PoolFull);
         }
-        // SAVE-7: a record past its own not_after counts as absent; the same ref starts anew.
+        // SAVE-7: a record past its own not_after counts as absent, so the same ref starts anew.
         if let Some(forgotten) = known {
             pool.forget(&forgotten)?;
         }
@@ -112,7 +122,7 @@ impl<'a> Batch<'a> {
         Ok(SaveOutcome::Saved)
     }
 
-    /// SAVE-6.
+    /// Returns whether a new item is refused as `PoolFull` (SAVE-6).
     fn is_full<P: PoolRecords>(&mut self, pool: &mut P, info: &KeyPackageInfo) -> Result<bool, P::Error> {
         let remembered = match self.remembered {
             Some(remembered) => remembered,
@@ -121,7 +131,7 @@ impl<'a> Batch<'a> {
         if remembered >= self.limits.max_records {
             return Ok(true);
         }
-        if info.last_resort {
+        if info.role.is_last_resort() {
             let mut others = pool.slots()?;
             others.retain(|slot| !slot.is_expired(self.now) && slot.info.ciphersuite != info.ciphersuite);
             return Ok(others.len() >= MAX_LAST_RESORT_SLOTS);
@@ -129,7 +139,7 @@ impl<'a> Batch<'a> {
         Ok(self.count_held(pool, info.ciphersuite)? >= self.save.cap_per_ciphersuite)
     }
 
-    /// SAVE-6, SAVE-8: under `Replace`, the others count as if they were gone.
+    /// Counts what the ciphersuite holds (SAVE-6). Under `Replace`, the other packages count as gone (SAVE-8).
     fn count_held<P: PoolRecords>(&mut self, pool: &mut P, suite: Ciphersuite) -> Result<u32, P::Error> {
         if let Some(held) = self.held.get(&suite) {
             return Ok(*held);
@@ -155,8 +165,8 @@ impl<'a> Batch<'a> {
 
     fn insert<P: PoolRecords>(&mut self, pool: &mut P, package: &KeyPackage) -> Result<(), P::Error> {
         let info = package.info.clone();
-        let state = if info.last_resort {
-            // LAST-1: the old one is remembered, also when it is past its not_after.
+        let state = if info.role.is_last_resort() {
+            // LAST-1: the old package is remembered, also when it is past its not_after.
             for slot in pool.slots()? {
                 if slot.info.ciphersuite == info.ciphersuite {
                     pool.update(&slot, State::Replaced { at: self.now })?;
@@ -181,7 +191,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// SAVE-8: what was not in the batch goes, where anything of its ciphersuite was accepted.
+    /// Withdraws, under `Replace`, the packages that were not in the batch, of each ciphersuite accepted (SAVE-8).
     fn withdraw_others<P: PoolRecords>(self, pool: &mut P) -> Result<(), P::Error> {
         let Some(replace) = self.replace else { return Ok(()) };
         if self.accepted.is_empty() {
@@ -198,7 +208,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// What the same ref again gets: SAVE-3, SAVE-5, SAVE-2, in this order.
+/// Judges an item whose ref has a record: SAVE-3, SAVE-5, SAVE-2, in this order.
 fn again<P: PoolRecords>(pool: &mut P, record: &Record, package: &KeyPackage) -> Result<SaveOutcome, P::Error> {
     Ok(match &record.state {
         State::Reserved(LeaseRecord { recalled: Some(_), .. })

@@ -1,11 +1,12 @@
 use super::{Answer, PoolRecords, Recall, Spent, State, Window, settle};
-use crate::{Receipt, Rejection, ReservationToken, Spend, Timestamp};
+use crate::server::{Receipt, ReservationToken, Spend};
+use crate::{Rejection, Timestamp};
 
-/// One item of `spend_key_packages`, on the pool of its token (`SPEND-1` to `SPEND-4`).
+/// Does one item of `spend_key_packages`, on the pool of its token ([`SPEND`](crate::contract::SPEND)).
 pub fn spend<P: PoolRecords>(
     pool: &mut P,
     token: &ReservationToken,
-    usage: &Spend,
+    spend: &Spend,
     now: Timestamp,
 ) -> Result<Answer<Receipt>, P::Error> {
     settle(pool, now)?;
@@ -18,8 +19,8 @@ pub fn spend<P: PoolRecords>(
     };
     if let State::Used(used) = &record.state
         && used.id == token.id()
-        && used.group == usage.group
-        && used.by == usage.by
+        && used.group == spend.group
+        && used.by == spend.by
     {
         return Ok(Ok(receipt(used.at)));
     }
@@ -28,17 +29,17 @@ pub fn spend<P: PoolRecords>(
     }
     match &record.state {
         State::Used(_) => Ok(Err(Rejection::AlreadySpent)),
-        State::Reserved(hold) if hold.id == token.id() => {
+        State::Reserved(lease) if lease.id == token.id() => {
             // SPEND-4: the bytes go; the reserver stays until the lease would have ended.
-            let window = hold.by.is_some().then(|| Window {
-                expires_at: hold.expires_at,
-                reserver: hold.by.clone(),
+            let window = lease.by.is_some().then(|| Window {
+                expires_at: lease.expires_at,
+                reserver: lease.by.clone(),
                 replayable: false,
             });
-            let (group, by) = (usage.group.clone(), usage.by.clone());
+            let (group, by) = (spend.group.clone(), spend.by.clone());
             let used = Spent {
                 at: now,
-                id: hold.id,
+                id: lease.id,
                 bound: true,
                 group,
                 by,
@@ -51,7 +52,7 @@ pub fn spend<P: PoolRecords>(
     }
 }
 
-/// One item of `release_key_packages`, on the pool of its token (`REL-1` to `REL-3`).
+/// Does one item of `release_key_packages`, on the pool of its token ([`REL`](crate::contract::REL)).
 pub fn release<P: PoolRecords>(pool: &mut P, token: &ReservationToken, now: Timestamp) -> Result<Answer<()>, P::Error> {
     settle(pool, now)?;
     let Some(record) = pool.by_ref(&token.key_package_ref)? else {
@@ -62,8 +63,8 @@ pub fn release<P: PoolRecords>(pool: &mut P, token: &ReservationToken, now: Time
     }
     match &record.state {
         State::Used(_) => Ok(Err(Rejection::AlreadySpent)),
-        State::Reserved(hold) if hold.id == token.id() => {
-            let state = match hold.recalled {
+        State::Reserved(lease) if lease.id == token.id() => {
+            let state = match lease.recalled {
                 None => State::Free,
                 Some(Recall::Retired) => State::Retired { at: now },
                 Some(Recall::Withdrawn) => State::Withdrawn { at: now },

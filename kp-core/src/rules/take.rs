@@ -1,19 +1,17 @@
 use super::{Answer, LeaseRecord, PoolRecords, Record, Spent, State, Window, settle};
-use crate::{
-    GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, LastResort, Lease, OnLapse, Rejection, Reservation,
-    ReservationToken, TakeRequest, Timestamp,
-};
+use crate::server::{LastResort, Lease, OnLapse, Reservation, ReservationToken, TakeOptions, TakeRequest};
+use crate::{GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, Rejection, Timestamp};
 
-/// Whether a package is as asked, by its facts: valid now, of an accepted ciphersuite, with enough lifetime left
-/// (`RES-3`).
+/// Returns whether a package fits a request, by its facts: valid now, of an accepted ciphersuite, with enough lifetime
+/// left ([RES-3](crate::contract::RES_3)).
 #[must_use]
-pub fn fits(info: &KeyPackageInfo, take: &TakeRequest, now: Timestamp) -> bool {
+pub fn fits(info: &KeyPackageInfo, options: &TakeOptions, now: Timestamp) -> bool {
     info.lifetime.contains(now)
-        && (take.suites.is_empty() || take.suites.contains(&info.ciphersuite))
-        && info.lifetime.not_after().get() - now.get() >= i64::from(take.remaining)
+        && (options.ciphersuites.is_empty() || options.ciphersuites.contains(&info.ciphersuite))
+        && info.lifetime.not_after().get() - now.get() >= i64::from(options.remaining)
 }
 
-/// One item of `reserve_key_packages`, on the pool that it names (`RES-1` to `RES-10`).
+/// Does one item of `reserve_key_packages`, on the pool that the item names ([`RES`](crate::contract::RES)).
 pub fn reserve<P: PoolRecords>(
     pool: &mut P,
     take: &TakeRequest,
@@ -35,21 +33,21 @@ pub fn reserve<P: PoolRecords>(
         Ok(Choice::LastResort(package)) => Ok(Ok(Reservation { package, lease: None })),
         Ok(Choice::OneTime(record, bytes)) => {
             let expires_at = expires_at(&record, take, now);
-            let hold = LeaseRecord {
+            let lease = LeaseRecord {
                 id: take.id,
-                by: take.by.clone(),
+                by: take.options.by.clone(),
                 expires_at,
                 on_lapse,
                 recalled: None,
             };
             unbind(pool, stale)?;
-            pool.update(&record, State::Reserved(hold))?;
+            pool.update(&record, State::Reserved(lease))?;
             Ok(Ok(lent(record, bytes, take, expires_at)))
         }
     }
 }
 
-/// One item of `claim_key_packages`: reserve and spend in one step (`CLAIM-1`).
+/// Does one item of `claim_key_packages`: reserves and spends in one step ([CLAIM-1](crate::contract::CLAIM_1)).
 pub fn claim<P: PoolRecords>(
     pool: &mut P,
     take: &TakeRequest,
@@ -62,9 +60,9 @@ pub fn claim<P: PoolRecords>(
             let bytes = pool.bytes(&record)?;
             (record, bytes, None)
         }
-        Binding::Used(record, usage) => {
-            let in_window = usage.window.as_ref().is_some_and(|window| window.replayable);
-            if !in_window || usage.by != take.by || usage.group.as_ref() != group {
+        Binding::Used(record, spent) => {
+            let in_window = spent.window.as_ref().is_some_and(|window| window.replayable);
+            if !in_window || spent.by != take.options.by || spent.group.as_ref() != group {
                 return Ok(Err(Rejection::AlreadySpent));
             }
             let bytes = pool.bytes(&record)?;
@@ -82,34 +80,35 @@ pub fn claim<P: PoolRecords>(
     };
     let window = Window {
         expires_at: expires_at(&record, take, now),
-        reserver: take.by.clone(),
+        reserver: take.options.by.clone(),
         replayable: true,
     };
-    let usage = Spent {
+    let spent = Spent {
         at: now,
         id: take.id,
         bound: true,
         group: group.cloned(),
-        by: take.by.clone(),
+        by: take.options.by.clone(),
         window: Some(window),
     };
     unbind(pool, stale)?;
-    pool.update(&record, State::Used(usage))?;
+    pool.update(&record, State::Used(spent))?;
     Ok(Ok(KeyPackage {
         info: record.info,
         bytes,
     }))
 }
 
-/// What the id of a request is bound to (`RES-5`).
+/// Says what the id of a request is bound to (RES-5).
 enum Binding {
-    /// A live reservation of the same request, and when it ends.
+    /// A live reservation of the same request, and when the reservation ends.
     Live(Record, Timestamp),
-    /// A package that it used.
+    /// A package that the id used.
     Used(Record, Spent),
-    /// Another request.
+    /// A package of another request: the request is refused.
     Refused(Rejection),
-    /// Nothing; `stale` still carries the id, but is past its `not_after`, and loses it to the next binding.
+    /// Nothing. A `stale` record still carries the id, but is past its `not_after`, and loses the id to the next
+    /// binding.
     None { stale: Option<Record> },
 }
 
@@ -121,6 +120,7 @@ fn binding<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> 
         return Ok(Binding::None { stale: Some(record) });
     }
     if take
+        .options
         .only
         .as_ref()
         .is_some_and(|named| *named != record.info.key_package_ref)
@@ -128,12 +128,12 @@ fn binding<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> 
         return Ok(Binding::Refused(Rejection::ReservationConflict));
     }
     Ok(match &record.state {
-        State::Used(usage) => {
-            let usage = usage.clone();
-            Binding::Used(record, usage)
+        State::Used(spent) => {
+            let spent = spent.clone();
+            Binding::Used(record, spent)
         }
-        State::Reserved(hold) if hold.by == take.by => {
-            let expires_at = hold.expires_at;
+        State::Reserved(lease) if lease.by == take.options.by => {
+            let expires_at = lease.expires_at;
             Binding::Live(record, expires_at)
         }
         State::Reserved(_) => Binding::Refused(Rejection::ReservationConflict),
@@ -141,42 +141,43 @@ fn binding<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> 
     })
 }
 
-/// A new binding ends the old one for good (`RES-5`, `TIME-3`).
+/// Ends the old binding of an id for good, since a new binding follows (RES-5, TIME-3).
 fn unbind<P: PoolRecords>(pool: &mut P, stale: Option<Record>) -> Result<(), P::Error> {
     if let Some(record) = stale
-        && let State::Used(usage) = &record.state
+        && let State::Used(spent) = &record.state
     {
         let unbound = Spent {
             bound: false,
-            ..usage.clone()
+            ..spent.clone()
         };
         pool.update(&record, State::Used(unbound))?;
     }
     Ok(())
 }
 
-/// What a new request gets.
+/// Holds the package that a new request gets.
 enum Choice {
     OneTime(Record, KeyPackageBytes),
     LastResort(KeyPackage),
 }
 
-/// `RES-10`, for an id that is not bound: `RES-7`, the package named or the oldest that fits, last resort, exhausted.
+/// Chooses for an id that is not bound (RES-10): the limit, the package named or the oldest that fits, last resort,
+/// exhausted.
 fn choose<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Result<Answer<Choice>, P::Error> {
-    if let (Some(party), Some(limit)) = (&take.by, take.limit)
+    if let (Some(party), Some(limit)) = (&take.options.by, take.limit)
         && pool.count_taken_by(party)? >= limit
     {
         return Ok(Err(Rejection::TooManyReservations));
     }
-    if take.only.is_some() {
+    if take.options.only.is_some() {
         return named(pool, take, now);
     }
-    if take.last_resort != LastResort::Only
-        && let Some((record, bytes)) = pool.oldest_that_fits(take, now)?
+    if take.options.last_resort != LastResort::Only
+        && let Some((record, bytes)) = pool.oldest_that_fits(&take.options, now)?
     {
         return Ok(Ok(Choice::OneTime(record, bytes)));
     }
-    if take.last_resort != LastResort::Never
+    if take.options.last_resort != LastResort::Never
         && let Some(package) = last_resort(pool, take, now)?
     {
         return Ok(Ok(Choice::LastResort(package)));
@@ -188,9 +189,9 @@ fn choose<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> R
     }))
 }
 
-/// The package named, in the order of `RES-3`.
+/// Judges the package named, in the order of RES-3.
 fn named<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Result<Answer<Choice>, P::Error> {
-    let record = match &take.only {
+    let record = match &take.options.only {
         Some(key_package_ref) => pool.by_ref(key_package_ref)?,
         None => None,
     };
@@ -205,7 +206,7 @@ fn named<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Re
             Err(Rejection::AlreadySpent)
         }
         State::Reserved(_) => Err(Rejection::AlreadyReserved),
-        State::Free if take.last_resort != LastResort::Only && fits(&record.info, take, now) => {
+        State::Free if take.options.last_resort != LastResort::Only && fits(&record.info, &take.options, now) => {
             let bytes = pool.bytes(&record)?;
             Ok(Choice::OneTime(record, bytes))
         }
@@ -213,13 +214,17 @@ fn named<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Re
     })
 }
 
-/// The oldest saved of the slots that fit, marked as used (`RES-6`, `LAST-2`, `LAST-4`).
+/// Returns the oldest saved last-resort package that fits, and marks the package as used (RES-6, LAST-2, LAST-4).
 fn last_resort<P: PoolRecords>(
     pool: &mut P,
     take: &TakeRequest,
     now: Timestamp,
 ) -> Result<Option<KeyPackage>, P::Error> {
-    let Some(record) = pool.slots()?.into_iter().find(|slot| fits(&slot.info, take, now)) else {
+    let Some(record) = pool
+        .slots()?
+        .into_iter()
+        .find(|slot| fits(&slot.info, &take.options, now))
+    else {
         return Ok(None);
     };
     let bytes = pool.bytes(&record)?;
@@ -232,7 +237,7 @@ fn last_resort<P: PoolRecords>(
     }))
 }
 
-/// `RES-4`.
+/// Returns the end of a lease or window (RES-4).
 fn expires_at(record: &Record, take: &TakeRequest, now: Timestamp) -> Timestamp {
     now.after(take.ttl).min(record.info.lifetime.not_after())
 }

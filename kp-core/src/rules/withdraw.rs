@@ -1,9 +1,10 @@
 use super::{LeaseRecord, PoolRecords, Recall, Record, State, settle};
-use crate::{KeyPackageRef, Timestamp, WithdrawOutcome, Withdrawal};
+use crate::server::{WithdrawOutcome, Withdrawal};
+use crate::{KeyPackageRef, Timestamp};
 
-/// `withdraw_key_packages`: the owner takes packages back (`DEL-3`).
+/// Does `withdraw_key_packages`: the owner withdraws packages ([DEL-3](crate::contract::DEL_3)).
 ///
-/// An empty list of refs is no call, and settles nothing (`TIME-2`).
+/// An empty list of refs is no call, and settles nothing ([TIME-2](crate::contract::TIME_2)).
 pub fn withdraw<P: PoolRecords>(
     pool: &mut P,
     withdrawal: &Withdrawal,
@@ -51,8 +52,8 @@ fn withdraw_one<P: PoolRecords>(
     })
 }
 
-/// `retire_unspent`, on one pool: what was first saved before `saved_before` and is unspent may be spent in truth
-/// (`DEL-2`). Says how many were retired, newly recalled or newly marked.
+/// Does `retire_unspent` on one pool: an unspent package that was first saved before `saved_before` may be spent in
+/// truth ([DEL-2](crate::contract::DEL_2)). Returns how many packages were retired, newly recalled or newly marked.
 pub fn retire<P: PoolRecords>(pool: &mut P, saved_before: Timestamp, now: Timestamp) -> Result<u64, P::Error> {
     settle(pool, now)?;
     let mut count = 0;
@@ -72,8 +73,8 @@ pub fn retire<P: PoolRecords>(pool: &mut P, saved_before: Timestamp, now: Timest
     Ok(count)
 }
 
-/// Takes back an unspent package: a free one, or a last resort, is spent; a reserved one is recalled, and its id may
-/// still spend it (`DEL-2`, `DEL-3`, `SAVE-8`). A withdrawal outranks a retirement.
+/// Recalls an unspent package (DEL-2, DEL-3, SAVE-8). A free package, or a last resort, becomes spent; a reserved
+/// package is recalled, and the lease's id may still spend the package. A withdrawal outranks a retirement.
 pub(super) fn recall<P: PoolRecords>(
     pool: &mut P,
     record: &Record,
@@ -81,9 +82,9 @@ pub(super) fn recall<P: PoolRecords>(
     now: Timestamp,
 ) -> Result<(), P::Error> {
     let state = match (&record.state, recall) {
-        (State::Reserved(hold), _) => State::Reserved(LeaseRecord {
-            recalled: hold.recalled.max(Some(recall)),
-            ..hold.clone()
+        (State::Reserved(lease), _) => State::Reserved(LeaseRecord {
+            recalled: lease.recalled.max(Some(recall)),
+            ..lease.clone()
         }),
         (_, Recall::Retired) => State::Retired { at: now },
         (_, Recall::Withdrawn) => State::Withdrawn { at: now },

@@ -1,25 +1,26 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use kp_core::rules::{Model, ModelPool, Record, State};
-use kp_core::{Counts, KeyPackageRef, PoolId, ReservationId, SaveMode, TakeRequest, Timestamp};
+use kp_core::server::{SaveMode, TakeRequest};
+use kp_core::{Counts, KeyPackageRef, PoolId, ReservationId, Timestamp};
 
 use crate::operation::{HORIZON, Operation, POOLS, Said, at, pool};
 
-/// Few, so that pools are full now and then.
+/// Limits pools to few records, so that a pool is full now and then.
 pub(crate) const MAX_RECORDS: u32 = 7;
 
-/// A store, and who was answered what.
+/// Keeps a store, and remembers who was answered what.
 pub(crate) struct History {
     model: Model,
-    /// Who was answered each one-time package last, by pool and sequence: a package saved anew is another.
+    /// Who was answered each one-time package last, by pool and sequence. A package saved anew has another sequence.
     holders: HashMap<(PoolId, u64), Holder>,
 }
 
 struct Holder {
     id: ReservationId,
-    /// When its lease ends, in case it has one.
+    /// When the lease ends; `None` without a lease.
     until: Option<Timestamp>,
-    /// Whether it was released, or its lease ended at a settlement.
+    /// Whether the lease was released, or ended at a settlement.
     over: bool,
 }
 
@@ -31,7 +32,7 @@ impl History {
         }
     }
 
-    /// Makes the call, and looks at all that has to hold after it.
+    /// Makes a call, and checks everything that has to hold afterwards.
     pub(crate) fn call(&mut self, call: &Operation, now: Timestamp) {
         let before = self.model.clone();
         let answer = call.apply(&mut self.model, now);
@@ -62,7 +63,7 @@ impl History {
         }
     }
 
-    /// A settlement ends the leases whose time has come; a release ends the caller's.
+    /// Ends the leases that a settlement or a release has ended.
     fn end_leases(&mut self, call: &Operation, now: Timestamp) {
         let settles_all = matches!(call, Operation::Retire(_) | Operation::Settle);
         for ((pool, _), holder) in &mut self.holders {
@@ -82,8 +83,8 @@ impl History {
         }
     }
 
-    /// RES-1, SPEND-1, TIME-3: a one-time package is answered to another id only when the one before has lost it, and
-    /// never once it was spent.
+    /// Checks that a one-time package is answered to another id only when the id before has lost the package, and never
+    /// once the package was spent (RES-1, SPEND-1, TIME-3).
     fn remember(&mut self, call: &Operation, answer: &Said, now: Timestamp) {
         let (pool, named, id, until) = match (call, answer) {
             (Operation::Reserve(take, _), Said::Reserve(Ok(reserved))) => match &reserved.lease {
@@ -95,7 +96,7 @@ impl History {
                 ),
                 None => return,
             },
-            (Operation::Claim(take, _), Said::Claim(Ok(package))) if !package.info.last_resort => {
+            (Operation::Claim(take, _), Said::Claim(Ok(package))) if !package.info.role.is_last_resort() => {
                 (&take.pool, &package.info.key_package_ref, take.id, None)
             }
             (Operation::Spend(token, _), Said::Spend(Ok(_))) => (&token.pool, &token.key_package_ref, token.id(), None),
@@ -131,7 +132,7 @@ impl History {
     }
 }
 
-/// Whether the same call again has to be answered the same.
+/// Returns whether the same call again has to be answered the same.
 pub(crate) fn is_bound(answer: &Said) -> bool {
     match answer {
         Said::Reserve(answer) => answer.as_ref().is_ok_and(|reserved| reserved.lease.is_some()),
@@ -141,7 +142,7 @@ pub(crate) fn is_bound(answer: &Said) -> bool {
     }
 }
 
-/// What is true of a pool at any time.
+/// Checks what is true of a pool at any time.
 fn holds_together(pool: &ModelPool) {
     let mut bound = HashSet::new();
     let mut refs = BTreeSet::new();
@@ -166,7 +167,7 @@ fn holds_together(pool: &ModelPool) {
             );
         }
         let last_resort = matches!(record.state, State::Slot { .. } | State::Replaced { .. });
-        assert!(record.info.last_resort || !last_resort, "LAST-3: {record:?}");
+        assert!(record.info.role.is_last_resort() || !last_resort, "LAST-3: {record:?}");
         assert!(
             record
                 .state
@@ -182,7 +183,7 @@ fn holds_together(pool: &ModelPool) {
     );
 }
 
-/// READ-2, READ-3: the counts are those of the records, whatever the time.
+/// Checks that the counts are the counts of the records, whatever the time (READ-2, READ-3).
 fn is_counted(model: &Model, id: &PoolId, pool: &ModelPool) {
     for now in [0, 15, 30, 45, HORIZON].map(at) {
         let counts = model.count_by_status(id, now);
@@ -206,7 +207,8 @@ fn is_settled(pool: &ModelPool, now: Timestamp) {
     }
 }
 
-/// TIME-3, SAVE-3: what is spent stays as it is until it is forgotten, and what has ended does not come back.
+/// Checks that a spent package stays spent until it is forgotten, and that what has ended does not come back (TIME-3,
+/// SAVE-3).
 fn moves_on(was: &ModelPool, is: &ModelPool, call: &Operation, now: Timestamp) {
     let after: BTreeMap<_, _> = is.records.iter().map(|(record, _)| (record.sequence, record)).collect();
     for (before, _) in &was.records {
@@ -272,7 +274,7 @@ fn moves_on(was: &ModelPool, is: &ModelPool, call: &Operation, now: Timestamp) {
     }
 }
 
-/// SAVE-6: a save takes no pool above a cap, and a lower cap removes nothing.
+/// Checks that a save takes no pool above a cap, and that a lower cap removes nothing (SAVE-6).
 fn keeps_the_caps(was: &ModelPool, is: &ModelPool, cap: u32, mode: SaveMode, now: Timestamp) {
     let remembered = |pool: &ModelPool| {
         pool.records
@@ -298,16 +300,16 @@ fn keeps_the_caps(was: &ModelPool, is: &ModelPool, cap: u32, mode: SaveMode, now
     }
 }
 
-/// RES-7: who has reached a limit gets no more.
+/// Checks that a party at its limit gets no more packages (RES-7).
 fn keeps_the_limit(was: Option<&ModelPool>, is: Option<&ModelPool>, take: &TakeRequest) {
-    let (Some(_), Some(limit)) = (&take.by, take.limit) else {
+    let (Some(_), Some(limit)) = (&take.options.by, take.limit) else {
         return;
     };
     let taken = |pool: Option<&ModelPool>| {
         let records = pool.map_or(&[][..], |pool| &pool.records);
         records
             .iter()
-            .filter(|(record, _)| record.state.reserver() == take.by.as_ref())
+            .filter(|(record, _)| record.state.reserver() == take.options.by.as_ref())
             .count()
     };
     let limit = usize::try_from(limit).expect("a small number");

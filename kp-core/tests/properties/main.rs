@@ -1,4 +1,4 @@
-//! What holds after any calls, in any order, at any times: random histories of the reference store.
+//! Makes random calls on the reference store, in any order, at any times, and checks what holds after each call.
 
 mod history;
 mod operation;
@@ -19,15 +19,13 @@ fn config() -> ProptestConfig {
 }
 
 fn empty() -> Model {
-    Model::with_limits(Limits {
-        max_records: MAX_RECORDS,
-    })
+    Model::with_limits(Limits::default().max_records(MAX_RECORDS))
 }
 
 proptest! {
     #![proptest_config(config())]
 
-    /// One package, one id (`RES-1`, `SPEND-1`, `TIME-3`), and all else that [`History`] looks at after every call.
+    /// One id holds a package (RES-1, SPEND-1, TIME-3). [`History`] checks more after every call.
     #[test]
     fn whatever_is_called_the_invariants_hold(calls in prop::collection::vec((operations(), moments()), 1..80)) {
         let mut history = History::new(empty());
@@ -36,7 +34,7 @@ proptest! {
         }
     }
 
-    /// `TIME-2`, `READ-1`: a read answers as if it had settled.
+    /// A read answers as if the pool had been settled (TIME-2, READ-1).
     #[test]
     fn a_read_answers_what_it_would_after_a_settlement(
         calls in prop::collection::vec((operations(), moments()), 1..60),
@@ -59,7 +57,7 @@ proptest! {
         }
     }
 
-    /// `SWEEP-2`: nobody who asks at the same time or later can tell whether a settlement was made.
+    /// A call at the same `now` or later is answered the same, settled or not (SWEEP-2).
     #[test]
     fn a_settlement_changes_no_later_answer(
         calls in prop::collection::vec((operations(), moments()), 1..60),
@@ -78,7 +76,7 @@ proptest! {
         }
     }
 
-    /// `TIME-2`, `SAVE-7`: a refusal changes nothing but what the settlement ended.
+    /// A refusal changes nothing but what the settlement ended (TIME-2, SAVE-7).
     #[test]
     fn a_refusal_leaves_no_trace(calls in prop::collection::vec((operations(), moments()), 1..80)) {
         let mut model = empty();
@@ -92,7 +90,7 @@ proptest! {
         }
     }
 
-    /// `RES-5`, `CLAIM-1`, `SPEND-3`: the same request again is answered the same, and changes nothing.
+    /// The same request again is answered the same, and changes nothing (RES-5, CLAIM-1, SPEND-3).
     #[test]
     fn a_retry_gets_the_same_answer(calls in prop::collection::vec((operations(), moments()), 1..80)) {
         let mut model = empty();

@@ -1,22 +1,25 @@
-//! Random calls on a few pools, with few packages, ids, parties and moments, so that they meet.
+//! Draws random calls on a few pools, with few packages, ids, parties and moments, so that calls meet.
 
 use std::collections::BTreeMap;
 
 use kp_core::rules::{Answer, Model};
+use kp_core::server::{
+    LastResort, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode, SaveOutcome, Spend, TakeOptions,
+    TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, LastResort,
-    Lifetime, OnLapse, Party, PoolId, Receipt, Reservation, ReservationId, ReservationToken, Save, SaveMode,
-    SaveOutcome, Spend, TakeRequest, Timestamp, Ttl, WithdrawOutcome, Withdrawal,
+    Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
+    PoolId, ReservationId, Role, Timestamp, Ttl,
 };
 use proptest::option;
 use proptest::prelude::*;
 
-/// All moments are before this.
+/// Bounds the moments of all calls.
 pub(crate) const HORIZON: i64 = 60;
 pub(crate) const POOLS: u8 = 2;
 pub(crate) const PACKAGES: u8 = 9;
 
-/// One call, all of its arguments included.
+/// Describes one call, arguments included.
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
     Save(Save),
@@ -31,7 +34,7 @@ pub(crate) enum Operation {
     Sweep,
 }
 
-/// What it was answered.
+/// Holds the answer of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Said {
     Save(Vec<SaveOutcome>),
@@ -72,7 +75,7 @@ impl Operation {
         }
     }
 
-    /// The pool that it settles, and changes; `None` where it is about all or settles none.
+    /// Returns the pool that the call settles and changes; `None` for a call on all pools, or on none.
     pub(crate) fn settles(&self) -> Option<&PoolId> {
         match self {
             Self::Save(save) => Some(&save.pool).filter(|_| !save.packages().is_empty()),
@@ -119,19 +122,19 @@ fn group(n: u8) -> GroupId {
     GroupId::try_from([b'g', n].as_slice()).expect("two bytes are a group")
 }
 
-/// The n-th package: some last resort, some soon over, some not yet valid; of two ciphersuites.
+/// Makes the n-th package: some last resort, some soon expired, some not yet valid; of two ciphersuites.
 fn package(n: u8, forged: bool) -> KeyPackage {
     let (not_before, not_after) = [(0, 1_000), (0, 40), (20, 50)][usize::from(n % 3)];
-    KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: key_package_ref(n),
-            ciphersuite: Ciphersuite(u16::from(n % 2)),
-            lifetime: Lifetime::new(at(not_before), at(not_after)).expect("it begins before it ends"),
-            last_resort: n >= 6,
-            credential: CredentialHash([0; 32]),
-        },
-        bytes: KeyPackageBytes::try_from([n, u8::from(forged)].as_slice()).expect("two bytes are a package"),
-    }
+    KeyPackage::new(
+        KeyPackageInfo::new(
+            key_package_ref(n),
+            Ciphersuite(u16::from(n % 2)),
+            Lifetime::new(at(not_before), at(not_after)).expect("it begins before it ends"),
+            CredentialHash([0; 32]),
+        )
+        .role(Role::of(n >= 6)),
+        KeyPackageBytes::try_from([n, u8::from(forged)].as_slice()).expect("two bytes are a package"),
+    )
 }
 
 fn pools() -> impl Strategy<Value = PoolId> {
@@ -185,11 +188,13 @@ fn takes() -> impl Strategy<Value = TakeRequest> {
         .prop_map(
             |((pool, id, ttl), (suites, remaining, named, last_resort), (by, limit))| {
                 let ttl = Ttl::try_from(ttl).expect("a small number is a ttl");
-                let mut take = TakeRequest::new(pool, id, ttl)
-                    .suites(suites)
+                let mut options = TakeOptions::new()
+                    .ciphersuites(suites)
                     .remaining(remaining)
                     .last_resort(last_resort);
-                (take.only, take.by, take.limit) = (named, by, limit);
+                (options.only, options.by) = (named, by);
+                let mut take = TakeRequest::new(pool, id, ttl).options(options);
+                take.limit = limit;
                 take
             },
         )
@@ -208,7 +213,11 @@ pub(crate) fn moments() -> impl Strategy<Value = Timestamp> {
 
 pub(crate) fn operations() -> impl Strategy<Value = Operation> {
     let lapses = prop_oneof![3 => Just(OnLapse::Return), 1 => Just(OnLapse::Retire)];
-    let usages = (groups(), parties()).prop_map(|(group, by)| Spend { group, by });
+    let usages = (groups(), parties()).prop_map(|(group, by)| {
+        let mut spend = Spend::new();
+        (spend.group, spend.by) = (group, by);
+        spend
+    });
     prop_oneof![
         6 => saves().prop_map(Operation::Save),
         10 => (takes(), lapses).prop_map(|(take, lapse)| Operation::Reserve(take, lapse)),

@@ -1,4 +1,4 @@
-use openmls_rust_crypto::MemoryStorage;
+use openmls_memory_storage::MemoryStorage;
 use openmls_traits::OpenMlsProvider;
 
 /// The app's provider with a storage that is dropped at once: OpenMLS stores a key while it makes it, before anyone can

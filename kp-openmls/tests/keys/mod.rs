@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kp_core::{Admission as _, Ciphersuite, KeyPackage, KeyPackageRef, KeyVault as _, Timestamp, Uploader};
+use kp_core::client::KeyVault as _;
+use kp_core::server::{Admission as _, Uploader};
+use kp_core::{Ciphersuite, KeyPackage, KeyPackageRef, Role, Timestamp};
 use kp_openmls::{Identity, OpenMlsAdmission, OpenMlsVault, ProviderAccess};
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
@@ -46,8 +48,8 @@ pub(crate) fn vault<A: ProviderAccess>(access: A) -> OpenMlsVault<A> {
 }
 
 /// A package whose key is in the storage.
-pub(crate) fn kept<A: ProviderAccess>(vault: &OpenMlsVault<A>, last_resort: bool) -> KeyPackage {
-    let (info, fresh) = vault.generate(SUITE, last_resort, now()).unwrap();
+pub(crate) fn kept<A: ProviderAccess>(vault: &OpenMlsVault<A>, role: Role) -> KeyPackage {
+    let (info, fresh) = vault.generate(SUITE, role, now()).unwrap();
     vault.keep(fresh).unwrap();
     let package = vault.package(&info.key_package_ref).unwrap().unwrap();
     assert_eq!(package.info, info);
@@ -85,7 +87,7 @@ pub(crate) fn keeps_what_it_promises<A: ProviderAccess + Clone>(access: A, store
     let stranger = KeyPackageRef::try_from("no such package").unwrap();
 
     // POOL-3: nothing is stored before it is kept.
-    let (info, fresh) = vault.generate(SUITE, false, now()).unwrap();
+    let (info, fresh) = vault.generate(SUITE, Role::OneTime, now()).unwrap();
     assert_eq!(stored(), 0);
     assert!(vault.package(&info.key_package_ref).unwrap().is_none());
     vault.keep(fresh).unwrap();
@@ -132,9 +134,9 @@ pub(crate) fn keeps_what_it_promises<A: ProviderAccess + Clone>(access: A, store
     assert_eq!(stored(), 0, "nothing comes back");
 
     // A last resort is joined with twice, and deleted like any other.
-    let last_resort = kept(&vault, true);
-    let other = kept(&vault, false);
-    assert!(last_resort.info.last_resort);
+    let last_resort = kept(&vault, Role::LastResort);
+    let other = kept(&vault, Role::OneTime);
+    assert!(last_resort.info.role.is_last_resort());
     for _ in 0..2 {
         let welcome = welcome_to(&last_resort);
         vault.protect(&last_resort.info.key_package_ref).unwrap();

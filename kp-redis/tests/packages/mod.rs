@@ -1,6 +1,7 @@
 //! Packages, pools and requests for the tests.
 #![allow(dead_code)] // Each test takes what it needs of it.
 
+use kp_core::server::*;
 use kp_core::*;
 
 /// What tests pass as now: no test looks at a clock.
@@ -31,22 +32,21 @@ pub(crate) fn key_package_ref(number: u32) -> KeyPackageRef {
 pub(crate) fn package(number: u32) -> KeyPackage {
     let mut bytes = vec![1; 295];
     bytes[..4].copy_from_slice(&number.to_be_bytes());
-    KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: key_package_ref(number),
-            ciphersuite: Ciphersuite(1),
-            lifetime: Lifetime::new(now(), now().plus(86_400)).unwrap(),
-            last_resort: false,
-            credential: CredentialHash([9; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(bytes).unwrap(),
-    }
+    KeyPackage::new(
+        KeyPackageInfo::new(
+            key_package_ref(number),
+            Ciphersuite(1),
+            Lifetime::new(now(), now().plus(86_400)).unwrap(),
+            CredentialHash([9; 32]),
+        ),
+        KeyPackageBytes::try_from(bytes).unwrap(),
+    )
 }
 
 #[must_use]
 pub(crate) fn last_resort(number: u32) -> KeyPackage {
     let mut package = package(number);
-    package.info.last_resort = true;
+    package.info.role = Role::LastResort;
     package
 }
 
@@ -65,5 +65,6 @@ pub(crate) fn id(number: u64) -> ReservationId {
 /// For a minute, and never the last resort.
 #[must_use]
 pub(crate) fn take(pool: &PoolId, number: u64) -> TakeRequest {
-    TakeRequest::new(pool.clone(), id(number), Ttl::seconds(60).unwrap()).last_resort(LastResort::Never)
+    let options = TakeOptions::new().last_resort(LastResort::Never);
+    TakeRequest::new(pool.clone(), id(number), Ttl::seconds(60).unwrap()).options(options)
 }

@@ -1,4 +1,4 @@
-//! The conformance suites on a server that is started when the first check asks for it.
+//! Runs the conformance suites on a server that the first check starts.
 #![allow(dead_code)] // Each test takes what it needs of it.
 
 use std::process::ExitCode;
@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Space};
-use kp_core::{KeyPackageStore, OpenError, PoolId, PoolMetadataStore};
+use kp_core::client::PoolMetadataStore;
+use kp_core::server::KeyPackageStore;
+use kp_core::{OpenError, PoolId};
 use kp_redis::{RedisBuilder, RedisStore};
 
 /// A backend under test: what starts it, and where it then is.

@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 
-use kp_core::{Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle};
+use kp_core::Role;
+use kp_core::client::{KeyPackageMetadata, Lifecycle};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::file::connection::Connector;
@@ -92,7 +94,7 @@ fn metadata(row: &OldRow<'_, '_>) -> Result<KeyPackageMetadata, RowError> {
             .map(Ciphersuite)
             .map_err(|_| RowError::Column("ciphersuite"))?,
         // The origin had none.
-        last_resort: false,
+        role: Role::OneTime,
         credential: credential
             .map(CredentialHash)
             .map_err(|_| RowError::Column("credential_hash"))?,

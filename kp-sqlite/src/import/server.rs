@@ -2,10 +2,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kp_core::rules::{self, LeaseRecord, Limits, PoolRecords, Spent, State};
-use kp_core::{
-    Admission, GroupId, KeyPackage, KeyPackageInfo, OnLapse, Party, PoolId, ReservationId, Save, SaveOutcome,
-    Timestamp, Uploader,
-};
+use kp_core::server::{Admission, OnLapse, Save, SaveOutcome, Uploader};
+use kp_core::{GroupId, KeyPackage, KeyPackageInfo, Party, PoolId, ReservationId, Timestamp};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::file::error::{Failure, refused};
@@ -131,7 +129,7 @@ fn valid(row: &OldRow<'_, '_>, rowid: i64, admission: &impl Admission, now: Time
 /// What the origin's statuses are here. A last resort, which the origin did not know, is used once it was handed out.
 fn state(row: &OldRow<'_, '_>, info: &KeyPackageInfo) -> Result<State, RowError> {
     let state = match row.text("status")? {
-        "available" if info.last_resort => State::Slot { used: false },
+        "available" if info.role.is_last_resort() => State::Slot { used: false },
         "available" => State::Free,
         "reserved" => State::Reserved(LeaseRecord {
             id: reservation_id(row)?,
@@ -152,7 +150,7 @@ fn state(row: &OldRow<'_, '_>, info: &KeyPackageInfo) -> Result<State, RowError>
         }),
         other => return Err(RowError::Status(other.to_owned())),
     };
-    Ok(if info.last_resort && !matches!(state, State::Slot { .. }) {
+    Ok(if info.role.is_last_resort() && !matches!(state, State::Slot { .. }) {
         State::Slot { used: true }
     } else {
         state

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::thread;
 
 use futures::channel::oneshot;
-use kp_core::{BackendError, Effect, OpenError, Refusal, SaveOutcome, Timestamp};
+use kp_core::protocol::Refusal;
+use kp_core::server::SaveOutcome;
+use kp_core::{BackendError, Effect, OpenError, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 

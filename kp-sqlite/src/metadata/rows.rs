@@ -1,6 +1,8 @@
 //! Rows of `keypackage_pool_metadata`: each read and written in this file only.
 
-use kp_core::{Ciphersuite, CredentialHash, KeyPackageMetadata, KeyPackageRef, Lifecycle, Timestamp};
+use kp_core::Role;
+use kp_core::client::{KeyPackageMetadata, Lifecycle};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Timestamp};
 use rusqlite::Row;
 
 use crate::file::columns::Columns;
@@ -41,7 +43,7 @@ pub(crate) fn insert(statements: &mut Statements<'_>, row: &KeyPackageMetadata) 
         row.spent_at.map(Timestamp::get),
         row.not_after.get(),
         row.ciphersuite.0,
-        row.last_resort,
+        row.role.is_last_resort(),
         row.credential.0,
     );
     changed_one(statements.execute(Sql::MetadataInsert, values)?)
@@ -90,7 +92,7 @@ fn read(row: &Row<'_>) -> Result<KeyPackageMetadata, Failure> {
         ciphersuite: columns.made(9, "ciphersuite", |suite: i64| {
             u16::try_from(suite).ok().map(Ciphersuite)
         })?,
-        last_resort: columns.made(10, "last_resort", |flag: i64| Some(flag != 0))?,
+        role: columns.made(10, "last_resort", |flag: i64| Some(Role::of(flag != 0)))?,
         credential: columns.made(11, "hash", |bytes: &[u8]| bytes.try_into().ok().map(CredentialHash))?,
     })
 }

@@ -4,10 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use kp_core::{
-    BackendError, Error, KeyPackageMetadata, KeyPackageRef, Lifecycle, MetadataRejection, MetadataResult, OpenError,
-    PoolMetadataStore, Timestamp,
-};
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, MetadataResult, PoolMetadataStore};
+use kp_core::{BackendError, Error, KeyPackageRef, OpenError, Timestamp};
 
 use crate::file::calls::{Queue, start};
 use crate::file::connection::Connector;
@@ -28,6 +26,7 @@ use crate::metadata::rows::{delete, find, insert, list, update};
 /// that.
 ///
 /// ```
+/// use kp_core::client::*;
 /// use kp_core::*;
 /// use kp_sqlite::SqliteMetadata;
 ///
@@ -36,13 +35,8 @@ use crate::metadata::rows::{delete, find, insert, list, update};
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("client.db");
 /// # let now = Timestamp::try_from(1_700_000_000)?;
-/// # let info = KeyPackageInfo {
-/// #     key_package_ref: KeyPackageRef::try_from("the hash of it")?,
-/// #     ciphersuite: Ciphersuite(1),
-/// #     lifetime: Lifetime::new(now, now.plus(86_400))?,
-/// #     last_resort: false,
-/// #     credential: CredentialHash([0; 32]),
-/// # };
+/// # let lifetime = Lifetime::new(now, now.plus(86_400))?;
+/// # let info = KeyPackageInfo::new("the hash of it".try_into()?, Ciphersuite(1), lifetime, CredentialHash([0; 32]));
 /// let metadata = SqliteMetadata::open(path).await?;
 /// metadata.create_pool_metadata(&[KeyPackageMetadata::created(&info, now)]).await?;
 /// metadata.update_pool_status(&[(info.key_package_ref, Lifecycle::Available)], now).await?;

@@ -1,5 +1,6 @@
 use kp_core::rules::{PoolRecords, Record, State, fits};
-use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, TakeRequest, Timestamp};
+use kp_core::server::TakeOptions;
+use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, Timestamp};
 use rusqlite::Params;
 
 use crate::file::error::{Damage, Failure};
@@ -146,8 +147,8 @@ impl<'a, 'c> Records<'a, 'c> {
 
 /// When the first lease or window ends after this moment; never, where there is none.
 fn next_lapse(statements: &mut Statements<'_>, pool: &PoolRow, after: i64) -> Result<i64, Failure> {
-    let next: Option<i64> = statements.one(Sql::NextLapse, (pool.key, after), |row| row.get(0))?;
-    Ok(next.unwrap_or(i64::MAX))
+    let end: Option<i64> = statements.one(Sql::NextLapse, (pool.key, after), |row| row.get(0))?;
+    Ok(end.unwrap_or(i64::MAX))
 }
 
 fn one_row(key: i64, changed: usize) -> Result<(), Failure> {
@@ -177,22 +178,22 @@ impl PoolRecords for Records<'_, '_> {
 
     fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, Failure> {
         let Some(row) = &self.row else { return Ok(Vec::new()) };
-        let next = match self.hint.next_lapse {
-            Some(next) => next,
+        let first = match self.hint.next_lapse {
+            Some(known) => known,
             None => next_lapse(&mut self.session.statements, row, i64::MIN)?,
         };
-        if now.get() < next {
-            self.hint.next_lapse = Some(next);
+        if now.get() < first {
+            self.hint.next_lapse = Some(first);
             return Ok(Vec::new());
         }
-        // The caller settles what has lapsed.
+        // What has ended is settled by the caller.
         self.hint.next_lapse = Some(next_lapse(&mut self.session.statements, row, now.get())?);
         many(&mut self.session.statements, row, Sql::Lapsed, (row.key, now.get()))
     }
 
     fn oldest_that_fits(
         &mut self,
-        take: &TakeRequest,
+        options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, Failure> {
         queue::first_free(
@@ -200,7 +201,7 @@ impl PoolRecords for Records<'_, '_> {
             &mut self.row,
             &mut self.hint,
             now,
-            |record| fits(&record.info, take, now),
+            |record| fits(&record.info, options, now),
         )
     }
 

@@ -1,8 +1,10 @@
 //! Rows and records: each made of the other, in this file only.
 
+use kp_core::Role;
 use kp_core::rules::{LeaseRecord, Recall, Record, Spent, State, Window};
+use kp_core::server::OnLapse;
 use kp_core::{
-    Ciphersuite, CredentialHash, GroupId, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, OnLapse, Party,
+    Ciphersuite, CredentialHash, GroupId, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
     ReservationId, Timestamp,
 };
 use rusqlite::{OptionalExtension, Params, Row};
@@ -69,7 +71,7 @@ impl<'a> PackageRow<'a> {
             State::Slot { used: false } => row.state = state::SLOT,
             State::Slot { used: true } => row.state = state::SLOT_USED,
             State::Retired { at } => (row.state, row.spent_at) = (state::RETIRED, Some(at.get())),
-            State::Withdrawn { at } if info.last_resort => {
+            State::Withdrawn { at } if info.role.is_last_resort() => {
                 (row.state, row.spent_at) = (state::LAST_RESORT_WITHDRAWN, Some(at.get()));
             }
             State::Withdrawn { at } => (row.state, row.spent_at) = (state::WITHDRAWN, Some(at.get())),
@@ -169,19 +171,19 @@ pub(crate) fn record(row: &Row<'_>, credential: CredentialHash) -> Result<Record
         state::SLOT | state::SLOT_USED | state::LAST_RESORT_WITHDRAWN | state::LAST_RESORT_REPLACED
     );
     Ok(Record {
-        info: KeyPackageInfo {
-            key_package_ref: columns.made(column::REF, "ref", |bytes: &[u8]| KeyPackageRef::try_from(bytes).ok())?,
-            ciphersuite: columns.made(column::SUITE, "suite", |suite: i64| {
+        info: KeyPackageInfo::new(
+            columns.made(column::REF, "ref", |bytes: &[u8]| KeyPackageRef::try_from(bytes).ok())?,
+            columns.made(column::SUITE, "suite", |suite: i64| {
                 u16::try_from(suite).ok().map(Ciphersuite)
             })?,
-            lifetime: lifetime.map_err(|_| columns.damage("not_after"))?,
-            last_resort,
-            credential: columns
+            lifetime.map_err(|_| columns.damage("not_after"))?,
+            columns
                 .optional(column::CREDENTIAL, "credential", |bytes| {
                     bytes.try_into().ok().map(CredentialHash)
                 })?
                 .unwrap_or(credential),
-        },
+        )
+        .role(Role::of(last_resort)),
         sequence: u64::try_from(columns.key).map_err(|_| columns.damage("key"))?,
         saved_at: columns.time(column::SAVED_AT, "saved_at")?,
         state: match columns.get::<Option<i64>>(column::LEASE, "state of the lease")? {

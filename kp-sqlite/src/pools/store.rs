@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_core::rules::{self, Answer, Limits, PoolRecords};
+use kp_core::server::{
+    Answers, Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+};
 use kp_core::{
-    BackendError, Ciphersuite, Counts, Cursor, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef,
-    KeyPackageStore, OnLapse, Page, PoolId, Receipt, Reservation, ReservationToken, Result, Save, SaveOutcome, Spend,
-    Status, StoredKeyPackage, TakeRequest, Timestamp, WithdrawOutcome, Withdrawal,
+    BackendError, Ciphersuite, Counts, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result,
+    Status, Timestamp,
 };
 
 use crate::file::calls::{Queue, Reply};
@@ -97,7 +100,7 @@ impl SqliteStore {
 }
 
 /// Each item's own answer, in order (ERR-3).
-async fn answers<T>(replies: Vec<Reply<Answer<T>>>) -> Vec<Result<T>> {
+async fn answers<T>(replies: Vec<Reply<Answer<T>>>) -> Answers<T> {
     let mut answers = Vec::with_capacity(replies.len());
     for reply in replies {
         answers.push(match reply.wait().await {
@@ -105,7 +108,7 @@ async fn answers<T>(replies: Vec<Reply<Answer<T>>>) -> Vec<Result<T>> {
             Err(failure) => Err(failure.into()),
         });
     }
-    answers
+    answers.into()
 }
 
 /// Every item of a batch is a call of its own, and calls that wait together share a commit: so a batch costs one commit,
@@ -125,7 +128,7 @@ impl KeyPackageStore for SqliteStore {
         takes: &[TakeRequest],
         lapse: OnLapse,
         now: Timestamp,
-    ) -> Vec<Result<Reservation>> {
+    ) -> Answers<Reservation> {
         let reserve = |take: &TakeRequest| {
             let take = take.clone();
             self.write("reserve_key_packages", move |session| {
@@ -140,7 +143,7 @@ impl KeyPackageStore for SqliteStore {
         takes: &[TakeRequest],
         group: Option<&GroupId>,
         now: Timestamp,
-    ) -> Vec<Result<KeyPackage>> {
+    ) -> Answers<KeyPackage> {
         let claim = |take: &TakeRequest| {
             let (take, group) = (take.clone(), group.cloned());
             self.write("claim_key_packages", move |session| {
@@ -152,12 +155,7 @@ impl KeyPackageStore for SqliteStore {
         answers(takes.iter().map(claim).collect()).await
     }
 
-    async fn spend_key_packages(
-        &self,
-        tokens: &[ReservationToken],
-        spend: &Spend,
-        now: Timestamp,
-    ) -> Vec<Result<Receipt>> {
+    async fn spend_key_packages(&self, tokens: &[ReservationToken], spend: &Spend, now: Timestamp) -> Answers<Receipt> {
         let spend = |token: &ReservationToken| {
             let (token, spend) = (token.clone(), spend.clone());
             self.write("spend_key_packages", move |session| {
@@ -167,7 +165,7 @@ impl KeyPackageStore for SqliteStore {
         answers(tokens.iter().map(spend).collect()).await
     }
 
-    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Vec<Result<()>> {
+    async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
         let release = |token: &ReservationToken| {
             let token = token.clone();
             self.write("release_key_packages", move |session| {
@@ -218,9 +216,9 @@ impl KeyPackageStore for SqliteStore {
         let (pool, after, limit) = (pool.clone(), cursor::sequence(after)?, limit.max(1));
         let list = self.read("list_available", move |session| {
             let (records, next) = Records::of(session, &pool)?.available(after, limit, now)?;
-            let next = next.map(cursor::after_sequence);
+            let next = next.map(|sequence| Cursor::after_sequence(sequence.unsigned_abs()));
             let items = records.into_iter().map(|record| record.info).collect();
-            Ok(Page { items, next })
+            Ok(Page::new(items, next))
         });
         Ok(list.await?)
     }
@@ -245,7 +243,7 @@ impl KeyPackageStore for SqliteStore {
         let after = cursor::pool(after)?;
         let list = self.read("list_pools", move |session| {
             let (items, next) = sweep::page_of_pools(session, &after, limit)?;
-            Ok(Page { items, next })
+            Ok(Page::new(items, next))
         });
         Ok(list.await?)
     }

@@ -2,11 +2,11 @@
 //! (SWEEP-3).
 
 use kp_core::rules::{retire, settle};
-use kp_core::{Cursor, PoolId, Timestamp};
+use kp_core::server::Cursor;
+use kp_core::{PoolId, Timestamp};
 
 use crate::file::error::{Damage, Failure};
 use crate::pools::cache::PoolSession;
-use crate::pools::cursor;
 use crate::pools::records::step;
 use crate::sql::Sql;
 
@@ -109,7 +109,10 @@ pub(crate) fn page_of_pools(
     let mut pools = ids(found)?;
     let more = pools.len() > limit as usize;
     pools.truncate(limit as usize);
-    let next = pools.last().filter(|_| more).map(cursor::after_pool);
+    let next = pools
+        .last()
+        .filter(|_| more)
+        .map(|pool| Cursor::after_pool(pool.clone()));
     Ok((pools, next))
 }
 

@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kp_core::rules::Limits;
+use kp_core::server::*;
 use kp_core::*;
 
 use crate::file::connection::Survives;
@@ -42,7 +43,7 @@ async fn expired_packages_do_not_slow_a_pool() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::builder(dir.path().join("pools.db"))
         .survives(Survives::ProcessCrash)
-        .limits(Limits { max_records: 200_000 })
+        .limits(Limits::default().max_records(200_000))
         .open_with(|connection| {
             let count = || {
                 STEPS.fetch_add(LOT, Ordering::SeqCst);

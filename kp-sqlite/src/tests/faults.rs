@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::join_all;
+use kp_core::server::*;
 use kp_core::*;
 use rusqlite::Connection;
 

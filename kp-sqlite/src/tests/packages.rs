@@ -6,14 +6,13 @@ use kp_core::*;
 
 /// One-time, of ciphersuite 1.
 pub(crate) fn test_package(named: &[u8], lifetime: Lifetime, bytes: &[u8]) -> KeyPackage {
-    KeyPackage {
-        info: KeyPackageInfo {
-            key_package_ref: KeyPackageRef::try_from(named).unwrap(),
-            ciphersuite: Ciphersuite(1),
+    KeyPackage::new(
+        KeyPackageInfo::new(
+            KeyPackageRef::try_from(named).unwrap(),
+            Ciphersuite(1),
             lifetime,
-            last_resort: false,
-            credential: CredentialHash([1; 32]),
-        },
-        bytes: KeyPackageBytes::try_from(bytes).unwrap(),
-    }
+            CredentialHash([1; 32]),
+        ),
+        KeyPackageBytes::try_from(bytes).unwrap(),
+    )
 }

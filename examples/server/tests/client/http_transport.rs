@@ -3,8 +3,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kp_core::{KeyPackageBytes, KeyPackageRef, Refusal, SaveOutcome};
-use kp_service::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
+use keypackage_pool::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
+use keypackage_pool::{KeyPackageBytes, KeyPackageRef};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ pub(crate) struct HttpTransport {
 }
 
 #[derive(Deserialize)]
-struct Verdicts {
-    verdicts: Vec<String>,
+struct Outcomes {
+    outcomes: Vec<UploadOutcome>,
 }
 
 impl HttpTransport {
@@ -46,8 +46,8 @@ impl HttpTransport {
 impl KeyPackageTransport for HttpTransport {
     async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
         let packages: Vec<_> = packages.iter().map(|bytes| STANDARD.encode(bytes)).collect();
-        let answer: Verdicts = self.post("/pool/upload", json!({ "key_packages": packages })).await?;
-        Ok(answer.verdicts.iter().map(|code| verdict(code)).collect())
+        let answer: Outcomes = self.post("/pool/upload", json!({ "key_packages": packages })).await?;
+        Ok(answer.outcomes)
     }
 
     async fn sync(&self, mine: &[KeyPackageRef]) -> Result<SyncReport, TransportError> {
@@ -55,22 +55,7 @@ impl KeyPackageTransport for HttpTransport {
     }
 
     async fn withdraw(&self, refs: &[KeyPackageRef]) -> Result<(), TransportError> {
-        let removed = self.post::<IgnoredAny>("/pool/remove", json!({ "refs": refs })).await;
-        removed.map(drop)
-    }
-}
-
-/// The inverse of [`UploadOutcome::code`], as far as a pool goes by it.
-fn verdict(code: &str) -> UploadOutcome {
-    match code {
-        "saved" => UploadOutcome::Store(SaveOutcome::Saved),
-        "already_stored" => UploadOutcome::Store(SaveOutcome::AlreadyStored),
-        "already_spent" => UploadOutcome::Store(SaveOutcome::AlreadySpent),
-        "pool_full" => UploadOutcome::Store(SaveOutcome::PoolFull),
-        "ref_conflict" => UploadOutcome::Store(SaveOutcome::RefConflict),
-        "expired" => UploadOutcome::Refused(Refusal::Expired),
-        "not_yet_valid" => UploadOutcome::Refused(Refusal::NotYetValid),
-        "not_tried" => UploadOutcome::NotTried,
-        _ => UploadOutcome::Refused(Refusal::Other("the server refused it")),
+        let withdrawn = self.post::<IgnoredAny>("/pool/withdraw", json!({ "refs": refs })).await;
+        withdrawn.map(drop)
     }
 }

@@ -6,21 +6,22 @@ mod http_transport;
 
 #[path = "../server/examples.rs"]
 mod examples;
-#[path = "../../../../kp-service/tests/messenger/mod.rs"]
-mod messenger;
 #[allow(dead_code, reason = "the server's tests need more of it")]
 #[path = "../server/node.rs"]
 mod node;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_transport::HttpTransport;
-use kp_core::{Admission as _, KeyPackage, Lifecycle, Uploader};
-use kp_openmls::OpenMlsAdmission;
-use kp_service::{CiphersuitePlan, Clock as _, KeyPackagePool, PoolError, SystemClock};
-use messenger::{Alice, Bob, SUITE, Vault};
+use keypackage_pool::KeyPackage;
+use keypackage_pool::client::Lifecycle;
+use keypackage_pool::client::{CiphersuitePlan, KeyPackagePool, PoolError};
+use keypackage_pool::openmls::OpenMlsAdmission;
+use keypackage_pool::server::{Admission as _, Uploader};
+use kp_test_support::messenger::{Alice, Bob, SUITE, Vault};
 use node::{From, Node, key_packages};
 use serde_json::{Value, json};
 
@@ -30,12 +31,13 @@ const PHONE: &str = "bob-phone";
 fn open(bob: &Bob, node: &Node, token: &str) -> KeyPackagePool<Vault> {
     let transport = Arc::new(HttpTransport::new(node.address(), token));
     let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), transport);
-    pool.suite(CiphersuitePlan::pool(SUITE))
+    pool.ciphersuite(CiphersuitePlan::pool(SUITE))
         .build()
         .expect("a sensible plan")
 }
 
 /// Alice gets a KeyPackage of Bob's phone, for good; his laptop has none.
+#[expect(clippy::disallowed_methods, reason = "the clients live in the present")]
 fn claim(node: &Node, key: &str) -> KeyPackage {
     let alice = From {
         token: "alice-phone",
@@ -45,7 +47,7 @@ fn claim(node: &Node, key: &str) -> KeyPackage {
     assert_eq!(answer["devices"][0]["device"], "phone");
     let bytes = answer["devices"][0]["key_package"].as_str().expect("base64");
     let bytes = STANDARD.decode(bytes).expect("base64");
-    let admitted = OpenMlsAdmission::new().admit(&bytes, &Uploader::identity("bob"), SystemClock.now());
+    let admitted = OpenMlsAdmission::new().admit(&bytes, &Uploader::identity("bob"), SystemTime::now().into());
     admitted.expect("what the server holds is good").package
 }
 
@@ -100,10 +102,10 @@ async fn a_pool_fills_joins_and_refreshes() {
 
     // Another signature key: new ones go up, and the old ones are withdrawn.
     bob.credentials.change("bob");
-    let report = pool.credential_changed().await.expect("it changes over");
+    let report = pool.refresh().await.expect("it changes over");
     assert_eq!((report.uploaded, report.withdrawn), (33, 32));
     let package = claim(&node, "with the new key");
-    assert_eq!(package.info.credential, messenger::current(&bob));
+    assert_eq!(package.info.credential, kp_test_support::messenger::current(&bob));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

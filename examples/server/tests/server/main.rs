@@ -8,9 +8,6 @@ mod stopping;
 mod together;
 mod wrong;
 
-#[path = "../../../../kp-redis/tests/servers/mod.rs"]
-mod servers;
-
 use node::From;
 
 const ALICE: &str = "alice-phone";
@@ -36,7 +33,7 @@ fn the_readme_s_lines_work() {
         let words: Vec<_> = command.iter().map(|word| word.replace("TOKEN", &token)).collect();
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         match (&words[..], &node) {
-            (["cargo", "run", "--example", "server", "&"], None) => node = Some(node::Node::start(&[])),
+            (["cargo", "run", "-p", _, "--example", "server", "&"], None) => node = Some(node::Node::start(&[])),
             (["cargo", arguments @ .., ">", _], _) => file = readme::run(arguments),
             (["curl", arguments @ ..], Some(node)) => {
                 let answer = readme::curl(node, arguments, &file);

@@ -1,4 +1,4 @@
-//! The lines of the README, as they stand there.
+//! The lines of the example's README, as they stand there.
 
 use std::process::Command;
 
@@ -7,8 +7,8 @@ use crate::node::{Answer, Node};
 
 /// The commands of the README's block about the server, one a line.
 pub(crate) fn commands() -> Vec<Vec<String>> {
-    let readme = include_str!("../../../../README.md");
-    let (_, section) = readme.split_once("## A server to try").expect("the section");
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme.split_once("## To try").expect("the section");
     let (_, block) = section.split_once("```sh\n").expect("its block");
     let (block, _) = block.split_once("```").expect("its end");
     block.lines().map(words).filter(|words| !words.is_empty()).collect()
@@ -28,9 +28,9 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// `cargo run --quiet --example NAME ARGUMENT ...`: what it prints.
+/// `cargo run --quiet -p PACKAGE --example NAME ARGUMENT ...`: what it prints.
 pub(crate) fn run(arguments: &[&str]) -> String {
-    let ["run", "--quiet", "--example", name, arguments @ ..] = arguments else {
+    let ["run", "--quiet", "-p", _, "--example", name, arguments @ ..] = arguments else {
         panic!("not a command of the README: {arguments:?}");
     };
     let output = Command::new(example(name)).args(arguments).output().expect("it runs");

@@ -10,10 +10,10 @@ fn every_route_does_what_it_says() {
     let uploaded = node.post("/pool/upload", of(BOB), &packages).ok();
     assert_eq!(
         uploaded,
-        json!({ "verdicts": ["saved", "saved", "saved", "saved", "saved"] })
+        json!({ "outcomes": ["saved", "saved", "saved", "saved", "saved"] })
     );
     let again = node.post("/pool/upload", of(BOB), &packages).ok();
-    assert_eq!(again["verdicts"][4], "already_stored");
+    assert_eq!(again["outcomes"][4], "already_stored");
 
     // A claim for both devices; the laptop has nothing. A retry is the same request.
     let claimed = node.post("/users/bob/claim", alice("1"), &json!({})).ok();
@@ -62,17 +62,17 @@ fn every_route_does_what_it_says() {
     assert_eq!(synced["yours"][0]["spent"]["cause"], "used");
     let unknown = synced["unknown_to_you"].as_array().expect("a list").clone();
     assert_eq!(unknown.len(), 2);
-    let removed = node
-        .post("/pool/remove", of(BOB), &json!({ "refs": [unknown[0], spent] }))
+    let withdrawn = node
+        .post("/pool/withdraw", of(BOB), &json!({ "refs": [unknown[0], spent] }))
         .ok();
-    assert_eq!(removed["removed"][0]["outcome"], "withdrawn");
-    assert_eq!(removed["removed"][1]["outcome"], "already_spent");
-    let removed = node.post("/pool/remove", of(BOB), &json!({ "all": true })).ok();
-    assert_eq!(removed["removed"][0]["key_package_ref"], unknown[1]);
+    assert_eq!(withdrawn["withdrawn"][0]["outcome"], "withdrawn");
+    assert_eq!(withdrawn["withdrawn"][1]["outcome"], "already_spent");
+    let withdrawn = node.post("/pool/withdraw", of(BOB), &json!({ "all": true })).ok();
+    assert_eq!(withdrawn["withdrawn"][0]["key_package_ref"], unknown[1]);
 
     let mut fresh = key_packages("bob", 2);
     fresh["replace"] = json!(true);
-    assert_eq!(node.post("/pool/upload", of(BOB), &fresh).ok()["verdicts"][1], "saved");
+    assert_eq!(node.post("/pool/upload", of(BOB), &fresh).ok()["outcomes"][1], "saved");
 
     let metrics = node.send("GET", "/metrics", &[], None).text;
     for line in [

@@ -4,8 +4,8 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use crate::node::{Node, key_packages};
-use crate::servers::until;
 use crate::{BOB, alice, of};
+use kp_test_support::servers::until;
 
 #[test]
 fn what_was_answered_survives_sigkill_on_sqlite() {
@@ -60,6 +60,6 @@ fn a_request_under_way_is_answered_before_the_server_stops() {
     let mut answer = String::new();
     connection.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    assert!(answer.ends_with(r#"{"verdicts":[]}"#), "{answer}");
+    assert!(answer.ends_with(r#"{"outcomes":[]}"#), "{answer}");
     assert!(node.wait().success());
 }

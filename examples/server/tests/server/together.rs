@@ -6,8 +6,8 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::node::{Node, key_packages};
-use crate::servers::Server;
 use crate::{BOB, LAPTOP, alice, of};
+use kp_test_support::servers::Server;
 
 /// As many KeyPackages as each of Bob's devices has.
 const PACKAGES: usize = 60;

@@ -41,13 +41,13 @@ fn wrong_requests_are_told_what_is_wrong() {
     ] {
         assert_eq!(send(upload, &known, invalid), refused(422, "invalid_body"), "{invalid}");
     }
-    // Base64, but no KeyPackage: that is a verdict.
+    // Base64, but no KeyPackage: that is an outcome.
     let noise = node
         .post(upload, of(ALICE), &json!({ "key_packages": ["AAEC", ""] }))
         .ok();
-    assert_eq!(noise, json!({ "verdicts": ["malformed", "malformed"] }));
+    assert_eq!(noise, json!({ "outcomes": ["malformed", "malformed"] }));
     let of_somebody_else = node.post(upload, of(ALICE), &key_packages("bob", 1)).ok();
-    assert_eq!(of_somebody_else, json!({ "verdicts": ["credential_mismatch"] }));
+    assert_eq!(of_somebody_else, json!({ "outcomes": ["credential_mismatch"] }));
     let many = json!({ "key_packages": vec!["AAEC"; 201] });
     assert_eq!(
         node.post(upload, of(ALICE), &many).refusal(),
@@ -58,9 +58,9 @@ fn wrong_requests_are_told_what_is_wrong() {
         ("/spend", json!({ "tokens": ["no token"] })),
         ("/release", json!({ "tokens": ["00.00"] })),
         ("/pool/sync", json!({ "refs": [""] })),
-        ("/pool/remove", json!({ "refs": ["0g"] })),
-        ("/pool/remove", json!({})),
-        ("/pool/remove", json!({ "refs": [], "all": true })),
+        ("/pool/withdraw", json!({ "refs": ["0g"] })),
+        ("/pool/withdraw", json!({})),
+        ("/pool/withdraw", json!({ "refs": [], "all": true })),
         ("/users/bob/claim", json!({ "ciphersuites": [65_536] })),
     ] {
         assert_eq!(

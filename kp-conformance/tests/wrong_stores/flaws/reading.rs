@@ -1,3 +1,4 @@
+use kp_core::Slot;
 use kp_core::Status;
 
 use crate::wrong_store::wrong_stores;
@@ -6,7 +7,7 @@ wrong_stores! {
     /// A last resort counts as available.
     #[breaks("LAST-2", a_last_resort_is_never_available)]
     fn counts_last_resort_as_available(flaw: &mut Flaw) {
-        flaw.counts = |counts| counts.available += u32::from(counts.last_resort.is_some());
+        flaw.counts = |counts| counts.available += u32::from(counts.last_resort != Slot::Empty);
     }
 
     /// A read ends what has lapsed, for good.

@@ -1,5 +1,6 @@
 use kp_core::rules::{PoolRecords, State};
-use kp_core::{KeyPackage, Save, SaveMode, SaveOutcome, Timestamp};
+use kp_core::server::{Save, SaveMode, SaveOutcome};
+use kp_core::{KeyPackage, Timestamp};
 
 use crate::flaw::{Call, Records, Torn, sure};
 use crate::wrong_store::wrong_stores;
@@ -154,7 +155,7 @@ wrong_stores! {
             let mut outcomes = records.save(save, now);
             for (package, outcome) in save.packages().iter().zip(&mut outcomes) {
                 let held = sure(records.pool.count_held(package.info.ciphersuite, now));
-                if !package.info.last_resort && *outcome == SaveOutcome::AlreadyStored && held >= save.cap_per_ciphersuite {
+                if !package.info.role.is_last_resort() && *outcome == SaveOutcome::AlreadyStored && held >= save.cap_per_ciphersuite {
                     *outcome = SaveOutcome::PoolFull;
                 }
             }
@@ -224,7 +225,7 @@ wrong_stores! {
         flaw.save = |records, save, now| {
             let packages = save.packages().iter().cloned().map(|mut package| {
                 if let Some(known) = records.find(&package.info.key_package_ref) {
-                    package.info.last_resort = known.info.last_resort;
+                    package.info.role = known.info.role;
                 }
                 package
             });

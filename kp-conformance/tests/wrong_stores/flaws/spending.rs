@@ -1,5 +1,6 @@
+use kp_core::Rejection;
 use kp_core::rules::{PoolRecords, State};
-use kp_core::{OnLapse, Receipt, Rejection, ReservationToken};
+use kp_core::server::{OnLapse, Receipt, ReservationToken};
 
 use crate::flaw::{Call, Torn, sure};
 use crate::wrong_store::wrong_stores;
@@ -9,10 +10,7 @@ wrong_stores! {
     #[breaks("SPEND-1", a_package_is_spent_once)]
     fn spends_twice(flaw: &mut Flaw) {
         flaw.spend = |records, token, usage, now| match records.spend(token, usage, now) {
-            Err(Rejection::AlreadySpent) => Ok(Receipt {
-                key_package_ref: token.key_package_ref.clone(),
-                spent_at: now,
-            }),
+            Err(Rejection::AlreadySpent) => Ok(Receipt::new(token.key_package_ref.clone(), now)),
             answer => answer,
         };
     }
@@ -53,7 +51,7 @@ wrong_stores! {
     fn gives_another_receipt(flaw: &mut Flaw) {
         flaw.spend = |records, token, usage, now| {
             let receipt = records.spend(token, usage, now)?;
-            Ok(Receipt { spent_at: now, ..receipt })
+            Ok(Receipt::new(receipt.key_package_ref, now))
         };
     }
 

@@ -1,5 +1,6 @@
 use kp_core::rules::{PoolRecords, State, fits};
-use kp_core::{LastResort, OnLapse, Party, Rejection, TakeRequest};
+use kp_core::server::{LastResort, OnLapse, TakeRequest};
+use kp_core::{Party, Rejection};
 
 use crate::flaw::{Call, Torn, sure};
 use crate::wrong_store::wrong_stores;
@@ -7,7 +8,8 @@ use crate::wrong_store::wrong_stores;
 /// The same request by the party's name in small letters.
 fn in_small_letters(take: &TakeRequest) -> TakeRequest {
     let mut small = take.clone();
-    small.by = take
+    small.options.by = take
+        .options
         .by
         .as_ref()
         .and_then(|by| Party::try_from(by.as_bytes().to_ascii_lowercase()).ok());
@@ -18,9 +20,9 @@ wrong_stores! {
     /// A package that is reserved is handed out again.
     #[breaks("RES-1", a_reserved_package_is_nobody_elses)]
     fn hands_out_what_is_reserved(flaw: &mut Flaw) {
-        flaw.oldest = |pool, take, now| {
+        flaw.oldest = |pool, options, now| {
             pool.records.iter().find_map(|(record, bytes)| {
-                let chosen = record.state.is_unspent_one_time() && fits(&record.info, take, now);
+                let chosen = record.state.is_unspent_one_time() && fits(&record.info, options, now);
                 Some((record.clone(), bytes.clone()?)).filter(|_| chosen)
             })
         };
@@ -35,9 +37,9 @@ wrong_stores! {
     /// The newest package is handed out first.
     #[breaks("RES-2", the_oldest_saved_is_handed_out_first)]
     fn hands_out_the_newest(flaw: &mut Flaw) {
-        flaw.oldest = |pool, take, now| {
+        flaw.oldest = |pool, options, now| {
             pool.records.iter().rev().find_map(|(record, bytes)| {
-                let chosen = record.state == State::Free && fits(&record.info, take, now);
+                let chosen = record.state == State::Free && fits(&record.info, options, now);
                 Some((record.clone(), bytes.clone()?)).filter(|_| chosen)
             })
         };
@@ -60,12 +62,12 @@ wrong_stores! {
     /// The queue begins behind the packages that have expired, where they are many.
     #[breaks("RES-2", many_that_have_expired_hide_nothing)]
     fn passes_over_what_returned_among_many(flaw: &mut Flaw) {
-        flaw.oldest = |pool, take, now| {
+        flaw.oldest = |pool, options, now| {
             let expired = pool.records.iter().enumerate().filter(|(_, (record, _))| record.is_expired(now));
             let expired: Vec<_> = expired.map(|(place, _)| place).collect();
             let behind = expired.last().filter(|_| expired.len() >= 100).map_or(0, |last| last + 1);
             pool.records.iter().skip(behind).find_map(|(record, bytes)| {
-                let chosen = record.state == State::Free && fits(&record.info, take, now);
+                let chosen = record.state == State::Free && fits(&record.info, options, now);
                 Some((record.clone(), bytes.clone()?)).filter(|_| chosen)
             })
         };
@@ -74,13 +76,19 @@ wrong_stores! {
     /// Whatever ciphersuite is asked for, the oldest is handed out.
     #[breaks("RES-3", only_accepted_ciphersuites_are_handed_out)]
     fn any_ciphersuite_will_do(flaw: &mut Flaw) {
-        flaw.reserve = |records, take, lapse, now| records.reserve(&take.clone().suites([]), lapse, now);
+        flaw.reserve = |records, take, lapse, now| {
+            let any = take.options.clone().ciphersuites([]);
+            records.reserve(&take.clone().options(any), lapse, now)
+        };
     }
 
     /// Nobody looks how much lifetime is left.
     #[breaks("RES-3", enough_lifetime_must_be_left)]
     fn any_lifetime_will_do(flaw: &mut Flaw) {
-        flaw.reserve = |records, take, lapse, now| records.reserve(&take.clone().remaining(0), lapse, now);
+        flaw.reserve = |records, take, lapse, now| {
+            let any = take.options.clone().remaining(0);
+            records.reserve(&take.clone().options(any), lapse, now)
+        };
     }
 
     /// A lease is said to last beyond the end of its package.
@@ -146,7 +154,7 @@ wrong_stores! {
     fn the_limit_is_judged_first(flaw: &mut Flaw) {
         flaw.reserve = |records, take, lapse, now| {
             records.settle(now);
-            if let (Some(by), Some(limit)) = (&take.by, take.limit)
+            if let (Some(by), Some(limit)) = (&take.options.by, take.limit)
                 && sure(records.pool.count_taken_by(by)) >= limit
             {
                 return Err(Rejection::TooManyReservations);
@@ -159,9 +167,10 @@ wrong_stores! {
     #[breaks("RES-10", every_sequence_is_answered_as_by_the_rules)]
     fn last_resort_comes_first(flaw: &mut Flaw) {
         flaw.reserve = |records, take, lapse, now| {
-            let first = take.clone().last_resort(LastResort::Only);
+            let only = take.options.clone().last_resort(LastResort::Only);
+            let first = take.clone().options(only);
             match records.reserve(&first, lapse, now) {
-                Ok(reserved) if take.last_resort == LastResort::Fallback => Ok(reserved),
+                Ok(reserved) if take.options.last_resort == LastResort::Fallback => Ok(reserved),
                 _ => records.reserve(take, lapse, now),
             }
         };

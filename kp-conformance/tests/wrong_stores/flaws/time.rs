@@ -51,9 +51,9 @@ wrong_stores! {
     #[breaks("TIME-3", a_changing_call_settles_its_pool_also_when_refused)]
     fn what_has_ended_begins_again(flaw: &mut Flaw) {
         flaw.lapsed = |_, _| Vec::new();
-        flaw.oldest = |pool, take, now| {
+        flaw.oldest = |pool, options, now| {
             let records = pool.records.iter().map(|(record, bytes)| (record.clone().settled(now), bytes.clone()));
-            let mut free = records.filter(|(record, _)| record.state == State::Free && fits(&record.info, take, now));
+            let mut free = records.filter(|(record, _)| record.state == State::Free && fits(&record.info, options, now));
             free.find_map(|(record, bytes)| Some((record, bytes?)))
         };
         flaw.spend = |records, token, usage, now| match records.find(&token.key_package_ref) {

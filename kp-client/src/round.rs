@@ -1,0 +1,167 @@
+use std::iter::repeat_n;
+use std::sync::atomic::Ordering;
+
+use kp_core::client::KeyVault;
+use kp_core::{Ciphersuite, KeyPackageRef, Role, Timestamp};
+
+use crate::error::{PoolError, Result};
+use crate::pool::{KeyPackagePool, Round};
+use crate::report::RefreshReport;
+
+/// How many packages go up in one upload; a directory takes 200 unless it is told otherwise.
+const BATCH: usize = 100;
+
+/// How many one-time packages a round makes.
+#[derive(Clone, Copy)]
+enum Demand {
+    /// What is missing up to the target, where there are fewer than the low-water mark.
+    Refill,
+    /// So many of one ciphersuite.
+    More(Ciphersuite, u32),
+}
+
+impl<V: KeyVault> KeyPackagePool<V> {
+    /// Does whatever is due (`POOL-7`): recovers joins that died, deletes what is over, learns from the server what was
+    /// used, makes packages where there are fewer than the low-water mark, uploads what the server lacks, rotates the last
+    /// resort, and takes back what the server should not have. New ones are up before old ones are taken back.
+    ///
+    /// Calls at once share their work: one that waited for a round which began after it was made has that round's report.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError`]; what was done until then stays done, and the next refresh does the rest.
+    pub async fn refresh(&self) -> Result<RefreshReport, V> {
+        let begun = self.0.started.load(Ordering::SeqCst);
+        let mut last = self.0.rounds.lock().await;
+        if let Some(last) = last.as_ref().filter(|last| last.number > begun) {
+            return Ok(last.report.clone());
+        }
+        let number = self.0.started.fetch_add(1, Ordering::SeqCst) + 1;
+        let report = self.round(Demand::Refill).await?;
+        *last = Some(Round {
+            number,
+            report: report.clone(),
+        });
+        Ok(report)
+    }
+
+    /// Makes up to `count` one-time packages of a ciphersuite, as far as the cap allows (`POOL-1`), and uploads them. All
+    /// else is as in [`refresh`](Self::refresh).
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::NotPlanned`], and as in [`refresh`](Self::refresh).
+    pub async fn generate_and_update_pool(&self, suite: Ciphersuite, count: u32) -> Result<RefreshReport, V> {
+        self.plan(suite)?;
+        let _last = self.0.rounds.lock().await;
+        self.0.started.fetch_add(1, Ordering::SeqCst);
+        self.round(Demand::More(suite, count)).await
+    }
+
+    /// One round of everything (`POOL-7`). The caller has the lock on rounds; the ledger is never locked while the server
+    /// is awaited, so that a Welcome need not wait for a slow upload.
+    ///
+    /// Wherever it breaks off, the next round repairs: each part looks at what is, not at what the last one did.
+    async fn round(&self, demand: Demand) -> Result<RefreshReport, V> {
+        let now = self.0.clock.now();
+        let mut report = RefreshReport::default();
+        let mine = self.put_in_order(now, &mut report).await?;
+        self.sync(&mine, now, &mut report).await?;
+        self.publish(demand, now, &mut report).await?;
+        if self.withdraw_unwanted(now, &mut report).await? {
+            // They had counted towards the cap.
+            self.publish(Demand::Refill, now, &mut report).await?;
+        }
+        let ledger = self.0.ledger.lock().await;
+        let rows = ledger.rows().await?;
+        report.next_at = ledger.survey(&self.0.policy, &rows, now)?.next_at();
+        Ok(report)
+    }
+
+    /// What needs no server: what died is recovered, and what is over deleted.
+    async fn put_in_order(&self, now: Timestamp, report: &mut RefreshReport) -> Result<Vec<KeyPackageRef>, V> {
+        let ledger = self.0.ledger.lock().await;
+        let mut rows = ledger.rows().await?;
+        ledger.recover(&mut rows, now, report).await?;
+        report.deleted += ledger.clean_up(&mut rows, now).await?;
+        Ok(rows.refs())
+    }
+
+    async fn sync(&self, mine: &[KeyPackageRef], now: Timestamp, report: &mut RefreshReport) -> Result<(), V> {
+        let answer = self.0.transport.sync(mine).await?;
+        answered(mine.len(), answer.yours.len())?;
+        let ledger = self.0.ledger.lock().await;
+        let strays = ledger.learn(&self.0.policy, mine, &answer, now, report).await?;
+        drop(ledger);
+        self.withdraw(&strays, report).await
+    }
+
+    /// Makes what is missing, and uploads what the server does not have.
+    async fn publish(&self, demand: Demand, now: Timestamp, report: &mut RefreshReport) -> Result<(), V> {
+        let policy = &self.0.policy;
+        let packages = {
+            let ledger = self.0.ledger.lock().await;
+            let mut rows = ledger.rows().await?;
+            let survey = ledger.survey(policy, &rows, now)?;
+            let mut wanted = Vec::new();
+            for plan in policy.plans.values() {
+                let one_time = match demand {
+                    Demand::Refill if survey.is_low(plan) => survey.shortage(plan),
+                    Demand::More(suite, count) if suite == plan.ciphersuite => count.min(survey.room(plan)),
+                    Demand::Refill | Demand::More(..) => 0,
+                };
+                wanted.extend(repeat_n((plan.ciphersuite, Role::OneTime), one_time as usize));
+                wanted.extend(
+                    survey
+                        .lacks_last_resort(plan)
+                        .then_some((plan.ciphersuite, Role::LastResort)),
+                );
+            }
+            report.generated += ledger.generate(&mut rows, &wanted, now).await?;
+            ledger.to_upload(&ledger.survey(policy, &rows, now)?)?
+        };
+        for batch in packages.chunks(BATCH) {
+            let bytes: Vec<_> = batch.iter().map(|package| package.bytes.clone()).collect();
+            let outcomes = self.0.transport.upload(&bytes).await?;
+            answered(batch.len(), outcomes.len())?;
+            let refs = batch.iter().map(|package| package.info.key_package_ref.clone());
+            let uploaded: Vec<_> = refs.zip(outcomes).collect();
+            let ledger = self.0.ledger.lock().await;
+            ledger.settle(policy, &uploaded, now, report).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what is on the server and should not be, and says whether there was any.
+    async fn withdraw_unwanted(&self, now: Timestamp, report: &mut RefreshReport) -> Result<bool, V> {
+        let policy = &self.0.policy;
+        let unwanted = {
+            let ledger = self.0.ledger.lock().await;
+            let rows = ledger.rows().await?;
+            ledger.survey(policy, &rows, now)?.to_withdraw()
+        };
+        if unwanted.is_empty() {
+            return Ok(false);
+        }
+        self.withdraw(&unwanted, report).await?;
+        let ledger = self.0.ledger.lock().await;
+        ledger.supersede(policy, &unwanted, now, report).await?;
+        Ok(true)
+    }
+
+    async fn withdraw(&self, refs: &[KeyPackageRef], report: &mut RefreshReport) -> Result<(), V> {
+        if !refs.is_empty() {
+            self.0.transport.withdraw(refs).await?;
+            report.withdrawn += u32::try_from(refs.len()).unwrap_or(u32::MAX);
+        }
+        Ok(())
+    }
+}
+
+fn answered<E>(asked: usize, found: usize) -> std::result::Result<(), PoolError<E>> {
+    if asked == found {
+        Ok(())
+    } else {
+        Err(PoolError::AnswersMissing { asked, found })
+    }
+}

@@ -1,0 +1,191 @@
+//! A Welcome costs no key unless it was joined with: POOL-5 and POOL-6, with real Welcomes.
+
+#![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
+
+use kp_client::{CiphersuitePlan, PoolError};
+use kp_core::KeyPackageRef;
+use kp_core::client::Lifecycle;
+use kp_test_support::messenger::{Alice, Bob, DAY, Invitation, SUITE, World};
+use openmls_traits::OpenMlsProvider as _;
+
+/// Bob's pool is full, and Alice has invited him with one package of it.
+async fn invited() -> (World, Bob, Invitation) {
+    let (world, bob) = (World::new(), Bob::new());
+    bob.open(&world).refresh().await.unwrap();
+    let invitation = Alice::new().invite(&world.claim(&bob).await);
+    (world, bob, invitation)
+}
+
+/// POOL-6: OpenMLS deletes the key before it decrypts; the pool has it again.
+#[tokio::test]
+async fn a_welcome_with_a_flipped_byte_does_not_cost_the_key() {
+    let (world, bob, invitation) = invited().await;
+    let pool = bob.open(&world);
+    for _ in 0..3 {
+        let answer = pool.join(&invitation.refs, || {
+            let answer = bob.attempt(&invitation.forged());
+            assert!(!bob.has_key(&invitation.refs[0]), "OpenMLS deleted it");
+            answer
+        });
+        assert!(answer.await.unwrap().is_err());
+        assert!(bob.has_key(&invitation.refs[0]));
+        assert_eq!(bob.lifecycle(&invitation.refs[0]).await, Some(Lifecycle::Available));
+        assert_eq!(bob.stored_keys().len(), 33, "no copy is left");
+    }
+    pool.join(&invitation.refs, || bob.attempt(&invitation.welcome))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(bob.is_in(invitation.group.group_id()));
+    assert_eq!(bob.stored_keys().len(), 32);
+}
+
+/// POOL-6: the process dies while OpenMLS decrypts the forged Welcome. Whether a refresh runs first or not, the genuine
+/// one joins.
+#[tokio::test]
+async fn a_process_that_dies_while_it_joins_does_not_cost_the_key() {
+    for refreshed in [false, true] {
+        let (world, bob, invitation) = invited().await;
+        let pool = bob.open(&world);
+        let key_package_ref = &invitation.refs[0];
+        let died = tokio::spawn({
+            let (refs, forged, bob) = (invitation.refs.clone(), invitation.forged(), bob.clone());
+            async move {
+                let attempt = || -> Result<(), ()> {
+                    bob.attempt(&forged).unwrap_err();
+                    panic!("the process dies here");
+                };
+                pool.join(&refs, attempt).await
+            }
+        });
+        assert!(died.await.unwrap_err().is_panic());
+        assert!(!bob.has_key(key_package_ref), "only the copy is left");
+        assert_eq!(bob.lifecycle(key_package_ref).await, Some(Lifecycle::Joining));
+
+        let pool = bob.open(&world);
+        if refreshed {
+            assert_eq!(pool.refresh().await.unwrap().recovered, 1);
+            assert!(bob.has_key(key_package_ref));
+            assert_eq!(bob.stored_keys().len(), 33, "no copy is left");
+        }
+        pool.join(&invitation.refs, || bob.attempt(&invitation.welcome))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(bob.lifecycle(key_package_ref).await, Some(Lifecycle::Spent));
+        assert_eq!(bob.stored_keys().len(), 32);
+    }
+}
+
+/// POOL-6: a join that is dropped before its attempt, at each point where it waits.
+#[tokio::test]
+async fn a_join_that_is_dropped_does_not_cost_the_key() {
+    use std::future::Future as _;
+    use std::task::{Context, Waker};
+
+    let (world, bob, invitation) = invited().await;
+    let pool = bob.open(&world);
+    {
+        let mut join = Box::pin(pool.join(&invitation.refs, || bob.attempt(&invitation.welcome)));
+        // The ledger is busy.
+        let other = bob.clone();
+        let busy = pool.join(&invitation.refs, || {
+            let polled = join.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+            other.attempt(&invitation.forged())
+        });
+        assert!(busy.await.unwrap().is_err());
+    }
+    pool.join(&invitation.refs, || bob.attempt(&invitation.welcome))
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+/// An expired package is refused before OpenMLS touches its key.
+#[tokio::test]
+async fn an_expired_package_is_refused_cleanly() {
+    let (world, bob, invitation) = invited().await;
+    let pool = bob.open(&world);
+    world.clock.advance(84 * DAY);
+    let answer = pool.join(&invitation.refs, || -> Result<(), ()> { panic!("not to be attempted") });
+    assert!(matches!(answer.await, Err(PoolError::ExpiredPackage)));
+    assert!(bob.has_key(&invitation.refs[0]));
+    assert_eq!(bob.lifecycle(&invitation.refs[0]).await, Some(Lifecycle::Available));
+}
+
+#[tokio::test]
+async fn a_welcome_that_names_no_package_of_ours_is_refused() {
+    let (world, bob, invitation) = invited().await;
+    let pool = bob.open(&world);
+    let stranger = KeyPackageRef::try_from("somebody else's").unwrap();
+    for refs in [vec![], vec![stranger.clone()]] {
+        let answer = pool.join(&refs, || -> Result<(), ()> { panic!("not to be attempted") });
+        assert!(matches!(answer.await, Err(PoolError::UnknownPackage)));
+    }
+    // A Welcome for several names the packages of the others, too.
+    let refs = [vec![stranger], invitation.refs.clone()].concat();
+    pool.join(&refs, || bob.attempt(&invitation.welcome))
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+/// A Welcome that comes twice finds that its package was used.
+#[tokio::test]
+async fn a_welcome_is_joined_once() {
+    let (world, bob, invitation) = invited().await;
+    let pool = bob.open(&world);
+    pool.join(&invitation.refs, || bob.attempt(&invitation.welcome))
+        .await
+        .unwrap()
+        .unwrap();
+    let answer = pool.join(&invitation.refs, || -> Result<(), ()> { panic!("not to be attempted") });
+    assert!(matches!(answer.await, Err(PoolError::Metadata(_))), "spent");
+    pool.refresh().await.unwrap();
+    let answer = pool.join(&invitation.refs, || -> Result<(), ()> { panic!("not to be attempted") });
+    assert!(matches!(answer.await, Err(PoolError::UnknownPackage)));
+}
+
+/// The app's storage was reset, and the metadata was not.
+#[tokio::test]
+async fn a_key_that_is_gone_is_said_to_be() {
+    let (world, bob, invitation) = invited().await;
+    let pool = bob.open(&world);
+    bob.provider.storage().values.write().unwrap().clear();
+    let answer = pool.join(&invitation.refs, || -> Result<(), ()> { panic!("not to be attempted") });
+    assert!(matches!(answer.await, Err(PoolError::KeyGone)));
+}
+
+/// A last resort serves many, one after the other and at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_welcomes_to_one_last_resort_both_join() {
+    let (world, alice, bob) = (World::new(), Alice::new(), Bob::new());
+    let plan = CiphersuitePlan::last_resort_only(SUITE);
+    let pool = bob.builder(&world).ciphersuite(plan).build().unwrap();
+    pool.refresh().await.unwrap();
+    let (first, second) = (world.claim(&bob).await, world.claim(&bob).await);
+    assert_eq!(first, second);
+    let invitations = [alice.invite(&first), alice.invite(&second)];
+
+    let joins = invitations.iter().map(|invitation| {
+        let (pool, bob) = (pool.clone(), bob.clone());
+        let (refs, forged, welcome) = (invitation.refs.clone(), invitation.forged(), invitation.welcome.clone());
+        tokio::spawn(async move {
+            pool.join(&refs, || bob.attempt(&forged)).await.unwrap().unwrap_err();
+            pool.join(&refs, || bob.attempt(&welcome)).await.unwrap().unwrap();
+        })
+    });
+    for join in joins.collect::<Vec<_>>() {
+        join.await.unwrap();
+    }
+    for invitation in &invitations {
+        assert!(bob.is_in(invitation.group.group_id()));
+    }
+    let key_package_ref = &first.info.key_package_ref;
+    assert_eq!(bob.stored_keys().len(), 1, "the key, and no copy");
+    assert!(bob.has_key(key_package_ref));
+    assert_eq!(bob.lifecycle(key_package_ref).await, Some(Lifecycle::Reserved));
+    // It was used, so that it is replaced.
+    assert_eq!(pool.refresh().await.unwrap().superseded, 1);
+}

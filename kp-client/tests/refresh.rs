@@ -1,0 +1,371 @@
+//! A pool keeps itself full: POOL-1 to POOL-4 and POOL-7, with real KeyPackages, Commits and Welcomes.
+
+#![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kp_client::{CiphersuitePlan, KeyPackagePool, PoolConfigError, PoolError, Sizes};
+use kp_core::client::{Lifecycle, PoolMetadataStore as _};
+use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
+use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef};
+use kp_openmls::OpenMlsAdmission;
+use kp_server::{KeyPackageDirectory, Take};
+use kp_test_support::messenger::{Alice, Bob, DAY, SUITE, World};
+
+fn sizes(target: u32, low: u32, cap: u32) -> CiphersuitePlan {
+    CiphersuitePlan::pool(SUITE).one_time(Sizes::new(target, low, cap))
+}
+
+/// POOL-1, POOL-2, POOL-7: the main job, 25 of 32 used by real Commits and Welcomes.
+#[tokio::test]
+async fn a_pool_that_is_used_up_to_its_low_water_mark_is_refilled() {
+    let (world, alice, bob) = (World::new(), Alice::new(), Bob::new());
+    let pool = bob.open(&world);
+    assert!(pool.should_replenish().await.unwrap());
+    assert_eq!(pool.get_replenishment_needed(SUITE).await.unwrap(), 32);
+    let report = pool.refresh().await.unwrap();
+    assert_eq!((report.generated, report.uploaded), (33, 33), "32 and a last resort");
+    assert_eq!(pool.get_available_count(SUITE).await.unwrap(), 32);
+    assert_eq!(world.available(&bob).await.len(), 32);
+    assert!(!pool.should_replenish().await.unwrap());
+
+    for used in 1..=25 {
+        let mut invitation = alice.invite(&world.claim(&bob).await);
+        let mut group = pool
+            .join(&invitation.refs, || bob.attempt(&invitation.welcome))
+            .await
+            .unwrap()
+            .unwrap();
+        let message = alice.say(&mut invitation.group, "hello");
+        assert_eq!(bob.read(&mut group, message), b"hello");
+        assert!(!bob.has_key(&invitation.refs[0]), "a key that was used is gone");
+        assert_eq!(pool.get_available_count(SUITE).await.unwrap(), 32 - used);
+        assert_eq!(pool.should_replenish().await.unwrap(), used == 25, "below 8, not at 8");
+    }
+    assert_eq!(pool.get_replenishment_needed(SUITE).await.unwrap(), 25);
+
+    let report = pool.refresh().await.unwrap();
+    assert_eq!((report.generated, report.uploaded, report.deleted), (25, 25, 25));
+    assert_eq!(pool.get_available_count(SUITE).await.unwrap(), 32);
+    assert_eq!(world.available(&bob).await.len(), 32);
+    // What OpenMLS's storage holds is what the server can hand out, and nothing else.
+    let mut held = world.available(&bob).await;
+    held.insert(world.last_resort(&bob).await.unwrap().0);
+    assert_eq!(bob.rows().await, held);
+    assert_eq!(
+        bob.stored_keys(),
+        held.iter().map(|held| held.as_bytes().to_vec()).collect()
+    );
+}
+
+/// POOL-4: when all have expired, no key is left.
+#[tokio::test]
+async fn what_expires_leaves_no_key_behind() {
+    let (world, bob) = (World::new(), Bob::new());
+    let pool = bob.open(&world);
+    pool.refresh().await.unwrap();
+    world.claim(&bob).await;
+    assert_eq!(pool.cleanup_expired().await.unwrap(), 0);
+    world.clock.advance(84 * DAY);
+    assert_eq!(pool.get_available_count(SUITE).await.unwrap(), 0);
+    assert_eq!(pool.cleanup_expired().await.unwrap(), 33);
+    assert_eq!(bob.stored_keys(), BTreeSet::new());
+    assert_eq!(bob.rows().await, BTreeSet::new());
+    assert_eq!(pool.refresh().await.unwrap().generated, 33);
+}
+
+/// POOL-1: what was handed out and never joined does not count towards the cap, and keeps its key.
+#[tokio::test]
+async fn a_pool_whose_packages_are_taken_and_never_used_still_refills() {
+    let (world, alice, bob) = (World::new(), Alice::new(), Bob::new());
+    let pool = bob.open(&world);
+    pool.refresh().await.unwrap();
+    pool.generate_and_update_pool(SUITE, 1_000).await.unwrap();
+    assert_eq!(world.available(&bob).await.len(), 64, "the cap");
+    assert_eq!(pool.generate_and_update_pool(SUITE, 1).await.unwrap().generated, 0);
+    let mut taken = Vec::new();
+    for _ in 0..64 {
+        taken.push(world.claim(&bob).await);
+    }
+    assert_eq!(pool.refresh().await.unwrap().generated, 32);
+    assert_eq!(world.available(&bob).await.len(), 32);
+    // A Welcome that comes late still finds its key.
+    let late = alice.invite(&taken[0]);
+    pool.join(&late.refs, || bob.attempt(&late.welcome))
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+/// POOL-1: without asking the server, nobody knows what it still holds; so making more asks.
+#[tokio::test]
+async fn making_more_learns_first_what_was_handed_out() {
+    let (world, bob) = (World::new(), Bob::new());
+    let pool = bob.builder(&world).ciphersuite(sizes(4, 1, 4)).build().unwrap();
+    assert_eq!(
+        pool.generate_and_update_pool(SUITE, 3).await.unwrap().generated,
+        4,
+        "3 and a last resort"
+    );
+    for _ in 0..2 {
+        world.claim(&bob).await;
+    }
+    assert_eq!(
+        pool.generate_and_update_pool(SUITE, 10).await.unwrap().generated,
+        3,
+        "1 is left of a cap of 4"
+    );
+    let unknown = pool.generate_and_update_pool(Ciphersuite(0x0003), 1).await;
+    assert!(matches!(unknown, Err(PoolError::NotPlanned(Ciphersuite(0x0003)))));
+}
+
+/// A transport whose answers to uploads are lost for a while.
+struct Lossy {
+    inner: Arc<dyn KeyPackageTransport>,
+    losses: AtomicU32,
+    /// Whether the upload arrives all the same.
+    arrives: bool,
+}
+
+#[async_trait]
+impl KeyPackageTransport for Lossy {
+    async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
+        if self.losses.load(Ordering::SeqCst) == 0 {
+            return self.inner.upload(packages).await;
+        }
+        self.losses.fetch_sub(1, Ordering::SeqCst);
+        if self.arrives {
+            self.inner.upload(packages).await?;
+        }
+        Err(TransportError::new("the connection was reset"))
+    }
+
+    async fn sync(&self, mine: &[KeyPackageRef]) -> Result<SyncReport, TransportError> {
+        if self.losses.load(Ordering::SeqCst) % 2 == 1 {
+            // The server answers from a replica that has not seen the upload yet.
+            let mut report = self.inner.sync(mine).await?;
+            report.yours.fill(None);
+            return Ok(report);
+        }
+        self.inner.sync(mine).await
+    }
+
+    async fn withdraw(&self, refs: &[KeyPackageRef]) -> Result<(), TransportError> {
+        self.inner.withdraw(refs).await
+    }
+}
+
+/// POOL-3: the answer to an upload is lost 100 times, whether it arrived or not: the same packages go out again.
+#[tokio::test]
+async fn an_upload_without_an_answer_is_repeated_with_the_same_packages() {
+    for arrives in [false, true] {
+        let (world, bob) = (World::new(), Bob::new());
+        let lossy = Arc::new(Lossy {
+            inner: bob.transport(&world),
+            losses: AtomicU32::new(100),
+            arrives,
+        });
+        let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), lossy.clone())
+            .clock(world.clock.clone())
+            .ciphersuite(CiphersuitePlan::pool(SUITE))
+            .build()
+            .unwrap();
+        let mut first = None;
+        while lossy.losses.load(Ordering::SeqCst) > 0 {
+            let before = lossy.losses.load(Ordering::SeqCst);
+            match pool.refresh().await {
+                Err(PoolError::Transport(_)) => {}
+                // It had arrived, so that there was nothing to upload.
+                Ok(_) => {
+                    assert!(arrives);
+                    lossy.losses.store(before - 1, Ordering::SeqCst);
+                }
+                other => panic!("{other:?}"),
+            }
+            let rows = bob.rows().await;
+            assert_eq!(*first.get_or_insert_with(|| rows.clone()), rows);
+            assert_eq!(bob.stored_keys().len(), 33);
+        }
+        pool.refresh().await.unwrap();
+        assert_eq!(world.available(&bob).await.len(), 32);
+        assert_eq!(bob.rows().await, first.unwrap());
+        assert_eq!(pool.get_available_count(SUITE).await.unwrap(), 32);
+    }
+}
+
+/// POOL-3: a server that lost its packages gets the same ones.
+#[tokio::test]
+async fn a_server_that_forgot_everything_gets_the_same_packages_again() {
+    let (world, bob) = (World::new(), Bob::new());
+    let pool = bob.open(&world);
+    pool.refresh().await.unwrap();
+    let (before, slot) = (world.available(&bob).await, world.last_resort(&bob).await);
+    world.directory.delete_pool(&bob.pool_id).await.unwrap();
+    let report = pool.refresh().await.unwrap();
+    assert_eq!((report.generated, report.uploaded), (0, 33));
+    assert_eq!(world.available(&bob).await, before);
+    assert_eq!(world.last_resort(&bob).await, slot);
+}
+
+/// POOL-7: a reservation that lapses brings the package back.
+#[tokio::test]
+async fn what_the_server_took_back_is_available_again() {
+    let (world, bob) = (World::new(), Bob::new());
+    let pool = bob.open(&world);
+    pool.refresh().await.unwrap();
+    let reserved = world.directory.reserve(&bob.pool_id, &Take::new()).await.unwrap();
+    let key_package_ref = reserved.package.info.key_package_ref;
+    pool.refresh().await.unwrap();
+    assert_eq!(bob.lifecycle(&key_package_ref).await, Some(Lifecycle::Reserved));
+    assert_eq!(pool.get_available_count(SUITE).await.unwrap(), 31);
+    world.clock.advance(60);
+    pool.refresh().await.unwrap();
+    assert_eq!(bob.lifecycle(&key_package_ref).await, Some(Lifecycle::Available));
+}
+
+/// POOL-1: what the server has no room for waits, and counts.
+#[tokio::test]
+async fn a_smaller_cap_of_the_server_is_lived_with() {
+    let (world, bob) = (World::new(), Bob::new());
+    let directory = KeyPackageDirectory::builder(Arc::new(world.store.clone()), OpenMlsAdmission::new())
+        .clock(world.clock.clone())
+        .cap_per_ciphersuite(20)
+        .build()
+        .unwrap();
+    let world = World { directory, ..world };
+    let pool = bob.open(&world);
+    let report = pool.refresh().await.unwrap();
+    assert_eq!((report.generated, report.uploaded, report.refused.len()), (33, 21, 12));
+    assert!(
+        report
+            .refused
+            .iter()
+            .all(|(_, verdict)| *verdict == UploadOutcome::PoolFull)
+    );
+    for _ in 0..5 {
+        world.claim(&bob).await;
+    }
+    let report = pool.refresh().await.unwrap();
+    assert_eq!((report.generated, report.uploaded, report.refused.len()), (0, 5, 7));
+    assert_eq!(world.available(&bob).await.len(), 20);
+}
+
+/// POOL-7: calls at once share a round.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn refreshes_at_once_fill_the_pool_once() {
+    let (world, bob) = (World::new(), Bob::new());
+    let pool = bob.open(&world);
+    let tasks: Vec<_> = (0..16)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.refresh().await.unwrap() })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(world.available(&bob).await.len(), 32);
+    assert_eq!(bob.stored_keys().len(), 33);
+}
+
+/// TIME-3: a clock that steps back changes nothing, and one that was wrong does no lasting harm.
+#[tokio::test]
+async fn a_clock_that_steps_back_is_harmless() {
+    let (world, bob) = (World::new(), Bob::new());
+    let pool = bob.open(&world);
+    pool.refresh().await.unwrap();
+    let (now, rows) = (world.now(), bob.metadata.list().await.unwrap());
+    for back in [1, DAY, 365 * DAY] {
+        world.clock.set(now.minus(back));
+        let report = pool.refresh().await.unwrap();
+        assert_eq!((report.generated, report.deleted, report.withdrawn), (0, 0, 0));
+        assert_eq!(pool.cleanup_expired().await.unwrap(), 0);
+        assert_eq!(bob.metadata.list().await.unwrap(), rows);
+    }
+    world.clock.set(now);
+    let report = pool.refresh().await.unwrap();
+    assert_eq!((report.generated, report.uploaded, report.deleted), (0, 0, 0));
+    assert_eq!(bob.metadata.list().await.unwrap(), rows);
+}
+
+/// POOL-7: answers that are not for each package are no answers.
+#[tokio::test]
+async fn a_server_that_leaves_answers_out_is_not_believed() {
+    struct Short(Arc<dyn KeyPackageTransport>);
+
+    #[async_trait]
+    impl KeyPackageTransport for Short {
+        async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
+            let mut verdicts = self.0.upload(packages).await?;
+            verdicts.pop();
+            Ok(verdicts)
+        }
+
+        async fn sync(&self, mine: &[KeyPackageRef]) -> Result<SyncReport, TransportError> {
+            self.0.sync(mine).await
+        }
+
+        async fn withdraw(&self, refs: &[KeyPackageRef]) -> Result<(), TransportError> {
+            self.0.withdraw(refs).await
+        }
+    }
+
+    let (world, bob) = (World::new(), Bob::new());
+    let short = Arc::new(Short(bob.transport(&world)));
+    let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), short)
+        .ciphersuite(CiphersuitePlan::pool(SUITE))
+        .clock(world.clock.clone())
+        .build()
+        .unwrap();
+    let answer = pool.refresh().await;
+    assert!(matches!(
+        answer,
+        Err(PoolError::AnswersMissing { asked: 33, found: 32 })
+    ));
+    assert_eq!(pool.get_available_count(SUITE).await.unwrap(), 0);
+    // The next sync tells that they had arrived.
+    assert_eq!(pool.refresh().await.unwrap().uploaded, 0);
+    assert_eq!(pool.get_available_count(SUITE).await.unwrap(), 32);
+}
+
+#[test]
+fn a_plan_that_makes_no_sense_is_refused() {
+    let world = World::new();
+    let build = |plans: &[CiphersuitePlan]| {
+        let bob = Bob::new();
+        let builder = plans
+            .iter()
+            .fold(bob.builder(&world), |builder, plan| builder.ciphersuite(*plan));
+        builder.build().map(drop)
+    };
+    let nothing = CiphersuitePlan::last_resort_only(SUITE).last_resort(false);
+    assert_eq!(build(&[]), Err(PoolConfigError::NoSuite));
+    assert_eq!(build(&[nothing]), Err(PoolConfigError::Nothing(SUITE)));
+    let twice = [CiphersuitePlan::pool(SUITE), CiphersuitePlan::last_resort_only(SUITE)];
+    assert_eq!(build(&twice), Err(PoolConfigError::Twice(SUITE)));
+    for zero in [sizes(0, 0, 0), sizes(32, 0, 64), sizes(0, 8, 64)] {
+        assert_eq!(build(&[zero]), Err(PoolConfigError::Zero(SUITE)));
+    }
+    let expected = PoolConfigError::LowAboveTarget {
+        suite: SUITE,
+        low: 33,
+        target: 32,
+    };
+    assert_eq!(build(&[sizes(32, 33, 64)]), Err(expected));
+    let expected = PoolConfigError::CapBelowTarget {
+        suite: SUITE,
+        cap: 31,
+        target: 32,
+    };
+    assert_eq!(build(&[sizes(32, 8, 31)]), Err(expected));
+    let never = Bob::new()
+        .builder(&world)
+        .ciphersuite(CiphersuitePlan::pool(SUITE))
+        .rotate_last_resort(Duration::ZERO);
+    assert_eq!(never.build().map(drop), Err(PoolConfigError::RotateEvery));
+    assert_eq!(build(&[sizes(1, 1, 1)]), Ok(()));
+}

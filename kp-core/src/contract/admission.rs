@@ -1,0 +1,37 @@
+use super::rule::{Rule, rules};
+
+rules! {
+    /// Admission: what stands between uploaded bytes and a store.
+    ADM;
+
+    /// Every fact is read from the bytes. Nothing is taken from the uploader's word.
+    ///
+    /// A bare KeyPackage is taken, and so is a KeyPackage wrapped in an `MLSMessage` (RFC 9420 §6). The bare KeyPackage
+    /// is what is returned, stored and handed out. The ref is the hash of the bare KeyPackage (RFC 9420 §5.2).
+    ADM_1 = "ADM-1", "bytes in, facts out";
+
+    /// An upload is refused, with a [`Refusal`](crate::protocol::Refusal) for each reason:
+    ///
+    /// - malformed, or with trailing bytes
+    /// - a bad signature
+    /// - an unsupported ciphersuite
+    /// - expired
+    /// - not yet valid, beyond the skew allowed
+    /// - a lifetime wider than the maximum
+    /// - too large
+    /// - a credential that is not the uploader's
+    /// - a reason that only this admission knows
+    ///
+    /// The directory judges two more:
+    ///
+    /// - an init key under two refs of one batch (RFC 9420 §10), by
+    ///   [`Admitted::init_key`](crate::server::Admitted::init_key): the second is refused
+    /// - a package made before the restore point that an operator set
+    ADM_2 = "ADM-2", "each refusal has its reason";
+
+    /// Hostile bytes never panic, and cost a bounded time.
+    ///
+    /// The call is synchronous, and may take some hundred microseconds for signatures. The directory makes the call off
+    /// the async threads.
+    ADM_3 = "ADM-3", "hostile bytes cost a bounded time";
+}

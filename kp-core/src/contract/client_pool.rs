@@ -1,0 +1,57 @@
+use super::rule::{Rule, rules};
+
+rules! {
+    /// The client's pool (`KeyPackagePool` of `kp-client`): the policy of a messenger over any
+    /// [`KeyVault`](crate::client::KeyVault), any [`PoolMetadataStore`](crate::client::PoolMetadataStore) and any
+    /// [`KeyPackageTransport`](crate::protocol::KeyPackageTransport).
+    POOL;
+
+    /// A client never has more one-time packages of a ciphersuite than the cap. `generate_and_update_pool` makes
+    /// packages only as far as the cap allows.
+    ///
+    /// - The cap counts what the server still holds, or may hold, as the client learned it from the server. A client
+    ///   that counted what was handed out would deadlock at its cap.
+    /// - Defaults for each ciphersuite: target 32, low-water mark 8, cap 64.
+    /// - A plan may have a last-resort package and no one-time packages.
+    POOL_1 = "POOL-1", "never more packages than the cap";
+
+    /// - `should_replenish` is true when a ciphersuite has fewer one-time packages than its low-water mark, or when a
+    ///   last-resort package is due.
+    /// - `get_replenishment_needed` is the number of one-time packages missing up to the target, as far as the cap
+    ///   allows.
+    ///
+    /// A package in the last tenth of its lifetime, or of an old credential, does not count.
+    POOL_2 = "POOL-2", "replenish below the low-water mark, up to the target";
+
+    /// Packages are made in this order: generate in a scratch storage, write the metadata rows, store the keys, upload.
+    ///
+    /// - After a crash or a lost answer the *same* packages go out again: no package twice as another, no package lost.
+    /// - No key is ever without a row.
+    POOL_3 = "POOL-3", "rows, then keys, then the upload";
+
+    /// `cleanup_expired` deletes the key first, then the row. If there is a failure between the two, the next run
+    /// deletes the row.
+    POOL_4 = "POOL-4", "away with the key, then the row";
+
+    /// `mark_as_spent` is called when a Welcome was processed. The keys of one-time packages are deleted. A last-resort
+    /// package is replaced by the next refresh.
+    ///
+    /// A last-resort package that was replaced, and a package that was withdrawn with its credential, keep their keys
+    /// for a grace period. Default: 28 days.
+    POOL_5 = "POOL-5", "spent keys go, replaced keys stay for a grace period";
+
+    /// A Welcome that does not decrypt does not cost the key, and neither does a process that dies while it joins.
+    ///
+    /// An MLS library may delete the key before it decrypts the Welcome. So a durable second copy of the key is kept in
+    /// the library's own storage until the join has succeeded. If the join did not succeed, the key is restored from
+    /// the copy.
+    POOL_6 = "POOL-6", "a failed join does not cost the key";
+
+    /// `refresh` does whatever is due, and says when it is due again: recover joins that died, clean up, sync with the
+    /// server, replenish, upload, rotate the last resort, withdraw what the server should not have.
+    ///
+    /// - New packages are up before old packages are withdrawn.
+    /// - `refresh` may be called from several places at once. A call that waited for a round which began after the call
+    ///   was made has the report of that round.
+    POOL_7 = "POOL-7", "refresh does all that is due";
+}

@@ -1,0 +1,50 @@
+use super::rule::{Rule, rules};
+
+rules! {
+    /// The directory (`KeyPackageDirectory` of `kp-server`): the policy of a delivery service over any store and any
+    /// admission.
+    DIR;
+
+    /// The directory is what a delivery service calls:
+    ///
+    /// - `upload`: append or replace, all or nothing on request, up to a largest batch
+    /// - `claim` and `reserve`, for one pool or for many
+    /// - `spend` and `release`
+    /// - `status`: for each ciphersuite the health, the counts, how many packages to upload, how many expire soon
+    /// - `sync`: what became of the packages that a client names, and which others are available
+    /// - `withdraw` and `delete_pool`
+    /// - `list_pools`, `retire_unspent` and `sweep`, for operators
+    /// - a sweeper, which stops cleanly
+    ///
+    /// Health is the first that applies:
+    ///
+    /// 1. last resort used
+    /// 2. exhausted: no one-time package is available
+    /// 3. low: available packages are at the low-water mark or below
+    /// 4. good
+    DIR_1 = "DIR-1", "what a delivery service calls";
+
+    /// Every setting is checked when the directory is built.
+    ///
+    /// | setting | default | bounds |
+    /// |---|---|---|
+    /// | lease | 60 s | a [`Ttl`](crate::Ttl) |
+    /// | claim window | 10 min | a [`Ttl`](crate::Ttl) |
+    /// | cap per ciphersuite | 100 | at least 1 |
+    /// | low-water mark | 25 % of the cap | 0 to 100 % |
+    /// | largest upload | 200 packages | 1 to 1,000 |
+    /// | limit per requester | none | at least 1 |
+    /// | at a lapse | `Return` | |
+    /// | expiring soon | 7 days | |
+    /// | restore point | none | not ahead of the clock |
+    /// | skew between nodes | 1 h | at most 1 day |
+    DIR_2 = "DIR-2", "defaults, all configurable, checked when built";
+
+    /// Every operation runs in a `tracing` span and is counted by `metrics`: outcome, source (one-time or last resort),
+    /// latency. No pool, party, package, reservation id or token is in a span or metric.
+    DIR_3 = "DIR-3", "a span and metrics for every operation";
+
+    /// A sweep removes what had expired at the directory's clock less the skew allowed between nodes. So no node's
+    /// clock is still behind the `now` of the sweep. Leases and windows are settled at the directory's clock.
+    DIR_4 = "DIR-4", "a sweep stays behind every node's clock";
+}

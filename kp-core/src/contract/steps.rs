@@ -1,0 +1,23 @@
+use super::rule::{Rule, rules};
+
+rules! {
+    /// Atomicity: every call is one step.
+    LIN;
+
+    /// Every call is one atomic step on its pool, between call and return.
+    ///
+    /// - After an unknown outcome, the step happens at any later moment or never.
+    /// - A call on many pools is a series of such steps, and so is a sweep.
+    /// - A read sees all that was answered before. Where there are replicas, reads go to the primary.
+    LIN_1 = "LIN-1", "every call is one atomic step on its pool";
+}
+
+rules! {
+    /// Cost: what a call may look at.
+    COST;
+
+    /// A call costs O(log n) in all stored packages and, beyond that, at most the packages of its pool.
+    ///
+    /// No call scans a table or all pools, except sweeps and listings. Sweeps and listings go in bounded steps.
+    COST_1 = "COST-1", "nothing scans all packages or all pools";
+}

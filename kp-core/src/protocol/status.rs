@@ -1,0 +1,77 @@
+use std::collections::BTreeMap;
+
+use crate::{Ciphersuite, Counts};
+
+/// Grades a pool or one of its ciphersuites, from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum Health {
+    /// More one-time packages are available than the low-water mark.
+    Good,
+    /// As many one-time packages are available as the low-water mark, or fewer: upload soon.
+    Low,
+    /// No one-time package is available: whoever asks gets the last resort, or nothing. Upload now.
+    Exhausted,
+    /// The last-resort package was handed out, whatever is available now: upload, and replace the last resort.
+    LastResortUsed,
+    /// A health that this release does not know.
+    #[cfg_attr(feature = "serde", serde(other))]
+    Unknown,
+}
+
+/// Tells an owner how one ciphersuite of a pool is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct CiphersuiteStatus {
+    /// The health in a word.
+    pub health: Health,
+    /// How many packages have which status.
+    pub counts: Counts,
+    /// How many one-time packages the owner may upload until the cap is reached.
+    pub upload: u32,
+    /// How many of the available packages expire within the directory's `expiring_soon`.
+    pub expiring_soon: u32,
+}
+
+impl CiphersuiteStatus {
+    /// Joins what a delivery service tells of one ciphersuite.
+    #[must_use]
+    pub const fn new(health: Health, counts: Counts, upload: u32, expiring_soon: u32) -> Self {
+        Self {
+            health,
+            counts,
+            upload,
+            expiring_soon,
+        }
+    }
+}
+
+/// Tells an owner how a pool is doing, by ciphersuite. A pool that was never seen has no ciphersuites.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+#[non_exhaustive]
+pub struct PoolStatus {
+    /// Every ciphersuite of which the pool has a record.
+    pub ciphersuites: BTreeMap<Ciphersuite, CiphersuiteStatus>,
+}
+
+impl PoolStatus {
+    /// Joins the status of each ciphersuite.
+    #[must_use]
+    pub const fn new(ciphersuites: BTreeMap<Ciphersuite, CiphersuiteStatus>) -> Self {
+        Self { ciphersuites }
+    }
+
+    /// Returns the health of the ciphersuite that is worst off; an empty pool is exhausted.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let worst = self.ciphersuites.values().map(|status| status.health).max();
+        worst.unwrap_or(Health::Exhausted)
+    }
+}

@@ -1,0 +1,92 @@
+use crate::protocol::Refusal;
+
+/// Tells a client what became of one uploaded KeyPackage.
+///
+/// On the wire an outcome is its [`code`](Self::code). A client reads a code of a later release as
+/// [`Unknown`](Self::Unknown).
+///
+/// ```
+/// use kp_core::protocol::{Refusal, UploadOutcome};
+///
+/// assert_eq!(UploadOutcome::from_code("saved"), UploadOutcome::Saved);
+/// assert_eq!(UploadOutcome::Refused(Refusal::TooLarge).code(), "too_large");
+/// assert_eq!(UploadOutcome::from_code("of another age"), UploadOutcome::Unknown);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UploadOutcome {
+    /// Stored now.
+    Saved,
+    /// Stored before, unspent: nothing to do.
+    AlreadyStored,
+    /// Spent, withdrawn or retired, and never handed out again. Make a new KeyPackage.
+    AlreadySpent,
+    /// The pool holds as many KeyPackages as it may. Upload again when some are used.
+    PoolFull,
+    /// Another KeyPackage is stored under this ref, and stays.
+    RefConflict,
+    /// The delivery service does not take the KeyPackage.
+    Refused(Refusal),
+    /// Admitted, but not stored, because another KeyPackage of the batch was refused. Upload again without that one.
+    NotTried,
+    /// An outcome that this release does not know.
+    Unknown,
+}
+
+impl UploadOutcome {
+    /// Lists the outcomes without a [`Refusal`].
+    const PLAIN: [Self; 7] = [
+        Self::Saved,
+        Self::AlreadyStored,
+        Self::AlreadySpent,
+        Self::PoolFull,
+        Self::RefConflict,
+        Self::NotTried,
+        Self::Unknown,
+    ];
+
+    /// Returns whether the pool holds the KeyPackage, unspent: the client may count the KeyPackage as uploaded.
+    #[must_use]
+    pub const fn is_held(self) -> bool {
+        matches!(self, Self::Saved | Self::AlreadyStored)
+    }
+
+    /// Names the outcome, for protocols and metrics. A name never changes once released.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Saved => "saved",
+            Self::AlreadyStored => "already_stored",
+            Self::AlreadySpent => "already_spent",
+            Self::PoolFull => "pool_full",
+            Self::RefConflict => "ref_conflict",
+            Self::Refused(refusal) => refusal.code(),
+            Self::NotTried => "not_tried",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Returns the outcome of this [`code`](Self::code); [`Unknown`](Self::Unknown) for any other text.
+    #[must_use]
+    pub fn from_code(code: &str) -> Self {
+        let plain = Self::PLAIN.into_iter().find(|outcome| outcome.code() == code);
+        plain
+            .or_else(|| Refusal::from_code(code).map(Self::Refused))
+            .unwrap_or(Self::Unknown)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for UploadOutcome {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for UploadOutcome {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code: std::borrow::Cow<'de, str> = serde::Deserialize::deserialize(deserializer)?;
+        Ok(Self::from_code(&code))
+    }
+}

@@ -1,0 +1,108 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::protocol::Refusal;
+use crate::{KeyPackage, Timestamp};
+
+/// Names the uploader, as the server authenticated it. The credential in the bytes must agree
+/// ([ADM-2](crate::contract::ADM_2)).
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Uploader {
+    /// Demands a basic credential of this identity (RFC 9420 §5.3).
+    Identity(Vec<u8>),
+    /// Demands a leaf with this signature public key, whatever the credential.
+    SignatureKey(Vec<u8>),
+    /// Demands nothing: the server takes the credential at its word. For tests, and for servers that check elsewhere.
+    Unchecked,
+}
+
+impl Uploader {
+    /// Names an uploader with a basic credential of this identity.
+    pub fn identity(identity: impl AsRef<[u8]>) -> Self {
+        Self::Identity(identity.as_ref().to_vec())
+    }
+
+    /// Names an uploader who signs with this key.
+    pub fn signature_key(public_key: impl AsRef<[u8]>) -> Self {
+        Self::SignatureKey(public_key.as_ref().to_vec())
+    }
+
+    /// Names an uploader who is not checked.
+    #[must_use]
+    pub const fn unchecked() -> Self {
+        Self::Unchecked
+    }
+}
+
+/// Hides the identity and the key ([ERR-4](crate::contract::ERR_4)).
+impl fmt::Debug for Uploader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Identity(_) => "Identity(..)",
+            Self::SignatureKey(_) => "SignatureKey(..)",
+            Self::Unchecked => "Unchecked",
+        })
+    }
+}
+
+/// Turns uploaded bytes into facts and a bare KeyPackage: the MLS library's part of a delivery service.
+///
+/// `kp-openmls` has an admission for OpenMLS. A server on a fork, another version or another MLS library implements the
+/// trait.
+///
+/// # Contract
+///
+/// - Every fact is read from the bytes ([ADM-1](crate::contract::ADM_1)).
+/// - Each reason to refuse an upload has a [`Refusal`] ([ADM-2](crate::contract::ADM_2)).
+/// - Hostile bytes never panic, and cost a bounded time ([ADM-3](crate::contract::ADM_3)). The call is synchronous: the
+///   directory makes the call off the async threads.
+pub trait Admission: Send + Sync + 'static {
+    /// Judges one uploaded KeyPackage, and returns the bare KeyPackage with its facts.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] that says why the KeyPackage is not taken.
+    fn admit(&self, uploaded: &[u8], by: &Uploader, now: Timestamp) -> Result<Admitted, Refusal>;
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<A: Admission + ?Sized> Admission for Arc<A> {
+    fn admit(&self, uploaded: &[u8], by: &Uploader, now: Timestamp) -> Result<Admitted, Refusal> {
+        (**self).admit(uploaded, by, now)
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<A: Admission + ?Sized> Admission for Box<A> {
+    fn admit(&self, uploaded: &[u8], by: &Uploader, now: Timestamp) -> Result<Admitted, Refusal> {
+        (**self).admit(uploaded, by, now)
+    }
+}
+
+/// Holds a KeyPackage that was admitted.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Admitted {
+    /// The KeyPackage that the store keeps.
+    pub package: KeyPackage,
+    /// The init key, which no two KeyPackages of a batch may share (RFC 9420 §10).
+    pub init_key: Vec<u8>,
+}
+
+impl Admitted {
+    /// Joins a KeyPackage and its init key.
+    #[must_use]
+    pub const fn new(package: KeyPackage, init_key: Vec<u8>) -> Self {
+        Self { package, init_key }
+    }
+}
+
+/// Hides the init key ([ERR-4](crate::contract::ERR_4)).
+impl fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admitted")
+            .field("package", &self.package)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,3 @@
+//! The metadata of a client's KeyPackages.
+
+pub(crate) mod store;

@@ -1,0 +1,6 @@
+//! The pools of a delivery service.
+
+pub(crate) mod records;
+pub(crate) mod store;
+pub(crate) mod sweep;
+pub(crate) mod table;

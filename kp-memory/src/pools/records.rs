@@ -1,0 +1,84 @@
+use kp_core::rules::{PoolRecords, Record, State};
+use kp_core::server::TakeOptions;
+use kp_core::{BoxError, Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, Timestamp};
+
+use crate::pools::table::{Entry, Pool};
+
+impl PoolRecords for Pool {
+    type Error = BoxError;
+
+    fn by_ref(&mut self, key_package_ref: &KeyPackageRef) -> Result<Option<Record>, BoxError> {
+        Ok(self.find(key_package_ref).map(Entry::record).cloned())
+    }
+
+    fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, BoxError> {
+        Ok(self.find_bound(id).map(Entry::record).cloned())
+    }
+
+    fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, BoxError> {
+        Ok(self.lapsed_records(now))
+    }
+
+    fn oldest_that_fits(
+        &mut self,
+        options: &TakeOptions,
+        now: Timestamp,
+    ) -> Result<Option<(Record, KeyPackageBytes)>, BoxError> {
+        let oldest = self.oldest(&options.ciphersuites, now, options.remaining);
+        Ok(oldest.and_then(|entry| Some((entry.record().clone(), entry.bytes()?.clone()))))
+    }
+
+    fn has_available(&mut self, now: Timestamp) -> Result<bool, BoxError> {
+        Ok(self.any_available(now))
+    }
+
+    fn slots(&mut self) -> Result<Vec<Record>, BoxError> {
+        Ok(self.slot_records())
+    }
+
+    fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, BoxError> {
+        let unspent = self.unexpired(now).filter(|record| record.state.is_unspent_one_time());
+        Ok(unspent.cloned().collect())
+    }
+
+    fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, BoxError> {
+        let of_suite = self.unexpired(now).filter(|record| record.info.ciphersuite == suite);
+        Ok(count(of_suite.filter(|record| record.state.is_held())))
+    }
+
+    fn count_remembered(&mut self, now: Timestamp) -> Result<u32, BoxError> {
+        Ok(count(self.unexpired(now)))
+    }
+
+    fn count_taken_by(&mut self, party: &Party) -> Result<u32, BoxError> {
+        Ok(self.taken_by(party))
+    }
+
+    fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, BoxError> {
+        // The rules ask only for bytes that a record keeps.
+        let bytes = self.entry(record).and_then(Entry::bytes);
+        bytes.cloned().ok_or_else(|| "a KeyPackage has no bytes".into())
+    }
+
+    fn next_sequence(&mut self) -> Result<u64, BoxError> {
+        Ok(self.take_sequence())
+    }
+
+    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), BoxError> {
+        Ok(self.add(record.clone(), bytes.clone())?)
+    }
+
+    fn update(&mut self, record: &Record, state: State) -> Result<(), BoxError> {
+        self.set_state(record, state);
+        Ok(())
+    }
+
+    fn forget(&mut self, record: &Record) -> Result<(), BoxError> {
+        self.remove(record);
+        Ok(())
+    }
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(items.count()).unwrap_or(u32::MAX)
+}

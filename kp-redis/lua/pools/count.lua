@@ -1,0 +1,27 @@
+-- count_by_status: counts the packages of each ciphersuite and status, in one snapshot.
+-- Rules: READ-1, READ-3, TIME-2
+--
+-- KEYS    as in pool.lua
+-- Reply   for each ciphersuite: its number, available, reserved, spent, not yet valid, expired, last-resort slot
+--         (-1 empty, 0 unused, 1 used)
+
+local PLACES = {available = 2, reserved = 3, spent = 4, not_yet_valid = 5, expired = 6}
+
+local suites, replies = {}, {}
+each_record(function(r)
+    if r then
+        local counts = suites[r.suite]
+        if not counts then
+            counts = {r.suite, 0, 0, 0, 0, 0, -1}
+            suites[r.suite] = counts
+            replies[#replies + 1] = counts
+        end
+        local where, used = status(as_read(r))
+        if where == 'last_resort' then
+            counts[7] = used
+        else
+            counts[PLACES[where]] = counts[PLACES[where]] + 1
+        end
+    end
+end)
+return replies

@@ -1,0 +1,12 @@
+-- delete_pool: removes all records of a pool.
+-- Rules: DEL-1
+--
+-- KEYS    as in pool.lua
+-- Reply   nil
+
+check_keys()
+redis.call('UNLINK', RECORDS, QUEUE, LAPSES, IDS)
+for _, index in ipairs({POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE}) do
+    redis.call('ZREM', index, POOL)
+end
+return false

@@ -1,0 +1,157 @@
+-- Reads the requests of reserve and claim, finds the binding of an id, and chooses a package. Follows changes.lua and
+-- queue.lua.
+--
+-- ARGV of a request
+--   id, ttl, least lifetime left, ref wanted or '', last resort (never, fallback, only), by or '', limit or '',
+--   number of ciphersuites accepted, the ciphersuites
+
+-- Answers the requests that begin at the argument `first`.
+local function each_take(first, judge)
+    local replies, at = {}, first
+    while at <= #ARGV do
+        local take = {
+            id = ARGV[at], ttl = tonumber(ARGV[at + 1]), remaining = tonumber(ARGV[at + 2]), only = ARGV[at + 3],
+            last_resort = ARGV[at + 4], by = ARGV[at + 5], limit = tonumber(ARGV[at + 6]), suites = nil,
+        }
+        local count = tonumber(ARGV[at + 7])
+        if count > 0 then
+            take.suites = {}
+            for index = at + 8, at + 7 + count do
+                take.suites[tonumber(ARGV[index])] = true
+            end
+        end
+        at = at + 8 + count
+        replies[#replies + 1] = answer(judge, take)
+    end
+    return replies
+end
+
+-- Returns whether the package is valid now (TIME-1).
+local function is_valid(r)
+    return r.not_before <= NOW and NOW < r.not_after
+end
+
+-- Returns whether the package is as asked (RES-3).
+local function fits(r, take)
+    return is_valid(r) and (not take.suites or take.suites[r.suite]) and r.not_after - NOW >= take.remaining
+end
+
+-- Returns when a lease or window that begins now lapses (RES-4).
+local function expires_at(r, take)
+    return math.min(NOW + take.ttl, r.not_after)
+end
+
+-- Looks up what the id of a request is bound to (RES-5). Returns one of
+--   'live', record    a lease of the same request
+--   'used', record    a package that the id was used for
+--   'no', code        the rejection: the id belongs to another request
+--   'none', stale     no binding. `stale`, if any, is an expired record with the id, which the next binding unbinds
+local function binding(take)
+    local ref = redis.call('HGET', IDS, take.id)
+    local r = ref and load(ref)
+    if not r or not is_bound(r) or r.id ~= take.id then
+        return 'none', nil
+    elseif is_expired(r) then
+        return 'none', r
+    elseif take.only ~= '' and take.only ~= r.ref then
+        return 'no', 'reservation_conflict'
+    elseif r.state == 'U' then
+        return 'used', r
+    elseif r.by ~= take.by then
+        return 'no', 'reservation_conflict'
+    end
+    return 'live', r
+end
+
+-- Unbinds the id from an expired record, for good (RES-5, TIME-3).
+local function unbind(stale)
+    if stale and stale.state == 'U' then
+        put(stale, become(stale, {bound = false}))
+    end
+end
+
+-- Counts the leases and windows of this party that have not lapsed (RES-7).
+local function count_taken_by(party)
+    local count = 0
+    for _, r in ipairs(read_all(redis.call('ZRANGE', LAPSES, 0, -1))) do
+        local reserver = r.state == 'R' and r.by or r.reserver
+        if reserver == party then
+            count = count + 1
+        end
+    end
+    return count
+end
+
+-- Returns the package named, or nil and the first rejection that applies (RES-3).
+local function named(take)
+    local r = load(take.only)
+    if not r then
+        return nil, 'not_found'
+    elseif is_expired(r) then
+        return nil, 'expired'
+    elseif r.state == 'R' then
+        return nil, 'already_reserved'
+    elseif not is_queued(r) then
+        return nil, 'already_spent'
+    elseif r.state == 'S' or take.last_resort == 'only' or not fits(r, take) then
+        return nil, 'unsuitable'
+    end
+    local place = redis.call('ZSCORE', QUEUE, r.ref)
+    if not place then
+        error(UNREADABLE)
+    end
+    r.sequence = tonumber(place)
+    return r
+end
+
+-- Returns the oldest last-resort package that fits, and marks it as used (RES-6, LAST-2, LAST-4); nil when there is
+-- none.
+local function last_resort(take)
+    for _, r in ipairs(slots()) do
+        if fits(r, take) then
+            if not r.used then
+                put(r, become(r, {used = true}))
+            end
+            return r
+        end
+    end
+end
+
+-- The number of expired packages that a scan passes before it leaves a hint for the next scan (COST-1).
+local WORTH_A_HINT = 64
+
+-- Chooses a package for an id that is not bound (RES-10). Returns a free record to be taken, or a record of state 'S'
+-- to be handed out; or nil and the code of the rejection.
+local function choose(take)
+    if take.by ~= '' and take.limit and count_taken_by(take.by) >= take.limit then
+        return nil, 'too_many_reservations'
+    elseif take.only ~= '' then
+        return named(take)
+    end
+    local chosen, available = nil, false
+    local skipped, place, latest = each_free(0, function(r)
+        available = available or is_valid(r)
+        if take.last_resort ~= 'only' and fits(r, take) then
+            chosen = r
+        end
+        -- Under 'only' no one-time package is taken; the rejection depends on whether any is available (RES-6).
+        return chosen or (take.last_resort == 'only' and available)
+    end)
+    if skipped >= WORTH_A_HINT then
+        redis.call('HSET', IDS, '', struct.pack(HINT, place, latest))
+    end
+    if not chosen and take.last_resort ~= 'never' then
+        chosen = last_resort(take)
+    end
+    if chosen then
+        return chosen
+    end
+    return nil, available and 'nothing_fits' or 'pool_exhausted'
+end
+
+-- Returns the answer that hands a package out: its facts, its bytes, and when its lease lapses, if it has one.
+local function handed(r, expires_at)
+    return {
+        'ok', r.ref, r.suite, r.not_before, r.not_after, r.last and 1 or 0, r.credential, r.bytes, expires_at,
+    }
+end

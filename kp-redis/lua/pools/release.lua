@@ -1,0 +1,37 @@
+-- release_key_packages: ends leases of one pool without spending the packages.
+-- Rules: TIME-2, REL-1 to REL-3
+--
+-- KEYS    as in pool.lua
+-- ARGV    3 for each token: ref, id
+-- Reply   for each token: ok
+
+-- Releases one lease, or returns the first rejection that applies (REL-2).
+local function release(ref, id)
+    local r = load(ref)
+    if not r then
+        return no('not_found')
+    elseif is_expired(r) then
+        return no('expired')
+    elseif r.state == 'U' then
+        return no('already_spent')
+    elseif r.state ~= 'R' or r.id ~= id then
+        return no('no_live_reservation')
+    end
+    -- REL-1: the package returns to its place, also under OnLapse::Retire. A recalled package is spent.
+    if r.recalled == WITHDRAWN then
+        put(r, become(r, {state = 'W', at = NOW}))
+    elseif r.recalled == RETIRED then
+        put(r, become(r, {state = 'T', at = NOW}))
+    else
+        put(r, become(r, {state = 'F'}))
+    end
+    return {'ok'}
+end
+
+check_keys()
+settle()
+local replies = {}
+for at = 3, #ARGV, 2 do
+    replies[#replies + 1] = answer(release, ARGV[at], ARGV[at + 1])
+end
+return finish(replies)

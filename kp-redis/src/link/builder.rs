@@ -1,0 +1,130 @@
+use std::fmt;
+use std::time::Duration;
+
+use kp_core::OpenError;
+use kp_core::rules::Limits;
+
+use crate::keys::Keys;
+use crate::link::address::Address;
+use crate::link::calls::Link;
+use crate::link::schema;
+use crate::link::server::Server;
+
+/// The most buckets: as many as a cluster has slots.
+const MAX_BUCKETS: u16 = 16_384;
+
+/// Opens a [`RedisStore`](crate::RedisStore) or a [`RedisMetadata`](crate::RedisMetadata).
+#[derive(Clone)]
+pub struct RedisBuilder {
+    url: String,
+    prefix: String,
+    buckets: u16,
+    timeout: Duration,
+    replicas: Option<u32>,
+    pub(crate) limits: Limits,
+    may_evict: bool,
+}
+
+impl RedisBuilder {
+    pub(crate) fn new(url: String) -> Self {
+        Self {
+            url,
+            prefix: "kp:".to_owned(),
+            buckets: 1_024,
+            timeout: Duration::from_secs(5),
+            replicas: None,
+            limits: Limits::default(),
+            may_evict: false,
+        }
+    }
+
+    /// Sets the prefix of every key. Default: `kp:`.
+    ///
+    /// Stores of different prefixes share nothing. A prefix with braces is refused, since braces mark the hash tag of a
+    /// key.
+    #[must_use]
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        Self {
+            prefix: prefix.into(),
+            ..self
+        }
+    }
+
+    /// Sets how many replicas must acknowledge a change before a call answers (`WAIT`). Default: 0, which does not
+    /// wait.
+    ///
+    /// If fewer acknowledge within the time-out, the call fails with
+    /// [`Effect::Unknown`](kp_core::Effect::Unknown). Calls that only read never wait.
+    #[must_use]
+    pub fn replicas(self, replicas: u32) -> Self {
+        Self {
+            replicas: (replicas > 0).then_some(replicas),
+            ..self
+        }
+    }
+
+    /// Sets how long a call may take. Default: 5 s.
+    ///
+    /// A refused connection fails the call at once.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Sets the number of buckets, from 1 to 16,384. Default: 1,024.
+    ///
+    /// Pools spread over the buckets, and a cluster spreads the buckets over its nodes. A cleanup asks every bucket.
+    /// The first store of a prefix sets the number for good.
+    #[must_use]
+    pub fn buckets(self, buckets: u16) -> Self {
+        Self { buckets, ..self }
+    }
+
+    /// Sets how much one pool of a [`RedisStore`](crate::RedisStore) may hold. Default: [`Limits::default`].
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Accepts a server that may evict keys: it is a cache, and a KeyPackage may be handed out twice. Default: refused.
+    #[must_use]
+    pub fn allow_eviction(self) -> Self {
+        Self {
+            may_evict: true,
+            ..self
+        }
+    }
+
+    /// Connects, then checks the settings, the server and the layout.
+    pub(crate) async fn connect(self) -> Result<(Link, Keys, Server), OpenError> {
+        if self.prefix.contains(['{', '}']) {
+            return Err(OpenError::UnsafeConfiguration("a prefix has no braces".to_owned()));
+        }
+        if self.buckets == 0 || self.buckets > MAX_BUCKETS {
+            return Err(OpenError::UnsafeConfiguration(format!(
+                "there are 1 to {MAX_BUCKETS} buckets, not {}",
+                self.buckets
+            )));
+        }
+        let address = Address::parse(&self.url, self.timeout).map_err(OpenError::Unreachable)?;
+        let link = Link::new(address, self.timeout, self.replicas);
+        let server = Server::inspect(&link, self.may_evict).await?;
+        let keys = Keys::new(self.prefix, self.buckets);
+        schema::check(&link, &keys).await?;
+        Ok((link, keys, server))
+    }
+}
+
+impl fmt::Debug for RedisBuilder {
+    /// Omits the URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBuilder")
+            .field("prefix", &self.prefix)
+            .field("buckets", &self.buckets)
+            .field("timeout", &self.timeout)
+            .field("replicas", &self.replicas)
+            .field("limits", &self.limits)
+            .field("may_evict", &self.may_evict)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,51 @@
+use kp_core::OpenError;
+use redis::FromRedisValue;
+
+use crate::keys::Keys;
+use crate::link::calls::Link;
+use crate::link::request::{Body, Request};
+
+/// The version of the layout that docs/decisions/redis-layout.md describes.
+const SCHEMA: u32 = 1;
+
+/// Writes the version of the layout and the number of buckets if the prefix has none yet, and refuses any other.
+pub(crate) async fn check(link: &Link, keys: &Keys) -> Result<(), OpenError> {
+    let key = keys.schema();
+    let mine = format!("kp-redis {SCHEMA} {}", keys.buckets());
+    let mut command = redis::cmd("SET");
+    command.arg(&key).arg(&mine).arg("NX").arg("GET");
+    let request = Request {
+        operation: "open",
+        key: &key,
+        body: Body::Command(command),
+        heartbeat: None,
+    };
+    let reply = link
+        .call(&request)
+        .await
+        .map_err(|error| OpenError::Unreachable(error.into()))?;
+    let found = Option::<String>::from_redis_value(reply).map_err(|_| not_ours())?;
+    let Some(found) = found.filter(|found| *found != mine) else {
+        return Ok(());
+    };
+    let mut parts = found
+        .strip_prefix("kp-redis ")
+        .unwrap_or_default()
+        .split(' ')
+        .map(str::parse::<u32>);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(schema)), _) if schema > SCHEMA => Err(OpenError::NewerSchema {
+            found: schema,
+            known: SCHEMA,
+        }),
+        (Some(Ok(SCHEMA)), Some(Ok(buckets))) => Err(OpenError::UnsafeConfiguration(format!(
+            "the pools under this prefix lie in {buckets} buckets, not {}",
+            keys.buckets()
+        ))),
+        _ => Err(not_ours()),
+    }
+}
+
+fn not_ours() -> OpenError {
+    OpenError::NotADatabase("another program's keys lie under this prefix".to_owned())
+}

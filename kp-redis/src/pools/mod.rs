@@ -1,0 +1,10 @@
+//! The pools of delivery services: the store, its scripts, and what goes over all pools.
+
+pub(crate) mod batch;
+pub(crate) mod listing;
+pub(crate) mod replies;
+pub(crate) mod requests;
+pub(crate) mod runner;
+pub(crate) mod scripts;
+pub(crate) mod store;
+pub(crate) mod sweep;

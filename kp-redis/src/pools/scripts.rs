@@ -1,0 +1,52 @@
+//! The scripts of the pools, each put together from the files that it needs.
+
+use crate::link::script::Script;
+
+/// Joins files of `lua/pools/`: those of `include/` first, in the order given, then the script itself.
+macro_rules! lua {
+    ($($include:literal)* => $script:literal) => {
+        concat!(
+            $(include_str!(concat!("../../lua/pools/include/", $include)), "\n",)*
+            include_str!(concat!("../../lua/pools/", $script)), "\n"
+        )
+    };
+}
+
+pub(crate) static SAVE: Script = Script::changing(
+    "save_key_packages",
+    lua!("pool.lua" "changes.lua" "queue.lua" "unspent.lua" => "save.lua"),
+);
+pub(crate) static RESERVE: Script = Script::changing(
+    "reserve_key_packages",
+    lua!("pool.lua" "changes.lua" "queue.lua" "take.lua" => "reserve.lua"),
+);
+pub(crate) static CLAIM: Script = Script::changing(
+    "claim_key_packages",
+    lua!("pool.lua" "changes.lua" "queue.lua" "take.lua" => "claim.lua"),
+);
+pub(crate) static SPEND: Script = Script::changing("spend_key_packages", lua!("pool.lua" "changes.lua" => "spend.lua"));
+pub(crate) static RELEASE: Script =
+    Script::changing("release_key_packages", lua!("pool.lua" "changes.lua" => "release.lua"));
+pub(crate) static WITHDRAW: Script = Script::changing(
+    "withdraw_key_packages",
+    lua!("pool.lua" "changes.lua" "queue.lua" "unspent.lua" => "withdraw.lua"),
+);
+pub(crate) static DELETE: Script = Script::changing("delete_pool", lua!("pool.lua" "changes.lua" => "delete.lua"));
+pub(crate) static RETIRE: Script = Script::changing(
+    "retire_unspent",
+    lua!("pool.lua" "changes.lua" "queue.lua" "unspent.lua" => "retire.lua"),
+);
+pub(crate) static CLEANUP: Script =
+    Script::changing("cleanup_expired", lua!("pool.lua" "changes.lua" => "cleanup.lua"));
+pub(crate) static SETTLE: Script = Script::changing(
+    "release_expired_reservations",
+    lua!("pool.lua" "changes.lua" => "settle.lua"),
+);
+const GET: &str = lua!("pool.lua" "status.lua" => "get.lua");
+pub(crate) static GET_KEY_PACKAGE: Script = Script::reading("get_key_package", GET);
+pub(crate) static GET_STATUSES: Script = Script::reading("get_statuses", GET);
+pub(crate) static COUNT: Script = Script::reading("count_by_status", lua!("pool.lua" "status.lua" => "count.lua"));
+pub(crate) static AVAILABLE: Script = Script::reading(
+    "list_available",
+    lua!("pool.lua" "queue.lua" "status.lua" => "available.lua"),
+);

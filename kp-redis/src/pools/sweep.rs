@@ -1,0 +1,115 @@
+//! Sweeps all pools: forgets expired KeyPackages, and settles lapsed leases.
+
+use futures::future::join_all;
+use kp_core::{BackendError, PoolId, Result, Timestamp};
+
+use crate::keys::Index;
+use crate::link::error::malformed;
+use crate::link::script::Script;
+use crate::pools::runner::Runner;
+use crate::pools::{replies, requests, scripts};
+
+/// The most buckets that are asked at once.
+const WINDOW: u16 = 128;
+
+/// The most due pools of a bucket that one command returns.
+const PAGE: usize = 64;
+
+/// A sweep over all pools.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sweep {
+    /// `cleanup_expired`: the limit counts packages.
+    Cleanup,
+    /// `release_expired_reservations`: the limit counts pools.
+    Settle,
+}
+
+impl Sweep {
+    fn script(self) -> &'static Script {
+        match self {
+            Self::Cleanup => &scripts::CLEANUP,
+            Self::Settle => &scripts::SETTLE,
+        }
+    }
+
+    fn index(self) -> Index {
+        match self {
+            Self::Cleanup => Index::Expiry,
+            Self::Settle => Index::Lapse,
+        }
+    }
+
+    /// Returns how much of the limit a pool with this count uses up.
+    fn cost(self, count: u64) -> u64 {
+        match self {
+            Self::Cleanup => count,
+            Self::Settle => count.min(1),
+        }
+    }
+
+    /// Sweeps the due pools of all buckets, up to the limit (`SWEEP-1`, `SWEEP-2`). Each pool is a step of its own
+    /// (`SWEEP-3`).
+    ///
+    /// A pool that fails does not stop the sweep of other pools. The failure is returned if the sweep did nothing else.
+    pub(crate) async fn run(self, runner: &Runner, now: Timestamp, limit: u32) -> Result<u64> {
+        let (mut total, mut left) = (0, u64::from(limit.max(1)));
+        let mut failure = None;
+        let mut begin = 0;
+        let buckets = runner.keys.buckets();
+        while begin < buckets {
+            let end = buckets.min(begin + WINDOW);
+            let due = join_all((begin..end).map(|bucket| self.due(runner, bucket, now, 0))).await;
+            for (bucket, due) in (begin..end).zip(due) {
+                let (mut due, mut failed) = (due?, 0);
+                while !due.is_empty() {
+                    for pool in &due {
+                        match self.run_on(runner, pool, now, left).await {
+                            Ok(count) => {
+                                total += count;
+                                left -= self.cost(count).min(left);
+                            }
+                            Err(error) => {
+                                failed += 1;
+                                failure = Some(error);
+                            }
+                        }
+                        if left == 0 {
+                            return Ok(total);
+                        }
+                    }
+                    due = self.due(runner, bucket, now, failed).await?;
+                }
+            }
+            begin = end;
+        }
+        match failure {
+            Some(error) if total == 0 => Err(error.into()),
+            _ => Ok(total),
+        }
+    }
+
+    /// Returns the pools of a bucket that are due, but for the first `skip`.
+    async fn due(self, runner: &Runner, bucket: u16, now: Timestamp, skip: usize) -> Result<Vec<PoolId>, BackendError> {
+        let arguments = [
+            b"-inf".to_vec(),
+            requests::time(now),
+            b"LIMIT".to_vec(),
+            skip.to_string().into_bytes(),
+            PAGE.to_string().into_bytes(),
+        ];
+        let operation = self.script().operation;
+        runner
+            .read_index(operation, self.index(), bucket, "ZRANGEBYSCORE", &arguments)
+            .await
+    }
+
+    async fn run_on(self, runner: &Runner, pool: &PoolId, now: Timestamp, left: u64) -> Result<u64, BackendError> {
+        let script = self.script();
+        let arguments = match self {
+            Self::Cleanup => vec![requests::number(left)],
+            Self::Settle => Vec::new(),
+        };
+        let reply = runner.run(script, pool, now, arguments).await?;
+        replies::count(&reply).map_err(|source| malformed(script, source))
+    }
+}

@@ -1,0 +1,97 @@
+use std::time::Duration;
+
+use kp_core::server::{OnLapse, Save};
+use kp_core::{InvalidTtl, Timestamp, Ttl};
+
+/// The widest skew between nodes: one day. Clocks further apart are broken, and nothing would ever be swept.
+const MAX_SKEW: Duration = Duration::from_secs(86_400);
+
+const LEASE_TTL: Ttl = Ttl::seconds(60).expect("60 s are a ttl");
+const CLAIM_WINDOW: Ttl = Ttl::seconds(600).expect("600 s are a ttl");
+
+/// The policy of a directory.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) lease_ttl: Ttl,
+    pub(crate) claim_window: Ttl,
+    pub(crate) cap_per_ciphersuite: u32,
+    pub(crate) low_below: u8,
+    pub(crate) max_upload: usize,
+    pub(crate) limit_per_requester: Option<u32>,
+    pub(crate) on_lapse: OnLapse,
+    pub(crate) expiring_soon: u64,
+    pub(crate) restore_point: Option<Timestamp>,
+    pub(crate) skew: Duration,
+}
+
+/// The defaults of a directory (`DIR-2`).
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            lease_ttl: LEASE_TTL,
+            claim_window: CLAIM_WINDOW,
+            cap_per_ciphersuite: 100,
+            low_below: 25,
+            max_upload: 200,
+            limit_per_requester: None,
+            on_lapse: OnLapse::Return,
+            expiring_soon: 7 * 86_400,
+            restore_point: None,
+            skew: Duration::from_secs(3_600),
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self, now: Timestamp) -> Result<(), ConfigError> {
+        if self.cap_per_ciphersuite == 0 {
+            return Err(ConfigError::CapPerCiphersuite);
+        }
+        if self.low_below > 100 {
+            return Err(ConfigError::LowBelow(self.low_below));
+        }
+        if self.max_upload == 0 || self.max_upload > Save::MAX_PACKAGES {
+            return Err(ConfigError::MaxUpload(self.max_upload));
+        }
+        if self.limit_per_requester == Some(0) {
+            return Err(ConfigError::LimitPerRequester);
+        }
+        if self.skew > MAX_SKEW {
+            return Err(ConfigError::Skew(self.skew));
+        }
+        if self.restore_point.is_some_and(|at| at > now) {
+            return Err(ConfigError::RestorePointAhead);
+        }
+        Ok(())
+    }
+}
+
+/// A setting of a [`DirectoryBuilder`](crate::DirectoryBuilder) that makes no sense. Each variant names its setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// `lease_ttl` is out of bounds.
+    #[error("lease_ttl: {0}")]
+    LeaseTtl(#[source] InvalidTtl),
+    /// `claim_window` is out of bounds.
+    #[error("claim_window: {0}")]
+    ClaimWindow(#[source] InvalidTtl),
+    /// `cap_per_ciphersuite` is 0.
+    #[error("cap_per_ciphersuite: a pool must be able to hold a KeyPackage")]
+    CapPerCiphersuite,
+    /// `low_below` is more than 100 percent.
+    #[error("low_below: 0 to 100 percent, not {0}")]
+    LowBelow(u8),
+    /// `max_upload` is out of bounds.
+    #[error("max_upload: 1 to {most} KeyPackages, not {0}", most = Save::MAX_PACKAGES)]
+    MaxUpload(usize),
+    /// `limit_per_requester` is 0.
+    #[error("limit_per_requester: at least one KeyPackage; leave it out for no limit")]
+    LimitPerRequester,
+    /// `skew` is more than one day.
+    #[error("skew: at most one day, not {0:?}")]
+    Skew(Duration),
+    /// `restore_point` lies ahead.
+    #[error("restore_point: lies ahead, and would refuse every KeyPackage until then")]
+    RestorePointAhead,
+}
