@@ -56,8 +56,8 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
+pub use file::builder::SqliteBuilder;
 pub use file::connection::Survives;
 pub use import::{BadRow, ImportError, Imported, RowError, import_client_table};
 pub use metadata::store::SqliteMetadata;
-pub use pools::builder::SqliteBuilder;
 pub use pools::store::SqliteStore;

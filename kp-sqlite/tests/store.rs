@@ -65,7 +65,7 @@ async fn save(store: &SqliteStore, name: &str, packages: Vec<KeyPackage>) {
 async fn quick(path: &Path) -> SqliteStore {
     SqliteStore::builder(path)
         .survives(Survives::ProcessCrash)
-        .wait(Duration::from_secs(30))
+        .timeout(Duration::from_secs(30))
         .open()
         .await
         .unwrap()
@@ -247,7 +247,7 @@ async fn a_writer_that_never_ends_makes_calls_fail_unapplied() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pools.db");
     let store = SqliteStore::builder(&path)
-        .wait(Duration::from_millis(20))
+        .timeout(Duration::from_millis(20))
         .open()
         .await
         .unwrap();

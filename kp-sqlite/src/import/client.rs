@@ -5,9 +5,9 @@ use kp_core::client::{KeyPackageMetadata, Lifecycle};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef};
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::file::calls::Statements;
 use crate::file::connection::Connector;
 use crate::file::migrations::METADATA;
-use crate::file::session::Statements;
 use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, has_table, on_a_thread};
 use crate::metadata::rows::{find, insert};
 
@@ -43,7 +43,7 @@ pub async fn import_client_table(path: impl Into<PathBuf>) -> Result<Imported, I
     let connector = Connector::new(path.into(), &METADATA);
     on_a_thread(move || {
         let mut connection = connector.writer()?;
-        connection.busy_timeout(connector.wait)?;
+        connection.busy_timeout(connector.timeout)?;
         // What is deleted from now on is overwritten with zeros.
         connection.pragma_update(None, "secure_delete", true)?;
         let imported = move_rows(&mut connection)?;

@@ -5,9 +5,9 @@ use kp_core::client::{KeyPackageMetadata, Lifecycle};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Timestamp};
 use rusqlite::Row;
 
+use crate::file::calls::Statements;
 use crate::file::columns::Columns;
 use crate::file::error::{Damage, Failure};
-use crate::file::session::Statements;
 use crate::sql::Sql;
 
 /// The row of this ref.

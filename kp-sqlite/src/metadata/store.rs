@@ -1,18 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, MetadataResult, PoolMetadataStore};
 use kp_core::{BackendError, Error, KeyPackageRef, OpenError, Timestamp};
 
-use crate::file::calls::{Queue, start};
+use crate::file::calls::Session;
 use crate::file::connection::Connector;
 use crate::file::error::Failure;
 use crate::file::migrations::METADATA;
-use crate::file::session::Session;
-use crate::file::{readers, writer};
+use crate::file::threads::Threads;
 use crate::metadata::rows::{delete, find, insert, list, update};
 
 /// The metadata of a client's packages in an SQLite file: table `keypackage_pool_metadata`.
@@ -46,10 +45,7 @@ use crate::metadata::rows::{delete, find, insert, list, update};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct SqliteMetadata {
-    writer: Queue<()>,
-    reader: Queue<()>,
-}
+pub struct SqliteMetadata(Arc<Threads<()>>);
 
 impl fmt::Debug for SqliteMetadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,26 +62,8 @@ impl SqliteMetadata {
     ///
     /// The [`OpenError`] that fits. A file that is refused is left as it was.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
-        let connector = Connector::new(path.into(), &METADATA);
-        let (writer, messages) = Queue::new();
-        let wait = connector.wait;
-        let open = {
-            let connector = connector.clone();
-            move || connector.writer()
-        };
-        start("kp-sqlite-writer", open, move |connection| {
-            writer::run(connection, messages, wait)
-        })
-        .await?;
-        let (reader, messages) = Queue::new();
-        let messages = Arc::new(Mutex::new(messages));
-        start(
-            "kp-sqlite-reader",
-            move || connector.reader(),
-            move |connection| readers::run(connection, messages),
-        )
-        .await?;
-        Ok(Self { writer, reader })
+        let threads = Threads::start(Connector::new(path.into(), &METADATA), 1, |_| {}).await?;
+        Ok(Self(Arc::new(threads)))
     }
 
     /// Finishes what was asked before, moves the write-ahead log into the file, and ends the threads. Calls to its clones
@@ -95,9 +73,7 @@ impl SqliteMetadata {
     ///
     /// When the log could not be moved or the file not closed. Nothing is lost: the next to open it finds the log.
     pub async fn close(self) -> Result<(), BackendError> {
-        // One that ended before has nothing left to close.
-        let _ = self.reader.stop().wait().await;
-        self.writer.stop().wait().await
+        self.0.stop().await
     }
 
     /// A change, in one transaction. The rules judge before anything is written, so that what they refuse leaves nothing.
@@ -106,7 +82,8 @@ impl SqliteMetadata {
         operation: &'static str,
         run: impl FnMut(&mut Session<'_, ()>) -> Result<Result<T, MetadataRejection>, Failure> + Send + 'static,
     ) -> MetadataResult<T> {
-        self.writer
+        self.0
+            .writer
             .submit(operation, run)
             .wait()
             .await?
@@ -118,7 +95,7 @@ impl SqliteMetadata {
         operation: &'static str,
         run: impl FnMut(&mut Session<'_, ()>) -> Result<T, Failure> + Send + 'static,
     ) -> MetadataResult<T> {
-        Ok(self.reader.submit(operation, run).wait().await?)
+        Ok(self.0.readers.submit(operation, run).wait().await?)
     }
 }
 

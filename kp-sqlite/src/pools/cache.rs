@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use kp_core::rules::Record;
 use kp_core::{KeyPackageRef, PoolId};
 
-use crate::file::session::{self, Session};
+use crate::file::calls::{self, Session};
 use crate::pools::pool_row::PoolRow;
 use crate::pools::queue::Hint;
 
@@ -63,7 +63,7 @@ impl Cache {
     }
 }
 
-impl session::Cache for Cache {
+impl calls::Cache for Cache {
     fn clear(&mut self) {
         self.pools.clear();
         self.leased.clear();

@@ -1,8 +1,8 @@
 use kp_core::{CredentialHash, PoolId, Timestamp};
 use rusqlite::OptionalExtension;
 
+use crate::file::calls::Statements;
 use crate::file::error::{Damage, Failure};
-use crate::file::session::Statements;
 use crate::sql::Sql;
 
 /// A row of `keypackage_pools`.

@@ -3,8 +3,8 @@
 use kp_core::rules::{Record, State};
 use kp_core::{KeyPackageBytes, Timestamp};
 
+use crate::file::calls::Statements;
 use crate::file::error::Failure;
-use crate::file::session::Statements;
 use crate::pools::pool_row::PoolRow;
 use crate::pools::rows::{self, many, pass_over_damage};
 use crate::sql::Sql;

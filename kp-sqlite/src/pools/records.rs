@@ -3,8 +3,8 @@ use kp_core::server::TakeOptions;
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, Timestamp};
 use rusqlite::Params;
 
+use crate::file::calls::Statements;
 use crate::file::error::{Damage, Failure};
-use crate::file::session::Statements;
 use crate::pools::cache::PoolSession;
 use crate::pools::pool_row::PoolRow;
 use crate::pools::queue::{self, Hint};

@@ -9,9 +9,9 @@ use kp_core::{
 };
 use rusqlite::{OptionalExtension, Params, Row};
 
+use crate::file::calls::Statements;
 use crate::file::columns::Columns;
 use crate::file::error::{Damage, Failure};
-use crate::file::session::Statements;
 use crate::pools::pool_row::PoolRow;
 use crate::sql::Sql;
 
@@ -231,7 +231,7 @@ pub(crate) fn pass_over_damage<T>(read: Result<T, Failure>) -> Result<Option<T>,
     match read {
         Ok(value) => Ok(Some(value)),
         Err(Failure::Damaged(damage)) => {
-            tracing::warn!(key = damage.key, column = damage.column, "scan over a damaged row");
+            tracing::warn!(key = damage.key, column = damage.column, "passed over a damaged row");
             Ok(None)
         }
         Err(failure) => Err(failure),

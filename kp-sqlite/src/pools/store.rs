@@ -14,8 +14,9 @@ use kp_core::{
     Status, Timestamp,
 };
 
-use crate::file::calls::{Queue, Reply};
+use crate::file::calls::Reply;
 use crate::file::error::Failure;
+use crate::file::threads::Threads;
 use crate::pools::cache::{Cache, PoolSession};
 use crate::pools::cursor;
 use crate::pools::records::{Records, step};
@@ -32,9 +33,7 @@ pub struct SqliteStore(Arc<Shared>);
 
 struct Shared {
     path: PathBuf,
-    writer: Queue<Cache>,
-    readers: Queue<Cache>,
-    reader_count: u32,
+    threads: Threads<Cache>,
     limits: Limits,
 }
 
@@ -47,35 +46,19 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    pub(crate) fn new(
-        path: PathBuf,
-        writer: Queue<Cache>,
-        readers: Queue<Cache>,
-        reader_count: u32,
-        limits: Limits,
-    ) -> Self {
-        Self(Arc::new(Shared {
-            path,
-            writer,
-            readers,
-            reader_count,
-            limits,
-        }))
+    pub(crate) fn new(path: PathBuf, threads: Threads<Cache>, limits: Limits) -> Self {
+        Self(Arc::new(Shared { path, threads, limits }))
     }
 
-    /// Finishes what was asked before, moves the write-ahead log into the file, and ends the store's threads. Calls to
-    /// its clones fail from then on.
+    /// Closes the store after the calls that are under way: moves the write-ahead log into the file, and ends the
+    /// threads. Later calls to clones of the store fail.
     ///
     /// # Errors
     ///
-    /// When the log could not be moved or the file not closed. Nothing is lost: the next to open it finds the log.
+    /// SQLite could not move the log or close the file. Nothing is lost: the next store that opens the file reads the
+    /// log.
     pub async fn close(self) -> Result<(), BackendError> {
-        let readers: Vec<_> = (0..self.0.reader_count).map(|_| self.0.readers.stop()).collect();
-        for reader in readers {
-            // One that ended before has nothing left to close.
-            let _ = reader.wait().await;
-        }
-        self.0.writer.stop().wait().await
+        self.0.threads.stop().await
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -87,7 +70,7 @@ impl SqliteStore {
         operation: &'static str,
         run: impl FnMut(&mut PoolSession<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Reply<T> {
-        self.0.writer.submit(operation, run)
+        self.0.threads.writer.submit(operation, run)
     }
 
     async fn read<T: Send + 'static>(
@@ -95,7 +78,7 @@ impl SqliteStore {
         operation: &'static str,
         run: impl FnMut(&mut PoolSession<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, BackendError> {
-        self.0.readers.submit(operation, run).wait().await
+        self.0.threads.readers.submit(operation, run).wait().await
     }
 }
 
