@@ -14,15 +14,15 @@ use crate::file::migrations::METADATA;
 use crate::file::threads::Threads;
 use crate::metadata::rows::{delete, find, insert, list, update};
 
-/// The metadata of a client's packages in an SQLite file: table `keypackage_pool_metadata`.
+/// Stores the metadata of a client's KeyPackages in an SQLite file.
 ///
-/// The file may hold anything else besides, the MLS library's own storage for one: then the keys and what is known of
-/// them are backed up, and deleted, together. A batch is one transaction, with one sync of the disk, and survives a power
-/// cut once it is answered.
+/// The file may hold other tables, for example the storage of the MLS library. Then a backup of the file holds the keys
+/// and their metadata together. A batch is one transaction with one sync of the disk. An answered call survives a power
+/// cut.
 ///
-/// Cheap to clone: clones share the file's connections. Any number of handles, in any number of processes, may have the
-/// same file open. It needs no runtime. Dropped, it finishes what it was asked and ends; [`close`](Self::close) waits for
-/// that.
+/// A clone is cheap and shares the connections. Any number of handles, in any number of processes, may open the same file.
+/// The store needs no async runtime. When the last clone is dropped, the store finishes the calls that are under way and
+/// closes. [`close`](Self::close) waits for the end.
 ///
 /// ```
 /// use kp_core::client::*;
@@ -54,29 +54,30 @@ impl fmt::Debug for SqliteMetadata {
 }
 
 impl SqliteMetadata {
-    /// Opens the metadata of this file, which is made where there is none.
+    /// Opens the metadata of a file. Creates the file if there is none.
     ///
-    /// The file's journal becomes a write-ahead log.
+    /// The journal of the file becomes a write-ahead log.
     ///
     /// # Errors
     ///
-    /// The [`OpenError`] that fits. A file that is refused is left as it was.
+    /// An [`OpenError`] that names the reason. A refused file is not changed.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let threads = Threads::start(Connector::new(path.into(), &METADATA), 1, |_| {}).await?;
         Ok(Self(Arc::new(threads)))
     }
 
-    /// Finishes what was asked before, moves the write-ahead log into the file, and ends the threads. Calls to its clones
-    /// fail from then on.
+    /// Closes the store after the calls that are under way: moves the write-ahead log into the file, and ends the
+    /// threads. Later calls to clones of the store fail.
     ///
     /// # Errors
     ///
-    /// When the log could not be moved or the file not closed. Nothing is lost: the next to open it finds the log.
+    /// SQLite could not move the log or close the file. Nothing is lost: the next store that opens the file reads the
+    /// log.
     pub async fn close(self) -> Result<(), BackendError> {
         self.0.stop().await
     }
 
-    /// A change, in one transaction. The rules judge before anything is written, so that what they refuse leaves nothing.
+    /// Runs a change in one transaction. The rules decide before the first row is written, so a refusal changes nothing.
     async fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
