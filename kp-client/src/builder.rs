@@ -38,7 +38,7 @@ fn system_time() -> SystemTime {
     SystemTime::now()
 }
 
-/// The policy of a [`KeyPackagePool`], checked by [`build`](Self::build).
+/// The policy of a [`KeyPackagePool`]. [`build`](Self::build) checks every setting.
 #[must_use]
 pub struct PoolBuilder<V> {
     vault: V,
@@ -57,8 +57,8 @@ impl<V: KeyVault> PoolBuilder<V> {
         self
     }
 
-    /// Sets how long a last-resort package that nobody used stays: 28 days by default. One that was used is replaced by
-    /// the next refresh.
+    /// Sets how long a last-resort package that nobody used stays. Default: 28 days. Least: 1 s. The next refresh replaces a
+    /// last resort that was used.
     pub fn rotate_last_resort(self, every: Duration) -> Self {
         Self {
             rotate_every: every,
@@ -66,8 +66,8 @@ impl<V: KeyVault> PoolBuilder<V> {
         }
     }
 
-    /// Sets how long the key of a package that was taken back is kept (`POOL-5`): 28 days by default, and never past its
-    /// `not_after`. It should be as long as the server holds a Welcome for a client that is offline.
+    /// Sets how long the key of a KeyPackage that was replaced or withdrawn is kept, never past its `not_after`. Default: 28
+    /// days. Choose the time for which the server holds a Welcome for a client that is offline.
     pub fn keep_old(self, grace: Duration) -> Self {
         Self {
             keep_old: grace,
@@ -75,7 +75,7 @@ impl<V: KeyVault> PoolBuilder<V> {
         }
     }
 
-    /// Sets the clock: the system's by default.
+    /// Sets the clock. Default: the system's.
     pub fn clock(self, clock: impl Clock) -> Self {
         Self {
             clock: Arc::new(clock),
@@ -83,7 +83,7 @@ impl<V: KeyVault> PoolBuilder<V> {
         }
     }
 
-    /// The pool.
+    /// Makes the pool.
     ///
     /// # Errors
     ///

@@ -2,25 +2,25 @@ use kp_core::client::{KeyVault, MetadataRejection};
 use kp_core::protocol::TransportError;
 use kp_core::{Ciphersuite, Error};
 
-/// Why a call of a [`KeyPackagePool`](crate::KeyPackagePool) failed; `E` is what its vault fails with.
+/// A call of a [`KeyPackagePool`](crate::KeyPackagePool) failed. `E` is the error of its vault.
 ///
 /// Whatever the failure, call [`refresh`](crate::KeyPackagePool::refresh) again later: it finds what was left half done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError<E> {
-    /// None of the packages named is this pool's: the Welcome is not for this client, or its package is long spent.
+    /// None of the KeyPackages named is this pool's: the Welcome is not for this client, or its KeyPackage is long spent.
     #[error("no such KeyPackage in this pool")]
     UnknownPackage,
-    /// The package is past its `not_after`. Its key was not touched; ask the other side to add this client anew.
+    /// The KeyPackage is past its `not_after`. Its key was not touched. Ask the other side to add this client anew.
     #[error("the KeyPackage has expired")]
     ExpiredPackage,
-    /// The pool knows the package, but its key is gone: the Welcome was processed before, or the storage was reset.
+    /// The pool knows the KeyPackage, but its key is gone: the Welcome was processed before, or the storage was reset.
     #[error("the key of the KeyPackage is gone")]
     KeyGone,
     /// The pool has no plan for this ciphersuite.
     #[error("the pool has no plan for the ciphersuite {0}")]
     NotPlanned(Ciphersuite),
-    /// The server did not answer for each package. Nothing was concluded from it.
+    /// The server did not answer for each KeyPackage. The pool concluded nothing from the answer.
     #[error("the server answered for {found} packages out of {asked}")]
     AnswersMissing {
         /// How many packages it was asked about.
@@ -28,7 +28,7 @@ pub enum PoolError<E> {
         /// How many it answered for.
         found: usize,
     },
-    /// The server was not reached, or did not answer. What was uploaded may have arrived; the same packages go out again.
+    /// The server was not reached, or did not answer. What was uploaded may have arrived; the same KeyPackages go out again.
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The metadata store refused, or failed.

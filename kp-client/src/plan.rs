@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 
 use kp_core::Ciphersuite;
 
-/// What a pool holds of one ciphersuite.
+/// Plans what a pool holds of one ciphersuite.
 ///
 /// ```
+/// use kp_client::{CiphersuitePlan, Sizes};
 /// use kp_core::Ciphersuite;
-/// use kp_client::{Sizes, CiphersuitePlan};
 ///
 /// let suite = Ciphersuite(0x0001);
 /// let plan = CiphersuitePlan::pool(suite);
@@ -26,16 +26,16 @@ pub struct CiphersuitePlan {
     pub last_resort: bool,
 }
 
-/// How many one-time packages a pool holds of a ciphersuite. Counted is what the server still holds, never what it has
-/// handed out (`POOL-1`).
+/// Says how many one-time packages a pool holds of a ciphersuite. The sizes count what the server still holds, never what it
+/// has handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sizes {
-    /// How many there are after a refill.
+    /// How many packages there are after a refill.
     pub target: u32,
-    /// Fewer than this are refilled (`POOL-2`).
+    /// The low-water mark: fewer packages than this are refilled.
     pub low: u32,
-    /// There are never more than this (`POOL-1`).
+    /// The most packages that there may be.
     pub cap: u32,
 }
 
@@ -55,7 +55,7 @@ impl Default for Sizes {
 }
 
 impl CiphersuitePlan {
-    /// One-time packages of the default [`Sizes`], and a last resort.
+    /// Plans one-time packages of the default [`Sizes`], and a last resort.
     #[must_use]
     pub const fn pool(suite: Ciphersuite) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl CiphersuitePlan {
         }
     }
 
-    /// A last-resort package and nothing else: for those who rotate one package often instead of keeping many.
+    /// Plans a last-resort package and nothing else: for those who rotate one package often instead of keeping many.
     #[must_use]
     pub const fn last_resort_only(suite: Ciphersuite) -> Self {
         Self {

@@ -14,29 +14,29 @@ use crate::plan::CiphersuitePlan;
 use crate::policy::Policy;
 use crate::report::RefreshReport;
 
-/// A client's own pool: it keeps KeyPackages on the server, and their keys safe.
+/// Keeps a client's KeyPackages on the server, and their private keys safe.
 ///
-/// Three parts make it: a [`KeyVault`] for the keys, a [`PoolMetadataStore`](kp_core::client::PoolMetadataStore) for what is known of each package, and a
-/// [`KeyPackageTransport`] to the server. [`refresh`](Self::refresh) is the one call that a messenger makes, now and then
-/// and after each Welcome; [`join`](Self::join) is how it processes a Welcome. Cheap to clone; one per client and process.
+/// A pool has three parts: a [`KeyVault`] for the keys, a
+/// [`PoolMetadataStore`](kp_core::client::PoolMetadataStore) with a row for each KeyPackage, and a [`KeyPackageTransport`] to
+/// the server. A messenger makes two calls: [`refresh`](Self::refresh) now and then and after each Welcome, and
+/// [`join`](Self::join) for each Welcome. Cheap to clone. One per client and process.
 ///
-/// - `POOL-1` There are never more one-time packages than the cap. Counted is what the server still holds, learned by
-///   asking it: a client that counted what was handed out would deadlock at its cap.
-/// - `POOL-2` [`should_replenish`](Self::should_replenish) below the low-water mark;
-///   [`get_replenishment_needed`](Self::get_replenishment_needed) up to the target.
-/// - `POOL-3` Rows first, then keys, then the upload. After a crash or a lost answer the *same* packages go out again,
-///   none twice as another, none lost, and no key is without a row.
-/// - `POOL-4` [`cleanup_expired`](Self::cleanup_expired) deletes the key first, then the row; a failure in between is
-///   repaired by the next run.
-/// - `POOL-5` [`mark_as_spent`](Self::mark_as_spent) when a Welcome was processed. What is replaced or taken back keeps
-///   its key for a grace period.
-/// - `POOL-6` A Welcome that does not decrypt, and a process that dies while it joins, do not cost the key.
-/// - `POOL-7` [`refresh`](Self::refresh) does all of it, may be called from several places at once, and says when it is
-///   due again.
+/// What a pool promises:
+///
+/// - **Never more than the cap.** The cap counts the one-time packages that the server still holds, and the pool learns them
+///   by asking. A client that counted what was handed out would be stuck at its cap.
+/// - **Nothing lost, nothing twice.** A pool writes the row first, then the key, then uploads. After a crash or a lost answer
+///   the *same* KeyPackages go out again, and no key is without a row.
+/// - **No key too early.** A Welcome that does not decrypt, or a process that dies while it joins, does not cost the key. A
+///   KeyPackage that is replaced or withdrawn keeps its key for a grace period.
+/// - **No key too long.** The key of a one-time package goes when a Welcome was processed with it, and at the latest when the
+///   KeyPackage expires. Keys go before rows, so that a failure in between is repaired by the next run.
+///
+/// [`kp_core::contract`] has these rules in full, for those who write a vault or a metadata store.
 ///
 /// # Cancellation
 ///
-/// Every future may be dropped at any point; that is a crash at this point, which the next refresh repairs.
+/// Every future may be dropped at any point. Dropping a future is a crash at this point, which the next refresh repairs.
 pub struct KeyPackagePool<V>(pub(crate) Arc<Inner<V>>);
 
 pub(crate) struct Inner<V> {
@@ -56,20 +56,19 @@ pub(crate) struct Round {
 }
 
 impl<V: KeyVault> KeyPackagePool<V> {
-    /// Runs the app's own join, with the packages that the Welcome names (`POOL-6`). Neither a failed attempt nor a killed
-    /// process costs a key; after a success the key is gone, but for a last resort.
+    /// Runs the app's own join, with the KeyPackages that the Welcome names. Neither a failed attempt nor a killed process
+    /// costs a key. After a success the key of a one-time package is gone; a last resort keeps its key.
     ///
-    /// `refs` are all refs of the Welcome; those of others are passed over. The attempt runs once the keys are safe, and
-    /// must not call the pool. It must store the group before it returns.
+    /// - `refs` are all refs of the Welcome. Refs of other clients are passed over.
+    /// - `attempt` runs once the keys are safe. The attempt must not call the pool, and must store the group before it returns.
     ///
-    /// A process that dies between the attempt and this call's end may leave the key of a join that had succeeded; it is
-    /// kept like that of a package handed out, until its `not_after`, or until the app calls
-    /// [`mark_as_spent`](Self::mark_as_spent).
+    /// If a process dies between the attempt and this call's end, the key of a join that had succeeded may stay, until the
+    /// KeyPackage's `not_after`, or until the app calls [`mark_as_spent`](Self::mark_as_spent).
     ///
     /// # Errors
     ///
-    /// [`PoolError::UnknownPackage`], [`PoolError::ExpiredPackage`] and [`PoolError::KeyGone`], or a failure: the attempt
-    /// was not made then. The inner result is the attempt's own.
+    /// [`PoolError::UnknownPackage`], [`PoolError::ExpiredPackage`], [`PoolError::KeyGone`], or a failure: the attempt was not
+    /// made. The inner result is the attempt's own.
     pub async fn join<G, F>(
         &self,
         refs: &[KeyPackageRef],
@@ -97,31 +96,32 @@ impl<V: KeyVault> KeyPackagePool<V> {
         Ok(result)
     }
 
-    /// A Welcome was processed with these packages, other than by [`join`](Self::join): the keys of one-time packages are
-    /// deleted; a last resort is replaced by the next refresh (`POOL-5`).
+    /// Records that a Welcome was processed with these KeyPackages, other than by [`join`](Self::join). Deletes the keys of
+    /// one-time packages. The next refresh replaces a last resort.
     ///
     /// # Errors
     ///
-    /// [`PoolError::UnknownPackage`], and nothing is done, if one is not this pool's; a package that cannot become spent
-    /// any more; or a failure.
+    /// [`PoolError::UnknownPackage`] when a KeyPackage is not this pool's, and nothing is done;
+    /// [`MetadataRejection::IllegalStep`](kp_core::client::MetadataRejection::IllegalStep) when a KeyPackage cannot become
+    /// spent any more; or a failure.
     pub async fn mark_as_spent(&self, refs: &[KeyPackageRef]) -> Result<(), V> {
         let ledger = self.0.ledger.lock().await;
         ledger.mark_as_spent(refs, self.0.clock.now()).await
     }
 
-    /// Deletes what is spent, expired, refused, or past its grace period, and says how many packages: keys first
-    /// (`POOL-4`). Needs no server.
+    /// Deletes what is spent, expired, refused, or past its grace period, keys first, and returns how many KeyPackages. Needs
+    /// no server.
     ///
     /// # Errors
     ///
-    /// Failures; the next run does the rest.
+    /// Only failures. The next run does the rest.
     pub async fn cleanup_expired(&self) -> Result<u32, V> {
         let ledger = self.0.ledger.lock().await;
         let mut rows = ledger.rows().await?;
         ledger.clean_up(&mut rows, self.0.clock.now()).await
     }
 
-    /// How many one-time packages of a ciphersuite the server can hand out, as far as is known.
+    /// Counts the one-time packages of a ciphersuite that the server can hand out, as far as the last refresh told.
     ///
     /// # Errors
     ///
@@ -132,12 +132,12 @@ impl<V: KeyVault> KeyPackagePool<V> {
         Ok(ledger.metadata.get_available_count(suite, self.0.clock.now()).await?)
     }
 
-    /// Whether a refresh would make packages: there are fewer than the low-water mark of some ciphersuite, or a last
-    /// resort is due (`POOL-2`). Packages in the last tenth of their lifetime, or of an old credential, do not count.
+    /// Returns whether a refresh would make KeyPackages: some ciphersuite has fewer than its low-water mark, or a last resort
+    /// is due. KeyPackages in the last tenth of their lifetime, or of an old credential, do not count.
     ///
     /// # Errors
     ///
-    /// Failures.
+    /// Only failures.
     pub async fn should_replenish(&self) -> Result<bool, V> {
         let ledger = self.0.ledger.lock().await;
         let rows = ledger.rows().await?;
@@ -146,7 +146,7 @@ impl<V: KeyVault> KeyPackagePool<V> {
         Ok(plans.any(|plan| survey.is_low(plan) || survey.lacks_last_resort(plan)))
     }
 
-    /// How many one-time packages of a ciphersuite are missing up to the target, as far as the cap allows (`POOL-2`).
+    /// Counts the one-time packages of a ciphersuite that are missing up to the target, as far as the cap allows.
     ///
     /// # Errors
     ///

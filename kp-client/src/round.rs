@@ -21,15 +21,20 @@ enum Demand {
 }
 
 impl<V: KeyVault> KeyPackagePool<V> {
-    /// Does whatever is due (`POOL-7`): recovers joins that died, deletes what is over, learns from the server what was
-    /// used, makes packages where there are fewer than the low-water mark, uploads what the server lacks, rotates the last
-    /// resort, and takes back what the server should not have. New ones are up before old ones are taken back.
+    /// Does whatever is due:
     ///
-    /// Calls at once share their work: one that waited for a round which began after it was made has that round's report.
+    /// - recovers joins that died, and deletes what is spent, expired or past its grace period;
+    /// - learns from the server what was used;
+    /// - makes KeyPackages where there are fewer than the low-water mark, and rotates the last resort;
+    /// - uploads what the server lacks, and then withdraws what the server should not have: KeyPackages without a key, of an
+    ///   old credential, or of a ciphersuite no longer planned.
+    ///
+    /// Call it also when the credential changed. Calls at once share their work: a call that waited for a round which began
+    /// after the call was made gets that round's report.
     ///
     /// # Errors
     ///
-    /// [`PoolError`]; what was done until then stays done, and the next refresh does the rest.
+    /// [`PoolError`]. What was done until then stays done, and the next refresh does the rest.
     pub async fn refresh(&self) -> Result<RefreshReport, V> {
         let begun = self.0.started.load(Ordering::SeqCst);
         let mut last = self.0.rounds.lock().await;
@@ -45,8 +50,8 @@ impl<V: KeyVault> KeyPackagePool<V> {
         Ok(report)
     }
 
-    /// Makes up to `count` one-time packages of a ciphersuite, as far as the cap allows (`POOL-1`), and uploads them. All
-    /// else is as in [`refresh`](Self::refresh).
+    /// Makes up to `count` one-time packages of a ciphersuite, as far as the cap allows, and uploads them. All else is as in
+    /// [`refresh`](Self::refresh).
     ///
     /// # Errors
     ///
@@ -58,10 +63,10 @@ impl<V: KeyVault> KeyPackagePool<V> {
         self.round(Demand::More(suite, count)).await
     }
 
-    /// One round of everything (`POOL-7`). The caller has the lock on rounds; the ledger is never locked while the server
+    /// Runs one round of everything (`POOL-7`). The caller holds the lock on rounds. The ledger is never held while the server
     /// is awaited, so that a Welcome need not wait for a slow upload.
     ///
-    /// Wherever it breaks off, the next round repairs: each part looks at what is, not at what the last one did.
+    /// Wherever a round breaks off, the next round repairs: each part looks at what is there, not at what the last part did.
     async fn round(&self, demand: Demand) -> Result<RefreshReport, V> {
         let now = self.0.clock.now();
         let mut report = RefreshReport::default();
@@ -78,7 +83,7 @@ impl<V: KeyVault> KeyPackagePool<V> {
         Ok(report)
     }
 
-    /// What needs no server: what died is recovered, and what is over deleted.
+    /// Does what needs no server: recovers joins that died, and deletes what is over.
     async fn put_in_order(&self, now: Timestamp, report: &mut RefreshReport) -> Result<Vec<KeyPackageRef>, V> {
         let ledger = self.0.ledger.lock().await;
         let mut rows = ledger.rows().await?;
@@ -132,7 +137,7 @@ impl<V: KeyVault> KeyPackagePool<V> {
         Ok(())
     }
 
-    /// Takes back what is on the server and should not be, and says whether there was any.
+    /// Withdraws what is on the server and should not be, and returns whether there was any.
     async fn withdraw_unwanted(&self, now: Timestamp, report: &mut RefreshReport) -> Result<bool, V> {
         let policy = &self.0.policy;
         let unwanted = {

@@ -22,12 +22,7 @@ impl Factory for Memory {
     }
 
     fn facets(&self) -> Facets {
-        Facets {
-            handles: true,
-            reopens: false,
-            processes: false,
-            limits: true,
-        }
+        Facets::NONE.handles().limits()
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {

@@ -25,10 +25,7 @@ impl Factory<dyn PoolMetadataStore> for Memory {
 
     /// Shares a store between handles. Nothing survives the last handle, and nothing leaves the process.
     fn facets(&self) -> Facets {
-        Facets {
-            handles: true,
-            ..Facets::default()
-        }
+        Facets::NONE.handles()
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn PoolMetadataStore>, OpenError> {

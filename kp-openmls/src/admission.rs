@@ -20,12 +20,12 @@ use crate::unverified::{Unverified, bare};
 /// Checks go from cheap to dear, and the first that fails names the refusal: too large, malformed, ciphersuite, lifetime,
 /// uploader, and then the signatures and whatever else OpenMLS validates.
 ///
-/// - `ADM-1` Everything is read from the bytes. A bare KeyPackage and one wrapped in an `MLSMessage` are taken, and the
+/// - Everything is read from the bytes. A bare KeyPackage and one wrapped in an `MLSMessage` are taken, and the
 ///   bare one is what is hashed (RFC 9420 §5.2) and returned.
-/// - `ADM-2` What is wrong has a [`Refusal`] each. OpenMLS does not bound how *wide* a lifetime is; here it is 84 days and
+/// - What is wrong has a [`Refusal`] each. OpenMLS does not bound how *wide* a lifetime is; here it is 84 days and
 ///   one hour, as wide as OpenMLS's own clients make it. **mls-rs makes 365 days by default**: with such clients, set
 ///   [`max_lifetime`](Self::max_lifetime).
-/// - `ADM-3` Hostile bytes never panic, and cost two signature checks at most, four where clocks disagree.
+/// - Hostile bytes never panic, and cost two signature checks at most, four where clocks disagree.
 ///
 /// # Time
 ///

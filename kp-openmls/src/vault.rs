@@ -33,11 +33,11 @@ type Result<T, A> = std::result::Result<T, VaultError<<A as ProviderAccess>::Sto
 
 /// The private keys of a client's packages, in the storage of the app's own OpenMLS provider.
 ///
-/// - `POOL-3` A package is made in a scratch storage; nothing reaches the app's storage before
+/// - A package is made in a scratch storage; nothing reaches the app's storage before
 ///   [`keep`](KeyVault::keep).
-/// - `POOL-6` OpenMLS deletes the key of a one-time package *before* it decrypts the Welcome: one flipped byte costs the
+/// - OpenMLS deletes the key of a one-time package *before* it decrypts the Welcome: one flipped byte costs the
 ///   key. The second copy lies in the same storage, as the KeyPackage bundle of a ref that no Welcome can name.
-/// - `POOL-4` Keys are deleted by the ref type that OpenMLS itself uses. A storage encodes the ref with its own codec, and
+/// - Keys are deleted by the ref type that OpenMLS itself uses. A storage encodes the ref with its own codec, and
 ///   deleting by another type may silently delete nothing.
 ///
 /// ```

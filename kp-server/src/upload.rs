@@ -27,10 +27,10 @@ impl Upload {
         }
     }
 
-    /// Replaces what the pool holds of the ciphersuites uploaded, in one step (`SAVE-8`).
+    /// Replaces what the pool holds of the ciphersuites uploaded, in one step.
     ///
-    /// All are judged first, and then swapped: when one is refused, nothing is withdrawn and nothing is stored. An empty
-    /// upload is no way to clear a pool: it does nothing.
+    /// If one KeyPackage is refused, nothing is withdrawn and nothing is stored. An empty upload does nothing: it is no way to
+    /// clear a pool.
     pub fn replace(self) -> Self {
         Self {
             mode: SaveMode::Replace,
@@ -79,7 +79,7 @@ pub enum UploadError {
     /// The runtime shuts down. Nothing was stored.
     #[error("the runtime shuts down before the KeyPackages are judged")]
     ShuttingDown,
-    /// The store failed; the same upload again finds out (`ERR-1`, `SAVE-2`).
+    /// The store failed. The same upload again finds out what became of this one, and stores nothing twice.
     #[error(transparent)]
     Store(#[from] Error),
 }

@@ -24,12 +24,7 @@ impl Factory for Sqlite {
     }
 
     fn facets(&self) -> Facets {
-        Facets {
-            handles: true,
-            reopens: true,
-            processes: true,
-            limits: true,
-        }
+        Facets::NONE.handles().reopens().processes().limits()
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {

@@ -24,12 +24,7 @@ impl Factory<dyn PoolMetadataStore> for Sqlite {
     }
 
     fn facets(&self) -> Facets {
-        Facets {
-            handles: true,
-            reopens: true,
-            processes: true,
-            ..Facets::default()
-        }
+        Facets::NONE.handles().reopens().processes()
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn PoolMetadataStore>, OpenError> {

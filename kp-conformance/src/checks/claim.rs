@@ -6,8 +6,7 @@ use kp_core::{Cause, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, OTHER_SUITE, at, group, key_package_ref, last_resort, no_usage, one_time, one_times, party, ttl,
-    usage,
+    Altered, DAY, OTHER_SUITE, at, group, key_package_ref, last_resort, no_usage, one_time, one_times, party,
 };
 
 const fn used(at: kp_core::Timestamp) -> Option<Status> {
@@ -15,33 +14,15 @@ const fn used(at: kp_core::Timestamp) -> Option<Status> {
 }
 
 checks! {
-    /// A claim hands a package out for good, in one step.
-    #[rules("CLAIM-1", "SPEND-4")]
-    async fn a_claimed_package_is_used(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
-        assert_eq!(pool.claim(&pool.take(1), None, at(5)).await, Ok(one_time(1)));
-        let stored = pool.get(1, at(5)).await.expect("it is remembered");
-        assert_eq!(
-            (Some(stored.status), stored.bytes),
-            (used(at(5)), None),
-            "its bytes are not shown any more"
-        );
-        assert_eq!(pool.claim(&pool.take(2), None, at(5)).await, Ok(one_time(2)));
-        assert_eq!(pool.claim(&pool.take(3), None, at(5)).await, Err(PoolExhausted));
-    }
-
     /// The same claim before its `expires_at` returns the same package, bytes included, and changes nothing.
     #[rules("CLAIM-1", "RES-5")]
     async fn the_same_claim_returns_the_same_package(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let take = pool.take(1).by(party("alice"));
         let club = group("club");
         assert_eq!(pool.claim(&take, Some(&club), at(0)).await, Ok(one_time(1)));
         let before = pool.picture([1, 2], at(59)).await;
-        let mut longer = take.clone();
-        longer.ttl = ttl(600);
+        let longer = take.clone().lasting(600);
         for again in [
             take.clone(),
             longer,
@@ -64,37 +45,14 @@ checks! {
         );
     }
 
-    /// After its window the id is spent, for good, as long as it is bound.
-    #[rules("CLAIM-1", "TIME-2", "TIME-3")]
-    async fn a_claim_after_its_window_is_spent(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
-        pool.claim(&pool.take(1), None, at(0))
-            .await
-            .expect("a package is there");
-        for now in [60, 61, 5_000, 59, 0] {
-            assert_eq!(
-                pool.claim(&pool.take(1), None, at(now)).await,
-                Err(AlreadySpent),
-                "at {now}"
-            );
-        }
-        assert_eq!(
-            pool.available(at(0)).await,
-            [key_package_ref(2)],
-            "no second package was taken"
-        );
-    }
-
     /// With another party, another group, or none instead of one, it is not the same claim.
     #[rules("CLAIM-1", "PRIV-1")]
     async fn another_party_or_group_gets_no_replay(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=4), at(0)).await;
+        let pool = context.stocked(one_times(1..=4)).await;
         let nobodys = pool.take(1);
         let alices = pool.take(2).by(party("alice"));
         let (club, other) = (group("club"), group("other"));
-        pool.claim(&nobodys, None, at(0)).await.expect("a package is there");
+        pool.claimed(&nobodys, at(0)).await;
         pool.claim(&alices, Some(&club), at(0))
             .await
             .expect("a package is there");
@@ -118,37 +76,10 @@ checks! {
         assert_eq!(pool.available(at(1)).await, [3, 4].map(key_package_ref));
     }
 
-    /// A claim's id reserves nothing more, and its spend gets the receipt of the claim, where group and party agree.
-    #[rules("CLAIM-1", "SPEND-3", "RES-5")]
-    async fn a_claim_is_a_spend_of_its_party(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
-        let take = pool.take(1).by(party("alice"));
-        pool.claim(&take, Some(&group("club")), at(7))
-            .await
-            .expect("a package is there");
-        assert_eq!(pool.reserve(&take, at(8)).await, Err(AlreadySpent));
-        let token = pool.token(1, 1);
-        for now in [8, 100] {
-            let receipt = pool
-                .spend(&token, &usage("club", "alice"), at(now))
-                .await
-                .expect("the same spend");
-            assert_eq!((receipt.key_package_ref, receipt.spent_at), (key_package_ref(1), at(7)));
-            assert_eq!(
-                pool.spend(&token, &usage("club", "bob"), at(now)).await,
-                Err(AlreadySpent)
-            );
-            assert_eq!(pool.spend(&token, &no_usage(), at(now)).await, Err(AlreadySpent));
-            assert_eq!(pool.release(&token, at(now)).await, Err(AlreadySpent));
-        }
-    }
-
     /// An id that is live from a reservation is spent by its claim, whose window is of its own `now` and ttl.
     #[rules("CLAIM-1", "RES-5", "RES-4")]
     async fn a_claim_spends_the_reservation_of_its_id(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let take = pool.take(1).by(party("alice"));
         let token = pool.lease(&take, at(0)).await;
         assert_eq!(
@@ -166,23 +97,10 @@ checks! {
         assert_eq!(pool.release(&token, at(110)).await, Err(AlreadySpent));
     }
 
-    /// A reservation that was recalled may still be claimed by its id.
-    #[rules("CLAIM-1", "DEL-3")]
-    async fn a_recalled_reservation_can_be_claimed(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1]), at(0)).await;
-        pool.lease(&pool.take(1), at(0)).await;
-        pool.withdraw([1], at(1)).await;
-        assert_eq!(pool.claim(&pool.take(2), None, at(2)).await, Err(PoolExhausted));
-        assert_eq!(pool.claim(&pool.take(1), None, at(2)).await, Ok(one_time(1)));
-        assert_eq!(pool.status(1, at(60)).await, used(at(2)));
-    }
-
     /// The window ends with the package at the latest; then the id is a new request.
     #[rules("CLAIM-1", "RES-4", "RES-5")]
     async fn a_claims_window_ends_with_its_package(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1).valid(-DAY, 30), one_time(2)], at(0)).await;
+        let pool = context.stocked(vec![one_time(1).valid(-DAY, 30), one_time(2)]).await;
         let first = one_time(1).valid(-DAY, 30);
         assert_eq!(pool.claim(&pool.take(1), None, at(0)).await, Ok(first.clone()));
         assert_eq!(pool.claim(&pool.take(1), None, at(29)).await, Ok(first));
@@ -192,9 +110,7 @@ checks! {
     /// What does not fit, and a last resort, are as with a reservation.
     #[rules("CLAIM-1", "RES-6", "LAST-4")]
     async fn a_claim_falls_back_like_a_reservation(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1).of(OTHER_SUITE), last_resort(2)], at(0))
-            .await;
+        let pool = context.stocked(vec![one_time(1).of(OTHER_SUITE), last_resort(2)]).await;
         let never = pool
             .take(1)
             .ciphersuites([kp_core::Ciphersuite(9)])

@@ -34,8 +34,7 @@ checks! {
     /// In a batch a refused item keeps no other from its answer, and changes nothing of its own.
     #[rules("ERR-3", "SPEND-1")]
     async fn a_refused_item_keeps_no_other_from_its_answer(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let missing = pool.take(9).only(key_package_ref(9));
         let takes = [missing.clone(), pool.take(1), missing.clone(), pool.take(2), missing];
         let answers = pool.store.claim_key_packages(&takes, None, at(0)).await;
@@ -51,7 +50,7 @@ checks! {
     /// What was answered is there when the space is opened again, each step of it: packages, leases, receipts, replays,
     /// withdrawals, and what a refused call has settled.
     #[rules("ERR-5", "SPEND-3", "CLAIM-1")]
-    #[needs(Reopens)]
+    #[needs(reopens)]
     async fn what_was_answered_outlives_the_handles(context: &Context) {
         let mut packages = one_times(1..=5);
         packages.push(last_resort(6));

@@ -1,12 +1,12 @@
 use crate::asking::Asking as _;
 use futures::future::BoxFuture;
-use kp_core::Rejection::{AlreadySpent, Expired, NoLiveReservation, NotFound, PoolExhausted};
+use kp_core::Rejection::{AlreadySpent, NoLiveReservation, NotFound, PoolExhausted};
 use kp_core::server::{OnLapse, SaveOutcome, Withdrawal};
 use kp_core::{Lifetime, Status, Timestamp, Ttl};
 
 use crate::Context;
 use crate::check::checks;
-use crate::packages::{Altered, DAY, at, key_package_ref, no_usage, one_time, one_times, ttl};
+use crate::packages::{Altered, DAY, at, key_package_ref, no_usage, one_time, one_times, reserved};
 use crate::pool::Pool;
 
 /// A call at 60, when the lease of the first package and the claim window of the second have come to their end.
@@ -14,31 +14,31 @@ type Call = for<'a> fn(&'a Pool) -> BoxFuture<'a, ()>;
 
 /// Calls that change a pool, all of them refused or without effect of their own.
 const CHANGING: [(&str, Call); 9] = [
-    ("save", |pool| {
+    ("save_key_packages", |pool| {
         Box::pin(async {
             let outcome = pool.save_one(one_time(9).valid(-DAY, 0), at(60)).await;
             assert_eq!(outcome, SaveOutcome::Expired);
         })
     }),
-    ("reserve", |pool| {
+    ("reserve_key_packages", |pool| {
         Box::pin(async {
             let missing = pool.take(9).only(key_package_ref(9));
             assert_eq!(pool.reserve(&missing, at(60)).await, Err(NotFound));
         })
     }),
-    ("claim", |pool| {
+    ("claim_key_packages", |pool| {
         Box::pin(async {
             let missing = pool.take(9).only(key_package_ref(9));
             assert_eq!(pool.claim(&missing, None, at(60)).await, Err(NotFound));
         })
     }),
-    ("spend", |pool| {
+    ("spend_key_packages", |pool| {
         Box::pin(async { assert_eq!(pool.spend(&pool.token(9, 9), &no_usage(), at(60)).await, Err(NotFound)) })
     }),
-    ("release", |pool| {
+    ("release_key_packages", |pool| {
         Box::pin(async { assert_eq!(pool.release(&pool.token(9, 9), at(60)).await, Err(NotFound)) })
     }),
-    ("remove", |pool| {
+    ("withdraw_key_packages", |pool| {
         Box::pin(async {
             pool.withdraw([9], at(60)).await;
         })
@@ -75,7 +75,7 @@ const OTHERS: [(&str, Call); 6] = [
         Box::pin(async {
             pool.save(Vec::new(), at(60)).await;
             pool.replace(Vec::new(), at(60)).await;
-            pool.remove(&Withdrawal::Refs(Vec::new()), at(60)).await;
+            pool.withdraw_as(&Withdrawal::Refs(Vec::new()), at(60)).await;
             assert!(
                 pool.store
                     .reserve_key_packages(&[], OnLapse::Return, at(60))
@@ -92,7 +92,7 @@ const OTHERS: [(&str, Call); 6] = [
             let other = pool.beside("carol/laptop");
             other.stock(one_times([1]), at(60)).await;
             other.lease(&other.take(1), at(60)).await;
-            other.remove(&Withdrawal::All, at(200)).await;
+            other.withdraw_as(&Withdrawal::All, at(200)).await;
         })
     }),
     ("delete_pool of another pool", |pool| {
@@ -114,9 +114,7 @@ async fn ending(context: &Context, name: &str) -> Pool {
     let pool = context.pool().await.beside(name);
     pool.stock(one_times(1..=3), at(0)).await;
     pool.lease(&pool.take(1), at(0)).await;
-    pool.claim(&pool.take(2), None, at(0))
-        .await
-        .expect("a package is there");
+    pool.claimed(&pool.take(2), at(0)).await;
     pool
 }
 
@@ -132,22 +130,18 @@ checks! {
         let mut whole = one_time(1);
         whole.info.lifetime = Lifetime::new(Timestamp::MIN, max).expect("it begins before it ends");
         pool.stock(vec![whole.clone()], Timestamp::MIN).await;
-        let mut longest = pool.take(1);
-        longest.ttl = ttl((1 << 31) - 1);
+        let longest = pool.take(1).lasting((1 << 31) - 1);
         let (first, until) = pool.lease_until(&longest, OnLapse::Return, Timestamp::MIN).await;
         assert_eq!(until.get(), (1 << 31) - 1);
-        assert_eq!(pool.release(&first, until.minus(1)).await, Ok(()));
-        let mut second = pool.take(2);
-        second.ttl = ttl(1);
+        pool.released(&first, until.minus(1)).await;
+        let second = pool.take(2).lasting(1);
         let (_, until) = pool.lease_until(&second, OnLapse::Return, max.minus(3)).await;
         assert_eq!(until, max.minus(2));
         assert_eq!(pool.reserve(&pool.take(3), max.minus(3)).await, Err(PoolExhausted));
         let (token, until) = pool.lease_until(&pool.take(3), OnLapse::Return, max.minus(2)).await;
         assert_eq!(until, max);
         assert_eq!(
-            pool.spend(&token, &no_usage(), max.minus(1))
-                .await
-                .expect("it is live")
+            pool.spent(&token, &no_usage(), max.minus(1)).await
                 .spent_at,
             max.minus(1)
         );
@@ -206,45 +200,13 @@ checks! {
         for pool in [&bob, &carol] {
             assert_eq!(pool.status(1, at(59)).await, Some(Status::Available));
         }
-        assert_eq!(dave.status(1, at(59)).await, Some(Status::Reserved { until: at(60) }));
-    }
-
-    /// A read answers as if it had settled: at the end of a lease, and not a second sooner.
-    #[rules("TIME-2", "READ-1")]
-    async fn a_read_answers_as_if_settled(context: &Context) {
-        let pool = ending(context, "bob").await;
-        assert_eq!(pool.available(at(59)).await, [key_package_ref(3)]);
-        assert_eq!(pool.available(at(60)).await, [1, 3].map(key_package_ref));
-        assert_eq!(pool.status(1, at(60)).await, Some(Status::Available));
-        assert_eq!(
-            pool.available(at(59)).await,
-            [key_package_ref(3)],
-            "nothing was written"
-        );
-    }
-
-    /// Expiry is judged at each call's `now`, and ends nothing.
-    #[rules("TIME-2", "TIME-3")]
-    async fn expiry_is_judged_at_each_calls_now(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock((1..=2).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0))
-            .await;
-        let token = pool.lease(&pool.take(1), at(0)).await;
-        assert_eq!(pool.spend(&token, &no_usage(), at(100)).await, Err(Expired));
-        assert_eq!(pool.reserve(&pool.take(2), at(100)).await, Err(PoolExhausted));
-        assert_eq!(
-            pool.available(at(99)).await,
-            [1, 2].map(key_package_ref),
-            "the lease has lapsed, no more"
-        );
-        assert_eq!(pool.reserve_ref(&pool.take(2), at(99)).await, Ok(key_package_ref(1)));
+        assert_eq!(dave.status(1, at(59)).await, reserved(60));
     }
 
     /// At most one id holds a package, whatever `now` is passed.
     #[rules("TIME-3", "RES-1", "SPEND-2")]
     async fn one_id_holds_a_package_whatever_the_time(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1]), at(0)).await;
+        let pool = context.stocked(one_times([1])).await;
         let first = pool.lease(&pool.take(1), at(0)).await;
         let second = pool.lease(&pool.take(2), at(60)).await;
         for now in [30, 0, -60, 61] {
@@ -260,10 +222,7 @@ checks! {
             );
             assert_eq!(pool.release(&first, at(now)).await, Err(NoLiveReservation), "at {now}");
         }
-        let receipt = pool
-            .spend(&second, &no_usage(), at(30))
-            .await
-            .expect("it is live, also in the past");
+        let receipt = pool.spent(&second, &no_usage(), at(30)).await;
         assert_eq!(receipt.spent_at, at(30));
     }
 

@@ -22,12 +22,7 @@ pub(crate) trait Backend: Send + Sync + 'static {
 struct Suite<B>(Arc<B>);
 
 /// All that there is.
-const FACETS: Facets = Facets {
-    handles: true,
-    reopens: true,
-    processes: true,
-    limits: true,
-};
+const FACETS: Facets = Facets::NONE.handles().reopens().processes().limits();
 
 impl<B: Backend> Suite<B> {
     /// A space is a prefix. Another process finds the server in the file that the first one left.
