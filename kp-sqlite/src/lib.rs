@@ -1,7 +1,7 @@
-//! KeyPackage pools in an SQLite file: durable, for several processes, without a server.
+//! Stores KeyPackage pools in an SQLite file: durable, for several processes, without a database server.
 //!
-//! [`SqliteStore`] is a [`KeyPackageStore`](kp_core::server::KeyPackageStore). It obeys every rule of that contract, and keeps
-//! what it answered through the end of the process and, by default, a power cut.
+//! [`SqliteStore`] is a [`KeyPackageStore`](kp_core::server::KeyPackageStore), and obeys every rule of the
+//! [contract](kp_core::contract). An answered call survives a killed process and, by default, a power cut.
 //!
 //! ```
 //! use kp_core::server::*;
@@ -30,23 +30,36 @@
 //! # }
 //! ```
 //!
-//! [`SqliteMetadata`] is a client's [`PoolMetadataStore`](kp_core::client::PoolMetadataStore), for a file that may be the one of
-//! the MLS library's own storage. [`import_client_table`] and [`SqliteStore::import_server_table`] bring over the tables
-//! of this project's origin.
+//! [`SqliteMetadata`] is a [`PoolMetadataStore`](kp_core::client::PoolMetadataStore): a client's own record of its
+//! KeyPackages. Its file may also hold the storage of the MLS library.
+//!
+//! [`SqliteStore::import_server_table`] and [`import_client_table`] import the older tables `keypackages`.
 //!
 //! # How it works
 //!
-//! One thread writes. It takes all calls that wait, and those that come while it works, into one transaction, runs the
-//! [rules](kp_core::rules) over its rows, commits once when nobody waits any more, and only then answers: a sync of the
-//! disk serves many calls. When one of them fails, each is run again in a transaction of its own. Other threads read,
-//! each in a snapshot, beside the writer. Other stores and processes on the file wait for each other at the beginning
-//! of a transaction, never within.
+//! One thread writes. It runs all waiting calls in one transaction:
 //!
-//! What a commit costs is the pages that it changes. Leases are short rows of a table of their own, which share pages; the
-//! row of a package, with its bytes, is written when it is saved and when it is spent.
+//! 1. The writer runs the [rules](kp_core::rules) of each call over the rows of the pool.
+//! 2. Calls that arrive meanwhile join the transaction.
+//! 3. When no call waits, the writer commits: one sync of the disk for all calls.
+//! 4. After the commit, the writer answers the calls.
 //!
-//! The tables are `STRICT`, begin with `keypackage_pool`, and have a table of migrations of their own, so the file may
-//! hold anything else besides.
+//! If a call fails, the writer rolls back, and runs each call in a transaction of its own.
+//!
+//! Other threads read beside the writer, each in a snapshot. Other stores and processes on the file wait at the beginning
+//! of a transaction, never inside one.
+//!
+//! The cost of a commit is the number of pages that it changes. Leases are short rows in a table of their own, and share
+//! pages. The row of a KeyPackage, with its bytes, is written when the KeyPackage is saved and when it is spent.
+//!
+//! The tables are `STRICT`, and their names begin with `keypackage_pool`. They have a table of migrations of their own, so
+//! the file may hold other tables.
+//!
+//! The crate needs no async runtime.
+//!
+//! # Features
+//!
+//! - `bundled`: builds SQLite itself, rather than link the system's. Default: on.
 
 mod file;
 mod import;
@@ -56,8 +69,8 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
+pub use file::builder::SqliteBuilder;
 pub use file::connection::Survives;
 pub use import::{BadRow, ImportError, Imported, RowError, import_client_table};
 pub use metadata::store::SqliteMetadata;
-pub use pools::builder::SqliteBuilder;
 pub use pools::store::SqliteStore;

@@ -1,4 +1,4 @@
-//! The origin's client table, with its keys, becomes metadata; and the keys are gone, to the last byte.
+//! Imports the older client table, and checks that no byte of its keys is left.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
 
@@ -11,7 +11,7 @@ use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Timestamp};
 use kp_sqlite::{ImportError, Imported, RowError, SqliteMetadata, import_client_table};
 use rusqlite::Connection;
 
-/// The origin's schema, of the plan whose bundles were found redundant.
+/// The schema of the older table, with its bundles.
 const TABLE: &str = "
     CREATE TABLE keypackages (
         keypackage_ref BLOB PRIMARY KEY,

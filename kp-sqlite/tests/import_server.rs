@@ -1,4 +1,4 @@
-//! The origin's server table becomes pools.
+//! Imports the older server table.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
 
@@ -16,7 +16,7 @@ use kp_core::{
 use kp_sqlite::{ImportError, RowError, SqliteStore};
 use rusqlite::Connection;
 
-/// The origin's schema.
+/// The schema of the older table.
 const TABLE: &str = "
     CREATE TABLE keypackages (
         keypackage_ref BLOB NOT NULL,

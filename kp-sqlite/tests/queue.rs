@@ -6,8 +6,8 @@ use kp_core::server::*;
 use kp_core::*;
 use kp_sqlite::{SqliteStore, Survives};
 
-/// One-time, of ciphersuite 1.
-fn a_package(named: &[u8], lifetime: Lifetime, bytes: &[u8]) -> KeyPackage {
+/// Returns a one-time package of ciphersuite 1.
+fn test_package(named: &[u8], lifetime: Lifetime, bytes: &[u8]) -> KeyPackage {
     KeyPackage::new(
         KeyPackageInfo::new(
             KeyPackageRef::try_from(named).unwrap(),
@@ -34,7 +34,7 @@ async fn open(dir: &tempfile::TempDir) -> SqliteStore {
 
 async fn save(store: &SqliteStore, numbers: std::ops::Range<u32>, not_after: Timestamp) {
     let lifetime = Lifetime::new(at(-1), not_after).unwrap();
-    let package = |number: u32| a_package(&number.to_be_bytes(), lifetime, &[7; 32]);
+    let package = |number: u32| test_package(&number.to_be_bytes(), lifetime, &[7; 32]);
     let save = Save::new(pool(), numbers.map(package).collect()).unwrap();
     store.save_key_packages(&save, at(0)).await.unwrap();
 }
@@ -81,7 +81,7 @@ async fn the_queue_goes_on_behind_what_was_spent() {
     assert_eq!(reserve(&other, 105, at(60)).await, 73);
 }
 
-/// TIME-3: what was passed over because it had expired, has not for a caller whose clock is behind.
+/// TIME-3: a package that a search skipped as expired is found by a caller whose clock is behind.
 #[tokio::test]
 async fn the_queue_begins_earlier_for_a_clock_that_is_behind() {
     let dir = tempfile::tempdir().unwrap();
@@ -108,7 +108,7 @@ async fn what_another_store_changed_is_seen() {
     let (here, there) = (open(&dir).await, open(&dir).await);
     let named = |of: PoolId, name: &str| {
         let lifetime = Lifetime::new(at(-1), at(100)).unwrap();
-        Save::one(of, a_package(name.as_bytes(), lifetime, name.as_bytes()))
+        Save::one(of, test_package(name.as_bytes(), lifetime, name.as_bytes()))
     };
     for name in ["first", "second"] {
         here.save_key_packages(&named(pool(), name), at(0)).await.unwrap();

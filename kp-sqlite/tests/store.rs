@@ -65,7 +65,7 @@ async fn save(store: &SqliteStore, name: &str, packages: Vec<KeyPackage>) {
 async fn quick(path: &Path) -> SqliteStore {
     SqliteStore::builder(path)
         .survives(Survives::ProcessCrash)
-        .wait(Duration::from_secs(30))
+        .timeout(Duration::from_secs(30))
         .open()
         .await
         .unwrap()
@@ -247,7 +247,7 @@ async fn a_writer_that_never_ends_makes_calls_fail_unapplied() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pools.db");
     let store = SqliteStore::builder(&path)
-        .wait(Duration::from_millis(20))
+        .timeout(Duration::from_millis(20))
         .open()
         .await
         .unwrap();
@@ -268,9 +268,9 @@ async fn a_writer_that_never_ends_makes_calls_fail_unapplied() {
     store.claim_key_package(&take("bob", 1), None, at(0)).await.unwrap();
 }
 
-/// A damaged row is an error where it is asked for, and passed over where others will do.
+/// A damaged row is an error where it is asked for, and skipped where others will do.
 #[tokio::test]
-async fn a_damaged_row_never_wedges_its_pool() {
+async fn a_damaged_row_never_blocks_its_pool() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pools.db");
     let store = SqliteStore::open(&path).await.unwrap();
@@ -300,11 +300,11 @@ async fn a_damaged_row_never_wedges_its_pool() {
         assert_eq!(failure.effect(), Effect::NotApplied);
         assert!(failure.to_string().contains("damaged"), "{failure}");
     }
-    // Settling passes over the first, the queue over the others; and so do listings.
+    // Settling skips the first, the queue and the listings skip the others.
     let claimed = store.claim_key_package(&take("bob", 2), None, at(100)).await.unwrap();
     assert_eq!(claimed, all[4]);
     let page = store.list_available(&pool("bob"), None, 1, at(100)).await.unwrap();
-    assert!(page.next.is_some(), "a page that passed over a row is not the last");
+    assert!(page.next.is_some(), "a page that skipped a row is not the last");
     assert!(store.count_by_status(&pool("bob"), at(100)).await.unwrap()[&Ciphersuite(1)].total() >= 2);
     assert_eq!(store.release_expired_reservations(at(100), 10).await.unwrap(), 0);
     // A sweep goes on behind a lease that it cannot read.

@@ -4,20 +4,18 @@ use std::time::Duration;
 
 use crate::file::error::{Failure, is_busy};
 
-/// The shortest and the longest pause between two tries: about as long as another writer's commit takes, so that many
-/// who wait have about the same chance at the next gap.
+/// The shortest and the longest pause between two attempts. A pause takes about as long as a commit of another writer, so
+/// that all waiting writers have a similar chance.
 const PAUSE_MICROS: (u64, u64) = (200, 2_000);
 
-/// Tries again while somebody else has the lock, for `wait` in all (RES-8).
-///
-/// It counts its own pauses, and reads no clock.
-pub(crate) fn retry<T>(wait: Duration, mut attempt: impl FnMut() -> rusqlite::Result<T>) -> Result<T, Failure> {
+/// Repeats an attempt while another connection holds the lock, until the pauses add up to `timeout` (RES-8).
+pub(crate) fn retry<T>(timeout: Duration, mut attempt: impl FnMut() -> rusqlite::Result<T>) -> Result<T, Failure> {
     let jitter = RandomState::new();
     let mut waited = Duration::ZERO;
     for round in 0_u64.. {
         match attempt() {
             Err(source) if is_busy(&source) => {
-                if waited >= wait {
+                if waited >= timeout {
                     return Err(Failure::Locked { waited, source });
                 }
             }

@@ -1,30 +1,100 @@
+//! Runs calls on the file: a call is queued, run inside a transaction of the writer, and answered after the commit.
+
+use std::fmt;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use futures::channel::oneshot;
-use kp_core::{BackendError, Effect, OpenError};
-use rusqlite::Connection;
+use kp_core::{BackendError, Effect};
+use rusqlite::{Connection, Params, Row, Statement};
 
+use crate::file::busy::retry;
 use crate::file::error::{Failure, backend_error};
-use crate::file::session::Session;
+use crate::sql::Sql;
 
-/// What a thread of the store is asked to do.
+/// The most calls that share a commit: it bounds how long the first of them waits for the last.
+const MAX_BATCH: usize = 256;
+
+/// The queue of a thread, or of several threads that share the work.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue<C>(mpsc::Sender<Message<C>>);
+
+/// An entry of a queue.
 pub(crate) enum Message<C> {
     Call(Box<dyn Call<C>>),
-    /// Finish what came before, close the connection, and say how that went.
+    /// Asks the thread to finish the calls before this message, to close its connection, and to report the result.
     Stop(oneshot::Sender<Result<(), BackendError>>),
 }
 
-/// A call under way: what to do, and who waits for the answer.
+impl<C: 'static> Queue<C> {
+    pub(crate) fn new() -> (Self, Receiver<Message<C>>) {
+        let (sender, receiver) = mpsc::channel();
+        (Self(sender), receiver)
+    }
+
+    /// Queues a call at once. The answer comes later.
+    pub(crate) fn submit<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        run: impl FnMut(&mut Session<'_, C>) -> Result<T, Failure> + Send + 'static,
+    ) -> Reply<T> {
+        let (reply, answer) = oneshot::channel();
+        let call = Pending {
+            operation,
+            run,
+            answer: None,
+            reply,
+        };
+        if let Err(mpsc::SendError(Message::Call(call))) = self.0.send(Message::Call(Box::new(call))) {
+            call.fail(Effect::NotApplied, Arc::new(Failure::Closed));
+        }
+        Reply { operation, answer }
+    }
+
+    /// Stops a thread after the calls that are queued. Does nothing if the thread has ended.
+    pub(crate) fn stop(&self) -> Reply<()> {
+        let (done, answer) = oneshot::channel();
+        if let Err(mpsc::SendError(Message::Stop(done))) = self.0.send(Message::Stop(done)) {
+            let _ = done.send(Ok(()));
+        }
+        Reply {
+            operation: "close",
+            answer,
+        }
+    }
+}
+
+/// The answer of a call, once it has come.
+#[derive(Debug)]
+pub(crate) struct Reply<T> {
+    operation: &'static str,
+    answer: oneshot::Receiver<Result<T, BackendError>>,
+}
+
+impl<T> Reply<T> {
+    pub(crate) async fn wait(self) -> Result<T, BackendError> {
+        match self.answer.await {
+            Ok(answer) => answer,
+            Err(oneshot::Canceled) => {
+                let failure = Arc::new(Failure::NoReply);
+                Err(backend_error(self.operation, Effect::Unknown, failure))
+            }
+        }
+    }
+}
+
+/// A call of any type.
 pub(crate) trait Call<C>: Send {
-    /// Does it, inside a transaction, and keeps the answer. May be run again after a rollback.
+    /// Runs the call inside a transaction and keeps the answer. After a rollback, a call may be run again.
     fn run(&mut self, session: &mut Session<'_, C>) -> Result<(), Failure>;
 
-    /// Lets the answer leave (ERR-5).
+    /// Sends the answer (ERR-5).
     fn answer(self: Box<Self>);
 
-    /// Answers with a failure.
-    fn fail(self: Box<Self>, outcome: Effect, failure: Arc<Failure>);
+    /// Sends a failure.
+    fn fail(self: Box<Self>, effect: Effect, failure: Arc<Failure>);
 }
 
 struct Pending<F, T> {
@@ -45,98 +115,267 @@ where
     }
 
     fn answer(self: Box<Self>) {
-        // ERR-2: a caller that no longer waits is none of the store's business.
+        // ERR-2: the caller may have dropped the future.
         if let Some(answer) = self.answer {
             let _ = self.reply.send(Ok(answer));
         }
     }
 
-    fn fail(self: Box<Self>, outcome: Effect, failure: Arc<Failure>) {
-        let _ = self.reply.send(Err(backend_error(self.operation, outcome, failure)));
+    fn fail(self: Box<Self>, effect: Effect, failure: Arc<Failure>) {
+        let _ = self.reply.send(Err(backend_error(self.operation, effect, failure)));
     }
 }
 
-/// The way to a thread of the store, or to several that share the work.
-#[derive(Debug, Clone)]
-pub(crate) struct Queue<C>(mpsc::Sender<Message<C>>);
-
-impl<C: 'static> Queue<C> {
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Message<C>>) {
-        let (sender, receiver) = mpsc::channel();
-        (Self(sender), receiver)
+/// Runs the writer's thread until a message stops it or every queue is dropped.
+pub(crate) fn write<C: Cache>(connection: Connection, messages: Receiver<Message<C>>, timeout: Duration) {
+    let stop = commit_batches(&connection, &messages, timeout);
+    let closed = checkpoint(&connection).and_then(|()| connection.close().map_err(|(_, error)| error));
+    for message in messages.try_iter() {
+        match message {
+            Message::Call(call) => call.fail(Effect::NotApplied, Arc::new(Failure::Closed)),
+            Message::Stop(done) => drop(done.send(Ok(()))),
+        }
     }
+    // Closes the queue before the report: a call that follows the report fails with `Closed`.
+    drop(messages);
+    if let Some(done) = stop {
+        let _ = done.send(closed.map_err(|error| backend_error("close", Effect::NotApplied, Arc::new(error.into()))));
+    }
+}
 
-    /// Puts a call into the queue, at once; the answer comes later.
-    pub(crate) fn submit<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        run: impl FnMut(&mut Session<'_, C>) -> Result<T, Failure> + Send + 'static,
-    ) -> Reply<T> {
-        let (reply, answer) = oneshot::channel();
-        let call = Pending {
-            operation,
-            run,
-            answer: None,
-            reply,
+/// Moves the write-ahead log into the file. Other connections may use both meanwhile.
+fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Commits one batch of calls after the other. Returns where to report the end.
+fn commit_batches<C: Cache>(
+    connection: &Connection,
+    messages: &Receiver<Message<C>>,
+    timeout: Duration,
+) -> Option<oneshot::Sender<Result<(), BackendError>>> {
+    let mut session = Session::new(connection);
+    while let Ok(first) = messages.recv() {
+        let mut batch = Batch {
+            calls: Vec::new(),
+            stop: None,
         };
-        if let Err(mpsc::SendError(Message::Call(call))) = self.0.send(Message::Call(Box::new(call))) {
-            call.fail(Effect::NotApplied, Arc::new(Failure::Closed));
-        }
-        Reply { operation, answer }
-    }
-
-    /// Ends a thread, once it has done what was asked before. One that has ended already is no failure.
-    pub(crate) fn stop(&self) -> Reply<()> {
-        let (done, answer) = oneshot::channel();
-        if let Err(mpsc::SendError(Message::Stop(done))) = self.0.send(Message::Stop(done)) {
-            let _ = done.send(Ok(()));
-        }
-        Reply {
-            operation: "close",
-            answer,
+        batch.take(std::iter::once(first).chain(messages.try_iter()));
+        commit(&mut session, &mut batch, messages, timeout);
+        if batch.stop.is_some() {
+            return batch.stop;
         }
     }
+    None
 }
 
-/// An answer to come.
-#[derive(Debug)]
-pub(crate) struct Reply<T> {
-    operation: &'static str,
-    answer: oneshot::Receiver<Result<T, BackendError>>,
+/// Calls that share a commit.
+struct Batch<C> {
+    calls: Vec<Box<dyn Call<C>>>,
+    /// Where to report the end. Messages after this one are not taken.
+    stop: Option<oneshot::Sender<Result<(), BackendError>>>,
 }
 
-impl<T> Reply<T> {
-    pub(crate) async fn wait(self) -> Result<T, BackendError> {
-        match self.answer.await {
-            Ok(answer) => answer,
-            Err(oneshot::Canceled) => Err(backend_error(
-                self.operation,
-                Effect::Unknown,
-                Arc::new(Failure::NoReply),
-            )),
+impl<C> Batch<C> {
+    /// Takes the waiting calls, up to the bound of a batch.
+    fn take(&mut self, mut waiting: impl Iterator<Item = Message<C>>) {
+        while self.stop.is_none() && self.calls.len() < MAX_BATCH {
+            match waiting.next() {
+                Some(Message::Call(call)) => self.calls.push(call),
+                Some(Message::Stop(done)) => self.stop = Some(done),
+                None => break,
+            }
         }
     }
 }
 
-/// Starts a thread that opens its connection and, when it could, says so and serves.
-pub(crate) async fn start(
-    name: &str,
-    open: impl FnOnce() -> Result<Connection, OpenError> + Send + 'static,
-    serve: impl FnOnce(Connection) + Send + 'static,
-) -> Result<(), OpenError> {
-    let (report, opened) = oneshot::channel();
-    let body = move || match open() {
-        Ok(connection) => {
-            let _ = report.send(Ok(()));
-            serve(connection);
+/// Runs the calls of a batch in one transaction, and answers them after the commit (ERR-5).
+fn commit<C: Cache>(
+    session: &mut Session<'_, C>,
+    batch: &mut Batch<C>,
+    messages: &Receiver<Message<C>>,
+    timeout: Duration,
+) {
+    if batch.calls.is_empty() {
+        return;
+    }
+    let done = transaction(session, timeout, |session| run_calls(session, batch, messages));
+    let calls = std::mem::take(&mut batch.calls);
+    match done {
+        // One call failed, and no call was answered: run each in a transaction of its own, so that the others succeed.
+        Err(Failed::Call(_)) if calls.len() > 1 => calls.into_iter().for_each(|mut call| {
+            let done = transaction(session, timeout, |session| call.run(session));
+            answer(vec![call], done);
+        }),
+        done => answer(calls, done),
+    }
+}
+
+/// Runs the calls of a batch, and those that arrive meanwhile, until no call waits.
+///
+/// Callers just answered have usually queued their next call; joining this transaction saves them a commit.
+fn run_calls<C>(
+    session: &mut Session<'_, C>,
+    batch: &mut Batch<C>,
+    messages: &Receiver<Message<C>>,
+) -> Result<(), Failure> {
+    let mut done = 0;
+    while let Some(call) = batch.calls.get_mut(done) {
+        call.run(session)?;
+        done += 1;
+        if done == batch.calls.len() {
+            // Another caller may be about to queue a call: yielding costs less than a sync of the disk.
+            thread::yield_now();
+            batch.take(messages.try_iter());
         }
-        Err(error) => drop(report.send(Err(error))),
+    }
+    Ok(())
+}
+
+/// Answers the calls of a transaction.
+fn answer<C>(calls: Vec<Box<dyn Call<C>>>, done: Result<(), Failed>) {
+    let (effect, failure) = match done {
+        Ok(()) => return calls.into_iter().for_each(Call::answer),
+        Err(Failed::Begin(failure) | Failed::Call(failure)) => (Effect::NotApplied, failure),
+        // ERR-1: only the file knows whether the commit took effect.
+        Err(Failed::Commit(failure)) => (Effect::Unknown, failure),
     };
-    thread::Builder::new()
-        .name(name.into())
-        .spawn(body)
-        .map_err(|error| OpenError::Unreachable(error.into()))?;
-    opened
-        .await
-        .unwrap_or_else(|canceled| Err(OpenError::Unreachable(canceled.into())))
+    let failure = Arc::new(failure);
+    for call in calls {
+        call.fail(effect, Arc::clone(&failure));
+    }
+}
+
+/// The step at which a transaction failed.
+enum Failed {
+    Begin(Failure),
+    Call(Failure),
+    Commit(Failure),
+}
+
+/// Runs one transaction.
+fn transaction<C: Cache>(
+    session: &mut Session<'_, C>,
+    timeout: Duration,
+    calls: impl FnOnce(&mut Session<'_, C>) -> Result<(), Failure>,
+) -> Result<(), Failed> {
+    retry(timeout, || session.statements.execute(Sql::Begin, [])).map_err(Failed::Begin)?;
+    let done = session
+        .revalidate()
+        .map_err(Failure::from)
+        .and_then(|()| calls(session))
+        .map_err(Failed::Call)
+        .and_then(|()| match session.statements.execute(Sql::Commit, []) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failed::Commit(error.into())),
+        });
+    if done.is_err() {
+        session.cache.clear();
+    }
+    // After some failures (a full disk), SQLite has rolled back by itself.
+    if done.is_err()
+        && !session.statements.connection().is_autocommit()
+        && let Err(error) = session.statements.execute(Sql::Rollback, [])
+    {
+        tracing::error!(%error, "a transaction could not be rolled back");
+    }
+    done
+}
+
+/// A connection, with its prepared statements and the cache of its thread.
+#[derive(Debug)]
+pub(crate) struct Session<'c, C> {
+    pub(crate) statements: Statements<'c>,
+    pub(crate) cache: C,
+    /// The version of the file that the cache belongs to: SQLite's `data_version`.
+    version: i64,
+}
+
+/// Content of the file that a thread keeps between two transactions.
+pub(crate) trait Cache: Default {
+    /// Forgets everything.
+    fn clear(&mut self);
+}
+
+/// Keeps nothing.
+impl Cache for () {
+    fn clear(&mut self) {}
+}
+
+impl<'c, C: Cache> Session<'c, C> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        Self {
+            statements: Statements::new(connection),
+            cache: C::default(),
+            version: 0,
+        }
+    }
+
+    /// Clears the cache if another connection has committed. To be called inside a transaction.
+    fn revalidate(&mut self) -> rusqlite::Result<()> {
+        let version = self.statements.one(Sql::DataVersion, [], |row| row.get(0))?;
+        if version != self.version {
+            self.cache.clear();
+            self.version = version;
+        }
+        Ok(())
+    }
+}
+
+/// The statements of a connection. Each is prepared on first use, and kept.
+pub(crate) struct Statements<'c> {
+    connection: &'c Connection,
+    prepared: [Option<Statement<'c>>; Sql::ALL.len()],
+}
+
+impl fmt::Debug for Statements<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Statements").finish_non_exhaustive()
+    }
+}
+
+impl<'c> Statements<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        Self {
+            connection,
+            prepared: [const { None }; Sql::ALL.len()],
+        }
+    }
+
+    pub(crate) fn connection(&self) -> &'c Connection {
+        self.connection
+    }
+
+    /// Returns a prepared statement.
+    pub(crate) fn get(&mut self, sql: Sql) -> rusqlite::Result<&mut Statement<'c>> {
+        Ok(match &mut self.prepared[sql as usize] {
+            Some(statement) => statement,
+            empty => empty.insert(self.connection.prepare(sql.text())?),
+        })
+    }
+
+    /// Runs a statement, and returns how many rows it changed.
+    pub(crate) fn execute(&mut self, sql: Sql, params: impl Params) -> rusqlite::Result<usize> {
+        self.get(sql)?.execute(params)
+    }
+
+    /// Runs a statement, and reads its only row.
+    pub(crate) fn one<T>(
+        &mut self,
+        sql: Sql,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.get(sql)?.query_row(params, read)
+    }
+
+    /// Runs a statement, and reads all its rows.
+    pub(crate) fn all<T>(
+        &mut self,
+        sql: Sql,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>> {
+        self.get(sql)?.query_map(params, read)?.collect()
+    }
 }

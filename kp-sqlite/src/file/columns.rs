@@ -4,7 +4,7 @@ use rusqlite::types::{FromSql, ValueRef};
 
 use crate::file::error::{Damage, Failure};
 
-/// A row under the eye of a reader that trusts nothing.
+/// Reads the columns of a row, and reports every value that this crate would not write.
 #[derive(Debug)]
 pub(crate) struct Columns<'a, 'r> {
     row: &'a Row<'r>,
@@ -12,7 +12,7 @@ pub(crate) struct Columns<'a, 'r> {
 }
 
 impl<'a, 'r> Columns<'a, 'r> {
-    /// The cells of a row whose first is its key.
+    /// Takes a row whose first column is its key.
     pub(crate) fn of(row: &'a Row<'r>) -> Result<Self, Failure> {
         Ok(Self { row, key: row.get(0)? })
     }
@@ -29,7 +29,7 @@ impl<'a, 'r> Columns<'a, 'r> {
         Ok(self.row.get_ref(index)?)
     }
 
-    /// A value, and what is made of it.
+    /// Reads a value, and converts it.
     pub(crate) fn made<'v, V: Value<'v>, T>(
         &'v self,
         index: usize,
@@ -41,7 +41,7 @@ impl<'a, 'r> Columns<'a, 'r> {
             .ok_or_else(|| self.damage(name))
     }
 
-    /// Bytes that may be absent, and what is made of them.
+    /// Reads bytes that may be NULL, and converts them.
     pub(crate) fn optional<T>(
         &self,
         index: usize,
@@ -67,7 +67,7 @@ impl<'a, 'r> Columns<'a, 'r> {
     }
 }
 
-/// A value that a cell must hold.
+/// A type that a column must hold.
 pub(crate) trait Value<'v>: Sized {
     fn of(value: ValueRef<'v>) -> Option<Self>;
 }

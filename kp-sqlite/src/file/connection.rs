@@ -8,24 +8,26 @@ use crate::file::busy::retry;
 use crate::file::error::{Failure, refused};
 use crate::file::migrations::Tables;
 
-/// What an answer is worth: which accident it survives.
+/// Names the failure of the machine that an answered call survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Survives {
-    /// A power cut: every commit is synced to the disk before its answers leave (`synchronous=FULL`). The default.
+    /// A power cut. Every commit is synced to the disk before its calls are answered (`synchronous=FULL`). The default.
     #[default]
     PowerCut,
-    /// The end of the process, however sudden, but not of the machine (`synchronous=NORMAL`): a power cut may undo the
-    /// last answers, so that a package is handed out again. The file stays sound.
+    /// A killed process, but no power cut (`synchronous=NORMAL`).
+    ///
+    /// A power cut may undo the last answered calls, so that a KeyPackage is handed out a second time. The file stays
+    /// sound.
     ProcessCrash,
 }
 
-/// What every connection of a store is made of.
+/// Opens the connections of a store.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
     pub(crate) path: PathBuf,
     pub(crate) survives: Survives,
-    pub(crate) wait: Duration,
-    /// What the file is opened for.
+    pub(crate) timeout: Duration,
+    /// The tables that the file is opened for.
     pub(crate) tables: &'static Tables,
 }
 
@@ -34,51 +36,51 @@ impl Connector {
         Self {
             path,
             survives: Survives::default(),
-            wait: Duration::from_secs(5),
+            timeout: Duration::from_secs(5),
             tables,
         }
     }
 
-    /// The connection that writes. Looks first, and changes a file only when it is one that this release may change.
+    /// Opens the writer's connection, and brings the tables up to date. A file that is refused is not changed.
     pub(crate) fn writer(&self) -> Result<Connection, OpenError> {
         if self.path.is_dir() {
             return Err(OpenError::NotADatabase("it is a directory".into()));
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&self.path, flags).map_err(refused)?;
-        connection.busy_timeout(self.wait).map_err(refused)?;
+        connection.busy_timeout(self.timeout).map_err(refused)?;
         self.tables.schema(&connection)?;
-        // SQLite opens what it may not write to for reading, and says nothing.
+        // SQLite silently opens a file without write permission as read-only.
         if connection.is_readonly(MAIN_DB).map_err(refused)? {
             return Err(OpenError::Unreachable("the file is read-only".into()));
         }
         self.write_ahead(&connection)?;
         self.synchronous(&connection)?;
-        // A page cache of 16 MiB: the indexes of some 200,000 packages.
+        // A page cache of 16 MiB: the indexes of about 200,000 KeyPackages.
         connection.pragma_update(None, "cache_size", -16_384).map_err(refused)?;
-        // Some 16 MiB of log between two checkpoints: of many pools, each page is moved into the file at random, and the
-        // more of them at once, the cheaper.
+        // About 16 MiB of log between two checkpoints. A checkpoint writes pages at random places of the file, and is
+        // cheaper the more pages it writes at once.
         connection
             .pragma_update(None, "wal_autocheckpoint", 4_000)
             .map_err(refused)?;
         self.tables.migrate(&mut connection)?;
-        // From here on the writer waits by itself: see `patiently`.
+        // From here on, the writer waits in `busy::retry`.
         connection.busy_timeout(Duration::ZERO).map_err(refused)?;
         Ok(connection)
     }
 
-    /// A connection that reads; the file is there.
+    /// Opens a reader's connection to a file that the writer has opened.
     pub(crate) fn reader(&self) -> Result<Connection, OpenError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(refused)?;
-        connection.busy_timeout(self.wait).map_err(refused)?;
+        connection.busy_timeout(self.timeout).map_err(refused)?;
         Ok(connection)
     }
 
-    /// Readers beside the writer need the write-ahead log, and so does the durability that is promised.
+    /// Switches to the write-ahead log: readers beside the writer need it, and so does durability.
     fn write_ahead(&self, connection: &Connection) -> Result<(), OpenError> {
-        // Two who open a new file at once may be told `busy` without having waited.
-        let mode: String = retry(self.wait, || {
+        // If two connections open a new file at once, SQLite may report `busy` without waiting for the timeout.
+        let mode: String = retry(self.timeout, || {
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
         })
         .map_err(|failure| match failure {
@@ -89,11 +91,12 @@ impl Connector {
             Ok(())
         } else {
             Err(OpenError::UnsafeConfiguration(format!(
-                "the journal mode is {mode:?}, and only a file with a write-ahead log will do"
+                "the journal mode is {mode:?}, not a write-ahead log"
             )))
         }
     }
 
+    /// Sets when SQLite syncs the disk.
     fn synchronous(&self, connection: &Connection) -> Result<(), OpenError> {
         let (name, level) = match self.survives {
             Survives::PowerCut => ("FULL", 2),

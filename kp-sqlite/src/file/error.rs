@@ -4,31 +4,31 @@ use std::time::Duration;
 use kp_core::{BackendError, Effect, OpenError};
 use rusqlite::ErrorCode;
 
-/// Why a step failed, before it is known which call it was of.
+/// The reason why a call failed, without the name of the call.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// SQLite said no.
+    /// SQLite failed.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    /// A row, or what belongs to it, is not as this crate wrote it.
+    /// A row holds a value that this crate would not write.
     #[error("a row of the file is damaged: {0}")]
     Damaged(#[from] Damage),
-    /// Others wrote to the file for as long as this store waits.
+    /// Other writers held the lock of the file until the timeout.
     #[error("other writers kept the file locked for {waited:?}")]
     Locked {
         waited: Duration,
         #[source]
         source: rusqlite::Error,
     },
-    /// A clone of the store was closed.
+    /// The store was closed by a clone.
     #[error("the store is closed")]
     Closed,
-    /// The thread that had the call ended without an answer.
+    /// The thread of the call ended without an answer.
     #[error("the store's thread ended before it answered")]
     NoReply,
 }
 
-/// What is wrong with a row. Names the column, never its content (ERR-4).
+/// Names the damaged column of a row, never its content (ERR-4).
 #[derive(Debug, thiserror::Error)]
 #[error("{column} of record {key}")]
 pub(crate) struct Damage {
@@ -47,7 +47,7 @@ impl Failure {
     }
 }
 
-/// Whether somebody else has the lock.
+/// Returns whether another connection holds the lock.
 pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -55,17 +55,17 @@ pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// The failure of one call. The only place where the backend and the operation are named.
-pub(crate) fn backend_error(operation: &'static str, outcome: Effect, failure: Arc<Failure>) -> BackendError {
+/// Returns the failure of a call, with the names of the backend and of the operation.
+pub(crate) fn backend_error(operation: &'static str, effect: Effect, failure: Arc<Failure>) -> BackendError {
     let make = if failure.is_transient() {
         BackendError::transient
     } else {
         BackendError::new
     };
-    make("sqlite", operation, outcome, failure)
+    make("sqlite", operation, effect, failure)
 }
 
-/// Why a file could not be opened.
+/// Converts a failure of SQLite while a file is opened.
 pub(crate) fn refused(error: rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::NotADatabase(error.to_string()),

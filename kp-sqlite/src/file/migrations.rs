@@ -3,34 +3,33 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::file::error::refused;
 
-/// Some tables, and what this crate did to them, release by release. A server's and a client's have nothing to do with
-/// each other: a file gets those that it is opened for.
+/// A set of tables, with one migration for each version of their schema. A file holds the sets that it was opened for.
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) name: &'static str,
-    /// Append only: a migration that was released never changes.
+    /// The migrations in order. A released migration never changes.
     pub(crate) migrations: &'static [&'static str],
 }
 
-/// A server's pools.
+/// The tables of a server's pools.
 pub(crate) static POOLS: Tables = Tables {
     name: "pools",
     migrations: &[include_str!("../sql/migrations/0001_pools.sql")],
 };
 
-/// A client's metadata.
+/// The tables of a client's metadata.
 pub(crate) static METADATA: Tables = Tables {
     name: "metadata",
     migrations: &[include_str!("../sql/migrations/0001_metadata.sql")],
 };
 
 impl Tables {
-    /// The newest schema that this release knows.
+    /// Returns the newest version that this release knows.
     pub(crate) const fn known(&self) -> u32 {
         self.migrations.len() as u32
     }
 
-    /// The schema of the file: 0 where it holds no such tables yet. Changes nothing, so that it can be asked first.
+    /// Reads the version of the tables in the file, without a change to the file. 0: the file has no such tables.
     pub(crate) fn schema(&self, connection: &Connection) -> Result<u32, OpenError> {
         let exists: bool = connection
             .query_row(include_str!("../sql/schema_table.sql"), [], |row| row.get(0))
@@ -51,13 +50,13 @@ impl Tables {
         }
     }
 
-    /// Brings the tables up to date: one transaction for each migration, with its number.
+    /// Runs the missing migrations, each in a transaction of its own.
     pub(crate) fn migrate(&self, connection: &mut Connection) -> Result<(), OpenError> {
         while self.schema(connection)? < self.known() {
             let step = connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(refused)?;
-            // Another process may have been quicker.
+            // Another process may have run this migration meanwhile.
             let done = self.schema(&step)?;
             if let Some(migration) = self.migrations.get(done as usize) {
                 step.execute_batch(include_str!("../sql/schema_create.sql"))

@@ -1,11 +1,10 @@
 //! The way to the file: its connections, its migrations, and the threads that use them.
 
+pub(crate) mod builder;
 pub(crate) mod busy;
 pub(crate) mod calls;
 pub(crate) mod columns;
 pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod migrations;
-pub(crate) mod readers;
-pub(crate) mod session;
-pub(crate) mod writer;
+pub(crate) mod threads;

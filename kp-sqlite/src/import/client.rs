@@ -5,13 +5,14 @@ use kp_core::client::{KeyPackageMetadata, Lifecycle};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef};
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::file::calls::Statements;
 use crate::file::connection::Connector;
 use crate::file::migrations::METADATA;
-use crate::file::session::Statements;
-use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, has_table, on_a_thread};
+use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, blocking, has_table};
 use crate::metadata::rows::{find, insert};
 
-/// What the table must have: what is kept of a row, and what is the origin's alone, so that no other table is dropped.
+/// The columns that the table must have: the imported ones, and some that no other table has, so that no other table is
+/// dropped.
 const COLUMNS: &[&str] = &[
     "keypackage_ref",
     "keypackage_bytes",
@@ -24,27 +25,29 @@ const COLUMNS: &[&str] = &[
     "ciphersuite",
 ];
 
-/// Moves the origin's client table, `keypackages` with its bundles, over into [`SqliteMetadata`](crate::SqliteMetadata)'s
-/// of the same file: the state of every package is kept, with its ref as the link to the MLS library's storage, and the
-/// keys are gone for good.
+/// Moves the older client table `keypackages` into the table of [`SqliteMetadata`](crate::SqliteMetadata) in the same
+/// file, and erases the private keys.
 ///
-/// The old table is dropped, bad rows and all; then the file is rewritten without what was deleted, and its write-ahead
-/// log is cut, so that no byte of a key is left in either. (What the disk underneath keeps of overwritten blocks is out of
-/// reach.) **The MLS library's storage must have the keys before**: here they cannot be had again.
+/// The state of every KeyPackage is kept. Its ref is the link to the storage of the MLS library. **Before the import, that
+/// storage must hold the keys: the import destroys the copies in the old table.**
 ///
-/// It may be run again at any time: without an old table it only rewrites the file. No other handle should have the file
-/// open. Rows of the application's own tables keep their contents; a `rowid` that is no `INTEGER PRIMARY KEY` may change,
-/// as with any `VACUUM`.
+/// The old table is dropped, with its bad rows. Then the file is rewritten without the deleted bytes, and its write-ahead
+/// log is truncated, so that neither holds a byte of a key. Blocks that the disk keeps of overwritten data are out of
+/// reach.
+///
+/// The import may be repeated at any time: without an old table, it only rewrites the file. No other handle should have
+/// the file open. Rows of other tables keep their contents. As with any `VACUUM`, a `rowid` that is no `INTEGER PRIMARY
+/// KEY` may change.
 ///
 /// # Errors
 ///
-/// [`ImportError`]. When it is [`InUse`](ImportError::InUse), all is done but the last step.
+/// An [`ImportError`]. After [`InUse`](ImportError::InUse), only the last step is missing.
 pub async fn import_client_table(path: impl Into<PathBuf>) -> Result<Imported, ImportError> {
     let connector = Connector::new(path.into(), &METADATA);
-    on_a_thread(move || {
+    blocking(move || {
         let mut connection = connector.writer()?;
-        connection.busy_timeout(connector.wait)?;
-        // What is deleted from now on is overwritten with zeros.
+        connection.busy_timeout(connector.timeout)?;
+        // From here on, SQLite overwrites deleted bytes with zeros.
         connection.pragma_update(None, "secure_delete", true)?;
         let imported = move_rows(&mut connection)?;
         rewrite(&connection)?;
@@ -53,7 +56,7 @@ pub async fn import_client_table(path: impl Into<PathBuf>) -> Result<Imported, I
     .await
 }
 
-/// In one transaction, so that a package is always in one table or the other.
+/// Moves the rows in one transaction, so that a row is always in one of the two tables.
 fn move_rows(connection: &mut Connection) -> Result<Imported, ImportError> {
     let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut done = Imported::default();
@@ -93,7 +96,7 @@ fn metadata(row: &OldRow<'_, '_>) -> Result<KeyPackageMetadata, RowError> {
         ciphersuite: u16::try_from(row.integer("ciphersuite")?)
             .map(Ciphersuite)
             .map_err(|_| RowError::Column("ciphersuite"))?,
-        // The origin had none.
+        // The old table had no last-resort packages.
         role: Role::OneTime,
         credential: credential
             .map(CredentialHash)
@@ -107,7 +110,7 @@ fn metadata(row: &OldRow<'_, '_>) -> Result<KeyPackageMetadata, RowError> {
     })
 }
 
-/// Rewrites the file without what was deleted, and cuts the log, in which it still stands.
+/// Rewrites the file without the deleted bytes, and truncates the log, which still holds them.
 fn rewrite(connection: &Connection) -> Result<(), ImportError> {
     connection.execute_batch("VACUUM")?;
     let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;

@@ -1,4 +1,4 @@
-//! Imports the tables of this project's origin.
+//! Imports the older tables `keypackages` of a server and of a client.
 
 mod client;
 mod server;

@@ -7,12 +7,12 @@ use kp_core::{GroupId, KeyPackage, KeyPackageInfo, Party, PoolId, ReservationId,
 use rusqlite::{Connection, OpenFlags};
 
 use crate::file::error::{Failure, refused};
-use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, has_table, on_a_thread};
+use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, blocking, has_table};
 use crate::pools::cache::PoolSession;
 use crate::pools::records::step;
 use crate::pools::store::SqliteStore;
 
-/// What the table must have.
+/// The columns that the table must have.
 const COLUMNS: &[&str] = &[
     "keypackage_ref",
     "username",
@@ -21,24 +21,26 @@ const COLUMNS: &[&str] = &[
     "status",
 ];
 
-/// How many rows are read, judged and written at once.
+/// The number of rows that one transaction imports.
 const ROWS_AT_ONCE: u32 = 256;
 
 impl SqliteStore {
-    /// Imports the origin's server table `keypackages`, from another file or this one, which it only reads.
+    /// Imports the older server table `keypackages`, from another file or from this one. The old table is not changed.
     ///
-    /// - The user's name becomes the [`PoolId`]: the origin's users had one client each.
-    /// - The facts are read from the packages themselves, by `admission` at `now` (`ADM-1`): what it refuses, an expired
-    ///   package for one, is reported, and left out. So is a row whose status or other columns are not the origin's.
-    /// - Available packages are offered as before, the oldest first (`RES-2`); reserved ones are reserved until their time
-    ///   has come; spent ones are remembered as spent (`SAVE-3`), with group and parties as they were kept.
-    /// - A reservation's id is kept when it is a UUID; others become fresh ones, which nobody knows.
+    /// - The username becomes the [`PoolId`]: in the old table, a user had one client.
+    /// - The `admission` reads each KeyPackage as if it were uploaded at `now`. A refused KeyPackage, for example an expired
+    ///   one, is reported and not imported. So is a row with an unknown status or a bad column.
+    /// - Available KeyPackages stay available, in the order of their upload.
+    /// - Reserved KeyPackages stay reserved until the reservation expires. If the id of a reservation is a UUID, the id is
+    ///   kept. Otherwise the reservation gets a fresh id that no caller knows.
+    /// - Spent KeyPackages are remembered as spent, with their group and parties.
     ///
-    /// It may be run again: what is here already stays as it is. It goes in steps, beside live traffic.
+    /// The import runs in transactions of bounded size beside other calls, and may be repeated: a KeyPackage that is here
+    /// already is not changed.
     ///
     /// # Errors
     ///
-    /// [`ImportError`]; what came over until then stays.
+    /// An [`ImportError`]. Rows that were imported before the failure stay.
     pub async fn import_server_table(
         &self,
         old: impl Into<PathBuf>,
@@ -51,7 +53,7 @@ impl SqliteStore {
         let mut after = Some(i64::MIN);
         while let Some(from) = after {
             let (old, admission) = (Arc::clone(&old), Arc::clone(&admission));
-            let page = on_a_thread(move || read_page(&old, &*admission, from, now)).await?;
+            let page = blocking(move || read_page(&old, &*admission, from, now)).await?;
             after = page.last;
             done.bad_rows.extend(page.bad);
             let valid = page.valid;
@@ -65,16 +67,16 @@ impl SqliteStore {
     }
 }
 
-/// Some rows of the old table.
+/// A page of rows of the old table.
 #[derive(Default)]
 struct OldPage {
     valid: Vec<ValidRow>,
     bad: Vec<BadRow>,
-    /// The rowid to go on after; `None` when no row was left.
+    /// The rowid after which the next page begins. `None`: this page is the last.
     last: Option<i64>,
 }
 
-/// A row that is as it should be.
+/// A row without a fault.
 struct ValidRow {
     rowid: i64,
     save: Save,
@@ -108,7 +110,7 @@ fn read_page(old: &Path, admission: &impl Admission, after: i64, now: Timestamp)
 
 fn valid(row: &OldRow<'_, '_>, rowid: i64, admission: &impl Admission, now: Timestamp) -> Result<ValidRow, RowError> {
     let pool = PoolId::try_from(row.text("username")?).map_err(|_| RowError::Column("username"))?;
-    // The old server took the package from its owner.
+    // The old server has accepted the KeyPackage from its owner.
     let admitted = admission.admit(row.blob("keypackage_bytes")?, &Uploader::unchecked(), now);
     let package: KeyPackage = admitted.map_err(RowError::Refused)?.package;
     if package.info.key_package_ref.as_bytes() != row.blob("keypackage_ref")? {
@@ -126,7 +128,7 @@ fn valid(row: &OldRow<'_, '_>, rowid: i64, admission: &impl Admission, now: Time
     })
 }
 
-/// What the origin's statuses are here. A last resort, which the origin did not know, is used once it was handed out.
+/// Converts a status of the old table, which knew no last resort: one that was handed out counts as used.
 fn state(row: &OldRow<'_, '_>, info: &KeyPackageInfo) -> Result<State, RowError> {
     let state = match row.text("status")? {
         "available" if info.role.is_last_resort() => State::Slot { used: false },
@@ -163,7 +165,7 @@ fn party(row: &OldRow<'_, '_>, column: &'static str) -> Result<Option<Party>, Ro
     })
 }
 
-/// The 16 bytes of a UUID, or fresh ones.
+/// Returns the 16 bytes of a UUID, or a fresh id.
 fn reservation_id(row: &OldRow<'_, '_>) -> Result<ReservationId, RowError> {
     let text = row.text("reservation_id").unwrap_or_default();
     if let Some(bytes) = uuid(text) {
@@ -188,7 +190,7 @@ fn uuid(text: &str) -> Option<[u8; 16]> {
     bytes.collect::<Option<Vec<_>>>()?.try_into().ok()
 }
 
-/// Saves each by the rules, at its own time, and then puts it where it stood.
+/// Saves each KeyPackage by the rules, at the time of its upload, and then sets its old state.
 fn write_page(session: &mut PoolSession<'_>, page: &[ValidRow], limits: Limits) -> Result<Imported, Failure> {
     let mut done = Imported::default();
     for valid in page {

@@ -1,4 +1,4 @@
-//! The tables of this project's origin, and how their rows come over.
+//! Reads the older tables `keypackages`, and reports what became of their rows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,69 +13,69 @@ use rusqlite::{Connection, Row};
 
 use crate::file::error::{Failure, backend_error, refused};
 
-/// What became of the rows of an old table.
+/// Reports an import.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Imported {
-    /// How many came over.
+    /// The number of imported rows.
     pub imported: u64,
-    /// How many were here before: from an earlier run, for one.
+    /// The number of rows whose KeyPackage was here before, for example from an earlier import.
     pub already_here: u64,
-    /// The rows that did not come over, and why.
+    /// The rows that were not imported.
     pub bad_rows: Vec<BadRow>,
 }
 
-/// A row that did not come over.
+/// Reports a row that was not imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("row {rowid} of the old table: {why}")]
 pub struct BadRow {
-    /// Its `rowid` in the old table.
+    /// The `rowid` of the row in the old table.
     pub rowid: i64,
-    /// What is wrong with it.
+    /// The reason.
     #[source]
     pub why: RowError,
 }
 
-/// What is wrong with a row of an old table.
+/// Tells why a row of an old table was not imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RowError {
-    /// A column's value is missing, of another type, or out of bounds.
+    /// The value of this column is missing, of another type, or out of bounds.
     #[error("{0} is not as it should be")]
     Column(&'static str),
-    /// Not one of the origin's statuses.
+    /// The old table had no such status.
     #[error("there is no status {0:?}")]
     Status(String),
-    /// The package itself is not taken: an expired one, for example.
+    /// The admission refused the KeyPackage: it has expired, for example.
     #[error("the KeyPackage is refused: {0}")]
     Refused(#[source] Refusal),
-    /// The ref is not that of the package beside it.
+    /// The ref does not belong to the KeyPackage in the row.
     #[error("the ref is not that of the KeyPackage")]
     OtherRef,
-    /// The pool does not take it.
+    /// The pool refused the KeyPackage.
     #[error("the pool answers {0:?}")]
     NotSaved(SaveOutcome),
 }
 
-/// Why an old table was not imported.
+/// Tells why an old table was not imported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// A file could not be opened, or not be read.
+    /// A file could not be opened or read.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The file has no table `keypackages` with this column: it is another table, or none. No row changed.
+    /// The file has no table `keypackages` with this column. No row was changed.
     #[error("the file has no table `keypackages` with a column `{0}`")]
     NotTheTable(&'static str),
-    /// The rows came over and the old table is gone, but others have the file open, and its log, where the old bytes
-    /// still stand, could not be cut. Run it again when they are gone.
+    /// The rows were imported and the old table was dropped, but another connection has the file open. So the write-ahead
+    /// log could not be truncated, and still holds the old bytes. Repeat the import when the file is closed.
     #[error("others have the file open: what was dropped is still in its log")]
     InUse,
-    /// The backend failed. It may be run again.
+    /// The store failed. Repeat the import.
     #[error(transparent)]
     Backend(#[from] BackendError),
 }
 
-/// Looks whether the table `keypackages` has these columns; `Ok(false)` when there is no such table at all.
+/// Checks that the table `keypackages` has these columns. Returns `false` if there is no such table.
 pub(crate) fn has_table(connection: &Connection, columns: &[&'static str]) -> Result<bool, ImportError> {
     let names = || -> rusqlite::Result<BTreeSet<String>> {
         let mut statement = connection.prepare(include_str!("sql/columns.sql"))?;
@@ -89,21 +89,21 @@ pub(crate) fn has_table(connection: &Connection, columns: &[&'static str]) -> Re
     }
 }
 
-/// Does blocking work beside the executor.
-pub(crate) async fn on_a_thread<T: Send + 'static>(
+/// Runs blocking work on a thread of its own.
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ImportError> + Send + 'static,
 ) -> Result<T, ImportError> {
     let (report, done) = oneshot::channel();
     thread::Builder::new()
         .name("kp-sqlite-import".into())
-        // Who dropped the future does not want to know.
+        // The caller may have dropped the future.
         .spawn(move || drop(report.send(work())))
         .map_err(|error| OpenError::Unreachable(error.into()))?;
     done.await
         .unwrap_or_else(|canceled| Err(OpenError::Unreachable(canceled.into()).into()))
 }
 
-/// A row of an old table, whose columns are looked at by name and trusted in nothing.
+/// Reads a row of an old table by the names of its columns, and checks every value.
 pub(crate) struct OldRow<'a, 'r>(pub(crate) &'a Row<'r>);
 
 impl OldRow<'_, '_> {
@@ -111,7 +111,7 @@ impl OldRow<'_, '_> {
         self.0.get("key")
     }
 
-    /// A column that a version of the origin did not have is as good as empty.
+    /// Returns the value of a column: NULL if the table does not have the column.
     pub(crate) fn value(&self, column: &'static str) -> ValueRef<'_> {
         self.0.get_ref(column).unwrap_or(ValueRef::Null)
     }
@@ -132,7 +132,7 @@ impl OldRow<'_, '_> {
         Timestamp::try_from(self.integer(column)?).map_err(|_| RowError::Column(column))
     }
 
-    /// What may be absent, and what is made of it otherwise.
+    /// Reads a value that may be NULL.
     pub(crate) fn optional<T>(
         &self,
         column: &'static str,
@@ -145,10 +145,10 @@ impl OldRow<'_, '_> {
     }
 }
 
-/// How far it came is not told apart: it may be run again, and finds out (ERR-1).
+/// The effect is unknown: a repeated import finds out (ERR-1).
 impl From<Failure> for ImportError {
     fn from(failure: Failure) -> Self {
-        Self::Backend(backend_error("import", Effect::Unknown, Arc::new(failure)))
+        Self::Backend(backend_error("import_client_table", Effect::Unknown, Arc::new(failure)))
     }
 }
 

@@ -1,16 +1,16 @@
-//! Rows of `keypackage_pool_metadata`: each read and written in this file only.
+//! Reads and writes rows of `keypackage_pool_metadata`.
 
 use kp_core::Role;
 use kp_core::client::{KeyPackageMetadata, Lifecycle};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Timestamp};
 use rusqlite::Row;
 
+use crate::file::calls::Statements;
 use crate::file::columns::Columns;
 use crate::file::error::{Damage, Failure};
-use crate::file::session::Statements;
 use crate::sql::Sql;
 
-/// The row of this ref.
+/// Reads the row of a ref.
 pub(crate) fn find(
     statements: &mut Statements<'_>,
     key_package_ref: &KeyPackageRef,
@@ -19,8 +19,7 @@ pub(crate) fn find(
     rows.next()?.map(read).transpose()
 }
 
-/// All rows, the oldest first. A damaged one is an error, and not passed over: a client that does not see a row would
-/// take its key for lost.
+/// Reads all rows, the oldest first. A damaged row is an error: a client that misses a row would take its key for lost.
 pub(crate) fn list(statements: &mut Statements<'_>) -> Result<Vec<KeyPackageMetadata>, Failure> {
     let mut rows = statements.get(Sql::MetadataList)?.query([])?;
     let mut all = Vec::new();
@@ -30,7 +29,7 @@ pub(crate) fn list(statements: &mut Statements<'_>) -> Result<Vec<KeyPackageMeta
     Ok(all)
 }
 
-/// Stores a row whose ref is new.
+/// Inserts a row with a new ref.
 pub(crate) fn insert(statements: &mut Statements<'_>, row: &KeyPackageMetadata) -> Result<(), Failure> {
     statements.execute(Sql::MetadataCredential, [row.credential.0])?;
     let values = (
@@ -49,7 +48,7 @@ pub(crate) fn insert(statements: &mut Statements<'_>, row: &KeyPackageMetadata) 
     changed_one(statements.execute(Sql::MetadataInsert, values)?)
 }
 
-/// Stores what a step made of a row.
+/// Updates the lifecycle of a row and its times.
 pub(crate) fn update(statements: &mut Statements<'_>, row: &KeyPackageMetadata) -> Result<(), Failure> {
     let values = (
         row.key_package_ref.as_bytes(),
@@ -62,7 +61,7 @@ pub(crate) fn update(statements: &mut Statements<'_>, row: &KeyPackageMetadata) 
     changed_one(statements.execute(Sql::MetadataUpdate, values)?)
 }
 
-/// Deletes a row; says whether there was one.
+/// Deletes a row, and returns whether there was one.
 pub(crate) fn delete(statements: &mut Statements<'_>, key_package_ref: &KeyPackageRef) -> Result<bool, Failure> {
     Ok(statements.execute(Sql::MetadataDelete, [key_package_ref.as_bytes()])? == 1)
 }

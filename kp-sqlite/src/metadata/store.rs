@@ -1,29 +1,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, MetadataResult, PoolMetadataStore};
 use kp_core::{BackendError, Error, KeyPackageRef, OpenError, Timestamp};
 
-use crate::file::calls::{Queue, start};
+use crate::file::calls::Session;
 use crate::file::connection::Connector;
 use crate::file::error::Failure;
 use crate::file::migrations::METADATA;
-use crate::file::session::Session;
-use crate::file::{readers, writer};
+use crate::file::threads::Threads;
 use crate::metadata::rows::{delete, find, insert, list, update};
 
-/// The metadata of a client's packages in an SQLite file: table `keypackage_pool_metadata`.
+/// Stores the metadata of a client's KeyPackages in an SQLite file.
 ///
-/// The file may hold anything else besides, the MLS library's own storage for one: then the keys and what is known of
-/// them are backed up, and deleted, together. A batch is one transaction, with one sync of the disk, and survives a power
-/// cut once it is answered.
+/// The file may hold other tables, for example the storage of the MLS library. Then a backup of the file holds the keys
+/// and their metadata together. A batch is one transaction with one sync of the disk. An answered call survives a power
+/// cut.
 ///
-/// Cheap to clone: clones share the file's connections. Any number of handles, in any number of processes, may have the
-/// same file open. It needs no runtime. Dropped, it finishes what it was asked and ends; [`close`](Self::close) waits for
-/// that.
+/// A clone is cheap and shares the connections. Any number of handles, in any number of processes, may open the same file.
+/// The store needs no async runtime. When the last clone is dropped, the store finishes the calls that are under way and
+/// closes. [`close`](Self::close) waits for the end.
 ///
 /// ```
 /// use kp_core::client::*;
@@ -46,10 +45,7 @@ use crate::metadata::rows::{delete, find, insert, list, update};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct SqliteMetadata {
-    writer: Queue<()>,
-    reader: Queue<()>,
-}
+pub struct SqliteMetadata(Arc<Threads<()>>);
 
 impl fmt::Debug for SqliteMetadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,55 +54,37 @@ impl fmt::Debug for SqliteMetadata {
 }
 
 impl SqliteMetadata {
-    /// Opens the metadata of this file, which is made where there is none.
+    /// Opens the metadata of a file. Creates the file if there is none.
     ///
-    /// The file's journal becomes a write-ahead log.
+    /// The journal of the file becomes a write-ahead log.
     ///
     /// # Errors
     ///
-    /// The [`OpenError`] that fits. A file that is refused is left as it was.
+    /// An [`OpenError`] that names the reason. A refused file is not changed.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
-        let connector = Connector::new(path.into(), &METADATA);
-        let (writer, messages) = Queue::new();
-        let wait = connector.wait;
-        let open = {
-            let connector = connector.clone();
-            move || connector.writer()
-        };
-        start("kp-sqlite-writer", open, move |connection| {
-            writer::run(connection, messages, wait)
-        })
-        .await?;
-        let (reader, messages) = Queue::new();
-        let messages = Arc::new(Mutex::new(messages));
-        start(
-            "kp-sqlite-reader",
-            move || connector.reader(),
-            move |connection| readers::run(connection, messages),
-        )
-        .await?;
-        Ok(Self { writer, reader })
+        let threads = Threads::start(Connector::new(path.into(), &METADATA), 1, |_| {}).await?;
+        Ok(Self(Arc::new(threads)))
     }
 
-    /// Finishes what was asked before, moves the write-ahead log into the file, and ends the threads. Calls to its clones
-    /// fail from then on.
+    /// Closes the store after the calls that are under way: moves the write-ahead log into the file, and ends the
+    /// threads. Later calls to clones of the store fail.
     ///
     /// # Errors
     ///
-    /// When the log could not be moved or the file not closed. Nothing is lost: the next to open it finds the log.
+    /// SQLite could not move the log or close the file. Nothing is lost: the next store that opens the file reads the
+    /// log.
     pub async fn close(self) -> Result<(), BackendError> {
-        // One that ended before has nothing left to close.
-        let _ = self.reader.stop().wait().await;
-        self.writer.stop().wait().await
+        self.0.stop().await
     }
 
-    /// A change, in one transaction. The rules judge before anything is written, so that what they refuse leaves nothing.
+    /// Runs a change in one transaction. The rules decide before the first row is written, so a refusal changes nothing.
     async fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
         run: impl FnMut(&mut Session<'_, ()>) -> Result<Result<T, MetadataRejection>, Failure> + Send + 'static,
     ) -> MetadataResult<T> {
-        self.writer
+        self.0
+            .writer
             .submit(operation, run)
             .wait()
             .await?
@@ -118,7 +96,7 @@ impl SqliteMetadata {
         operation: &'static str,
         run: impl FnMut(&mut Session<'_, ()>) -> Result<T, Failure> + Send + 'static,
     ) -> MetadataResult<T> {
-        Ok(self.reader.submit(operation, run).wait().await?)
+        Ok(self.0.readers.submit(operation, run).wait().await?)
     }
 }
 

@@ -3,21 +3,21 @@ use std::collections::HashMap;
 use kp_core::rules::Record;
 use kp_core::{KeyPackageRef, PoolId};
 
-use crate::file::session::{self, Session};
+use crate::file::calls::{self, Session};
 use crate::pools::pool_row::PoolRow;
 use crate::pools::queue::Hint;
 
-/// The most pools, and the most leases, that are kept: some megabytes each.
+/// The maximum number of cached pools, and of cached records: some megabytes each.
 const CAPACITY: usize = 16_384;
 
-/// What the writer knows without asking, as it is stored: most calls need not look it up.
+/// Caches rows of pools and records, as the file holds them, so that most calls of the writer need not read them.
 ///
-/// It is true for as long as nobody else commits to the file, which SQLite says by its `data_version`.
+/// The session clears the cache when another connection has committed, and after a rollback.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    /// The pools that it met lately.
+    /// The rows of recent pools, with their hints.
     pools: HashMap<PoolId, (PoolRow, Hint)>,
-    /// The records that it leased lately, by their pools' keys: what is spent next.
+    /// Recently leased records, by the key of their pool: the records that are likely to be spent next.
     leased: HashMap<(i64, KeyPackageRef), Record>,
 }
 
@@ -26,10 +26,10 @@ impl Cache {
         self.pools.get(pool)
     }
 
-    /// The row of a pool, as it was read or stored, and what else was found out.
+    /// Caches the row of a pool, and its hint.
     pub(crate) fn put_pool(&mut self, pool: &PoolId, row: PoolRow, hint: Hint) {
-        if let Some(known) = self.pools.get_mut(pool) {
-            *known = (row, hint);
+        if let Some(cached) = self.pools.get_mut(pool) {
+            *cached = (row, hint);
             return;
         }
         if self.pools.len() >= CAPACITY {
@@ -38,7 +38,7 @@ impl Cache {
         self.pools.insert(pool.clone(), (row, hint));
     }
 
-    /// A record that was leased.
+    /// Caches a leased record.
     pub(crate) fn put_leased(&mut self, pool: i64, record: Record) {
         if self.leased.len() >= CAPACITY {
             self.leased.clear();
@@ -47,28 +47,28 @@ impl Cache {
         self.leased.insert(key, record);
     }
 
-    /// Such a record; whoever asks for it is about to change it, as a rule.
+    /// Removes a leased record from the cache, and returns it: the caller usually changes the record.
     pub(crate) fn take_leased(&mut self, pool: i64, key_package_ref: &KeyPackageRef) -> Option<Record> {
         self.leased.remove(&(pool, key_package_ref.clone()))
     }
 
-    /// Records go, and nobody says which.
+    /// Forgets all leased records, because some records are deleted.
     pub(crate) fn clear_leased(&mut self) {
         self.leased.clear();
     }
 
-    /// A pool that is gone.
+    /// Forgets a deleted pool.
     pub(crate) fn remove_pool(&mut self, pool: &PoolId) {
         self.pools.remove(pool);
     }
 }
 
-impl session::Cache for Cache {
+impl calls::Cache for Cache {
     fn clear(&mut self) {
         self.pools.clear();
         self.leased.clear();
     }
 }
 
-/// The session of a thread that has to do with pools.
+/// A session of a thread of the pools.
 pub(crate) type PoolSession<'c> = Session<'c, Cache>;

@@ -1,6 +1,5 @@
 //! A server's pools.
 
-pub(crate) mod builder;
 pub(crate) mod cache;
 pub(crate) mod cursor;
 pub(crate) mod pool_row;

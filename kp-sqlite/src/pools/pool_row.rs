@@ -1,27 +1,27 @@
 use kp_core::{CredentialHash, PoolId, Timestamp};
 use rusqlite::OptionalExtension;
 
+use crate::file::calls::Statements;
 use crate::file::error::{Damage, Failure};
-use crate::file::session::Statements;
 use crate::sql::Sql;
 
 /// A row of `keypackage_pools`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PoolRow {
     pub(crate) key: i64,
-    /// How many records the pool has.
+    /// The number of records of the pool.
     pub(crate) records: i64,
     pub(crate) last_sequence: i64,
-    /// Of records that carry none of their own.
+    /// The credential hash of the records that have none of their own.
     pub(crate) credential: CredentialHash,
-    /// No record is past its `not_after` before this moment. A lower bound: it may be too early, never too late.
+    /// No record expires before this moment. A lower bound: it may be too early, never too late.
     pub(crate) next_expiry: i64,
-    /// No package below this sequence is free, or leased and may be free again. A lower bound, too.
+    /// No record below this sequence is free, or leased and may become free again. A lower bound.
     pub(crate) unspent_from: i64,
 }
 
 impl PoolRow {
-    /// The row of a pool, if it holds anything.
+    /// Reads the row of a pool. `None`: the pool is empty.
     pub(crate) fn find(statements: &mut Statements<'_>, pool: &PoolId) -> Result<Option<Self>, Failure> {
         let found = statements
             .one(Sql::Pool, [pool.as_bytes()], |row| {
@@ -51,7 +51,7 @@ impl PoolRow {
         }
     }
 
-    /// Stores what a step made of the row: a pool without records goes.
+    /// Stores the row. Deletes the row of a pool without records.
     pub(crate) fn store(&self, statements: &mut Statements<'_>) -> Result<(), Failure> {
         if self.records == 0 {
             statements.execute(Sql::PoolDelete, [self.key])?;
@@ -68,7 +68,7 @@ impl PoolRow {
         Ok(())
     }
 
-    /// Stores the row of a pool that comes to be, and gives it its key.
+    /// Inserts the row of a new pool, and sets its key.
     pub(crate) fn create(&mut self, statements: &mut Statements<'_>, pool: &PoolId) -> Result<(), Failure> {
         let row = (
             pool.as_bytes(),
@@ -82,8 +82,8 @@ impl PoolRow {
         Ok(())
     }
 
-    /// Whether nothing of the pool is past its `not_after`.
-    pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
+    /// Returns whether no record of the pool has expired.
+    pub(crate) fn has_no_expired(&self, now: Timestamp) -> bool {
         now.get() < self.next_expiry
     }
 }

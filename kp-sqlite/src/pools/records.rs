@@ -3,12 +3,12 @@ use kp_core::server::TakeOptions;
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, Timestamp};
 use rusqlite::Params;
 
+use crate::file::calls::Statements;
 use crate::file::error::{Damage, Failure};
-use crate::file::session::Statements;
 use crate::pools::cache::PoolSession;
 use crate::pools::pool_row::PoolRow;
 use crate::pools::queue::{self, Hint};
-use crate::pools::rows::{self, LeaseRow, PackageRow, many, pass_over_damage};
+use crate::pools::rows::{self, LeaseRow, PackageRow, many, skip_damaged};
 use crate::sql::Sql;
 
 /// The records of one pool, inside a transaction.
@@ -16,14 +16,14 @@ use crate::sql::Sql;
 pub(crate) struct Records<'a, 'c> {
     session: &'a mut PoolSession<'c>,
     pool: &'a PoolId,
-    /// The pool's row as this step has made it; `None` while the pool is empty and was never stored.
+    /// The pool's row with the changes of this step. `None`: the pool is empty.
     row: Option<PoolRow>,
-    /// The same as it is stored.
+    /// The pool's row in the file.
     stored: Option<PoolRow>,
     hint: Hint,
 }
 
-/// Runs a step of the rules on one pool.
+/// Runs a step of the rules on one pool, with the cached row of the pool if there is one.
 pub(crate) fn step<T>(
     session: &mut PoolSession<'_>,
     pool: &PoolId,
@@ -40,7 +40,7 @@ pub(crate) fn step<T>(
 }
 
 impl<'a, 'c> Records<'a, 'c> {
-    /// The records of a pool, for a read.
+    /// Returns the records of a pool, for a read.
     pub(crate) fn of(session: &'a mut PoolSession<'c>, pool: &'a PoolId) -> Result<Self, Failure> {
         let row = PoolRow::find(&mut session.statements, pool)?;
         Ok(Self::with_row(session, pool, row, Hint::default()))
@@ -56,7 +56,7 @@ impl<'a, 'c> Records<'a, 'c> {
         }
     }
 
-    /// Stores what the step changed of the pool's row, and keeps what it knows for the next.
+    /// Stores the pool's row if the step changed the row, and caches it for the next step.
     fn finish(self) -> Result<(), Failure> {
         let Some(row) = self.row else { return Ok(()) };
         if Some(&row) != self.stored.as_ref() {
@@ -70,14 +70,14 @@ impl<'a, 'c> Records<'a, 'c> {
         Ok(())
     }
 
-    /// All records, for a read (READ-3); damaged ones are passed over.
+    /// Reads all records except damaged ones (READ-3).
     pub(crate) fn all(&mut self) -> Result<Vec<Record>, Failure> {
         let Some(row) = &self.row else { return Ok(Vec::new()) };
         many(&mut self.session.statements, row, Sql::Records, [row.key])
     }
 
-    /// What is available at `now`, or would be if the pool were settled, from the sequence after `after` on; and the
-    /// sequence to go on after, when there is more (READ-2).
+    /// Reads the records that are available at `now`, as if the pool were settled, with a sequence above `after` (READ-2).
+    /// If there are more than `limit`, returns the sequence after which to continue.
     pub(crate) fn available(
         &mut self,
         after: i64,
@@ -97,12 +97,12 @@ impl<'a, 'c> Records<'a, 'c> {
             }
             seen += 1;
             last = row.get(0)?;
-            records.extend(pass_over_damage(rows::record(row, pool.credential))?);
+            records.extend(skip_damaged(rows::record(row, pool.credential))?);
         }
         Ok((records, None))
     }
 
-    /// Removes records past their `not_after`, with their bytes, and says how many (SWEEP-1).
+    /// Deletes up to `limit` expired records, and returns how many (SWEEP-1).
     pub(crate) fn cleanup(&mut self, now: Timestamp, limit: u32) -> Result<u32, Failure> {
         let Some(row) = &mut self.row else { return Ok(0) };
         self.session.cache.clear_leased();
@@ -122,7 +122,7 @@ impl<'a, 'c> Records<'a, 'c> {
         Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
     }
 
-    /// Removes everything (DEL-1).
+    /// Deletes all records (DEL-1).
     pub(crate) fn clear(&mut self) -> Result<(), Failure> {
         if let Some(row) = &mut self.row {
             self.session.cache.clear_leased();
@@ -132,7 +132,7 @@ impl<'a, 'c> Records<'a, 'c> {
         Ok(())
     }
 
-    /// A record that is asked for by name: a damaged one is an error.
+    /// Reads one record. A damaged record is an error.
     fn one(&mut self, sql: Sql, params: impl Params) -> Result<Option<Record>, Failure> {
         let Some(row) = &self.row else { return Ok(None) };
         let credential = row.credential;
@@ -145,12 +145,13 @@ impl<'a, 'c> Records<'a, 'c> {
     }
 }
 
-/// When the first lease or window ends after this moment; never, where there is none.
+/// Returns the next moment after `after` at which a lease or window lapses; `i64::MAX` if there is none.
 fn next_lapse(statements: &mut Statements<'_>, pool: &PoolRow, after: i64) -> Result<i64, Failure> {
-    let end: Option<i64> = statements.one(Sql::NextLapse, (pool.key, after), |row| row.get(0))?;
-    Ok(end.unwrap_or(i64::MAX))
+    let next: Option<i64> = statements.one(Sql::NextLapse, (pool.key, after), |row| row.get(0))?;
+    Ok(next.unwrap_or(i64::MAX))
 }
 
+/// Fails if a statement did not change exactly one row.
 fn one_row(key: i64, changed: usize) -> Result<(), Failure> {
     match changed {
         1 => Ok(()),
@@ -179,14 +180,14 @@ impl PoolRecords for Records<'_, '_> {
     fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, Failure> {
         let Some(row) = &self.row else { return Ok(Vec::new()) };
         let first = match self.hint.next_lapse {
-            Some(known) => known,
+            Some(first) => first,
             None => next_lapse(&mut self.session.statements, row, i64::MIN)?,
         };
         if now.get() < first {
             self.hint.next_lapse = Some(first);
             return Ok(Vec::new());
         }
-        // What has ended is settled by the caller.
+        // The caller settles the lapsed records.
         self.hint.next_lapse = Some(next_lapse(&mut self.session.statements, row, now.get())?);
         many(&mut self.session.statements, row, Sql::Lapsed, (row.key, now.get()))
     }
@@ -229,13 +230,13 @@ impl PoolRecords for Records<'_, '_> {
     fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, Failure> {
         match &mut self.row {
             None => Ok(0),
-            Some(row) if row.is_fresh(now) => {
+            Some(row) if row.has_no_expired(now) => {
                 let params = (row.key, suite.0, row.unspent_from);
                 let (held, first): (u32, Option<i64>) = self
                     .session
                     .statements
                     .one(Sql::CountHeld, params, |row| Ok((row.get(0)?, row.get(1)?)))?;
-                // The row is written by a save, as a rule: it may as well say what was seen.
+                // A save usually writes this row anyway, so that the better bound costs nothing.
                 row.unspent_from = first.unwrap_or(row.last_sequence + 1);
                 Ok(held)
             }
@@ -249,7 +250,7 @@ impl PoolRecords for Records<'_, '_> {
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Failure> {
         match &self.row {
             None => Ok(0),
-            Some(row) if row.is_fresh(now) => Ok(u32::try_from(row.records).unwrap_or(u32::MAX)),
+            Some(row) if row.has_no_expired(now) => Ok(u32::try_from(row.records).unwrap_or(u32::MAX)),
             Some(row) => self.count(Sql::CountUnexpired, (row.key, now.get())),
         }
     }
@@ -356,11 +357,11 @@ impl PoolRecords for Records<'_, '_> {
         } else if record.state.lapses_at().is_some() {
             one_row(key, self.session.statements.execute(Sql::LeaseDelete, [key])?)?;
         }
-        // What was used or given back, nobody spends next.
-        let known = &mut self.session.cache;
+        // Caches the records that are likely to be spent next: the leased ones.
+        let cache = &mut self.session.cache;
         if let State::Reserved(_) = after {
             let state = after.clone();
-            known.put_leased(
+            cache.put_leased(
                 pool.key,
                 Record {
                     state,
@@ -368,7 +369,7 @@ impl PoolRecords for Records<'_, '_> {
                 },
             );
         } else if let State::Reserved(_) = record.state {
-            known.take_leased(pool.key, &record.info.key_package_ref);
+            cache.take_leased(pool.key, &record.info.key_package_ref);
         }
         if after == State::Free {
             self.hint.freed(key);

@@ -1,4 +1,4 @@
-//! Rows and records: each made of the other, in this file only.
+//! Converts rows into records, and records into rows.
 
 use kp_core::Role;
 use kp_core::rules::{LeaseRecord, Recall, Record, Spent, State, Window};
@@ -9,9 +9,9 @@ use kp_core::{
 };
 use rusqlite::{OptionalExtension, Params, Row};
 
+use crate::file::calls::Statements;
 use crate::file::columns::Columns;
 use crate::file::error::{Damage, Failure};
-use crate::file::session::Statements;
 use crate::pools::pool_row::PoolRow;
 use crate::sql::Sql;
 
@@ -33,7 +33,7 @@ mod state {
     pub(super) const LAST_RESORT_REPLACED: i64 = 13;
 }
 
-/// The columns of a package's row that change.
+/// The columns of `keypackage_pool_packages` that an update writes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PackageRow<'a> {
     pub(crate) state: i64,
@@ -46,7 +46,7 @@ pub(crate) struct PackageRow<'a> {
 }
 
 impl<'a> PackageRow<'a> {
-    /// While its bytes are kept, what is leased stays as it was: free.
+    /// Returns the columns for a state. A leased KeyPackage whose bytes are kept has the columns of a free one.
     pub(crate) fn of(info: &KeyPackageInfo, state: &'a State) -> Self {
         let mut row = Self {
             state: state::FREE,
@@ -60,13 +60,13 @@ impl<'a> PackageRow<'a> {
         match state {
             State::Free | State::Reserved(_) => {}
             State::Used(_) if row.keeps_bytes => {}
-            State::Used(spend) => {
+            State::Used(spent) => {
                 row.state = state::USED;
-                let id = Some(spend.id.as_bytes().as_slice());
-                *if spend.bound { &mut row.id } else { &mut row.former_id } = id;
-                row.spent_at = Some(spend.at.get());
-                row.spender = spend.by.as_ref().map(Party::as_bytes);
-                row.group = spend.group.as_ref().map(GroupId::as_bytes);
+                let id = Some(spent.id.as_bytes().as_slice());
+                *if spent.bound { &mut row.id } else { &mut row.former_id } = id;
+                row.spent_at = Some(spent.at.get());
+                row.spender = spent.by.as_ref().map(Party::as_bytes);
+                row.group = spent.group.as_ref().map(GroupId::as_bytes);
             }
             State::Slot { used: false } => row.state = state::SLOT,
             State::Slot { used: true } => row.state = state::SLOT_USED,
@@ -81,7 +81,7 @@ impl<'a> PackageRow<'a> {
     }
 }
 
-/// A row of `keypackage_pool_leases`, but for its keys.
+/// A row of `keypackage_pool_leases`, without its keys.
 #[derive(Debug)]
 pub(crate) struct LeaseRow<'a> {
     pub(crate) state: i64,
@@ -94,13 +94,13 @@ pub(crate) struct LeaseRow<'a> {
 }
 
 impl<'a> LeaseRow<'a> {
-    /// The lease or window of a state that ends.
+    /// Returns the lease or window of a state, if the state has one.
     pub(crate) fn of(state: &'a State) -> Option<Self> {
         let lapses_at = state.lapses_at()?.get();
         let reserver = state.reserver().map(Party::as_bytes);
         match state {
             State::Reserved(lease) => Some(Self {
-                // What happens at its lapse no longer matters when it is recalled (DEL-3).
+                // Once a lease is recalled, its `on_lapse` no longer matters (DEL-3).
                 state: match (lease.recalled, lease.on_lapse) {
                     (None, OnLapse::Return) => state::RESERVED,
                     (None, OnLapse::Retire) => state::RESERVED_TO_RETIRE,
@@ -114,26 +114,25 @@ impl<'a> LeaseRow<'a> {
                 spender: None,
                 group: None,
             }),
-            State::Used(spend) => Some(Self {
+            State::Used(spent) => Some(Self {
                 state: if state.keeps_bytes() {
                     state::CLAIMED_WINDOW
                 } else {
                     state::USED_WINDOW
                 },
-                id: spend.id.as_bytes(),
+                id: spent.id.as_bytes(),
                 lapses_at,
                 reserver,
-                spent_at: Some(spend.at.get()),
-                spender: spend.by.as_ref().map(Party::as_bytes),
-                group: spend.group.as_ref().map(GroupId::as_bytes),
+                spent_at: Some(spent.at.get()),
+                spender: spent.by.as_ref().map(Party::as_bytes),
+                group: spent.group.as_ref().map(GroupId::as_bytes),
             }),
             _ => None,
         }
     }
 }
 
-/// Which columns of a row a record is read from, after its key: all statements that read records name the same, in this
-/// order.
+/// The columns of a record, after its key: every statement that reads records selects these, in this order.
 mod column {
     pub(super) const REF: usize = 1;
     pub(super) const SUITE: usize = 2;
@@ -145,7 +144,7 @@ mod column {
     pub(super) const ID: usize = 8;
     pub(super) const FORMER_ID: usize = 9;
     pub(super) const SPENT: Spent = Spent(10);
-    /// NULL, and so the others of the lease, where there is none.
+    /// NULL, like the other columns of the lease, if there is no lease.
     pub(super) const LEASE: usize = 13;
     pub(super) const LEASE_ID: usize = 14;
     pub(super) const LAPSES_AT: usize = 15;
@@ -153,12 +152,12 @@ mod column {
     pub(super) const LEASE_SPENT: Spent = Spent(17);
     pub(super) const BYTES: usize = 20;
 
-    /// When, by whom and for which group: three columns.
+    /// The first of three columns: when, by whom, for which group.
     #[derive(Clone, Copy)]
     pub(super) struct Spent(pub(super) usize);
 }
 
-/// The record of a row; `credential` is its pool's.
+/// Reads a record. `credential` is the credential hash of its pool.
 pub(crate) fn record(row: &Row<'_>, credential: CredentialHash) -> Result<Record, Failure> {
     let columns = Columns::of(row)?;
     let code: i64 = columns.get(column::STATE, "state")?;
@@ -187,13 +186,13 @@ pub(crate) fn record(row: &Row<'_>, credential: CredentialHash) -> Result<Record
         sequence: u64::try_from(columns.key).map_err(|_| columns.damage("key"))?,
         saved_at: columns.time(column::SAVED_AT, "saved_at")?,
         state: match columns.get::<Option<i64>>(column::LEASE, "state of the lease")? {
-            Some(lease) => columns.leased(lease)?,
+            Some(lease) => columns.leased_state(lease)?,
             None => columns.state(code)?,
         },
     })
 }
 
-/// The bytes of a record, of a statement that reads them too.
+/// Reads the bytes of a record from a row that has them.
 pub(crate) fn bytes(row: &Row<'_>) -> Result<KeyPackageBytes, Failure> {
     let columns = Columns::of(row)?;
     columns.made(column::BYTES, "bytes", |bytes: &[u8]| {
@@ -201,7 +200,7 @@ pub(crate) fn bytes(row: &Row<'_>) -> Result<KeyPackageBytes, Failure> {
     })
 }
 
-/// The bytes of a record, by its key.
+/// Reads the bytes of a record by its key.
 pub(crate) fn bytes_of(statements: &mut Statements<'_>, key: i64) -> Result<KeyPackageBytes, Failure> {
     let bytes = statements
         .one(Sql::Bytes, [key], |row| {
@@ -212,7 +211,7 @@ pub(crate) fn bytes_of(statements: &mut Statements<'_>, key: i64) -> Result<KeyP
     bytes.ok_or_else(|| Damage { key, column: "bytes" }.into())
 }
 
-/// Records that are looked through: damaged ones are passed over, so that one never wedges its pool.
+/// Reads several records, and skips damaged ones: one damaged row must not block its pool.
 pub(crate) fn many(
     statements: &mut Statements<'_>,
     pool: &PoolRow,
@@ -222,23 +221,24 @@ pub(crate) fn many(
     let mut rows = statements.get(sql)?.query(params)?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
-        records.extend(pass_over_damage(record(row, pool.credential))?);
+        records.extend(skip_damaged(record(row, pool.credential))?);
     }
     Ok(records)
 }
 
-pub(crate) fn pass_over_damage<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
+/// Turns a damaged row into `None`, with a warning in the log.
+pub(crate) fn skip_damaged<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match read {
         Ok(value) => Ok(Some(value)),
         Err(Failure::Damaged(damage)) => {
-            tracing::warn!(key = damage.key, column = damage.column, "scan over a damaged row");
+            tracing::warn!(key = damage.key, column = damage.column, "skipped a damaged row");
             Ok(None)
         }
         Err(failure) => Err(failure),
     }
 }
 
-/// The key of a record's row: its sequence.
+/// Returns the key of a record's row: its sequence.
 pub(crate) fn key(record: &Record) -> Result<i64, Failure> {
     i64::try_from(record.sequence).map_err(|_| Damage { key: -1, column: "key" }.into())
 }
@@ -267,7 +267,7 @@ impl Columns<'_, '_> {
                 let bound = self.id(column::ID, "id")?;
                 let former = self.id(column::FORMER_ID, "former_id")?;
                 let id = bound.or(former).ok_or_else(|| self.damage("id"))?;
-                State::Used(self.used(column::SPENT, id, bound.is_some(), None)?)
+                State::Used(self.spent(column::SPENT, id, bound.is_some(), None)?)
             }
             state::RETIRED => State::Retired { at: self.spent_at()? },
             state::WITHDRAWN | state::LAST_RESORT_WITHDRAWN => State::Withdrawn { at: self.spent_at()? },
@@ -276,13 +276,13 @@ impl Columns<'_, '_> {
         })
     }
 
-    fn leased(&self, code: i64) -> Result<State, Failure> {
+    fn leased_state(&self, code: i64) -> Result<State, Failure> {
         let (on_lapse, recalled) = match code {
             state::RESERVED => (OnLapse::Return, None),
             state::RESERVED_TO_RETIRE => (OnLapse::Retire, None),
             state::RECALLED_RETIRED => (OnLapse::Retire, Some(Recall::Retired)),
             state::RECALLED_WITHDRAWN => (OnLapse::Retire, Some(Recall::Withdrawn)),
-            state::USED_WINDOW | state::CLAIMED_WINDOW => return self.window(code == state::CLAIMED_WINDOW),
+            state::USED_WINDOW | state::CLAIMED_WINDOW => return self.used_in_window(code == state::CLAIMED_WINDOW),
             _ => return Err(self.damage("state of the lease")),
         };
         Ok(State::Reserved(LeaseRecord {
@@ -294,14 +294,14 @@ impl Columns<'_, '_> {
         }))
     }
 
-    fn window(&self, replayable: bool) -> Result<State, Failure> {
+    fn used_in_window(&self, replayable: bool) -> Result<State, Failure> {
         let window = Window {
             expires_at: self.lapses_at()?,
             reserver: self.party(column::RESERVER, "reserver")?,
             replayable,
         };
-        let spend = self.used(column::LEASE_SPENT, self.lease_id()?, true, Some(window))?;
-        Ok(State::Used(spend))
+        let spent = self.spent(column::LEASE_SPENT, self.lease_id()?, true, Some(window))?;
+        Ok(State::Used(spent))
     }
 
     fn lease_id(&self) -> Result<ReservationId, Failure> {
@@ -313,7 +313,7 @@ impl Columns<'_, '_> {
         self.time(column::LAPSES_AT, "lapses_at")
     }
 
-    fn used(
+    fn spent(
         &self,
         column::Spent(at): column::Spent,
         id: ReservationId,

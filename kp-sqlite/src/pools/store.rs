@@ -14,27 +14,27 @@ use kp_core::{
     Status, Timestamp,
 };
 
-use crate::file::calls::{Queue, Reply};
+use crate::file::calls::Reply;
 use crate::file::error::Failure;
+use crate::file::threads::Threads;
 use crate::pools::cache::{Cache, PoolSession};
 use crate::pools::cursor;
 use crate::pools::records::{Records, step};
 use crate::pools::sweep::{self, PACKAGES_PER_TRANSACTION, POOLS_PER_TRANSACTION, Position};
 
-/// KeyPackage pools in an SQLite file.
+/// Stores KeyPackage pools in an SQLite file.
 ///
-/// Cheap to clone: clones share the file's connections. Any number of stores, in any number of processes, may have the
-/// same file open. It needs no runtime: its threads are its own, and any executor will do.
+/// A clone is cheap and shares the connections. Any number of stores, in any number of processes, may open the same file.
+/// The store runs threads of its own: it needs no async runtime, and works with any.
 ///
-/// Dropped, it finishes what it was asked and ends; [`close`](Self::close) waits for that.
+/// When the last clone is dropped, the store finishes the calls that are under way and closes.
+/// [`close`](Self::close) waits for the end.
 #[derive(Clone)]
 pub struct SqliteStore(Arc<Shared>);
 
 struct Shared {
     path: PathBuf,
-    writer: Queue<Cache>,
-    readers: Queue<Cache>,
-    reader_count: u32,
+    threads: Threads<Cache>,
     limits: Limits,
 }
 
@@ -47,35 +47,19 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    pub(crate) fn new(
-        path: PathBuf,
-        writer: Queue<Cache>,
-        readers: Queue<Cache>,
-        reader_count: u32,
-        limits: Limits,
-    ) -> Self {
-        Self(Arc::new(Shared {
-            path,
-            writer,
-            readers,
-            reader_count,
-            limits,
-        }))
+    pub(crate) fn new(path: PathBuf, threads: Threads<Cache>, limits: Limits) -> Self {
+        Self(Arc::new(Shared { path, threads, limits }))
     }
 
-    /// Finishes what was asked before, moves the write-ahead log into the file, and ends the store's threads. Calls to
-    /// its clones fail from then on.
+    /// Closes the store after the calls that are under way: moves the write-ahead log into the file, and ends the
+    /// threads. Later calls to clones of the store fail.
     ///
     /// # Errors
     ///
-    /// When the log could not be moved or the file not closed. Nothing is lost: the next to open it finds the log.
+    /// SQLite could not move the log or close the file. Nothing is lost: the next store that opens the file reads the
+    /// log.
     pub async fn close(self) -> Result<(), BackendError> {
-        let readers: Vec<_> = (0..self.0.reader_count).map(|_| self.0.readers.stop()).collect();
-        for reader in readers {
-            // One that ended before has nothing left to close.
-            let _ = reader.wait().await;
-        }
-        self.0.writer.stop().wait().await
+        self.0.threads.stop().await
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -87,7 +71,7 @@ impl SqliteStore {
         operation: &'static str,
         run: impl FnMut(&mut PoolSession<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Reply<T> {
-        self.0.writer.submit(operation, run)
+        self.0.threads.writer.submit(operation, run)
     }
 
     async fn read<T: Send + 'static>(
@@ -95,11 +79,11 @@ impl SqliteStore {
         operation: &'static str,
         run: impl FnMut(&mut PoolSession<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, BackendError> {
-        self.0.readers.submit(operation, run).wait().await
+        self.0.threads.readers.submit(operation, run).wait().await
     }
 }
 
-/// Each item's own answer, in order (ERR-3).
+/// Waits for the answer of each item, in order (ERR-3).
 async fn answers<T>(replies: Vec<Reply<Answer<T>>>) -> Answers<T> {
     let mut answers = Vec::with_capacity(replies.len());
     for reply in replies {
@@ -111,8 +95,8 @@ async fn answers<T>(replies: Vec<Reply<Answer<T>>>) -> Answers<T> {
     answers.into()
 }
 
-/// Every item of a batch is a call of its own, and calls that wait together share a commit: so a batch costs one commit,
-/// and no item suffers from another.
+/// Each item of a batch is a call of its own. Calls that wait together share a commit, so a batch costs one commit, and an
+/// item that fails does not fail the others.
 #[async_trait]
 impl KeyPackageStore for SqliteStore {
     async fn save_key_packages(&self, save: &Save, now: Timestamp) -> Result<Vec<SaveOutcome>> {
@@ -254,7 +238,7 @@ impl KeyPackageStore for SqliteStore {
         what: &Withdrawal,
         now: Timestamp,
     ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
-        // TIME-2: an empty batch is no call.
+        // TIME-2: an empty batch changes nothing.
         if *what == Withdrawal::Refs(Vec::new()) {
             return Ok(Vec::new());
         }
@@ -288,9 +272,9 @@ impl KeyPackageStore for SqliteStore {
             let step = self.write("retire_unspent", move |session| {
                 sweep::retire_unspent(session, saved_before, now, &from, part)
             });
-            let (retired, walked, next) = step.wait().await?;
+            let (retired, visited, next) = step.wait().await?;
             total += retired;
-            left = left.saturating_sub(walked);
+            left = left.saturating_sub(visited);
             if next.is_none() || left == 0 {
                 return Ok((total, next));
             }
@@ -298,21 +282,21 @@ impl KeyPackageStore for SqliteStore {
         }
     }
 
-    /// In steps of bounded size. For as long as it has done nothing it goes on, since 0 says that nothing is left.
+    /// Runs transactions of bounded size until `limit` is reached or nothing is left.
     async fn cleanup_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {
         let mut left = limit.max(1);
         let mut done = 0;
         while left > 0 {
             let part = left.min(PACKAGES_PER_TRANSACTION);
-            let sweep = self.write("cleanup_expired", move |session| sweep::cleanup(session, now, part));
-            let Some(deleted) = sweep.wait().await? else { break };
+            let cleanup = self.write("cleanup_expired", move |session| sweep::cleanup(session, now, part));
+            let Some(deleted) = cleanup.wait().await? else { break };
             done += u64::from(deleted);
             left -= deleted;
         }
         Ok(done)
     }
 
-    /// As [`cleanup_expired`](Self::cleanup_expired).
+    /// Runs transactions of bounded size until `limit` is reached or nothing is left.
     async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64> {
         let mut left = limit.max(1);
         let mut done = 0;
@@ -323,7 +307,7 @@ impl KeyPackageStore for SqliteStore {
                 sweep::settle_lapsed(session, now, position, part)
             });
             let Some(settled) = release.wait().await? else { break };
-            done += settled.ended;
+            done += settled.leases;
             left -= settled.pools;
             position = settled.position;
         }

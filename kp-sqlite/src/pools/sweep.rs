@@ -1,5 +1,4 @@
-//! The steps of calls that walk many pools: each a transaction of bounded size, so that live traffic goes on beside them
-//! (SWEEP-3).
+//! Runs the calls that visit many pools in transactions of bounded size, so that other calls run in between (SWEEP-3).
 
 use kp_core::rules::{retire, settle};
 use kp_core::server::Cursor;
@@ -10,13 +9,13 @@ use crate::pools::cache::PoolSession;
 use crate::pools::records::step;
 use crate::sql::Sql;
 
-/// The most pools that one transaction walks.
+/// The maximum number of pools that one transaction visits.
 pub(crate) const POOLS_PER_TRANSACTION: u32 = 32;
 
-/// The most packages that one transaction sweeps.
+/// The maximum number of records that one transaction deletes.
 pub(crate) const PACKAGES_PER_TRANSACTION: u32 = 1_000;
 
-/// SWEEP-1: a part of `cleanup_expired`. Says how many packages it swept; `None` when no pool is left to look at.
+/// Deletes up to `limit` expired records, and returns how many (SWEEP-1). `None`: no pool has expired records.
 pub(crate) fn cleanup(session: &mut PoolSession<'_>, now: Timestamp, limit: u32) -> Result<Option<u32>, Failure> {
     let found = ids(session
         .statements
@@ -31,19 +30,19 @@ pub(crate) fn cleanup(session: &mut PoolSession<'_>, now: Timestamp, limit: u32)
     Ok((!found.is_empty()).then_some(limit - left))
 }
 
-/// What a step of `release_expired_reservations` did.
+/// The result of one transaction of `release_expired_reservations`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settled {
-    /// How many leases and windows it ended ...
-    pub(crate) ended: u64,
-    /// ... of how many pools.
+    /// The number of leases and windows that were settled.
+    pub(crate) leases: u64,
+    /// The number of pools that were settled.
     pub(crate) pools: u32,
-    /// Where to go on.
+    /// The position at which the next transaction continues.
     pub(crate) position: Position,
 }
 
-/// How far a sweep over leases has come: the end and the key of the last that it met. One that cannot be read stays, and
-/// is not met again.
+/// A position in the leases by their lapse: the lapse and the key of the last lease that was visited. A damaged lease stays
+/// in the file, and is not visited twice.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Position(i64, i64);
 
@@ -51,7 +50,7 @@ impl Position {
     pub(crate) const START: Self = Self(i64::MIN, i64::MIN);
 }
 
-/// SWEEP-2: a part of `release_expired_reservations`; `None` when nothing is left from `place` on.
+/// Settles up to `limit` pools with lapsed leases or windows (SWEEP-2). `None`: there is none after `position`.
 pub(crate) fn settle_lapsed(
     session: &mut PoolSession<'_>,
     now: Timestamp,
@@ -67,20 +66,20 @@ pub(crate) fn settle_lapsed(
         return Ok(None);
     };
     let mut settled = Settled {
-        ended: 0,
+        leases: 0,
         pools: 0,
         position: *position,
     };
     for pool in ids(found.into_iter().map(|(_, pool)| pool).collect())? {
-        let ended = step(session, &pool, |records| settle(records, now))?;
-        settled.ended += ended;
-        settled.pools += u32::from(ended > 0);
+        let leases = step(session, &pool, |records| settle(records, now))?;
+        settled.leases += leases;
+        settled.pools += u32::from(leases > 0);
     }
     Ok(Some(settled))
 }
 
-/// DEL-2: a part of `retire_unspent`, from the pool after `after` on. Says how many it retired, how many pools it walked,
-/// and where to go on, if anywhere.
+/// Retires unspent KeyPackages of the pools after `after` (DEL-2). Returns how many KeyPackages were retired, how many pools
+/// were visited, and where to continue.
 pub(crate) fn retire_unspent(
     session: &mut PoolSession<'_>,
     saved_before: Timestamp,
@@ -88,15 +87,15 @@ pub(crate) fn retire_unspent(
     after: &[u8],
     limit: u32,
 ) -> Result<(u64, u32, Option<Cursor>), Failure> {
-    let (walked, next) = page_of_pools(session, after, limit)?;
+    let (visited, next) = page_of_pools(session, after, limit)?;
     let mut retired = 0;
-    for pool in &walked {
+    for pool in &visited {
         retired += step(session, pool, |records| retire(records, saved_before, now))?;
     }
-    Ok((retired, count(&walked), next))
+    Ok((retired, count(&visited), next))
 }
 
-/// READ-5: the pools after `after`, and where to go on, if there are more.
+/// Lists the pools after `after` (READ-5), and returns where to continue if there are more.
 pub(crate) fn page_of_pools(
     session: &mut PoolSession<'_>,
     after: &[u8],

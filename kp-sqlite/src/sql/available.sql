@@ -1,4 +1,4 @@
--- READ-2, TIME-2: what is available, or would be if the pool were settled now.
+-- READ-2, TIME-2: reads the available records, as if the pool were settled now.
 -- Parameters: 1 the pool's key, 2 the sequence to go on after, 3 now, 4 how many. Result: records, by sequence.
 SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential,
        p.state, p.id, p.former_id, p.spent_at, p.spender, p.group_id,

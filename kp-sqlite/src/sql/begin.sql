@@ -1,2 +1,2 @@
--- Begins a step, or several that share a commit, as the only writer of the file (LIN-1).
+-- Begins a transaction as the only writer of the file (LIN-1).
 BEGIN IMMEDIATE

@@ -1,4 +1,4 @@
--- RES-5: the record that an id is bound to.
+-- RES-5: reads the record that an id is bound to.
 -- Parameters: 1 the pool's key, 2 the id. Result: none or one record.
 SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential,
        p.state, p.id, p.former_id, p.spent_at, p.spender, p.group_id,

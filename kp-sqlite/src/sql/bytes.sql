@@ -1,4 +1,4 @@
--- The bytes of a record.
+-- Reads the bytes of a record.
 -- Parameters: 1 its key. Result: none or one row.
 SELECT bytes
 FROM keypackage_pool_packages

@@ -1,4 +1,4 @@
--- SWEEP-1: forgets records past their not_after, with their leases.
+-- SWEEP-1: deletes expired records. A trigger deletes their leases.
 -- Parameters: 1 the pool's key, 2 now, 3 how many.
 DELETE FROM keypackage_pool_packages
 WHERE key IN (

@@ -1,2 +1,2 @@
--- Ends a step: from here on, its answers may leave (ERR-5).
+-- Commits a transaction. From here on, its calls may be answered (ERR-5).
 COMMIT

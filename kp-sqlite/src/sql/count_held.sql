@@ -1,7 +1,6 @@
--- SAVE-6: what counts towards the cap of a ciphersuite, in a pool in which nothing is past its not_after: what is free,
--- and what is reserved and not recalled.
--- Parameters: 1 the pool's key, 2 the ciphersuite, 3 the sequence below which nothing is unspent. Result: one row: how
--- many, and the lowest sequence of what is unspent, of any ciphersuite.
+-- SAVE-6: counts what is held of a ciphersuite (free, or reserved and not recalled) in a pool without expired records.
+-- Parameters: 1 the pool's key, 2 the ciphersuite, 3 the sequence below which nothing is unspent. Result: one row: the
+-- count, and the lowest sequence of the unspent records of any ciphersuite.
 SELECT count(*) FILTER (WHERE p.suite = ?2 AND (l.key IS NULL OR l.state IN (3, 4))), min(p.key)
 FROM keypackage_pool_packages AS p INDEXED BY keypackage_pool_queue
 LEFT JOIN keypackage_pool_leases AS l ON l.key = p.key

@@ -1,4 +1,4 @@
--- SAVE-6, COST-1: the same, in a pool where something is: without reading it.
+-- SAVE-6, COST-1: counts the same in a pool with expired records, without reading these.
 -- Parameters: 1 the pool's key, 2 the ciphersuite, 3 now. Result: one row.
 SELECT count(*)
 FROM keypackage_pool_packages AS p INDEXED BY keypackage_pool_expiry

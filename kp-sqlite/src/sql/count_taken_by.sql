@@ -1,4 +1,4 @@
--- RES-7: what a party has taken, among the live leases and windows.
+-- RES-7: counts the live leases and windows of a party.
 -- Parameters: 1 the pool's key, 2 the party. Result: one row.
 SELECT count(*)
 FROM keypackage_pool_leases INDEXED BY keypackage_pool_lease_ids

@@ -1,3 +1,3 @@
--- Another number whenever somebody else has committed to the file since the last transaction of this connection.
+-- Reads a number that changes whenever another connection has committed to the file.
 -- Result: one row.
 PRAGMA data_version

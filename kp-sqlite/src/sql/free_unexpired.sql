@@ -1,4 +1,4 @@
--- RES-2, COST-1: the whole queue, but for what is past its not_after: when the head of the queue is of no use.
+-- RES-2, COST-1: reads the free and unexpired records of a pool: for a queue with many expired ones.
 -- Parameters: 1 the pool's key, 2 now. Result: records, in no order.
 SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential,
        p.state, p.id, p.former_id, p.spent_at, p.spender, p.group_id,

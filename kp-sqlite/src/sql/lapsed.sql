@@ -1,4 +1,4 @@
--- TIME-2: the leases and windows that have ended.
+-- TIME-2: reads the records whose lease or window has lapsed.
 -- Parameters: 1 the pool's key, 2 now. Result: records, in no order.
 SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential,
        p.state, p.id, p.former_id, p.spent_at, p.spender, p.group_id,

@@ -1,4 +1,4 @@
--- RES-2: the highest sequence of the whole table.
+-- RES-2: reads the highest sequence of the table.
 -- Result: one row; NULL when it is empty.
 SELECT max(key)
 FROM keypackage_pool_packages

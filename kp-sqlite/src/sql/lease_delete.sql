@@ -1,4 +1,4 @@
--- A lease or window is over (TIME-2, SPEND-2, REL-1).
+-- Deletes a lease or window (TIME-2, SPEND-2, REL-1).
 -- Parameters: 1 the package's key.
 DELETE FROM keypackage_pool_leases
 WHERE key = ?1

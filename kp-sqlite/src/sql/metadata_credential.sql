@@ -1,4 +1,4 @@
--- META-1: makes sure that a credential's hash has a key.
+-- META-1: inserts the hash of a credential, unless it is there.
 -- Parameters: 1 the hash.
 INSERT INTO keypackage_pool_credentials (hash)
 VALUES (?1)

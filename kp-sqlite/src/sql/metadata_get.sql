@@ -1,4 +1,4 @@
--- META-3: one row.
+-- META-3: reads a row.
 -- Parameters: 1 ref.
 -- Result: no row or one; columns as in metadata_list.
 SELECT

@@ -1,4 +1,4 @@
--- META-1: creates a row, whose ref is new and whose credential has a key.
+-- META-1: inserts a row with a new ref, after metadata_credential.
 -- Parameters: 1 ref, 2 status, 3 delete_at, 4 created_at, 5 uploaded_at, 6 reserved_at, 7 spent_at, 8 not_after,
 -- 9 ciphersuite, 10 last_resort, 11 credential hash.
 INSERT INTO keypackage_pool_metadata (

@@ -1,4 +1,4 @@
--- META-3: all rows, the oldest first. A scan: of the few rows that a client has.
+-- META-3: reads all rows, the oldest first. This is a scan: a client has few rows.
 -- Result: rowid, keypackage_ref, status, delete_at, created_at, uploaded_at, reserved_at, spent_at, not_after,
 -- ciphersuite, last_resort, credential hash.
 SELECT

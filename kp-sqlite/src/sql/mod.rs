@@ -1,14 +1,14 @@
-/// Every statement there is: one file each, in this folder.
+/// Lists the statements: each is a file of this folder.
 macro_rules! statements {
     ($($name:ident = $file:literal,)*) => {
-        /// Names a statement.
+        /// The name of a statement.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Sql { $($name,)* }
 
         impl Sql {
             pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The text of its file.
+            /// Returns the text of the statement.
             pub(crate) const fn text(self) -> &'static str {
                 match self { $(Self::$name => include_str!(concat!($file, ".sql")),)* }
             }

@@ -1,4 +1,4 @@
--- SWEEP-1: when the next record of a pool will be past its not_after.
+-- SWEEP-1: reads when the next record of a pool expires.
 -- Parameters: 1 the pool's key. Result: one row; NULL when the pool has no record.
 SELECT min(not_after)
 FROM keypackage_pool_packages INDEXED BY keypackage_pool_expiry

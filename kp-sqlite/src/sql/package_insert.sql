@@ -1,4 +1,4 @@
--- A new record: free, or a last resort in its slot.
+-- Inserts a record: free, or a last resort in its slot.
 -- Parameters: 1 key, 2 the pool's key, 3 ref, 4 suite, 5 not_before, 6 not_after, 7 saved_at, 8 credential (NULL: the
 -- pool's), 9 state, 10 bytes.
 INSERT INTO keypackage_pool_packages (key, pool, ref, suite, not_before, not_after, saved_at, credential, state, bytes)

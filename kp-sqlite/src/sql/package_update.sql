@@ -1,4 +1,4 @@
--- Another state of a package, for good.
+-- Updates the state of a record.
 -- Parameters: 1 its key, 2 state, 3 id, 4 former_id, 5 spent_at, 6 spender, 7 group_id, 8 whether its bytes are kept
 -- (SPEND-4, LAST-1).
 UPDATE keypackage_pool_packages

@@ -1,4 +1,4 @@
--- SWEEP-1: pools in which a package may be past its not_after, the most overdue first.
+-- SWEEP-1: lists pools in which a record may have expired, the oldest bound first.
 -- Parameters: 1 now, 2 how many. Result: pool ids.
 SELECT pool
 FROM keypackage_pools INDEXED BY keypackage_pools_expiry

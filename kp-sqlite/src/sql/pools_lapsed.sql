@@ -1,5 +1,5 @@
--- SWEEP-2: the pools of leases and windows that have ended, the most overdue first, from a place on.
--- Parameters: 1 now, 2 the end and 3 the key to go on after, 4 how many. Result: the end and the key of each, and its
+-- SWEEP-2: lists the lapsed leases and windows after a position, the oldest lapse first, with their pools.
+-- Parameters: 1 now, 2 the lapse and 3 the key to go on after, 4 how many. Result: the lapse and the key of each, and its
 -- pool's id.
 SELECT l.lapses_at, l.key, p.pool
 FROM keypackage_pool_leases AS l INDEXED BY keypackage_pool_lapses

@@ -1,6 +1,6 @@
--- RES-2: a stretch of the pool, whatever state its packages are in, with the bytes.
+-- RES-2: reads a chunk of the queue: records in any state, with their bytes.
 -- Parameters: 1 the pool's key, 2 the sequence to begin with. Result: records and their bytes, by sequence.
--- How many is written here, since SQLite prepares a statement again whenever its LIMIT is bound.
+-- The LIMIT is a constant: SQLite would prepare the statement again whenever a LIMIT is bound.
 SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential,
        p.state, p.id, p.former_id, p.spent_at, p.spender, p.group_id,
        l.state, l.id, l.lapses_at, l.reserver, l.spent_at, l.spender, l.group_id,

@@ -1,4 +1,4 @@
--- READ-3: all records of a pool.
+-- READ-3: reads all records of a pool.
 -- Parameters: 1 the pool's key. Result: records, in no order.
 SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential,
        p.state, p.id, p.former_id, p.spent_at, p.spender, p.group_id,

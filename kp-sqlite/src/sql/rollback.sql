@@ -1,2 +1,2 @@
--- Undoes a step (ERR-1).
+-- Rolls a transaction back (ERR-1).
 ROLLBACK

@@ -1,4 +1,4 @@
--- The last migration that was applied.
+-- Reads the number of the last migration.
 -- Parameters: 1 of which tables.
 -- Result: one row; NULL when there was none.
 SELECT max(version)

@@ -1,4 +1,4 @@
--- LAST-1: the last-resort packages in their slots.
+-- LAST-1: reads the last-resort packages in their slots.
 -- Parameters: 1 the pool's key. Result: records, by sequence.
 SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential,
        p.state, p.id, p.former_id, p.spent_at, p.spender, p.group_id,

@@ -1,4 +1,4 @@
--- SAVE-8, DEL-2, DEL-3: the one-time packages that are free or reserved, and not past their not_after.
+-- SAVE-8, DEL-2, DEL-3: reads the one-time packages that are free or reserved, and unexpired.
 -- Parameters: 1 the pool's key, 2 now. Result: records, by sequence.
 SELECT p.key, p.ref, p.suite, p.not_before, p.not_after, p.saved_at, p.credential,
        p.state, p.id, p.former_id, p.spent_at, p.spender, p.group_id,

@@ -13,10 +13,8 @@ use kp_core::server::*;
 use kp_core::*;
 use rusqlite::Connection;
 
-use crate::file::calls::Message;
+use crate::file::calls::{self, Message, Session};
 use crate::file::error::Failure;
-use crate::file::session::Session;
-use crate::file::writer;
 use crate::pools::store::SqliteStore;
 use crate::tests::packages::test_package;
 
@@ -108,7 +106,7 @@ fn no_answer_leaves_before_the_commit() {
     let mut connection = crate::file::connection::Connector {
         path,
         survives: crate::file::connection::Survives::PowerCut,
-        wait: std::time::Duration::ZERO,
+        timeout: std::time::Duration::ZERO,
         tables: &crate::file::migrations::POOLS,
     }
     .writer()
@@ -119,7 +117,7 @@ fn no_answer_leaves_before_the_commit() {
         seen.fetch_add(1, Ordering::SeqCst);
         true
     }));
-    let (queue, messages) = crate::file::calls::Queue::<()>::new();
+    let (queue, messages) = calls::Queue::<()>::new();
     let counted = std::sync::Arc::clone(&commits);
     let replies: Vec<_> = (0..10)
         .map(|_| {
@@ -134,7 +132,7 @@ fn no_answer_leaves_before_the_commit() {
         })
         .collect();
     drop(queue);
-    writer::run(connection, messages, std::time::Duration::ZERO);
+    calls::write(connection, messages, std::time::Duration::ZERO);
     assert_eq!(commits.load(Ordering::SeqCst), 1, "ten calls, one commit");
     for reply in replies {
         let failure = futures_block_on(reply.wait()).unwrap_err();
@@ -164,7 +162,7 @@ fn calls_that_come_meanwhile_share_the_commit() {
         seen.fetch_add(1, Ordering::SeqCst);
         false
     }));
-    let (queue, messages) = crate::file::calls::Queue::<()>::new();
+    let (queue, messages) = calls::Queue::<()>::new();
     let (comes, late) = std::sync::mpsc::channel();
     let early = queue.submit("test", {
         let queue = queue.clone();
@@ -174,7 +172,7 @@ fn calls_that_come_meanwhile_share_the_commit() {
         }
     });
     drop(queue);
-    writer::run(connection, messages, std::time::Duration::ZERO);
+    calls::write(connection, messages, std::time::Duration::ZERO);
     assert_eq!(futures_block_on(early.wait()).unwrap(), 1);
     assert_eq!(futures_block_on(late.recv().unwrap().wait()).unwrap(), 1);
     assert_eq!(commits.load(Ordering::SeqCst), 1);
@@ -192,7 +190,7 @@ fn futures_block_on<T>(future: impl Future<Output = T>) -> T {
 fn a_failed_call_fails_alone() {
     let connection = Connection::open_in_memory().unwrap();
     connection.execute_batch("CREATE TABLE written (a)").unwrap();
-    let (queue, messages) = crate::file::calls::Queue::<()>::new();
+    let (queue, messages) = calls::Queue::<()>::new();
     let replies: Vec<_> = (0..10)
         .map(|number| {
             queue.submit("test", move |session| {
@@ -206,7 +204,7 @@ fn a_failed_call_fails_alone() {
         })
         .collect();
     drop(queue);
-    writer::run(connection, messages, std::time::Duration::ZERO);
+    calls::write(connection, messages, std::time::Duration::ZERO);
     let answers: Vec<_> = replies
         .into_iter()
         .map(|reply| futures_block_on(reply.wait()))
@@ -268,7 +266,7 @@ async fn a_full_disk_refuses_what_does_not_fit() {
 /// A thread that dies does not leave its callers waiting.
 #[tokio::test]
 async fn a_lost_reply_is_a_failure() {
-    let (queue, messages) = crate::file::calls::Queue::<()>::new();
+    let (queue, messages) = calls::Queue::<()>::new();
     let reply = queue.submit("test", |_| Ok(()));
     assert!(matches!(messages.recv().unwrap(), Message::Call(_)));
     let failure = reply.wait().await.unwrap_err();

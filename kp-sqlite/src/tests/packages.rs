@@ -4,7 +4,7 @@
 
 use kp_core::*;
 
-/// One-time, of ciphersuite 1.
+/// Returns a one-time package of ciphersuite 1.
 pub(crate) fn test_package(named: &[u8], lifetime: Lifetime, bytes: &[u8]) -> KeyPackage {
     KeyPackage::new(
         KeyPackageInfo::new(

@@ -61,9 +61,9 @@ fn no_statement_scans_a_table() {
     assert!(searches > 30, "the plans were read: {searches}");
 }
 
-/// Were the SQL to look at fewer than the code believes, a package behind them would not be found (RES-8).
+/// If the statement read fewer records than the code believes, a package behind them would not be found (RES-8).
 #[test]
-fn a_stretch_of_the_queue_is_as_long_in_sql() {
+fn a_chunk_of_the_queue_is_as_long_in_sql() {
     let limit = format!("LIMIT {CHUNK}");
     assert!(Sql::Queue.text().trim_end().ends_with(&limit), "{limit}");
 }

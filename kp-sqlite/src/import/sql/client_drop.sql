@@ -1,2 +1,2 @@
--- Drops the origin's client table, keys and all.
+-- Drops the older client table, with its keys.
 DROP TABLE keypackages

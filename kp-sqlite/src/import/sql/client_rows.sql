@@ -1,4 +1,4 @@
--- The rows of the origin's client table. What holds keys is not among the columns that are looked at.
+-- Reads the rows of the older client table. The importer does not look at the columns with keys.
 -- Result: all columns, by their names.
 SELECT rowid AS key, *
 FROM keypackages

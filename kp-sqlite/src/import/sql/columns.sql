@@ -1,4 +1,4 @@
--- The columns of the origin's table, if it is there. (A table-valued pragma is read whole: some ten columns.)
+-- Lists the columns of the older table, if there is one. (This scans a table-valued pragma of about ten columns.)
 -- Result: their names.
 SELECT name
 FROM pragma_table_info('keypackages')

@@ -1,6 +1,6 @@
--- A client's record of its own packages (META-1). No column can hold a key, or a package (META-4).
+-- Creates the tables of a client's metadata (META-1). No column can hold a key or a KeyPackage (META-4).
 
--- The hashes of the client's credentials, of which it has few: 32 bytes that no row need repeat.
+-- The hashes of the client's few credentials, so that no row repeats 32 bytes.
 CREATE TABLE keypackage_pool_credentials (
     key INTEGER PRIMARY KEY,
     hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32)

@@ -1,0 +1,127 @@
+//! Starts and stops the threads that use the file: one that writes, and some that read.
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use futures::channel::oneshot;
+use kp_core::{BackendError, Effect, OpenError};
+use rusqlite::Connection;
+
+use crate::file::calls::{Cache, Call, Message, Queue, Session, write};
+use crate::file::connection::Connector;
+use crate::file::error::Failure;
+use crate::sql::Sql;
+
+/// The queues of a writer and its readers.
+#[derive(Debug)]
+pub(crate) struct Threads<C> {
+    pub(crate) writer: Queue<C>,
+    pub(crate) readers: Queue<C>,
+    reader_count: u32,
+}
+
+impl<C: Cache + 'static> Threads<C> {
+    /// Opens the connections and starts their threads. `prepare` gets the writer's connection first.
+    pub(crate) async fn start(
+        connector: Connector,
+        reader_count: u32,
+        prepare: impl FnOnce(&mut Connection) + Send + 'static,
+    ) -> Result<Self, OpenError> {
+        let (writer, messages) = Queue::new();
+        let timeout = connector.timeout;
+        let open = {
+            let connector = connector.clone();
+            move || {
+                let mut connection = connector.writer()?;
+                prepare(&mut connection);
+                Ok(connection)
+            }
+        };
+        spawn("kp-sqlite-writer", open, move |connection| {
+            write(connection, messages, timeout);
+        })
+        .await?;
+        let (readers, messages) = Queue::new();
+        let messages = Arc::new(Mutex::new(messages));
+        for _ in 0..reader_count {
+            let (connector, messages) = (connector.clone(), Arc::clone(&messages));
+            spawn(
+                "kp-sqlite-reader",
+                move || connector.reader(),
+                move |connection| read(connection, messages),
+            )
+            .await?;
+        }
+        Ok(Self {
+            writer,
+            readers,
+            reader_count,
+        })
+    }
+
+    /// Stops the threads after the calls that are queued, the writer last.
+    pub(crate) async fn stop(&self) -> Result<(), BackendError> {
+        let readers: Vec<_> = (0..self.reader_count).map(|_| self.readers.stop()).collect();
+        for reader in readers {
+            // A reader that has ended before has nothing to close.
+            let _ = reader.wait().await;
+        }
+        self.writer.stop().wait().await
+    }
+}
+
+/// Starts a thread that opens its connection, reports the result, and, if the connection is open, serves.
+async fn spawn(
+    name: &str,
+    open: impl FnOnce() -> Result<Connection, OpenError> + Send + 'static,
+    serve: impl FnOnce(Connection) + Send + 'static,
+) -> Result<(), OpenError> {
+    let (report, opened) = oneshot::channel();
+    let body = move || match open() {
+        Ok(connection) => {
+            let _ = report.send(Ok(()));
+            serve(connection);
+        }
+        Err(error) => drop(report.send(Err(error))),
+    };
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(body)
+        .map_err(|error| OpenError::Unreachable(error.into()))?;
+    opened
+        .await
+        .unwrap_or_else(|canceled| Err(OpenError::Unreachable(canceled.into())))
+}
+
+/// Runs a reader's thread on the queue that it shares with the other readers.
+fn read<C: Cache>(connection: Connection, messages: Arc<Mutex<mpsc::Receiver<Message<C>>>>) {
+    let mut session = Session::new(&connection);
+    let stop = loop {
+        // An idle reader holds the lock: the other idle readers wait for the lock, and so for a message.
+        let message = messages.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match message {
+            Ok(Message::Call(mut call)) => match snapshot(&mut session, call.as_mut()) {
+                Ok(()) => call.answer(),
+                Err(failure) => call.fail(Effect::NotApplied, Arc::new(failure)),
+            },
+            Ok(Message::Stop(done)) => break Some(done),
+            Err(_) => break None,
+        }
+    };
+    drop(session);
+    drop(connection);
+    // Closes the queue before the report: a call that follows the report fails with `Closed`.
+    drop(messages);
+    if let Some(done) = stop {
+        let _ = done.send(Ok(()));
+    }
+}
+
+/// Runs a call in a snapshot that includes every commit answered before (LIN-1).
+fn snapshot<C>(session: &mut Session<'_, C>, call: &mut dyn Call<C>) -> Result<(), Failure> {
+    session.statements.execute(Sql::BeginRead, [])?;
+    let done = call.run(session);
+    // Nothing was written: this only ends the snapshot.
+    session.statements.execute(Sql::Commit, [])?;
+    done
+}
