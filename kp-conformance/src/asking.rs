@@ -1,9 +1,14 @@
 use kp_core::server::{LastResort, TakeOptions, TakeRequest};
 use kp_core::{Ciphersuite, KeyPackageRef, Party};
 
+use crate::packages::ttl;
+
 /// Sets one of the options of a request and keeps the others, so that a check reads as the request that it makes.
 pub(crate) trait Asking: Sized {
     fn with(self, change: impl FnOnce(TakeOptions) -> TakeOptions) -> Self;
+
+    /// For so many seconds.
+    fn lasting(self, seconds: u32) -> Self;
 
     fn by(self, party: Party) -> Self {
         self.with(|options| options.by(party))
@@ -27,6 +32,11 @@ pub(crate) trait Asking: Sized {
 }
 
 impl Asking for TakeRequest {
+    fn lasting(mut self, seconds: u32) -> Self {
+        self.ttl = ttl(seconds);
+        self
+    }
+
     fn with(mut self, change: impl FnOnce(TakeOptions) -> TakeOptions) -> Self {
         self.options = change(self.options);
         self

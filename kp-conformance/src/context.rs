@@ -1,9 +1,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use kp_core::KeyPackage;
 use kp_core::rules::Limits;
 use kp_core::server::KeyPackageStore;
 
+use crate::packages::at;
 use crate::pool::Pool;
 use crate::{Facets, Factory, Space};
 
@@ -64,6 +66,13 @@ impl Context {
     /// A pool, through a handle of its own.
     pub(crate) async fn pool(&self) -> Pool {
         Pool::new(self.open().await, "bob/phone")
+    }
+
+    /// A pool that holds these packages, saved at 0.
+    pub(crate) async fn stocked(&self, packages: Vec<KeyPackage>) -> Pool {
+        let pool = self.pool().await;
+        pool.stock(packages, at(0)).await;
+        pool
     }
 
     /// The pool through this many [`handles`](Self::handles).

@@ -1,10 +1,9 @@
 //! What the checks are made of: packages, ids and times, each from a small number.
 
-use kp_core::Role;
 use kp_core::server::Spend;
 use kp_core::{
-    Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
-    ReservationId, Timestamp, Ttl,
+    Cause, Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime,
+    Party, ReservationId, Role, Status, Timestamp, Ttl,
 };
 
 /// The ciphersuite of a package, unless said otherwise: `MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519`.
@@ -56,6 +55,16 @@ pub(crate) fn no_usage() -> Spend {
 /// A use for this group, by this party.
 pub(crate) fn usage(group_name: &str, party_name: &str) -> Spend {
     Spend::new().group(group(group_name)).by(party(party_name))
+}
+
+/// The status of a package that was spent then.
+pub(crate) fn spent(seconds: i64, cause: Cause) -> Option<Status> {
+    Some(Status::Spent { at: at(seconds), cause })
+}
+
+/// The status of a package that is reserved until then.
+pub(crate) fn reserved(seconds: i64) -> Option<Status> {
+    Some(Status::Reserved { until: at(seconds) })
 }
 
 /// The n-th one-time package: about 300 bytes, valid since a day and for 30 more.

@@ -114,6 +114,12 @@ impl Pool {
         answered(self.store.claim_key_package(take, group, now).await)
     }
 
+    /// Claims a package that must be there, for no group.
+    pub(crate) async fn claimed(&self, take: &TakeRequest, now: Timestamp) -> KeyPackage {
+        let claimed = self.claim(take, None, now).await;
+        claimed.unwrap_or_else(|rejection| panic!("a package is there to claim at {now:?}: {rejection}"))
+    }
+
     /// Claims for no group, and says which package it was.
     pub(crate) async fn claim_ref(&self, take: &TakeRequest, now: Timestamp) -> Answer<KeyPackageRef> {
         Ok(self.claim(take, None, now).await?.info.key_package_ref)
@@ -121,6 +127,18 @@ impl Pool {
 
     pub(crate) async fn spend(&self, token: &ReservationToken, usage: &Spend, now: Timestamp) -> Answer<Receipt> {
         answered(self.store.spend_key_package(token, usage, now).await)
+    }
+
+    /// Spends a package whose lease must be live, or was spent by the same spend.
+    pub(crate) async fn spent(&self, token: &ReservationToken, usage: &Spend, now: Timestamp) -> Receipt {
+        let spent = self.spend(token, usage, now).await;
+        spent.unwrap_or_else(|rejection| panic!("the lease is live at {now:?}, and its id may spend: {rejection}"))
+    }
+
+    /// Gives back a package whose lease must be live.
+    pub(crate) async fn released(&self, token: &ReservationToken, now: Timestamp) {
+        let released = self.release(token, now).await;
+        released.unwrap_or_else(|rejection| panic!("the lease is live at {now:?}, and its id may end it: {rejection}"));
     }
 
     pub(crate) async fn release(&self, token: &ReservationToken, now: Timestamp) -> Answer<()> {

@@ -6,20 +6,18 @@ use kp_core::{Rejection, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, OTHER_SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party, ttl,
+    Altered, DAY, OTHER_SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party, reserved,
 };
 
 checks! {
     /// The same id again is the same reservation: nothing changes, and nothing else of the request is looked at.
     #[rules("RES-5")]
     async fn the_same_id_is_the_same_reservation(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let first = pool.reserve(&pool.take(1), at(0)).await;
         assert!(first.is_ok());
         let before = pool.picture([1, 2], at(30)).await;
-        let mut longer = pool.take(1);
-        longer.ttl = ttl(600);
+        let longer = pool.take(1).lasting(600);
         for again in [
             pool.take(1),
             longer,
@@ -42,8 +40,7 @@ checks! {
     /// With a live id, another package named, or another reserver, is another request.
     #[rules("RES-5", "PRIV-1")]
     async fn the_id_of_another_request_is_a_conflict(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=4), at(0)).await;
+        let pool = context.stocked(one_times(1..=4)).await;
         let alices = pool.take(1).by(party("alice"));
         let nobodys = pool.take(2);
         pool.lease(&alices, at(0)).await;
@@ -63,18 +60,17 @@ checks! {
                 "{other:?}"
             );
         }
-        let kept = Some(Status::Reserved { until: at(60) });
+        let kept = reserved(60);
         assert_eq!(pool.statuses(1..=2, at(1)).await, [kept; 2]);
     }
 
     /// A used package: another one named is a conflict, else it is spent, whoever asks.
     #[rules("RES-5", "RES-10")]
     async fn the_id_of_a_used_package_is_spent(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let take = pool.take(1).by(party("alice"));
         let token = pool.lease(&take, at(0)).await;
-        pool.spend(&token, &no_usage(), at(1)).await.expect("the lease is live");
+        pool.spent(&token, &no_usage(), at(1)).await;
         for now in [1, 59, 60, 5_000] {
             assert_eq!(pool.reserve(&take, at(now)).await, Err(AlreadySpent), "at {now}");
             assert_eq!(
@@ -107,11 +103,10 @@ checks! {
     /// A released or lapsed id is a new request, of whoever asks.
     #[rules("RES-5", "REL-1")]
     async fn a_released_or_lapsed_id_is_a_new_request(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let alices = pool.take(1).by(party("alice"));
         let token = pool.lease(&alices, at(0)).await;
-        pool.release(&token, at(1)).await.expect("it is live");
+        pool.released(&token, at(1)).await;
         let second = pool.take(1).only(key_package_ref(2));
         assert_eq!(pool.reserve_ref(&second, at(2)).await, Ok(key_package_ref(2)));
         assert_eq!(
@@ -126,10 +121,9 @@ checks! {
     /// The id of a used package is bound until that package is past its `not_after`, as each call's `now` has it.
     #[rules("RES-5", "TIME-3", "TIME-2")]
     async fn an_id_is_free_again_when_its_package_has_expired(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1).valid(-DAY, 100)], at(0)).await;
+        let pool = context.stocked(vec![one_time(1).valid(-DAY, 100)]).await;
         let token = pool.lease(&pool.take(1), at(0)).await;
-        pool.spend(&token, &no_usage(), at(0)).await.expect("the lease is live");
+        pool.spent(&token, &no_usage(), at(0)).await;
         assert_eq!(pool.reserve(&pool.take(1), at(99)).await, Err(AlreadySpent));
         assert_eq!(
             pool.reserve(&pool.take(1), at(100)).await,
@@ -146,8 +140,7 @@ checks! {
     /// A new binding of an id ends its old one for good, also when `now` steps back.
     #[rules("RES-5", "TIME-3")]
     async fn a_new_binding_ends_the_old_one_for_good(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1).valid(-DAY, 100), one_time(2)], at(0)).await;
+        let pool = context.stocked(vec![one_time(1).valid(-DAY, 100), one_time(2)]).await;
         let old = pool.lease(&pool.take(1), at(0)).await;
         let receipt = pool.spend(&old, &no_usage(), at(0)).await;
         let new = pool.lease(&pool.take(1), at(100)).await;
@@ -157,7 +150,7 @@ checks! {
             new,
             "the id holds the second package now"
         );
-        assert_eq!(pool.release(&new, at(50)).await, Ok(()));
+        pool.released(&new, at(50)).await;
         assert_eq!(
             pool.lease(&pool.take(1), at(50)).await,
             new,
@@ -195,16 +188,15 @@ checks! {
         let bobs = bob.lease(&bob.take(1).by(party("alice")), at(0)).await;
         let carols = carol.lease(&carol.take(1), at(0)).await;
         assert_eq!(carols.key_package_ref, key_package_ref(2));
-        bob.spend(&bobs, &no_usage(), at(1)).await.expect("the lease is live");
-        assert_eq!(carol.status(2, at(1)).await, Some(Status::Reserved { until: at(60) }));
+        bob.spent(&bobs, &no_usage(), at(1)).await;
+        assert_eq!(carol.status(2, at(1)).await, reserved(60));
         assert_eq!(carol.lease(&carol.take(1), at(1)).await, carols);
     }
 
     /// A last resort binds no id: the same id later is a new request, and may get a one-time package.
     #[rules("RES-6", "RES-5")]
     async fn a_last_resort_binds_no_id(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![last_resort(1)], at(0)).await;
+        let pool = context.stocked(vec![last_resort(1)]).await;
         for take in [pool.take(1), pool.take(1).by(party("alice"))] {
             let reserved = pool.reserve(&take, at(0)).await.expect("there is a last resort");
             assert_eq!((reserved.package, reserved.lease), (last_resort(1), None));
@@ -223,8 +215,7 @@ checks! {
     /// A reservation that was recalled is still the same reservation to its id.
     #[rules("RES-5", "DEL-3")]
     async fn a_recalled_reservation_is_still_answered_to_its_id(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let first = pool.reserve(&pool.take(1), at(0)).await;
         pool.withdraw([1], at(1)).await;
         assert_eq!(pool.reserve(&pool.take(1), at(2)).await, first);

@@ -76,9 +76,7 @@ checks! {
             let pair = pool.request(one_times([n, n + 1])).cap_per_ciphersuite(4);
             assert_eq!(pool.save_as(&pair, at(now)).await, [Saved, PoolFull], "{counted}");
         };
-        pool.claim(&pool.take(2), None, at(60))
-            .await
-            .expect("a package is there");
+        pool.claimed(&pool.take(2), at(60)).await;
         one_more(10, 60, "a used one does not count").await;
         pool.withdraw([2], at(60)).await;
         one_more(20, 60, "a withdrawn one does not count").await;
@@ -92,8 +90,7 @@ checks! {
     /// A lower cap removes nothing, and what is stored is still answered as stored.
     #[rules("SAVE-6", "SAVE-7")]
     async fn a_lower_cap_removes_nothing(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=5), at(0)).await;
+        let pool = context.stocked(one_times(1..=5)).await;
         let before = pool.picture(1..=6, at(0)).await;
         let lower = pool.request(one_times([6, 1])).cap_per_ciphersuite(2);
         assert_eq!(pool.save_as(&lower, at(0)).await, [PoolFull, AlreadyStored]);
@@ -103,8 +100,7 @@ checks! {
     /// A pool has 16 last-resort slots at most: a 17th ciphersuite is refused, another package for one of the 16 is not.
     #[rules("SAVE-6", "LAST-1")]
     async fn a_pool_has_sixteen_last_resort_slots(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock((1..=SLOTS).map(slot).collect(), at(0)).await;
+        let pool = context.stocked((1..=SLOTS).map(slot).collect()).await;
         assert_eq!(pool.save_one(slot(17), at(0)).await, PoolFull);
         assert_eq!(pool.save_one(slot(1), at(0)).await, AlreadyStored);
         assert_eq!(
@@ -131,16 +127,12 @@ checks! {
     /// `not_after` does not count.
     #[rules("SAVE-6", "SAVE-8", "SAVE-7")]
     async fn a_pool_remembers_ten_thousand_records(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock((0..10).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0))
-            .await;
+        let pool = context.stocked((0..10).map(|n| one_time(n).valid(-DAY, 100)).collect()).await;
         pool.stock(one_times(10..1_000), at(0)).await;
         for batch in 1..10 {
             pool.stock(one_times(batch * 1_000..(batch + 1) * 1_000), at(0)).await;
         }
-        pool.claim(&pool.take(1), None, at(0))
-            .await
-            .expect("a package is there");
+        pool.claimed(&pool.take(1), at(0)).await;
         pool.withdraw([5_000], at(0)).await;
         let new = vec![
             one_time(10_000),

@@ -6,8 +6,7 @@ use kp_core::{Cause, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, OTHER_SUITE, at, group, key_package_ref, last_resort, no_usage, one_time, one_times, party, ttl,
-    usage,
+    Altered, DAY, OTHER_SUITE, at, group, key_package_ref, last_resort, no_usage, one_time, one_times, party, usage,
 };
 
 const fn used(at: kp_core::Timestamp) -> Option<Status> {
@@ -18,8 +17,7 @@ checks! {
     /// A claim hands a package out for good, in one step.
     #[rules("CLAIM-1", "SPEND-4")]
     async fn a_claimed_package_is_used(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         assert_eq!(pool.claim(&pool.take(1), None, at(5)).await, Ok(one_time(1)));
         let stored = pool.get(1, at(5)).await.expect("it is remembered");
         assert_eq!(
@@ -34,14 +32,12 @@ checks! {
     /// The same claim before its `expires_at` returns the same package, bytes included, and changes nothing.
     #[rules("CLAIM-1", "RES-5")]
     async fn the_same_claim_returns_the_same_package(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let take = pool.take(1).by(party("alice"));
         let club = group("club");
         assert_eq!(pool.claim(&take, Some(&club), at(0)).await, Ok(one_time(1)));
         let before = pool.picture([1, 2], at(59)).await;
-        let mut longer = take.clone();
-        longer.ttl = ttl(600);
+        let longer = take.clone().lasting(600);
         for again in [
             take.clone(),
             longer,
@@ -67,11 +63,8 @@ checks! {
     /// After its window the id is spent, for good, as long as it is bound.
     #[rules("CLAIM-1", "TIME-2", "TIME-3")]
     async fn a_claim_after_its_window_is_spent(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
-        pool.claim(&pool.take(1), None, at(0))
-            .await
-            .expect("a package is there");
+        let pool = context.stocked(one_times([1, 2])).await;
+        pool.claimed(&pool.take(1), at(0)).await;
         for now in [60, 61, 5_000, 59, 0] {
             assert_eq!(
                 pool.claim(&pool.take(1), None, at(now)).await,
@@ -89,12 +82,11 @@ checks! {
     /// With another party, another group, or none instead of one, it is not the same claim.
     #[rules("CLAIM-1", "PRIV-1")]
     async fn another_party_or_group_gets_no_replay(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=4), at(0)).await;
+        let pool = context.stocked(one_times(1..=4)).await;
         let nobodys = pool.take(1);
         let alices = pool.take(2).by(party("alice"));
         let (club, other) = (group("club"), group("other"));
-        pool.claim(&nobodys, None, at(0)).await.expect("a package is there");
+        pool.claimed(&nobodys, at(0)).await;
         pool.claim(&alices, Some(&club), at(0))
             .await
             .expect("a package is there");
@@ -121,8 +113,7 @@ checks! {
     /// A claim's id reserves nothing more, and its spend gets the receipt of the claim, where group and party agree.
     #[rules("CLAIM-1", "SPEND-3", "RES-5")]
     async fn a_claim_is_a_spend_of_its_party(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let take = pool.take(1).by(party("alice"));
         pool.claim(&take, Some(&group("club")), at(7))
             .await
@@ -130,10 +121,7 @@ checks! {
         assert_eq!(pool.reserve(&take, at(8)).await, Err(AlreadySpent));
         let token = pool.token(1, 1);
         for now in [8, 100] {
-            let receipt = pool
-                .spend(&token, &usage("club", "alice"), at(now))
-                .await
-                .expect("the same spend");
+            let receipt = pool.spent(&token, &usage("club", "alice"), at(now)).await;
             assert_eq!((receipt.key_package_ref, receipt.spent_at), (key_package_ref(1), at(7)));
             assert_eq!(
                 pool.spend(&token, &usage("club", "bob"), at(now)).await,
@@ -147,8 +135,7 @@ checks! {
     /// An id that is live from a reservation is spent by its claim, whose window is of its own `now` and ttl.
     #[rules("CLAIM-1", "RES-5", "RES-4")]
     async fn a_claim_spends_the_reservation_of_its_id(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let take = pool.take(1).by(party("alice"));
         let token = pool.lease(&take, at(0)).await;
         assert_eq!(
@@ -169,8 +156,7 @@ checks! {
     /// A reservation that was recalled may still be claimed by its id.
     #[rules("CLAIM-1", "DEL-3")]
     async fn a_recalled_reservation_can_be_claimed(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1]), at(0)).await;
+        let pool = context.stocked(one_times([1])).await;
         pool.lease(&pool.take(1), at(0)).await;
         pool.withdraw([1], at(1)).await;
         assert_eq!(pool.claim(&pool.take(2), None, at(2)).await, Err(PoolExhausted));
@@ -181,8 +167,7 @@ checks! {
     /// The window ends with the package at the latest; then the id is a new request.
     #[rules("CLAIM-1", "RES-4", "RES-5")]
     async fn a_claims_window_ends_with_its_package(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1).valid(-DAY, 30), one_time(2)], at(0)).await;
+        let pool = context.stocked(vec![one_time(1).valid(-DAY, 30), one_time(2)]).await;
         let first = one_time(1).valid(-DAY, 30);
         assert_eq!(pool.claim(&pool.take(1), None, at(0)).await, Ok(first.clone()));
         assert_eq!(pool.claim(&pool.take(1), None, at(29)).await, Ok(first));
@@ -192,9 +177,7 @@ checks! {
     /// What does not fit, and a last resort, are as with a reservation.
     #[rules("CLAIM-1", "RES-6", "LAST-4")]
     async fn a_claim_falls_back_like_a_reservation(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1).of(OTHER_SUITE), last_resort(2)], at(0))
-            .await;
+        let pool = context.stocked(vec![one_time(1).of(OTHER_SUITE), last_resort(2)]).await;
         let never = pool
             .take(1)
             .ciphersuites([kp_core::Ciphersuite(9)])

@@ -10,14 +10,11 @@ use crate::Context;
 use crate::check::checks;
 use crate::packages::{
     Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party,
+    reserved, spent,
 };
 
 const FRESH: Option<Status> = Some(Status::LastResort { used: false });
 const USED: Option<Status> = Some(Status::LastResort { used: true });
-
-fn spent(seconds: i64, cause: Cause) -> Option<Status> {
-    Some(Status::Spent { at: at(seconds), cause })
-}
 
 checks! {
     /// `delete_pool` removes everything at once, memory of spent refs included, and nothing of other pools.
@@ -30,7 +27,7 @@ checks! {
         carol.stock(one_times(1..=3), at(0)).await;
         let alices = bob.take(1).by(party("alice")).limit(1);
         let token = bob.lease(&alices, at(0)).await;
-        bob.claim(&bob.take(2), None, at(0)).await.expect("a package is there");
+        bob.claimed(&bob.take(2), at(0)).await;
         bob.withdraw([3], at(0)).await;
         let carols = carol.picture(1..=3, at(1)).await;
         bob.delete().await;
@@ -79,9 +76,7 @@ checks! {
             AlreadyStored,
             "first saved at 9 still"
         );
-        pool.claim(&pool.take(5).only(key_package_ref(5)), None, at(30))
-            .await
-            .expect("it is there");
+        pool.claimed(&pool.take(5).only(key_package_ref(5)), at(30)).await;
         assert_eq!(pool.retire(at(10), at(50)).await, 2);
         assert_eq!(pool.statuses([1, 2], at(50)).await, [spent(50, Cause::Retired); 2]);
         assert_eq!(pool.get(1, at(50)).await.expect("it is remembered").bytes, None);
@@ -107,10 +102,10 @@ checks! {
         assert_eq!(pool.retire(at(1), at(1)).await, 0, "they all are");
         assert_eq!(
             pool.statuses(1..=4, at(1)).await,
-            [Some(Status::Reserved { until: at(60) }); 4]
+            [reserved(60); 4]
         );
-        assert!(pool.spend(&spends, &no_usage(), at(2)).await.is_ok());
-        assert_eq!(pool.release(&releases, at(2)).await, Ok(()));
+        pool.spent(&spends, &no_usage(), at(2)).await;
+        pool.released(&releases, at(2)).await;
         let expected = [
             spent(2, Cause::Used),
             spent(2, Cause::Retired),
@@ -179,13 +174,9 @@ checks! {
         pool.stock(batch, at(0)).await;
         pool.stock(vec![last_resort(7).of(OTHER_SUITE)], at(1)).await;
         pool.stock(one_times([8]), at(2)).await;
-        pool.claim(&pool.take(3).only(key_package_ref(3)), None, at(3))
-            .await
-            .expect("it is there");
+        pool.claimed(&pool.take(3).only(key_package_ref(3)), at(3)).await;
         let retires = pool.take(4).only(key_package_ref(4));
-        pool.lend(&retires, OnLapse::Retire, at(-57))
-            .await
-            .expect("it is there");
+        pool.lease_until(&retires, OnLapse::Retire, at(-57)).await;
         let asked = [9, 1, 2, 3, 4, 5, 6, 7, 1];
         let expected = [
             WithdrawOutcome::NotFound,
@@ -219,21 +210,20 @@ checks! {
     /// A live reservation is recalled: it holds for its id, and when it ends the package is spent.
     #[rules("DEL-3", "REL-1")]
     async fn a_withdrawal_recalls_a_live_reservation(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=3), at(0)).await;
+        let pool = context.stocked(one_times(1..=3)).await;
         let spends = pool.lease(&pool.take(1), at(0)).await;
         let releases = pool.lease(&pool.take(2), at(0)).await;
         pool.lease(&pool.take(3), at(0)).await;
         assert_eq!(pool.withdraw([1, 2, 3], at(1)).await, [Withdrawn; 3]);
         assert_eq!(
             pool.statuses(1..=3, at(1)).await,
-            [Some(Status::Reserved { until: at(60) }); 3]
+            [reserved(60); 3]
         );
         assert_eq!(pool.withdraw([1], at(2)).await, [Withdrawn], "again");
         assert!(pool.get(1, at(2)).await.expect("it is reserved").bytes.is_some());
-        assert!(pool.spend(&spends, &no_usage(), at(3)).await.is_ok());
+        pool.spent(&spends, &no_usage(), at(3)).await;
         assert_eq!(pool.withdraw([1], at(3)).await, [WithdrawOutcome::AlreadySpent], "too late");
-        assert_eq!(pool.release(&releases, at(3)).await, Ok(()));
+        pool.released(&releases, at(3)).await;
         let expected = [
             spent(3, Cause::Used),
             spent(3, Cause::Withdrawn),
@@ -246,14 +236,11 @@ checks! {
     /// A withdrawal outranks a retirement, whichever comes first and however the lease ends.
     #[rules("DEL-3", "DEL-2", "RES-9")]
     async fn a_withdrawal_outranks_a_retirement(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=4), at(0)).await;
+        let pool = context.stocked(one_times(1..=4)).await;
         for n in 1..=2 {
             pool.lease(&pool.take(n), at(0)).await;
         }
-        pool.lend(&pool.take(3), OnLapse::Retire, at(0))
-            .await
-            .expect("a package is there");
+        pool.lease_until(&pool.take(3), OnLapse::Retire, at(0)).await;
         pool.withdraw([1, 3], at(1)).await;
         assert_eq!(pool.retire(at(1), at(2)).await, 2, "the second, and the free one");
         assert_eq!(pool.withdraw([2], at(3)).await, [Withdrawn]);
@@ -283,9 +270,7 @@ checks! {
         pool.lease(&pool.take(2).ciphersuites([OTHER_SUITE]), at(10)).await;
         pool.lease(&pool.take(1).only(key_package_ref(5)), at(10)).await;
         pool.withdraw([5], at(10)).await;
-        pool.claim(&pool.take(3).only(key_package_ref(7)), None, at(10))
-            .await
-            .expect("it is there");
+        pool.claimed(&pool.take(3).only(key_package_ref(7)), at(10)).await;
         let removed = pool.remove(&Withdrawal::All, at(50)).await;
         let expected = [2, 3, 5, 6, 4, 1].map(|n| (key_package_ref(n), Withdrawn));
         assert_eq!(removed, expected);
@@ -304,14 +289,9 @@ checks! {
     /// A lapsed reservation is no reservation: under `Return` the package is withdrawn, under `Retire` it is too late.
     #[rules("DEL-3", "TIME-2")]
     async fn a_withdrawal_after_a_lapse_meets_what_it_left(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=2), at(0)).await;
-        pool.lend(&pool.take(1), OnLapse::Return, at(0))
-            .await
-            .expect("a package is there");
-        pool.lend(&pool.take(2), OnLapse::Retire, at(0))
-            .await
-            .expect("a package is there");
+        let pool = context.stocked(one_times(1..=2)).await;
+        pool.lease_until(&pool.take(1), OnLapse::Return, at(0)).await;
+        pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
         assert_eq!(pool.withdraw([1, 2], at(61)).await, [Withdrawn, WithdrawOutcome::AlreadySpent]);
         assert_eq!(
             pool.statuses(1..=2, at(61)).await,

@@ -34,8 +34,7 @@ checks! {
     /// In a batch a refused item keeps no other from its answer, and changes nothing of its own.
     #[rules("ERR-3", "SPEND-1")]
     async fn a_refused_item_keeps_no_other_from_its_answer(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let missing = pool.take(9).only(key_package_ref(9));
         let takes = [missing.clone(), pool.take(1), missing.clone(), pool.take(2), missing];
         let answers = pool.store.claim_key_packages(&takes, None, at(0)).await;

@@ -16,8 +16,7 @@ checks! {
     /// With nothing left the last resort is handed out, again and again, without a lease.
     #[rules("RES-6", "LAST-2", "LAST-4")]
     async fn the_last_resort_is_handed_out_when_nothing_is_left(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![last_resort(1), one_time(2)], at(0)).await;
+        let pool = context.stocked(vec![last_resort(1), one_time(2)]).await;
         assert_eq!(
             pool.reserve_ref(&pool.take(1), at(0)).await,
             Ok(key_package_ref(2)),
@@ -40,9 +39,7 @@ checks! {
     /// It is not handed out with `Never`, for a named package, when it does not fit, or when it has expired.
     #[rules("RES-6", "LAST-2", "RES-3")]
     async fn the_last_resort_is_handed_out_only_where_it_fits(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![last_resort(1).valid(-DAY, 100), one_time(2)], at(0))
-            .await;
+        let pool = context.stocked(vec![last_resort(1).valid(-DAY, 100), one_time(2)]).await;
         pool.lease(&pool.take(1), at(50)).await;
         let never = pool.take(2).last_resort(LastResort::Never);
         for only in [pool.take(2), pool.take(2).last_resort(LastResort::Only)] {
@@ -137,12 +134,8 @@ checks! {
     /// Another last resort of the ciphersuite takes the slot; the old one is remembered as replaced, without bytes.
     #[rules("LAST-1", "SAVE-3")]
     async fn another_last_resort_takes_the_slot(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![last_resort(1), last_resort(2).of(OTHER_SUITE)], at(0))
-            .await;
-        pool.claim(&pool.take(1), None, at(0))
-            .await
-            .expect("a last resort is there");
+        let pool = context.stocked(vec![last_resort(1), last_resort(2).of(OTHER_SUITE)]).await;
+        pool.claimed(&pool.take(1), at(0)).await;
         assert_eq!(pool.save_one(last_resort(3), at(7)).await, Saved);
         let old = pool.get(1, at(7)).await.expect("it is remembered");
         assert_eq!(
@@ -171,8 +164,7 @@ checks! {
     /// An expired last resort is replaced like any other, and loses its bytes.
     #[rules("LAST-1", "READ-4")]
     async fn an_expired_last_resort_is_replaced_too(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![last_resort(1).valid(-DAY, 100)], at(0)).await;
+        let pool = context.stocked(vec![last_resort(1).valid(-DAY, 100)]).await;
         assert!(pool.get(1, at(100)).await.expect("it is not swept").bytes.is_some());
         pool.stock(vec![last_resort(2)], at(100)).await;
         let old = pool.get(1, at(100)).await.expect("it is not swept");
@@ -192,8 +184,7 @@ checks! {
     /// A last resort is not counted or listed as available, and cannot be named.
     #[rules("LAST-2", "READ-2", "READ-3")]
     async fn a_last_resort_is_never_available(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![last_resort(1)], at(0)).await;
+        let pool = context.stocked(vec![last_resort(1)]).await;
         let count = pool.count(SUITE, at(0)).await;
         assert_eq!((count.available, count.last_resort, count.total()), (0, Slot::Unused, 1));
         assert_eq!(pool.available(at(0)).await, []);
@@ -204,8 +195,7 @@ checks! {
     /// One that is not yet valid is refused, and the slot stays; it is taken from its `not_before` on.
     #[rules("LAST-2", "TIME-1")]
     async fn a_last_resort_of_the_future_is_refused(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![last_resort(1)], at(0)).await;
+        let pool = context.stocked(vec![last_resort(1)]).await;
         let future = last_resort(2).valid(100, END);
         assert_eq!(pool.save_one(future.clone(), at(99)).await, NotYetValid);
         assert_eq!(pool.statuses([1, 2], at(99)).await, [FRESH, None]);
@@ -221,27 +211,21 @@ checks! {
     /// The role is a fact: a one-time package is never stored anew as last resort, nor the reverse, spent or not.
     #[rules("LAST-3", "SAVE-5")]
     async fn a_package_never_changes_its_role(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1), last_resort(2), one_time(3)], at(0)).await;
+        let pool = context.stocked(vec![one_time(1), last_resort(2), one_time(3)]).await;
         assert_eq!(
             pool.save(vec![last_resort(1), one_time(2)], at(1)).await,
             [RefConflict; 2]
         );
-        pool.claim(&pool.take(1).only(key_package_ref(3)), None, at(1))
-            .await
-            .expect("it is there");
+        pool.claimed(&pool.take(1).only(key_package_ref(3)), at(1)).await;
         assert_eq!(pool.save_one(last_resort(3), at(1)).await, AlreadySpent);
-        pool.claim(&pool.take(2), None, at(1))
-            .await
-            .expect("the first is there");
+        pool.claimed(&pool.take(2), at(1)).await;
         assert_eq!(pool.reserve_ref(&pool.take(3), at(1)).await, Ok(key_package_ref(2)));
     }
 
     /// `used` is kept when the same package is saved again, and a new package starts unused.
     #[rules("LAST-4", "SAVE-2")]
     async fn use_is_remembered_until_the_package_is_replaced(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![last_resort(1)], at(0)).await;
+        let pool = context.stocked(vec![last_resort(1)]).await;
         assert_eq!(pool.save_one(last_resort(1), at(1)).await, AlreadyStored);
         assert_eq!(pool.status(1, at(1)).await, FRESH);
         pool.reserve(&pool.take(1), at(1))

@@ -5,9 +5,7 @@ use kp_core::server::{OnLapse, TakeRequest};
 
 use crate::Context;
 use crate::check::checks;
-use crate::packages::{
-    Altered, DAY, at, key_package_ref, last_resort, no_usage, one_time, one_times, party, ttl, usage,
-};
+use crate::packages::{Altered, DAY, at, key_package_ref, last_resort, no_usage, one_time, one_times, party, usage};
 use crate::pool::Pool;
 
 /// Alice asks, and may have two.
@@ -20,12 +18,9 @@ checks! {
     /// none.
     #[rules("RES-7")]
     async fn a_reserver_at_its_limit_gets_no_more(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=9), at(0)).await;
+        let pool = context.stocked(one_times(1..=9)).await;
         pool.lease(&alices(&pool, 1), at(0)).await;
-        pool.claim(&alices(&pool, 2), None, at(0))
-            .await
-            .expect("she has one only");
+        pool.claimed(&alices(&pool, 2), at(0)).await;
         assert_eq!(pool.reserve(&alices(&pool, 3), at(0)).await, Err(TooManyReservations));
         assert_eq!(
             pool.claim(&alices(&pool, 3), None, at(0)).await,
@@ -45,19 +40,16 @@ checks! {
     /// A package counts until the `expires_at` of its reservation, used or not; a released one no longer counts.
     #[rules("RES-7", "SPEND-4")]
     async fn used_packages_count_until_their_lease_would_have_ended(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=9), at(0)).await;
+        let pool = context.stocked(one_times(1..=9)).await;
         let spent = pool.lease(&alices(&pool, 1), at(0)).await;
         let released = pool.lease(&alices(&pool, 2), at(10)).await;
-        pool.spend(&spent, &no_usage(), at(20))
-            .await
-            .expect("the lease is live");
+        pool.spent(&spent, &no_usage(), at(20)).await;
         assert_eq!(
             pool.reserve(&alices(&pool, 3), at(20)).await,
             Err(TooManyReservations),
             "a used one counts"
         );
-        pool.release(&released, at(30)).await.expect("the lease is live");
+        pool.released(&released, at(30)).await;
         pool.lease(&alices(&pool, 3), at(30)).await;
         assert_eq!(
             pool.reserve(&alices(&pool, 4), at(59)).await,
@@ -72,40 +64,29 @@ checks! {
     /// A claim counts until its window ends; one made on a live reservation until the claim's own window does.
     #[rules("RES-7", "CLAIM-1")]
     async fn claims_count_until_their_window_ends(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=9), at(0)).await;
-        pool.claim(&alices(&pool, 1), None, at(0))
-            .await
-            .expect("a package is there");
+        let pool = context.stocked(one_times(1..=9)).await;
+        pool.claimed(&alices(&pool, 1), at(0)).await;
         pool.lease(&alices(&pool, 2), at(0)).await;
-        let mut longer = alices(&pool, 2);
-        longer.ttl = ttl(100);
-        pool.claim(&longer, None, at(10))
-            .await
-            .expect("the reservation is hers");
+        let longer = alices(&pool, 2).lasting(100);
+        pool.claimed(&longer, at(10)).await;
         assert_eq!(
             pool.claim(&alices(&pool, 3), None, at(59)).await,
             Err(TooManyReservations)
         );
-        pool.claim(&alices(&pool, 3), None, at(60))
-            .await
-            .expect("the first window has ended");
+        pool.claimed(&alices(&pool, 3), at(60)).await;
         assert_eq!(
             pool.claim(&alices(&pool, 4), None, at(109)).await,
             Err(TooManyReservations)
         );
-        pool.claim(&alices(&pool, 4), None, at(110))
-            .await
-            .expect("the second window has ended");
+        pool.claimed(&alices(&pool, 4), at(110)).await;
     }
 
     /// What has ended no longer counts, also when `now` steps back.
     #[rules("RES-7", "TIME-2", "TIME-3")]
     async fn what_has_ended_counts_no_more(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=9), at(0)).await;
+        let pool = context.stocked(one_times(1..=9)).await;
         let token = pool.lease(&alices(&pool, 1), at(0)).await;
-        pool.spend(&token, &no_usage(), at(0)).await.expect("the lease is live");
+        pool.spent(&token, &no_usage(), at(0)).await;
         pool.lease(&alices(&pool, 2), at(0)).await;
         pool.settle(at(60), 10).await;
         pool.lease(&alices(&pool, 3), at(1)).await;
@@ -122,9 +103,7 @@ checks! {
             at(0),
         )
         .await;
-        pool.lend(&alices(&pool, 1), OnLapse::Retire, at(0))
-            .await
-            .expect("a package is there");
+        pool.lease_until(&alices(&pool, 1), OnLapse::Retire, at(0)).await;
         pool.withdraw([1], at(0)).await;
         pool.lease(&alices(&pool, 2), at(0)).await;
         assert_eq!(pool.reserve(&alices(&pool, 3), at(29)).await, Err(TooManyReservations));
@@ -141,9 +120,7 @@ checks! {
         bob.stock(one_times(1..=3), at(0)).await;
         carol.stock(vec![last_resort(1), one_time(2), one_time(3)], at(0)).await;
         let for_nobody = bob.lease(&bob.take(1), at(0)).await;
-        bob.spend(&for_nobody, &usage("group", "alice"), at(0))
-            .await
-            .expect("the lease is live");
+        bob.spent(&for_nobody, &usage("group", "alice"), at(0)).await;
         bob.lease(&alices(&bob, 2), at(0)).await;
         bob.lease(&alices(&bob, 3), at(0)).await;
         let none_left = bob.take(9).by(party("dave")).limit(1);

@@ -143,8 +143,7 @@ checks! {
     /// Nobody has to say who it is: without reserver, spender and group everything works, and none equals only none.
     #[rules("PRIV-1", "SPEND-3")]
     async fn nobody_has_to_say_who_it_is(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let token = pool.lease(&pool.take(1), at(0)).await;
         assert_eq!(
             pool.reserve(&pool.take(1).by(party("alice")), at(0)).await,

@@ -33,8 +33,7 @@ checks! {
     #[rules("RES-8", "RES-1", "LIN-1")]
     #[needs(Processes)]
     async fn four_processes_reserve_four_hundred_distinct_packages(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=400), at(0)).await;
+        let pool = context.stocked(one_times(1..=400)).await;
         pool.stock(vec![last_resort(401)], at(0)).await;
         let taken = taken_by_all(context, crate::worker::Job::Reserve).await;
         assert_eq!(taken.len(), 400);
@@ -51,8 +50,7 @@ checks! {
     #[rules("RES-8", "CLAIM-1", "SPEND-1")]
     #[needs(Processes)]
     async fn four_processes_claim_four_hundred_distinct_packages(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=400), at(0)).await;
+        let pool = context.stocked(one_times(1..=400)).await;
         let taken = taken_by_all(context, crate::worker::Job::Claim).await;
         assert_eq!(taken.len(), 400);
         assert_eq!(
@@ -67,8 +65,7 @@ checks! {
     #[rules("ERR-5", "ERR-2")]
     #[needs(Processes)]
     async fn what_a_killed_process_was_answered_is_there(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=400), at(0)).await;
+        let pool = context.stocked(one_times(1..=400)).await;
         let order = Order::new(crate::worker::Job::Claim, context.space(), 0, 400);
         let answered = Worker::start(&order).killed_after(20).await;
         assert!(answered.len() >= 20);
@@ -101,8 +98,7 @@ checks! {
     #[needs(Processes)]
     async fn nothing_answered_is_lost_when_writers_are_killed(context: &Context) {
         for seed in seeds(5, 50) {
-            let pool = context.pool().await;
-            pool.stock(one_times(0..PROCESSES * IDS), at(0)).await;
+            let pool = context.stocked(one_times(0..PROCESSES * IDS)).await;
             let mut random = StdRng::seed_from_u64(seed);
             let doomed = (0..PROCESSES).map(|n| {
                 let order = Order::new(crate::worker::Job::Claim, context.space(), n * IDS, IDS);

@@ -8,7 +8,8 @@ use kp_core::{Cause, Counts, Error, PoolId, Rejection, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times,
+    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, reserved,
+    spent,
 };
 use crate::pool::{Pool, works};
 
@@ -22,14 +23,11 @@ async fn colourful(context: &Context) -> Pool {
     batch.push(one_time(10).of(OTHER_SUITE));
     pool.stock(batch, at(0)).await;
     pool.lease(&pool.take(1), at(0)).await;
-    pool.lend(&pool.take(2), OnLapse::Retire, at(0))
-        .await
-        .expect("a package is there");
+    pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
     let spent = pool.lease(&pool.take(3), at(0)).await;
-    pool.spend(&spent, &no_usage(), at(1)).await.expect("the lease is live");
+    pool.spent(&spent, &no_usage(), at(1)).await;
     pool.withdraw([4], at(2)).await;
-    let mut longer = pool.take(5);
-    longer.ttl = crate::packages::ttl(500);
+    let longer = pool.take(5).lasting(500);
     pool.lease(&longer, at(2)).await;
     pool
 }
@@ -53,12 +51,8 @@ checks! {
             works(pool.store.list_pools(None, 10).await);
         }
         assert_eq!(pool.picture(1..=11, at(5)).await, before);
-        pool.spend(&pool.token(1, 1), &no_usage(), at(59))
-            .await
-            .expect("no read ended this lease");
-        pool.spend(&pool.token(2, 2), &no_usage(), at(59))
-            .await
-            .expect("no read ended this lease");
+        pool.spent(&pool.token(1, 1), &no_usage(), at(59)).await;
+        pool.spent(&pool.token(2, 2), &no_usage(), at(59)).await;
     }
 
     /// `list_available` shows what reserve could hand out now, in its order, with all its facts.
@@ -85,8 +79,7 @@ checks! {
     /// In pages of any size each package is shown once, in order; a limit of 0 counts as 1.
     #[rules("READ-2", "COST-1")]
     async fn pages_show_each_package_once(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=25), at(0)).await;
+        let pool = context.stocked(one_times(1..=25)).await;
         let whole = pool.available_by(1_000, at(0)).await;
         assert_eq!(whole.len(), 25);
         for limit in [0, 1, 2, 7, 24, 25, 26] {
@@ -98,8 +91,7 @@ checks! {
     /// What is available throughout is shown exactly once, though others come and go between the pages.
     #[rules("READ-2")]
     async fn pages_stand_still_while_others_come_and_go(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=10), at(0)).await;
+        let pool = context.stocked(one_times(1..=10)).await;
         let first = works(pool.store.list_available(&pool.id, None, 4, at(0)).await);
         let gone = pool.claim(&pool.take(1), None, at(0)).await.expect("the first");
         pool.withdraw([4, 6], at(0)).await;
@@ -149,9 +141,7 @@ counts.expired = 1;
             expected(at_100),
             "two leases lapsed, one package expired"
         );
-        pool.claim(&pool.take(20).last_resort(LastResort::Only), None, at(100))
-            .await
-            .expect("the last resort");
+        pool.claimed(&pool.take(20).last_resort(LastResort::Only), at(100)).await;
         let at_200 = changed(at_100, |counts| {
 counts.available = 3;
 counts.not_yet_valid = 0;
@@ -171,14 +161,13 @@ counts.last_resort = Slot::Used;
     async fn statuses_say_what_became_of_each_ref(context: &Context) {
         let pool = colourful(context).await;
         let statuses = pool.statuses([11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1], at(100)).await;
-        let spent = |seconds, cause| Some(Status::Spent { at: at(seconds), cause });
         let expected = [
             None,
             Some(Status::Available),
             spent(60, Cause::Retired),
             spent(1, Cause::Used),
             spent(2, Cause::Withdrawn),
-            Some(Status::Reserved { until: at(502) }),
+            reserved(502),
             Some(Status::Available),
             Some(Status::NotYetValid),
             Some(Status::Expired),
@@ -274,8 +263,7 @@ counts.last_resort = Slot::Used;
     /// A cursor that the call did not give is refused, and is no failure.
     #[rules("READ-2", "READ-5", "DEL-2", "ERR-3")]
     async fn a_foreign_cursor_is_refused(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let invalid = |error: Option<Error>, cursor: &Cursor| {
             let rejection = error.as_ref().and_then(|error| error.rejection()).copied();
             assert_eq!(rejection, Some(Rejection::InvalidCursor), "{cursor:?}: {error:?}");

@@ -4,7 +4,7 @@ use kp_core::{Cause, Status};
 
 use crate::Context;
 use crate::check::checks;
-use crate::packages::{Altered, DAY, at, key_package_ref, last_resort, no_usage, one_time, one_times};
+use crate::packages::{Altered, DAY, at, key_package_ref, last_resort, no_usage, one_time, one_times, reserved};
 use crate::pool::answered;
 
 checks! {
@@ -12,12 +12,11 @@ checks! {
     /// used.
     #[rules("REL-1", "RES-9", "RES-2")]
     async fn a_released_package_is_available_again(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=3), at(0)).await;
+        let pool = context.stocked(one_times(1..=3)).await;
         let first = pool.lease(&pool.take(1), at(0)).await;
         let (second, _) = pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
-        assert_eq!(pool.release(&second, at(59)).await, Ok(()));
-        assert_eq!(pool.release(&first, at(59)).await, Ok(()));
+        pool.released(&second, at(59)).await;
+        pool.released(&first, at(59)).await;
         assert_eq!(pool.available(at(59)).await, [1, 2, 3].map(key_package_ref));
         assert_eq!(pool.claim(&pool.take(4), None, at(60)).await, Ok(one_time(1)));
     }
@@ -25,8 +24,7 @@ checks! {
     /// A recalled one becomes spent when it is released, with the cause of its recall.
     #[rules("REL-1", "DEL-2", "DEL-3")]
     async fn a_recalled_package_is_spent_when_released(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=3), at(0)).await;
+        let pool = context.stocked(one_times(1..=3)).await;
         let tokens = [
             pool.lease(&pool.take(1), at(0)).await,
             pool.lease(&pool.take(2), at(0)).await,
@@ -36,7 +34,7 @@ checks! {
         pool.retire(at(1), at(2)).await;
         pool.withdraw([3], at(3)).await;
         for (token, cause) in tokens.iter().zip([Cause::Withdrawn, Cause::Retired, Cause::Withdrawn]) {
-            assert_eq!(pool.release(token, at(9)).await, Ok(()));
+            pool.released(token, at(9)).await;
             let n = 1 + tokens
                 .iter()
                 .position(|other| other == token)
@@ -60,13 +58,9 @@ checks! {
             pool.lease(&pool.take(n), at(50)).await;
         }
         for n in [2, 3] {
-            pool.spend(&pool.token(n, n), &no_usage(), at(50))
-                .await
-                .expect("the lease is live");
+            pool.spent(&pool.token(n, n), &no_usage(), at(50)).await;
         }
-        pool.release(&pool.token(4, 4), at(50))
-            .await
-            .expect("the lease is live");
+        pool.released(&pool.token(4, 4), at(50)).await;
         pool.withdraw([6], at(50)).await;
         let before = pool.picture(1..=8, at(110)).await;
         let expected = [
@@ -90,26 +84,24 @@ checks! {
     /// Only the holder releases: another id leaves a live reservation alone.
     #[rules("REL-2", "RES-1")]
     async fn a_stranger_cannot_release(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1]), at(0)).await;
+        let pool = context.stocked(one_times([1])).await;
         let stale = pool.lease(&pool.take(1), at(0)).await;
         let live = pool.lease(&pool.take(2), at(60)).await;
         assert_eq!(pool.release(&stale, at(61)).await, Err(NoLiveReservation));
         assert_eq!(pool.release(&pool.token(1, 3), at(61)).await, Err(NoLiveReservation));
-        assert_eq!(pool.status(1, at(61)).await, Some(Status::Reserved { until: at(120) }));
-        assert!(pool.spend(&live, &no_usage(), at(61)).await.is_ok());
+        assert_eq!(pool.status(1, at(61)).await, reserved(120));
+        pool.spent(&live, &no_usage(), at(61)).await;
     }
 
     /// After a spend a release is refused, and after a release a spend is.
     #[rules("REL-3", "SPEND-2")]
     async fn of_release_and_spend_the_first_wins(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let spent = pool.lease(&pool.take(1), at(0)).await;
         let released = pool.lease(&pool.take(2), at(0)).await;
-        assert!(pool.spend(&spent, &no_usage(), at(1)).await.is_ok());
+        pool.spent(&spent, &no_usage(), at(1)).await;
         assert_eq!(pool.release(&spent, at(1)).await, Err(AlreadySpent));
-        assert_eq!(pool.release(&released, at(1)).await, Ok(()));
+        pool.released(&released, at(1)).await;
         assert_eq!(
             pool.release(&released, at(1)).await,
             Err(NoLiveReservation),

@@ -7,7 +7,8 @@ use kp_core::{Cause, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times,
+    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, reserved,
+    spent,
 };
 
 const WITHDRAWN: Option<Status> = withdrawn(10);
@@ -43,20 +44,17 @@ checks! {
     /// A reserved package is recalled: its id may still spend it, and when it lapses or is released it is spent.
     #[rules("SAVE-8", "DEL-3", "REL-1")]
     async fn replace_recalls_reserved_packages(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=3), at(0)).await;
+        let pool = context.stocked(one_times(1..=3)).await;
         let spent = pool.lease(&pool.take(1), at(0)).await;
         let released = pool.lease(&pool.take(2), at(0)).await;
         pool.lease(&pool.take(3), at(0)).await;
         pool.replace(one_times([4]), at(10)).await;
         assert_eq!(
             pool.statuses(1..=3, at(10)).await,
-            [Some(Status::Reserved { until: at(60) }); 3]
+            [reserved(60); 3]
         );
-        pool.spend(&spent, &no_usage(), at(10))
-            .await
-            .expect("its id may still spend it");
-        assert_eq!(pool.release(&released, at(10)).await, Ok(()));
+        pool.spent(&spent, &no_usage(), at(10)).await;
+        pool.released(&released, at(10)).await;
         assert_eq!(pool.status(2, at(10)).await, WITHDRAWN);
         assert_eq!(pool.status(3, at(60)).await, withdrawn(60));
         assert_eq!(pool.available(at(60)).await, [4].map(key_package_ref));
@@ -66,9 +64,7 @@ checks! {
     /// package, nor the reverse.
     #[rules("SAVE-8")]
     async fn replace_keeps_to_the_ciphersuites_accepted(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1), one_time(2).of(OTHER_SUITE), last_resort(3)], at(0))
-            .await;
+        let pool = context.stocked(vec![one_time(1), one_time(2).of(OTHER_SUITE), last_resort(3)]).await;
         assert_eq!(
             pool.replace(vec![last_resort(4).of(OTHER_SUITE)], at(10)).await,
             [Saved]
@@ -85,8 +81,7 @@ checks! {
     /// What the pool holds already counts as accepted, and stays; so does whatever else is named in the batch.
     #[rules("SAVE-8", "SAVE-2")]
     async fn replace_spares_what_is_in_the_batch(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=4), at(0)).await;
+        let pool = context.stocked(one_times(1..=4)).await;
         let batch = vec![one_time(2), one_time(3).with_bytes_of(9)];
         assert_eq!(pool.replace(batch, at(10)).await, [AlreadyStored, RefConflict]);
         assert_eq!(pool.statuses([1, 4], at(10)).await, [WITHDRAWN; 2]);
@@ -96,11 +91,8 @@ checks! {
     /// When nothing is accepted, nothing is withdrawn.
     #[rules("SAVE-8")]
     async fn a_replace_that_stores_nothing_withdraws_nothing(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=3), at(0)).await;
-        pool.claim(&pool.take(1), None, at(0))
-            .await
-            .expect("a package is there");
+        let pool = context.stocked(one_times(1..=3)).await;
+        pool.claimed(&pool.take(1), at(0)).await;
         let before = pool.picture(1..=4, at(10)).await;
         let batch = vec![one_time(1), one_time(2).with_bytes_of(9), one_time(4).valid(-DAY, 10)];
         let expected = [SaveOutcome::AlreadySpent, RefConflict, Expired];
@@ -113,8 +105,7 @@ checks! {
     /// The cap counts as if the others were gone; those that stay count, wherever in the batch they are named.
     #[rules("SAVE-8", "SAVE-6")]
     async fn replace_counts_its_cap_as_if_the_others_were_gone(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=3), at(0)).await;
+        let pool = context.stocked(one_times(1..=3)).await;
         let replace = |numbers: &[u64]| {
             let batch = pool.request(one_times(numbers.iter().copied()));
             batch.mode(SaveMode::Replace).cap_per_ciphersuite(3)
@@ -130,16 +121,12 @@ checks! {
     /// What is spent stays as it was: a replace changes neither the cause nor the receipt of a use.
     #[rules("SAVE-8", "SPEND-3")]
     async fn replace_leaves_spent_packages_alone(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=2), at(0)).await;
+        let pool = context.stocked(one_times(1..=2)).await;
         let token = pool.lease(&pool.take(1), at(0)).await;
         let receipt = pool.spend(&token, &no_usage(), at(1)).await;
         pool.replace(one_times([3]), at(10)).await;
-        let used = Status::Spent {
-            at: at(1),
-            cause: Cause::Used,
-        };
-        assert_eq!(pool.status(1, at(10)).await, Some(used));
+        let used = spent(1, Cause::Used);
+        assert_eq!(pool.status(1, at(10)).await, used);
         assert_eq!(pool.spend(&token, &no_usage(), at(10)).await, receipt);
         assert_eq!(
             pool.spend(&pool.token(2, 2), &no_usage(), at(10)).await,

@@ -2,22 +2,21 @@ use crate::asking::Asking as _;
 use kp_core::Rejection::{
     AlreadyReserved, AlreadySpent, Expired, NotFound, NothingFits, PoolExhausted, TooManyReservations, Unsuitable,
 };
-use kp_core::Status;
 use kp_core::server::{LastResort, OnLapse};
+use kp_core::{Cause, Status};
 
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
     Altered, DAY, END, OTHER_SUITE, SUITE, at, id, key_package_ref, last_resort, no_usage, one_time, one_times, party,
-    ttl,
+    reserved, spent,
 };
 
 checks! {
     /// A reserved package is nobody else's, whether it is named or not, and whatever `now` is passed.
     #[rules("RES-1", "TIME-3")]
     async fn a_reserved_package_is_nobody_elses(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1]), at(0)).await;
+        let pool = context.stocked(one_times([1])).await;
         let mine = pool.reserve(&pool.take(1), at(0)).await.expect("a package is there");
         assert_eq!(mine.package, one_time(1), "it comes whole, bytes included");
         for now in [0, 59, -50, 0] {
@@ -34,7 +33,7 @@ checks! {
             let named = pool.take(2).only(key_package_ref(1));
             assert_eq!(pool.reserve(&named, at(now)).await, Err(AlreadyReserved), "at {now}");
         }
-        assert_eq!(pool.status(1, at(59)).await, Some(Status::Reserved { until: at(60) }));
+        assert_eq!(pool.status(1, at(59)).await, reserved(60));
     }
 
     /// The order is that of saving, within a batch and between batches, not that of refs, lifetimes, ciphersuites or
@@ -75,15 +74,14 @@ checks! {
             *package = package.clone().valid(-DAY, if n % 2 == 1 { 100 } else { 200 });
         }
         pool.stock(batch, at(0)).await;
-        let mut among = pool.take(1).only(key_package_ref(75));
-        among.ttl = ttl(1_000);
+        let among = pool.take(1).only(key_package_ref(75)).lasting(1_000);
         let among = pool.lease(&among, at(0)).await;
         // Only what is behind them is left, for one call as for the next.
         for n in [151, 152] {
             assert_eq!(pool.reserve_ref(&pool.take(n), at(200)).await, Ok(key_package_ref(n)));
         }
         // What is among them returns: it is released, and lapses.
-        pool.release(&among, at(201)).await.expect("it is live");
+        pool.released(&among, at(201)).await;
         assert_eq!(pool.reserve_ref(&pool.take(2), at(201)).await, Ok(key_package_ref(75)));
         assert_eq!(pool.reserve_ref(&pool.take(3), at(202)).await, Ok(key_package_ref(153)));
         assert_eq!(pool.claim_ref(&pool.take(4), at(261)).await, Ok(key_package_ref(75)));
@@ -112,7 +110,7 @@ checks! {
             [&lapses, &released].map(|token| token.key_package_ref.clone()),
             [1, 2].map(key_package_ref)
         );
-        pool.release(&released, at(1)).await.expect("it is live");
+        pool.released(&released, at(1)).await;
         assert_eq!(pool.available(at(1)).await, [2, 4, 5].map(key_package_ref));
         assert_eq!(pool.available(at(60)).await, [1, 2, 4, 5].map(key_package_ref));
         for n in 1..=5 {
@@ -126,9 +124,7 @@ checks! {
     /// Only packages of an accepted ciphersuite; none given means any, and an order means nothing.
     #[rules("RES-3", "RES-6")]
     async fn only_accepted_ciphersuites_are_handed_out(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1), one_time(2).of(OTHER_SUITE), one_time(3)], at(0))
-            .await;
+        let pool = context.stocked(vec![one_time(1), one_time(2).of(OTHER_SUITE), one_time(3)]).await;
         let other = pool.take(1).ciphersuites([OTHER_SUITE]);
         assert_eq!(pool.reserve_ref(&other, at(0)).await, Ok(key_package_ref(2)));
         let both = pool.take(2).ciphersuites([OTHER_SUITE, SUITE]);
@@ -142,9 +138,7 @@ checks! {
     /// A package must have at least as much of its lifetime left as asked, to the second.
     #[rules("RES-3", "RES-6")]
     async fn enough_lifetime_must_be_left(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1).valid(-DAY, 100), one_time(2).valid(-DAY, 200)], at(0))
-            .await;
+        let pool = context.stocked(vec![one_time(1).valid(-DAY, 100), one_time(2).valid(-DAY, 200)]).await;
         assert_eq!(
             pool.reserve_ref(&pool.take(1).remaining(101), at(0)).await,
             Ok(key_package_ref(2))
@@ -166,9 +160,7 @@ checks! {
     /// An expired package is not handed out, from its `not_after` on, swept or not.
     #[rules("RES-3", "TIME-1")]
     async fn an_expired_package_is_not_handed_out(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1).valid(-DAY, 100), one_time(2).valid(-DAY, 100)], at(0))
-            .await;
+        let pool = context.stocked(vec![one_time(1).valid(-DAY, 100), one_time(2).valid(-DAY, 100)]).await;
         assert_eq!(pool.reserve_ref(&pool.take(1), at(99)).await, Ok(key_package_ref(1)));
         assert_eq!(pool.reserve(&pool.take(2), at(100)).await, Err(PoolExhausted));
         assert_eq!(pool.claim(&pool.take(2), None, at(100)).await, Err(PoolExhausted));
@@ -179,16 +171,12 @@ checks! {
     /// applies.
     #[rules("RES-3")]
     async fn a_named_package_is_refused_for_the_first_reason(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1).valid(-DAY, 100), one_time(2).valid(-DAY, 100)], at(0))
-            .await;
+        let pool = context.stocked(vec![one_time(1).valid(-DAY, 100), one_time(2).valid(-DAY, 100)]).await;
         pool.stock(vec![one_time(3), one_time(4), one_time(5), last_resort(6)], at(0))
             .await;
         let named = |n, m| pool.take(m).only(key_package_ref(n));
         for n in [1, 3] {
-            pool.claim(&named(n, n), None, at(0))
-                .await
-                .expect("the package named is there");
+            pool.claimed(&named(n, n), at(0)).await;
         }
         pool.lease(&named(4, 4), at(50)).await;
         let expected = [
@@ -246,13 +234,12 @@ checks! {
         .await;
         let most = u32::try_from(i32::MAX).expect("it is positive");
         for (n, seconds, expected) in [(1, 1, 1), (2, 60, 60), (3, most, END), (4, 60, 50)] {
-            let mut take = pool.take(n);
-            take.ttl = ttl(seconds);
+            let take = pool.take(n).lasting(seconds);
             let (_, expires_at) = pool.lease_until(&take, OnLapse::Return, at(0)).await;
             assert_eq!(expires_at, at(expected));
             assert_eq!(
                 pool.status(n, at(0)).await,
-                Some(Status::Reserved { until: at(expected) })
+                reserved(expected)
             );
         }
         assert_eq!(pool.status(1, at(1)).await, Some(Status::Available));
@@ -262,8 +249,7 @@ checks! {
     /// At a lapse a package returns to its place, or is spent since then, as its reservation said.
     #[rules("RES-9", "TIME-2")]
     async fn a_lapsed_package_returns_or_is_retired(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let (returns, _) = pool.lease_until(&pool.take(1), OnLapse::Return, at(0)).await;
         let (retires, _) = pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
         let again = pool
@@ -275,13 +261,10 @@ checks! {
             at(60),
             "nothing changes"
         );
-        let retired = Status::Spent {
-            at: at(60),
-            cause: kp_core::Cause::Retired,
-        };
+        let retired = spent(60, Cause::Retired);
         assert_eq!(
             pool.statuses([1, 2], at(60)).await,
-            [Some(Status::Available), Some(retired)]
+            [Some(Status::Available), retired]
         );
         for token in [&returns, &retires] {
             let late = pool.spend(token, &no_usage(), at(60)).await;
@@ -289,7 +272,7 @@ checks! {
         }
         assert_eq!(
             pool.statuses([1, 2], at(500)).await,
-            [Some(Status::Available), Some(retired)]
+            [Some(Status::Available), retired]
         );
         assert_eq!(
             pool.reserve(&pool.take(3).only(key_package_ref(2)), at(60)).await,
@@ -301,8 +284,7 @@ checks! {
     /// The binding of the id comes first, then the limit, then the package.
     #[rules("RES-10", "RES-5", "RES-7")]
     async fn a_request_is_judged_in_order(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1), last_resort(2)], at(0)).await;
+        let pool = context.stocked(vec![one_time(1), last_resort(2)]).await;
         let take = pool.take(1).by(party("alice"));
         let first = pool.reserve(&take, at(0)).await;
         assert_eq!(

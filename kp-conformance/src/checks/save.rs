@@ -6,15 +6,14 @@ use kp_core::{CredentialHash, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times,
+    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, reserved,
 };
 
 checks! {
     /// Items that are refused do not keep the others out; the outcomes stand in the order of the items.
     #[rules("SAVE-1", "SAVE-7")]
     async fn good_items_are_stored_beside_refused_ones(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1]), at(0)).await;
+        let pool = context.stocked(one_times([1])).await;
         let batch = vec![
             one_time(2),
             one_time(3).valid(-DAY, 0),
@@ -42,7 +41,7 @@ checks! {
         assert_eq!(pool.save_one(one_time(1), at(50)).await, AlreadyStored);
         pool.lease(&pool.take(1), at(50)).await;
         assert_eq!(pool.save_one(one_time(1), at(51)).await, AlreadyStored);
-        assert_eq!(pool.status(1, at(51)).await, Some(Status::Reserved { until: at(110) }));
+        assert_eq!(pool.status(1, at(51)).await, reserved(110));
         assert_eq!(pool.count(SUITE, at(51)).await.total(), 1);
         assert_eq!(pool.reserve(&pool.take(2), at(51)).await, Err(PoolExhausted));
     }
@@ -83,13 +82,10 @@ checks! {
     /// A ref that was used, reserved and spent or claimed, is remembered until its `not_after`.
     #[rules("SAVE-3", "SPEND-1")]
     async fn a_used_package_cannot_come_back(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let token = pool.lease(&pool.take(1), at(0)).await;
-        pool.spend(&token, &no_usage(), at(1)).await.expect("the lease is live");
-        pool.claim(&pool.take(2), None, at(1))
-            .await
-            .expect("a package is there");
+        pool.spent(&token, &no_usage(), at(1)).await;
+        pool.claimed(&pool.take(2), at(1)).await;
         for now in [1, 2, 60, 61, 62, END - 1] {
             assert_eq!(
                 pool.save(one_times([1, 2]), at(now)).await,
@@ -104,8 +100,7 @@ checks! {
     /// A ref that was withdrawn, retired, or recalled while reserved, is refused, and never handed out again.
     #[rules("SAVE-3", "DEL-2", "DEL-3")]
     async fn a_recalled_package_cannot_come_back(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         pool.stock(one_times([3]), at(9)).await;
         pool.lease(&pool.take(1), at(10)).await;
         pool.withdraw([1], at(10)).await;
@@ -128,8 +123,7 @@ checks! {
     /// A last resort that was replaced or withdrawn is remembered as spent, also when it comes again with other bytes.
     #[rules("SAVE-3", "LAST-1")]
     async fn a_last_resort_that_went_cannot_come_back(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![last_resort(1)], at(0)).await;
+        let pool = context.stocked(vec![last_resort(1)]).await;
         pool.stock(vec![last_resort(2)], at(1)).await;
         pool.remove(&Withdrawal::All, at(2)).await;
         pool.stock(vec![last_resort(3)], at(3)).await;
@@ -157,8 +151,7 @@ checks! {
     /// A one-time package that is not yet valid is stored, and handed out from its `not_before` on.
     #[rules("SAVE-4", "RES-3", "TIME-1")]
     async fn a_package_of_the_future_waits_for_its_time(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1).valid(100, END)], at(0)).await;
+        let pool = context.stocked(vec![one_time(1).valid(100, END)]).await;
         assert_eq!(pool.status(1, at(99)).await, Some(Status::NotYetValid));
         assert_eq!(pool.count(SUITE, at(99)).await.not_yet_valid, 1);
         assert_eq!(pool.available(at(99)).await, []);
@@ -171,8 +164,7 @@ checks! {
     /// The same ref with other bytes or any other fact is a conflict, and what is stored stays.
     #[rules("SAVE-5", "LAST-3")]
     async fn the_same_ref_with_anything_else_is_a_conflict(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1), last_resort(2)], at(0)).await;
+        let pool = context.stocked(vec![one_time(1), last_resort(2)]).await;
         let before = pool.picture([1, 2], at(1)).await;
         let mut stranger = one_time(1);
         stranger.info.credential = CredentialHash([8; 32]);
@@ -202,7 +194,7 @@ checks! {
         carol
             .stock(vec![one_time(1).with_bytes_of(9), one_time(2)], at(0))
             .await;
-        bob.claim(&bob.take(1), None, at(1)).await.expect("a package is there");
+        bob.claimed(&bob.take(1), at(1)).await;
         bob.withdraw([2], at(1)).await;
         let theirs = carol
             .claim(&carol.take(1), None, at(1))
@@ -216,11 +208,8 @@ checks! {
     /// `Expired` comes before everything, and `AlreadySpent` before `RefConflict`.
     #[rules("SAVE-7")]
     async fn expired_is_judged_before_spent_and_spent_before_conflict(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
-        pool.claim(&pool.take(1), None, at(1))
-            .await
-            .expect("a package is there");
+        let pool = context.stocked(one_times([1, 2])).await;
+        pool.claimed(&pool.take(1), at(1)).await;
         let batch = vec![
             one_time(1).valid(-DAY, 1),
             one_time(1).with_bytes_of(9),
@@ -236,8 +225,7 @@ checks! {
     /// What is known already is judged before `NotYetValid`, and that before `PoolFull`.
     #[rules("SAVE-7", "LAST-2")]
     async fn known_is_judged_before_not_yet_valid_and_that_before_full(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1), last_resort(2).valid(0, END)], at(0)).await;
+        let pool = context.stocked(vec![one_time(1), last_resort(2).valid(0, END)]).await;
         let again = vec![last_resort(1).valid(10, END), last_resort(2).valid(0, END)];
         assert_eq!(pool.save(again, at(-1)).await, [RefConflict, AlreadyStored]);
         let slots = (100..115).map(|n| last_resort(n).of(kp_core::Ciphersuite(n as u16)));
@@ -275,9 +263,7 @@ checks! {
         let short = (1..=3).map(|n| one_time(n).valid(-DAY, 100)).collect();
         pool.stock(short, at(0)).await;
         pool.stock(one_times([4]), at(0)).await;
-        pool.claim(&pool.take(1), None, at(0))
-            .await
-            .expect("a package is there");
+        pool.claimed(&pool.take(1), at(0)).await;
         pool.withdraw([2], at(0)).await;
         let anew = vec![
             one_time(1).with_bytes_of(9),
@@ -298,8 +284,7 @@ checks! {
     /// A refused item leaves no trace: it may come again when nothing speaks against it any more.
     #[rules("SAVE-7")]
     async fn a_refused_item_leaves_no_trace(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1]), at(0)).await;
+        let pool = context.stocked(one_times([1])).await;
         let before = pool.picture(1..=4, at(0)).await;
         let full = pool.request(vec![one_time(2)]).cap_per_ciphersuite(1);
         assert_eq!(pool.save_as(&full, at(0)).await, [PoolFull]);

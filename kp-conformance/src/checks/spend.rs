@@ -5,7 +5,7 @@ use kp_core::{Cause, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, at, group, key_package_ref, last_resort, no_usage, one_time, one_times, party, usage,
+    Altered, DAY, at, group, key_package_ref, last_resort, no_usage, one_time, one_times, party, spent, usage,
 };
 use crate::pool::answered;
 
@@ -13,23 +13,16 @@ checks! {
     /// Exactly one of two spends by different parties succeeds, and the package never returns.
     #[rules("SPEND-1", "SPEND-2")]
     async fn a_package_is_spent_once(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1]), at(0)).await;
+        let pool = context.stocked(one_times([1])).await;
         let token = pool.lease(&pool.take(1), at(0)).await;
-        let receipt = pool
-            .spend(&token, &usage("club", "alice"), at(5))
-            .await
-            .expect("the lease is live");
+        let receipt = pool.spent(&token, &usage("club", "alice"), at(5)).await;
         assert_eq!((receipt.key_package_ref, receipt.spent_at), (key_package_ref(1), at(5)));
         for other in [usage("club", "bob"), usage("other", "alice"), no_usage()] {
             assert_eq!(pool.spend(&token, &other, at(6)).await, Err(AlreadySpent), "{other:?}");
         }
         for now in [5, 60, 5_000] {
-            let used = Status::Spent {
-                at: at(5),
-                cause: Cause::Used,
-            };
-            assert_eq!(pool.status(1, at(now)).await, Some(used), "at {now}");
+            let used = spent(5, Cause::Used);
+            assert_eq!(pool.status(1, at(now)).await, used, "at {now}");
             assert_eq!(pool.available(at(now)).await, []);
         }
     }
@@ -37,9 +30,7 @@ checks! {
     /// The same spend again gets the same receipt: later, after the lease would have ended, and past `not_after`.
     #[rules("SPEND-3", "SPEND-2")]
     async fn the_same_spend_gets_the_same_receipt(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock((1..=4).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0))
-            .await;
+        let pool = context.stocked((1..=4).map(|n| one_time(n).valid(-DAY, 100)).collect()).await;
         let group_only = Spend::new().group(group("club"));
         let party_only = Spend::new().by(party("alice"));
         let usages = [usage("club", "alice"), group_only, party_only, no_usage()];
@@ -60,19 +51,17 @@ checks! {
     /// A receipt is kept until the record is swept, or saved anew past its `not_after`.
     #[rules("SPEND-3", "SWEEP-1", "SAVE-7")]
     async fn a_receipt_ends_with_its_record(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock((1..=2).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0))
-            .await;
+        let pool = context.stocked((1..=2).map(|n| one_time(n).valid(-DAY, 100)).collect()).await;
         for n in 1..=2 {
             let token = pool.lease(&pool.take(n), at(0)).await;
-            pool.spend(&token, &no_usage(), at(0)).await.expect("the lease is live");
+            pool.spent(&token, &no_usage(), at(0)).await;
         }
         pool.stock(one_times([2]), at(100)).await;
         assert_eq!(
             pool.spend(&pool.token(2, 2), &no_usage(), at(100)).await,
             Err(NoLiveReservation)
         );
-        assert!(pool.spend(&pool.token(1, 1), &no_usage(), at(100)).await.is_ok());
+        pool.spent(&pool.token(1, 1), &no_usage(), at(100)).await;
         assert_eq!(pool.cleanup(at(100), 10).await, 1);
         assert_eq!(pool.spend(&pool.token(1, 1), &no_usage(), at(100)).await, Err(NotFound));
     }
@@ -80,8 +69,7 @@ checks! {
     /// Only the id of the live reservation spends: not one that lapsed, was released or superseded, or that never was.
     #[rules("SPEND-2", "REL-1", "TIME-3")]
     async fn a_stale_reservation_is_fenced_off(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1]), at(0)).await;
+        let pool = context.stocked(one_times([1])).await;
         let lapsed = pool.lease(&pool.take(1), at(0)).await;
         assert_eq!(
             pool.spend(&lapsed, &no_usage(), at(60)).await,
@@ -94,7 +82,7 @@ checks! {
             "and for good"
         );
         let released = pool.lease(&pool.take(2), at(60)).await;
-        pool.release(&released, at(61)).await.expect("the lease is live");
+        pool.released(&released, at(61)).await;
         assert_eq!(
             pool.spend(&released, &no_usage(), at(61)).await,
             Err(NoLiveReservation),
@@ -108,9 +96,7 @@ checks! {
                 "superseded"
             );
         }
-        pool.spend(&live, &no_usage(), at(121))
-            .await
-            .expect("live until its last second");
+        pool.spent(&live, &no_usage(), at(121)).await;
         for stale in [&lapsed, &released, &pool.token(1, 99)] {
             assert_eq!(
                 pool.spend(stale, &no_usage(), at(122)).await,
@@ -156,8 +142,7 @@ checks! {
     /// A recalled reservation is still spent by its id, and by no other.
     #[rules("SPEND-2", "DEL-2", "DEL-3")]
     async fn a_recalled_reservation_is_spent_by_its_id(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1, 2]), at(0)).await;
+        let pool = context.stocked(one_times([1, 2])).await;
         let first = pool.lease(&pool.take(1), at(0)).await;
         let second = pool.lease(&pool.take(2), at(0)).await;
         pool.withdraw([1], at(1)).await;
@@ -165,24 +150,18 @@ checks! {
         for (token, n) in [(first, 1), (second, 2)] {
             let other = pool.token(n, 9);
             assert_eq!(pool.spend(&other, &no_usage(), at(2)).await, Err(NoLiveReservation));
-            assert!(pool.spend(&token, &no_usage(), at(2)).await.is_ok());
-            let used = Status::Spent {
-                at: at(2),
-                cause: Cause::Used,
-            };
-            assert_eq!(pool.status(n, at(60)).await, Some(used));
+            pool.spent(&token, &no_usage(), at(2)).await;
+            let used = spent(2, Cause::Used);
+            assert_eq!(pool.status(n, at(60)).await, used);
         }
     }
 
     /// A spent record keeps its facts, its cause and its time, and shows no bytes.
     #[rules("SPEND-4", "READ-4")]
     async fn a_spent_record_keeps_its_facts_and_no_bytes(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1]), at(0)).await;
+        let pool = context.stocked(one_times([1])).await;
         let token = pool.lease(&pool.take(1), at(0)).await;
-        pool.spend(&token, &usage("club", "alice"), at(9))
-            .await
-            .expect("the lease is live");
+        pool.spent(&token, &usage("club", "alice"), at(9)).await;
         for now in [9, 60, 5_000] {
             let stored = pool.get(1, at(now)).await.expect("it is remembered");
             assert_eq!(stored.info, one_time(1).info);

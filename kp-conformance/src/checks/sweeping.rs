@@ -22,9 +22,7 @@ async fn lapsing(context: &Context, pools: usize) -> Vec<Pool> {
     for pool in &pools {
         pool.stock(one_times([1, 2, 3]), at(0)).await;
         pool.lease(&pool.take(1), at(0)).await;
-        pool.claim(&pool.take(2), None, at(0))
-            .await
-            .expect("a package is there");
+        pool.claimed(&pool.take(2), at(0)).await;
     }
     pools
 }
@@ -44,9 +42,7 @@ checks! {
         ]);
         pool.stock(batch, at(0)).await;
         pool.lease(&pool.take(1), at(50)).await;
-        pool.claim(&pool.take(2), None, at(50))
-            .await
-            .expect("a package is there");
+        pool.claimed(&pool.take(2), at(50)).await;
         pool.withdraw([3], at(50)).await;
         assert_eq!(pool.cleanup(at(99), 100).await, 0);
         let kept = pool.picture(6..=8, at(100)).await;
@@ -72,12 +68,8 @@ checks! {
     /// What is swept is forgotten: its tokens and its memory too.
     #[rules("SWEEP-1", "SPEND-2", "SAVE-3")]
     async fn what_is_swept_is_forgotten(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock((1..=2).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0))
-            .await;
-        pool.claim(&pool.take(1), None, at(50))
-            .await
-            .expect("a package is there");
+        let pool = context.stocked((1..=2).map(|n| one_time(n).valid(-DAY, 100)).collect()).await;
+        pool.claimed(&pool.take(1), at(50)).await;
         let token = pool.lease(&pool.take(2), at(50)).await;
         assert_eq!(pool.cleanup(at(100), 100).await, 2);
         assert_eq!(pool.spend(&token, &no_usage(), at(99)).await, Err(NotFound));
@@ -129,29 +121,23 @@ checks! {
     /// `cleanup_expired` settles nothing: a lease that would have lapsed by then goes on where clocks are behind.
     #[rules("TIME-2", "SWEEP-1")]
     async fn a_sweep_of_expired_packages_settles_nothing(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(vec![one_time(1), one_time(2).valid(-DAY, 100)], at(0)).await;
+        let pool = context.stocked(vec![one_time(1), one_time(2).valid(-DAY, 100)]).await;
         let token = pool.lease(&pool.take(1), at(0)).await;
         assert_eq!(pool.cleanup(at(100), 100).await, 1);
-        assert!(pool.spend(&token, &no_usage(), at(59)).await.is_ok());
+        pool.spent(&token, &no_usage(), at(59)).await;
     }
 
     /// `release_expired_reservations` ends the leases and windows that are over, says how many, and leaves the live ones.
     #[rules("SWEEP-2", "RES-9")]
     async fn leases_and_windows_that_are_over_are_settled(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=9), at(0)).await;
+        let pool = context.stocked(one_times(1..=9)).await;
         pool.lease(&pool.take(1), at(0)).await;
-        pool.lend(&pool.take(2), OnLapse::Retire, at(0))
-            .await
-            .expect("a package is there");
-        pool.claim(&pool.take(3), None, at(0))
-            .await
-            .expect("a package is there");
+        pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
+        pool.claimed(&pool.take(3), at(0)).await;
         let alices = pool.lease(&pool.take(4).by(party("alice")), at(0)).await;
         let nobodys = pool.lease(&pool.take(5), at(0)).await;
         for token in [&alices, &nobodys] {
-            pool.spend(token, &no_usage(), at(0)).await.expect("the lease is live");
+            pool.spent(token, &no_usage(), at(0)).await;
         }
         let live = pool.lease(&pool.take(6), at(1)).await;
         assert_eq!(pool.settle(at(59), 10).await, 0);
@@ -170,23 +156,18 @@ checks! {
             pool.spend(&pool.token(1, 1), &no_usage(), at(0)).await,
             Err(NoLiveReservation)
         );
-        assert!(pool.spend(&live, &no_usage(), at(60)).await.is_ok());
+        pool.spent(&live, &no_usage(), at(60)).await;
     }
 
     /// To settle changes no answer to a call with the same or a later `now`.
     #[rules("SWEEP-2", "TIME-2")]
     async fn settling_changes_no_answer(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=6), at(0)).await;
+        let pool = context.stocked(one_times(1..=6)).await;
         pool.lease(&pool.take(1), at(0)).await;
-        pool.lend(&pool.take(2), OnLapse::Retire, at(0))
-            .await
-            .expect("a package is there");
+        pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
         pool.lease(&pool.take(3), at(0)).await;
         pool.withdraw([3], at(1)).await;
-        pool.claim(&pool.take(4), None, at(0))
-            .await
-            .expect("a package is there");
+        pool.claimed(&pool.take(4), at(0)).await;
         pool.lease(&pool.take(5), at(30)).await;
         let now = pool.picture(1..=6, at(60)).await;
         let later = pool.picture(1..=6, at(90)).await;
@@ -237,8 +218,7 @@ checks! {
     /// A pool that was swept empty is gone, and can be filled anew.
     #[rules("SWEEP-1", "READ-5")]
     async fn a_pool_swept_empty_can_be_filled_anew(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=3), at(0)).await;
+        let pool = context.stocked(one_times(1..=3)).await;
         assert_eq!(pool.cleanup(at(END), 100).await, 3);
         assert_eq!(crate::pool::works(pool.store.list_pools(None, 10).await).items, []);
         assert!(pool.counts(at(END)).await.is_empty());

@@ -6,7 +6,7 @@ use kp_core::{Lifetime, Status, Timestamp, Ttl};
 
 use crate::Context;
 use crate::check::checks;
-use crate::packages::{Altered, DAY, at, key_package_ref, no_usage, one_time, one_times, ttl};
+use crate::packages::{Altered, DAY, at, key_package_ref, no_usage, one_time, one_times, reserved};
 use crate::pool::Pool;
 
 /// A call at 60, when the lease of the first package and the claim window of the second have come to their end.
@@ -114,9 +114,7 @@ async fn ending(context: &Context, name: &str) -> Pool {
     let pool = context.pool().await.beside(name);
     pool.stock(one_times(1..=3), at(0)).await;
     pool.lease(&pool.take(1), at(0)).await;
-    pool.claim(&pool.take(2), None, at(0))
-        .await
-        .expect("a package is there");
+    pool.claimed(&pool.take(2), at(0)).await;
     pool
 }
 
@@ -132,22 +130,18 @@ checks! {
         let mut whole = one_time(1);
         whole.info.lifetime = Lifetime::new(Timestamp::MIN, max).expect("it begins before it ends");
         pool.stock(vec![whole.clone()], Timestamp::MIN).await;
-        let mut longest = pool.take(1);
-        longest.ttl = ttl((1 << 31) - 1);
+        let longest = pool.take(1).lasting((1 << 31) - 1);
         let (first, until) = pool.lease_until(&longest, OnLapse::Return, Timestamp::MIN).await;
         assert_eq!(until.get(), (1 << 31) - 1);
-        assert_eq!(pool.release(&first, until.minus(1)).await, Ok(()));
-        let mut second = pool.take(2);
-        second.ttl = ttl(1);
+        pool.released(&first, until.minus(1)).await;
+        let second = pool.take(2).lasting(1);
         let (_, until) = pool.lease_until(&second, OnLapse::Return, max.minus(3)).await;
         assert_eq!(until, max.minus(2));
         assert_eq!(pool.reserve(&pool.take(3), max.minus(3)).await, Err(PoolExhausted));
         let (token, until) = pool.lease_until(&pool.take(3), OnLapse::Return, max.minus(2)).await;
         assert_eq!(until, max);
         assert_eq!(
-            pool.spend(&token, &no_usage(), max.minus(1))
-                .await
-                .expect("it is live")
+            pool.spent(&token, &no_usage(), max.minus(1)).await
                 .spent_at,
             max.minus(1)
         );
@@ -206,7 +200,7 @@ checks! {
         for pool in [&bob, &carol] {
             assert_eq!(pool.status(1, at(59)).await, Some(Status::Available));
         }
-        assert_eq!(dave.status(1, at(59)).await, Some(Status::Reserved { until: at(60) }));
+        assert_eq!(dave.status(1, at(59)).await, reserved(60));
     }
 
     /// A read answers as if it had settled: at the end of a lease, and not a second sooner.
@@ -226,9 +220,7 @@ checks! {
     /// Expiry is judged at each call's `now`, and ends nothing.
     #[rules("TIME-2", "TIME-3")]
     async fn expiry_is_judged_at_each_calls_now(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock((1..=2).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0))
-            .await;
+        let pool = context.stocked((1..=2).map(|n| one_time(n).valid(-DAY, 100)).collect()).await;
         let token = pool.lease(&pool.take(1), at(0)).await;
         assert_eq!(pool.spend(&token, &no_usage(), at(100)).await, Err(Expired));
         assert_eq!(pool.reserve(&pool.take(2), at(100)).await, Err(PoolExhausted));
@@ -243,8 +235,7 @@ checks! {
     /// At most one id holds a package, whatever `now` is passed.
     #[rules("TIME-3", "RES-1", "SPEND-2")]
     async fn one_id_holds_a_package_whatever_the_time(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times([1]), at(0)).await;
+        let pool = context.stocked(one_times([1])).await;
         let first = pool.lease(&pool.take(1), at(0)).await;
         let second = pool.lease(&pool.take(2), at(60)).await;
         for now in [30, 0, -60, 61] {
@@ -260,10 +251,7 @@ checks! {
             );
             assert_eq!(pool.release(&first, at(now)).await, Err(NoLiveReservation), "at {now}");
         }
-        let receipt = pool
-            .spend(&second, &no_usage(), at(30))
-            .await
-            .expect("it is live, also in the past");
+        let receipt = pool.spent(&second, &no_usage(), at(30)).await;
         assert_eq!(receipt.spent_at, at(30));
     }
 
