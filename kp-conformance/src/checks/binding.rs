@@ -211,18 +211,4 @@ checks! {
             Err(Rejection::NoLiveReservation)
         );
     }
-
-    /// A reservation that was recalled is still the same reservation to its id.
-    #[rules("RES-5", "DEL-3")]
-    async fn a_recalled_reservation_is_still_answered_to_its_id(context: &Context) {
-        let pool = context.stocked(one_times([1, 2])).await;
-        let first = pool.reserve(&pool.take(1), at(0)).await;
-        pool.withdraw([1], at(1)).await;
-        assert_eq!(pool.reserve(&pool.take(1), at(2)).await, first);
-        assert_eq!(
-            pool.reserve_ref(&pool.take(1), at(60)).await,
-            Ok(key_package_ref(2)),
-            "lapsed: a new request"
-        );
-    }
 }

@@ -6,7 +6,7 @@ use kp_core::{Cause, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, OTHER_SUITE, at, group, key_package_ref, last_resort, no_usage, one_time, one_times, party, usage,
+    Altered, DAY, OTHER_SUITE, at, group, key_package_ref, last_resort, no_usage, one_time, one_times, party,
 };
 
 const fn used(at: kp_core::Timestamp) -> Option<Status> {
@@ -14,21 +14,6 @@ const fn used(at: kp_core::Timestamp) -> Option<Status> {
 }
 
 checks! {
-    /// A claim hands a package out for good, in one step.
-    #[rules("CLAIM-1", "SPEND-4")]
-    async fn a_claimed_package_is_used(context: &Context) {
-        let pool = context.stocked(one_times([1, 2])).await;
-        assert_eq!(pool.claim(&pool.take(1), None, at(5)).await, Ok(one_time(1)));
-        let stored = pool.get(1, at(5)).await.expect("it is remembered");
-        assert_eq!(
-            (Some(stored.status), stored.bytes),
-            (used(at(5)), None),
-            "its bytes are not shown any more"
-        );
-        assert_eq!(pool.claim(&pool.take(2), None, at(5)).await, Ok(one_time(2)));
-        assert_eq!(pool.claim(&pool.take(3), None, at(5)).await, Err(PoolExhausted));
-    }
-
     /// The same claim before its `expires_at` returns the same package, bytes included, and changes nothing.
     #[rules("CLAIM-1", "RES-5")]
     async fn the_same_claim_returns_the_same_package(context: &Context) {
@@ -57,25 +42,6 @@ checks! {
             pool.claim(&take, Some(&club), at(60)).await,
             Err(AlreadySpent),
             "a retry extends nothing"
-        );
-    }
-
-    /// After its window the id is spent, for good, as long as it is bound.
-    #[rules("CLAIM-1", "TIME-2", "TIME-3")]
-    async fn a_claim_after_its_window_is_spent(context: &Context) {
-        let pool = context.stocked(one_times([1, 2])).await;
-        pool.claimed(&pool.take(1), at(0)).await;
-        for now in [60, 61, 5_000, 59, 0] {
-            assert_eq!(
-                pool.claim(&pool.take(1), None, at(now)).await,
-                Err(AlreadySpent),
-                "at {now}"
-            );
-        }
-        assert_eq!(
-            pool.available(at(0)).await,
-            [key_package_ref(2)],
-            "no second package was taken"
         );
     }
 
@@ -110,28 +76,6 @@ checks! {
         assert_eq!(pool.available(at(1)).await, [3, 4].map(key_package_ref));
     }
 
-    /// A claim's id reserves nothing more, and its spend gets the receipt of the claim, where group and party agree.
-    #[rules("CLAIM-1", "SPEND-3", "RES-5")]
-    async fn a_claim_is_a_spend_of_its_party(context: &Context) {
-        let pool = context.stocked(one_times([1, 2])).await;
-        let take = pool.take(1).by(party("alice"));
-        pool.claim(&take, Some(&group("club")), at(7))
-            .await
-            .expect("a package is there");
-        assert_eq!(pool.reserve(&take, at(8)).await, Err(AlreadySpent));
-        let token = pool.token(1, 1);
-        for now in [8, 100] {
-            let receipt = pool.spent(&token, &usage("club", "alice"), at(now)).await;
-            assert_eq!((receipt.key_package_ref, receipt.spent_at), (key_package_ref(1), at(7)));
-            assert_eq!(
-                pool.spend(&token, &usage("club", "bob"), at(now)).await,
-                Err(AlreadySpent)
-            );
-            assert_eq!(pool.spend(&token, &no_usage(), at(now)).await, Err(AlreadySpent));
-            assert_eq!(pool.release(&token, at(now)).await, Err(AlreadySpent));
-        }
-    }
-
     /// An id that is live from a reservation is spent by its claim, whose window is of its own `now` and ttl.
     #[rules("CLAIM-1", "RES-5", "RES-4")]
     async fn a_claim_spends_the_reservation_of_its_id(context: &Context) {
@@ -151,17 +95,6 @@ checks! {
         );
         assert_eq!(pool.claim(&take, None, at(110)).await, Err(AlreadySpent));
         assert_eq!(pool.release(&token, at(110)).await, Err(AlreadySpent));
-    }
-
-    /// A reservation that was recalled may still be claimed by its id.
-    #[rules("CLAIM-1", "DEL-3")]
-    async fn a_recalled_reservation_can_be_claimed(context: &Context) {
-        let pool = context.stocked(one_times([1])).await;
-        pool.lease(&pool.take(1), at(0)).await;
-        pool.withdraw([1], at(1)).await;
-        assert_eq!(pool.claim(&pool.take(2), None, at(2)).await, Err(PoolExhausted));
-        assert_eq!(pool.claim(&pool.take(1), None, at(2)).await, Ok(one_time(1)));
-        assert_eq!(pool.status(1, at(60)).await, used(at(2)));
     }
 
     /// The window ends with the package at the latest; then the id is a new request.

@@ -88,33 +88,6 @@ checks! {
         assert_eq!(pool.statuses([1, 2], at(51)).await, [spent(50, Cause::Retired); 2]);
     }
 
-    /// Reserved ones are recalled, once; their ids may still spend them.
-    #[rules("DEL-2", "RES-9")]
-    async fn reserved_packages_are_recalled_by_a_retirement(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(one_times(1..=4), at(0)).await;
-        let spends = pool.lease(&pool.take(1), at(0)).await;
-        let releases = pool.lease(&pool.take(2), at(0)).await;
-        pool.lease(&pool.take(3), at(0)).await;
-        pool.lease(&pool.take(4), at(0)).await;
-        pool.withdraw([4], at(1)).await;
-        assert_eq!(pool.retire(at(1), at(1)).await, 3, "the fourth is recalled already");
-        assert_eq!(pool.retire(at(1), at(1)).await, 0, "they all are");
-        assert_eq!(
-            pool.statuses(1..=4, at(1)).await,
-            [reserved(60); 4]
-        );
-        pool.spent(&spends, &no_usage(), at(2)).await;
-        pool.released(&releases, at(2)).await;
-        let expected = [
-            spent(2, Cause::Used),
-            spent(2, Cause::Retired),
-            spent(60, Cause::Retired),
-            spent(60, Cause::Withdrawn),
-        ];
-        assert_eq!(pool.statuses(1..=4, at(60)).await, expected);
-    }
-
     /// A last resort of that age stays, and is marked used; a younger one, or one that expired, is left alone.
     #[rules("DEL-2", "LAST-4")]
     async fn an_old_last_resort_stays_and_is_marked_used(context: &Context) {
@@ -233,25 +206,6 @@ checks! {
         assert_eq!(pool.reserve(&pool.take(4), at(60)).await, Err(PoolExhausted));
     }
 
-    /// A withdrawal outranks a retirement, whichever comes first and however the lease ends.
-    #[rules("DEL-3", "DEL-2", "RES-9")]
-    async fn a_withdrawal_outranks_a_retirement(context: &Context) {
-        let pool = context.stocked(one_times(1..=4)).await;
-        for n in 1..=2 {
-            pool.lease(&pool.take(n), at(0)).await;
-        }
-        pool.lease_until(&pool.take(3), OnLapse::Retire, at(0)).await;
-        pool.withdraw([1, 3], at(1)).await;
-        assert_eq!(pool.retire(at(1), at(2)).await, 2, "the second, and the free one");
-        assert_eq!(pool.withdraw([2], at(3)).await, [Withdrawn]);
-        assert_eq!(pool.statuses(1..=3, at(60)).await, [spent(60, Cause::Withdrawn); 3]);
-        assert_eq!(
-            pool.withdraw([4], at(60)).await,
-            [WithdrawOutcome::AlreadySpent],
-            "retired for good"
-        );
-    }
-
     /// With `All`: the unspent ones in the pool's order, recalled ones too, then last resorts by ciphersuite.
     #[rules("DEL-3", "RES-2")]
     async fn all_are_withdrawn_in_the_pools_order(context: &Context) {
@@ -284,18 +238,5 @@ checks! {
         assert_eq!(pool.reserve(&pool.take(9), at(70)).await, Err(PoolExhausted));
         assert_eq!(pool.beside("nobody").remove(&Withdrawal::All, at(70)).await, []);
         assert_eq!(pool.remove(&Withdrawal::Refs(Vec::new()), at(70)).await, []);
-    }
-
-    /// A lapsed reservation is no reservation: under `Return` the package is withdrawn, under `Retire` it is too late.
-    #[rules("DEL-3", "TIME-2")]
-    async fn a_withdrawal_after_a_lapse_meets_what_it_left(context: &Context) {
-        let pool = context.stocked(one_times(1..=2)).await;
-        pool.lease_until(&pool.take(1), OnLapse::Return, at(0)).await;
-        pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
-        assert_eq!(pool.withdraw([1, 2], at(61)).await, [Withdrawn, WithdrawOutcome::AlreadySpent]);
-        assert_eq!(
-            pool.statuses(1..=2, at(61)).await,
-            [spent(61, Cause::Withdrawn), spent(60, Cause::Retired)]
-        );
     }
 }

@@ -161,37 +161,6 @@ checks! {
         assert_eq!((count.spent, count.last_resort, count.total()), (1, Slot::Unused, 2));
     }
 
-    /// An expired last resort is replaced like any other, and loses its bytes.
-    #[rules("LAST-1", "READ-4")]
-    async fn an_expired_last_resort_is_replaced_too(context: &Context) {
-        let pool = context.stocked(vec![last_resort(1).valid(-DAY, 100)]).await;
-        assert!(pool.get(1, at(100)).await.expect("it is not swept").bytes.is_some());
-        pool.stock(vec![last_resort(2)], at(100)).await;
-        let old = pool.get(1, at(100)).await.expect("it is not swept");
-        assert_eq!((old.status, old.bytes), (Status::Expired, None));
-        let replaced = Status::Spent {
-            at: at(100),
-            cause: Cause::Replaced,
-        };
-        assert_eq!(
-            pool.status(1, at(99)).await,
-            Some(replaced),
-            "as a node whose clock is behind sees it"
-        );
-        assert_eq!(pool.reserve_ref(&pool.take(1), at(99)).await, Ok(key_package_ref(2)));
-    }
-
-    /// A last resort is not counted or listed as available, and cannot be named.
-    #[rules("LAST-2", "READ-2", "READ-3")]
-    async fn a_last_resort_is_never_available(context: &Context) {
-        let pool = context.stocked(vec![last_resort(1)]).await;
-        let count = pool.count(SUITE, at(0)).await;
-        assert_eq!((count.available, count.last_resort, count.total()), (0, Slot::Unused, 1));
-        assert_eq!(pool.available(at(0)).await, []);
-        let stored = pool.get(1, at(0)).await.expect("it is stored");
-        assert_eq!((Some(stored.status), stored.bytes), (FRESH, Some(last_resort(1).bytes)));
-    }
-
     /// One that is not yet valid is refused, and the slot stays; it is taken from its `not_before` on.
     #[rules("LAST-2", "TIME-1")]
     async fn a_last_resort_of_the_future_is_refused(context: &Context) {

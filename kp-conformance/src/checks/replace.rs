@@ -1,5 +1,5 @@
 use crate::asking::Asking as _;
-use kp_core::Rejection::{AlreadySpent, NoLiveReservation};
+use kp_core::Rejection::AlreadySpent;
 use kp_core::server::SaveOutcome::{AlreadyStored, Expired, PoolFull, RefConflict, Saved};
 use kp_core::server::{SaveMode, SaveOutcome};
 use kp_core::{Cause, Status};
@@ -7,8 +7,7 @@ use kp_core::{Cause, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, reserved,
-    spent,
+    Altered, DAY, END, OTHER_SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, reserved,
 };
 
 const WITHDRAWN: Option<Status> = withdrawn(10);
@@ -116,22 +115,5 @@ checks! {
         let second = pool.save_as(&replace(&[8, 9, 10, 4]), at(11)).await;
         assert_eq!(second, [Saved, Saved, PoolFull, AlreadyStored]);
         assert_eq!(pool.available(at(11)).await, [4, 8, 9].map(key_package_ref));
-    }
-
-    /// What is spent stays as it was: a replace changes neither the cause nor the receipt of a use.
-    #[rules("SAVE-8", "SPEND-3")]
-    async fn replace_leaves_spent_packages_alone(context: &Context) {
-        let pool = context.stocked(one_times(1..=2)).await;
-        let token = pool.lease(&pool.take(1), at(0)).await;
-        let receipt = pool.spend(&token, &no_usage(), at(1)).await;
-        pool.replace(one_times([3]), at(10)).await;
-        let used = spent(1, Cause::Used);
-        assert_eq!(pool.status(1, at(10)).await, used);
-        assert_eq!(pool.spend(&token, &no_usage(), at(10)).await, receipt);
-        assert_eq!(
-            pool.spend(&pool.token(2, 2), &no_usage(), at(10)).await,
-            Err(NoLiveReservation)
-        );
-        assert_eq!(pool.count(SUITE, at(10)).await.spent, 2);
     }
 }

@@ -6,7 +6,7 @@ use kp_core::{CredentialHash, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, reserved,
+    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times,
 };
 
 checks! {
@@ -30,20 +30,6 @@ checks! {
         assert_eq!(pool.available(at(0)).await, [1, 2, 5].map(key_package_ref));
         assert_eq!(pool.counts(at(0)).await.len(), 1);
         assert_eq!(pool.count(SUITE, at(0)).await.total(), 3);
-    }
-
-    /// The same package again is stored once: later, at another time, and while it is reserved.
-    #[rules("SAVE-2")]
-    async fn the_same_package_again_is_stored_once(context: &Context) {
-        let pool = context.pool().await;
-        assert_eq!(pool.save_one(one_time(1), at(0)).await, Saved);
-        assert_eq!(pool.save_one(one_time(1), at(0)).await, AlreadyStored);
-        assert_eq!(pool.save_one(one_time(1), at(50)).await, AlreadyStored);
-        pool.lease(&pool.take(1), at(50)).await;
-        assert_eq!(pool.save_one(one_time(1), at(51)).await, AlreadyStored);
-        assert_eq!(pool.status(1, at(51)).await, reserved(110));
-        assert_eq!(pool.count(SUITE, at(51)).await.total(), 1);
-        assert_eq!(pool.reserve(&pool.take(2), at(51)).await, Err(PoolExhausted));
     }
 
     /// The same package twice in one batch is stored once.

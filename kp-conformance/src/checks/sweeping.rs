@@ -118,15 +118,6 @@ checks! {
         }
     }
 
-    /// `cleanup_expired` settles nothing: a lease that would have lapsed by then goes on where clocks are behind.
-    #[rules("TIME-2", "SWEEP-1")]
-    async fn a_sweep_of_expired_packages_settles_nothing(context: &Context) {
-        let pool = context.stocked(vec![one_time(1), one_time(2).valid(-DAY, 100)]).await;
-        let token = pool.lease(&pool.take(1), at(0)).await;
-        assert_eq!(pool.cleanup(at(100), 100).await, 1);
-        pool.spent(&token, &no_usage(), at(59)).await;
-    }
-
     /// `release_expired_reservations` ends the leases and windows that are over, says how many, and leaves the live ones.
     #[rules("SWEEP-2", "RES-9")]
     async fn leases_and_windows_that_are_over_are_settled(context: &Context) {

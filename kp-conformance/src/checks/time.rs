@@ -1,6 +1,6 @@
 use crate::asking::Asking as _;
 use futures::future::BoxFuture;
-use kp_core::Rejection::{AlreadySpent, Expired, NoLiveReservation, NotFound, PoolExhausted};
+use kp_core::Rejection::{AlreadySpent, NoLiveReservation, NotFound, PoolExhausted};
 use kp_core::server::{OnLapse, SaveOutcome, Withdrawal};
 use kp_core::{Lifetime, Status, Timestamp, Ttl};
 
@@ -201,35 +201,6 @@ checks! {
             assert_eq!(pool.status(1, at(59)).await, Some(Status::Available));
         }
         assert_eq!(dave.status(1, at(59)).await, reserved(60));
-    }
-
-    /// A read answers as if it had settled: at the end of a lease, and not a second sooner.
-    #[rules("TIME-2", "READ-1")]
-    async fn a_read_answers_as_if_settled(context: &Context) {
-        let pool = ending(context, "bob").await;
-        assert_eq!(pool.available(at(59)).await, [key_package_ref(3)]);
-        assert_eq!(pool.available(at(60)).await, [1, 3].map(key_package_ref));
-        assert_eq!(pool.status(1, at(60)).await, Some(Status::Available));
-        assert_eq!(
-            pool.available(at(59)).await,
-            [key_package_ref(3)],
-            "nothing was written"
-        );
-    }
-
-    /// Expiry is judged at each call's `now`, and ends nothing.
-    #[rules("TIME-2", "TIME-3")]
-    async fn expiry_is_judged_at_each_calls_now(context: &Context) {
-        let pool = context.stocked((1..=2).map(|n| one_time(n).valid(-DAY, 100)).collect()).await;
-        let token = pool.lease(&pool.take(1), at(0)).await;
-        assert_eq!(pool.spend(&token, &no_usage(), at(100)).await, Err(Expired));
-        assert_eq!(pool.reserve(&pool.take(2), at(100)).await, Err(PoolExhausted));
-        assert_eq!(
-            pool.available(at(99)).await,
-            [1, 2].map(key_package_ref),
-            "the lease has lapsed, no more"
-        );
-        assert_eq!(pool.reserve_ref(&pool.take(2), at(99)).await, Ok(key_package_ref(1)));
     }
 
     /// At most one id holds a package, whatever `now` is passed.

@@ -5,7 +5,7 @@ use crate::wrong_store::wrong_stores;
 
 wrong_stores! {
     /// A last resort counts as available.
-    #[breaks("LAST-2", a_last_resort_is_never_available)]
+    #[breaks("LAST-2", the_last_resort_is_handed_out_when_nothing_is_left)]
     fn counts_last_resort_as_available(flaw: &mut Flaw) {
         flaw.counts = |counts| counts.available += u32::from(counts.last_resort != Slot::Empty);
     }

@@ -60,7 +60,7 @@ wrong_stores! {
     }
 
     /// The same package again is said to be stored anew.
-    #[breaks("SAVE-2", the_same_package_again_is_stored_once)]
+    #[breaks("SAVE-2", a_package_twice_in_one_batch_is_stored_once)]
     fn says_saved_again(flaw: &mut Flaw) {
         flaw.save = |records, save, now| answering(records, save, now, SaveOutcome::AlreadyStored, SaveOutcome::Saved);
     }

@@ -7,7 +7,7 @@ use crate::wrong_store::wrong_stores;
 
 wrong_stores! {
     /// A spent package is spent again, for another group.
-    #[breaks("SPEND-1", a_package_is_spent_once)]
+    #[breaks("SPEND-1", the_same_spend_gets_the_same_receipt)]
     fn spends_twice(flaw: &mut Flaw) {
         flaw.spend = |records, token, usage, now| match records.spend(token, usage, now) {
             Err(Rejection::AlreadySpent) => Ok(Receipt::new(token.key_package_ref.clone(), now)),
@@ -86,7 +86,7 @@ wrong_stores! {
     }
 
     /// A release that comes too late is said to have worked.
-    #[breaks("REL-2", a_late_release_changes_nothing)]
+    #[breaks("REL-2", a_stranger_cannot_release)]
     fn a_late_release_is_no_error(flaw: &mut Flaw) {
         flaw.release = |records, token, now| match records.release(token, now) {
             Err(Rejection::NoLiveReservation) => Ok(()),

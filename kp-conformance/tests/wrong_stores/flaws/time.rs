@@ -36,13 +36,13 @@ wrong_stores! {
     }
 
     /// A read settles the pool for good.
-    #[breaks("TIME-2", a_read_answers_as_if_settled)]
+    #[breaks("TIME-2", what_is_no_call_on_the_pool_settles_nothing)]
     fn settles_in_a_read(flaw: &mut Flaw) {
         flaw.read = |records, now| _ = records.settle(now);
     }
 
     /// The sweep of expired packages settles the pools.
-    #[breaks("TIME-2", a_sweep_of_expired_packages_settles_nothing)]
+    #[breaks("TIME-2", what_is_no_call_on_the_pool_settles_nothing)]
     fn settles_in_a_sweep(flaw: &mut Flaw) {
         flaw.swept = |records, now| _ = records.settle(now);
     }
