@@ -7,23 +7,12 @@ use kp_core::server::{
 };
 use kp_core::{CredentialHash, KeyPackage, Rejection, Timestamp};
 
-use super::view::View;
+use super::view::{NEW, P, SPARE, SUCCESSOR, View};
 use super::{Answer, Event, Row, State};
 use crate::packages::{
     Altered, DAY, END, OTHER_SUITE, at, group, id, key_package_ref, last_resort, one_time, party, ttl, usage,
 };
 use crate::pool::Pool;
-
-/// The package of the cell, saved before all others.
-pub(super) const P: u64 = 1;
-/// An available package of another ciphersuite, for new requests.
-const SPARE: u64 = 2;
-/// The last resort that took the slot from P.
-const SUCCESSOR: u64 = 3;
-/// A package that comes by the call.
-const NEW: u64 = 4;
-/// All packages that there may be.
-pub(super) const PACKAGES: [u64; 4] = [P, SPARE, SUCCESSOR, NEW];
 
 /// Who calls, by the number of its id: the id of the cell,
 pub(super) const OWN: u64 = 1;

@@ -4,9 +4,19 @@ use kp_core::server::StoredKeyPackage;
 use kp_core::{Ciphersuite, Counts, Status, Timestamp};
 
 use super::Seen;
-use super::scene::{P, PACKAGES};
 use crate::packages::key_package_ref;
 use crate::pool::Pool;
+
+/// The package of the cell, saved before all others.
+pub(super) const P: u64 = 1;
+/// An available package of another ciphersuite, for new requests.
+pub(super) const SPARE: u64 = 2;
+/// The last resort that took the slot from P.
+pub(super) const SUCCESSOR: u64 = 3;
+/// A package that comes by the call.
+pub(super) const NEW: u64 = 4;
+/// All packages that there may be.
+const PACKAGES: [u64; 4] = [P, SPARE, SUCCESSOR, NEW];
 
 /// All that the reads show of a pool: what `get_key_package` answers for each package, with which the others agree.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@ use kp_core::Role;
 use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection::Exists};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Timestamp};
 
-use super::Context;
+use super::ledger::Context;
 use super::rows::{lifecycles, row, row_in, rows, superseded};
 use crate::check::checks;
 use crate::packages::{DAY, at};

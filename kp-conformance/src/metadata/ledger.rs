@@ -4,10 +4,12 @@ use std::sync::Arc;
 use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, PoolMetadataStore, PoolMetadataStoreExt};
 use kp_core::{Ciphersuite, KeyPackageRef, Timestamp};
 
-use super::Context;
 use super::rows::refs;
 use crate::packages::key_package_ref;
 use crate::pool::{answered, works};
+
+/// What the checks of metadata work with.
+pub(super) type Context = crate::Context<dyn PoolMetadataStore>;
 
 /// What the rules answer.
 pub(super) type Answer = Result<(), MetadataRejection>;

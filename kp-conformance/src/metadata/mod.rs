@@ -16,11 +16,9 @@ use futures::future::BoxFuture;
 use kp_core::client::PoolMetadataStore;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
+use self::ledger::Context;
 use crate::suite::{in_a_space, trial};
 use crate::{Check, Factory};
-
-/// What these checks work with.
-type Context = crate::Context<dyn PoolMetadataStore>;
 
 /// A backend of metadata.
 type Backend = Arc<dyn Factory<dyn PoolMetadataStore>>;

@@ -4,8 +4,7 @@ use kp_core::client::Lifecycle::{Available, Created, Expired, Failed, Reserved, 
 use kp_core::client::MetadataRejection::{Exists, IllegalStep, NotFound};
 use kp_core::client::{KeyPackageMetadata, Lifecycle};
 
-use super::Context;
-use super::ledger::Ledger;
+use super::ledger::{Context, Ledger};
 use super::rows::{row, row_in, rows};
 use crate::check::checks;
 use crate::packages::at;

@@ -4,7 +4,7 @@ use kp_core::Role;
 use kp_core::client::KeyPackageMetadata;
 use kp_core::client::Lifecycle::{Available, Created, Reserved, Spent};
 
-use super::Context;
+use super::ledger::Context;
 use super::rows::{lifecycles, refs, row, row_in, rows, superseded};
 use crate::check::checks;
 use crate::packages::{END, OTHER_SUITE, SUITE, at, key_package_ref};

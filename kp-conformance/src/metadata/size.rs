@@ -1,6 +1,6 @@
 use kp_core::client::{KeyPackageMetadata, Lifecycle};
 
-use super::Context;
+use super::ledger::Context;
 use super::rows::row;
 use crate::packages::at;
 

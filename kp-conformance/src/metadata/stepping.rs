@@ -3,7 +3,7 @@ use kp_core::client::KeyPackageMetadata;
 use kp_core::client::Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent};
 use kp_core::client::MetadataRejection::{IllegalStep, NotFound};
 
-use super::Context;
+use super::ledger::Context;
 use super::rows::{lifecycles, row, row_in, rows, superseded};
 use crate::check::checks;
 use crate::packages::at;

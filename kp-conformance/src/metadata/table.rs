@@ -2,7 +2,7 @@
 
 use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection};
 
-use super::Context;
+use super::ledger::Context;
 use super::rows::{lifecycles, row_in, superseded};
 use crate::packages::at;
 
