@@ -348,11 +348,7 @@ impl Factory for Snapshots {
 
     /// Several handles, and limits as asked for; nothing outlives them, and other processes see nothing of it.
     fn facets(&self) -> Facets {
-        Facets {
-            handles: true,
-            limits: true,
-            ..Facets::default()
-        }
+        Facets::NONE.handles().limits()
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {

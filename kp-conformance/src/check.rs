@@ -9,45 +9,8 @@ pub struct Check<C: 'static = Context> {
     pub(crate) rules: &'static [&'static str],
     pub(crate) name: &'static str,
     pub(crate) says: &'static str,
-    pub(crate) needs: Option<Facet>,
+    pub(crate) needs: Facets,
     pub(crate) run: for<'a> fn(&'a C) -> BoxFuture<'a, ()>,
-}
-
-/// One of the [`Facets`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Facet {
-    /// Several handles on one space.
-    Handles,
-    /// What was answered outlives the handles.
-    Reopens,
-    /// Several processes on one space.
-    Processes,
-    /// Stores with limits as they are asked for.
-    Limits,
-}
-
-impl Facet {
-    /// Whether the backend has it.
-    #[must_use]
-    pub const fn is_in(self, facets: Facets) -> bool {
-        match self {
-            Self::Handles => facets.handles,
-            Self::Reopens => facets.reopens,
-            Self::Processes => facets.processes,
-            Self::Limits => facets.limits,
-        }
-    }
-
-    /// Its name, as the fields of [`Facets`] have it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Handles => "handles",
-            Self::Reopens => "reopens",
-            Self::Processes => "processes",
-            Self::Limits => "limits",
-        }
-    }
 }
 
 impl<C> Check<C> {
@@ -69,9 +32,9 @@ impl<C> Check<C> {
         self.says
     }
 
-    /// What a backend must have for it to apply.
+    /// The facets that a backend must have for the check to apply.
     #[must_use]
-    pub const fn needs(&self) -> Option<Facet> {
+    pub const fn needs(&self) -> Facets {
         self.needs
     }
 }
@@ -114,7 +77,6 @@ macro_rules! checks {
             async fn $name($context: &$Context) $body
         )+
     };
-    (@needs) => { None };
-    (@needs $facet:ident) => { Some($crate::Facet::$facet) };
+    (@needs $($facet:ident)?) => { $crate::Facets::NONE$(.$facet())? };
 }
 pub(crate) use checks;

@@ -39,8 +39,9 @@ pub trait Factory<S: ?Sized + 'static = dyn KeyPackageStore>: Send + Sync + 'sta
     }
 }
 
-/// What a backend can do beyond one handle in one process.
+/// What a backend can do beyond one handle in one process: `Facets::NONE.handles().reopens()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Facets {
     /// Several handles on one space, at the same time.
     pub handles: bool,
@@ -50,6 +51,58 @@ pub struct Facets {
     pub processes: bool,
     /// A store is opened with the [limits](Space::limits) of its space.
     pub limits: bool,
+}
+
+impl Facets {
+    /// One handle, once, in one process.
+    pub const NONE: Self = Self {
+        handles: false,
+        reopens: false,
+        processes: false,
+        limits: false,
+    };
+
+    /// Also with several [`handles`](Self::handles).
+    #[must_use]
+    pub const fn handles(self) -> Self {
+        Self { handles: true, ..self }
+    }
+
+    /// Also when it [`reopens`](Self::reopens).
+    #[must_use]
+    pub const fn reopens(self) -> Self {
+        Self { reopens: true, ..self }
+    }
+
+    /// Also in several [`processes`](Self::processes).
+    #[must_use]
+    pub const fn processes(self) -> Self {
+        Self {
+            processes: true,
+            ..self
+        }
+    }
+
+    /// Also with [`limits`](Self::limits).
+    #[must_use]
+    pub const fn limits(self) -> Self {
+        Self { limits: true, ..self }
+    }
+
+    /// Returns the name of the first facet that is needed and not here: a check that needs it does not apply.
+    #[must_use]
+    pub fn missing(self, needed: Self) -> Option<&'static str> {
+        let facets = [
+            ("handles", needed.handles, self.handles),
+            ("reopens", needed.reopens, self.reopens),
+            ("processes", needed.processes, self.processes),
+            ("limits", needed.limits, self.limits),
+        ];
+        facets
+            .into_iter()
+            .find(|(_, needed, here)| *needed && !here)
+            .map(|(name, ..)| name)
+    }
 }
 
 /// A place of its own for one check.

@@ -27,7 +27,7 @@
 //!     }
 //!
 //!     fn facets(&self) -> Facets {
-//!         Facets { handles: true, ..Facets::default() }
+//!         Facets::NONE.handles()
 //!     }
 //!
 //!     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
@@ -82,7 +82,7 @@ mod report;
 mod suite;
 mod worker;
 
-pub use check::{Check, Facet};
+pub use check::Check;
 pub use context::Context;
 pub use factory::{Facets, Factory, Space};
 pub use fault::{Fault, Faults};

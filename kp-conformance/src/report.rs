@@ -13,6 +13,7 @@ use crate::{Check, Factory, checks, decisions, worker};
 
 /// What became of every check and of every cell of the decision table.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Report {
     /// The backend's name.
     pub backend: String,
@@ -22,6 +23,7 @@ pub struct Report {
 
 /// What became of one check or cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The rules that it is about; none for a cell.
     pub rules: &'static [&'static str],
@@ -33,6 +35,7 @@ pub struct Finding {
 
 /// How a check ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// What it says holds.
     Passed,
@@ -54,6 +57,7 @@ impl Verdict {
 
 /// How many passed, failed and were ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Totals {
     /// How many passed.
     pub passed: usize,

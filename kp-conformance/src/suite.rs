@@ -51,8 +51,8 @@ impl<S: ?Sized + Send + Sync + 'static> Check<Context<S>> {
 
 /// Why the check does not apply to the backend.
 pub(crate) fn missing<S: ?Sized + 'static>(check: &Check<Context<S>>, factory: &dyn Factory<S>) -> Option<String> {
-    let facet = check.needs.filter(|facet| !facet.is_in(factory.facets()))?;
-    Some(format!("{} has no facet `{}`", factory.name(), facet.name()))
+    let facet = factory.facets().missing(check.needs)?;
+    Some(format!("{} has no facet `{facet}`", factory.name()))
 }
 
 /// A facet that the backend lacks shows in the kind of the trial, which the output puts before its name.

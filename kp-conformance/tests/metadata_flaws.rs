@@ -188,11 +188,7 @@ impl Factory<dyn PoolMetadataStore> for Backend {
     }
 
     fn facets(&self) -> Facets {
-        Facets {
-            handles: true,
-            reopens: true,
-            ..Facets::default()
-        }
+        Facets::NONE.handles().reopens()
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn PoolMetadataStore>, OpenError> {

@@ -18,12 +18,7 @@ impl Factory for Reference {
 
     /// The registry of spaces keeps what was answered, within the process.
     fn facets(&self) -> Facets {
-        Facets {
-            handles: true,
-            reopens: true,
-            processes: false,
-            limits: true,
-        }
+        Facets::NONE.handles().reopens().limits()
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {

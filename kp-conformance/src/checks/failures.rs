@@ -50,7 +50,7 @@ checks! {
     /// What was answered is there when the space is opened again, each step of it: packages, leases, receipts, replays,
     /// withdrawals, and what a refused call has settled.
     #[rules("ERR-5", "SPEND-3", "CLAIM-1")]
-    #[needs(Reopens)]
+    #[needs(reopens)]
     async fn what_was_answered_outlives_the_handles(context: &Context) {
         let mut packages = one_times(1..=5);
         packages.push(last_resort(6));

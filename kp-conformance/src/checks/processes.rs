@@ -31,7 +31,7 @@ checks! {
     /// 4 processes reserve 100 packages each of 400: all distinct, none told that the pool is exhausted, none given the
     /// last resort, and no failure.
     #[rules("RES-8", "RES-1", "LIN-1")]
-    #[needs(Processes)]
+    #[needs(processes)]
     async fn four_processes_reserve_four_hundred_distinct_packages(context: &Context) {
         let pool = context.stocked(one_times(1..=400)).await;
         pool.stock(vec![last_resort(401)], at(0)).await;
@@ -48,7 +48,7 @@ checks! {
 
     /// The same for claims.
     #[rules("RES-8", "CLAIM-1", "SPEND-1")]
-    #[needs(Processes)]
+    #[needs(processes)]
     async fn four_processes_claim_four_hundred_distinct_packages(context: &Context) {
         let pool = context.stocked(one_times(1..=400)).await;
         let taken = taken_by_all(context, crate::worker::Job::Claim).await;
@@ -63,7 +63,7 @@ checks! {
 
     /// What a process was answered before it was killed is there, and the others go on.
     #[rules("ERR-5", "ERR-2")]
-    #[needs(Processes)]
+    #[needs(processes)]
     async fn what_a_killed_process_was_answered_is_there(context: &Context) {
         let pool = context.stocked(one_times(1..=400)).await;
         let order = Order::new(crate::worker::Job::Claim, context.space(), 0, 400);
@@ -95,7 +95,7 @@ checks! {
     /// Writers are killed at random moments, again and again (20 kills, and 200 at the heavy level): every package that
     /// one was told it got is spent, and its id still gets that package; none went to two.
     #[rules("ERR-5", "ERR-2", "CLAIM-1")]
-    #[needs(Processes)]
+    #[needs(processes)]
     async fn nothing_answered_is_lost_when_writers_are_killed(context: &Context) {
         for seed in seeds(5, 50) {
             let pool = context.stocked(one_times(0..PROCESSES * IDS)).await;

@@ -170,7 +170,7 @@ checks! {
 
     /// The same where a pool remembers few records: what is remembered counts until it is over, and no longer.
     #[rules("SAVE-6", "SAVE-7", "SAVE-8")]
-    #[needs(Limits)]
+    #[needs(limits)]
     async fn every_sequence_at_a_low_limit_is_answered_as_by_the_rules(context: &Context) {
         let limits = Limits::default().max_records(7);
         compare(&context.with_limits(limits), NARROW, limits, seeds(12, 400)).await;

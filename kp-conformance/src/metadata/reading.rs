@@ -135,7 +135,7 @@ checks! {
 
     /// META-3: what one handle was answered, another sees.
     #[rules("META-3")]
-    #[needs(Handles)]
+    #[needs(handles)]
     async fn another_handle_sees_what_was_answered(context: &Context) {
         let (one, other) = (context.ledger().await, context.ledger().await);
         for n in 0..20 {
@@ -151,7 +151,7 @@ checks! {
 
     /// META-3: what was answered is there when the store is opened again.
     #[rules("META-3")]
-    #[needs(Reopens)]
+    #[needs(reopens)]
     async fn what_was_answered_outlives_the_handle(context: &Context) {
         let given: Vec<_> = (1..).zip(lifecycles()).map(|(n, lifecycle)| row_in(n, lifecycle)).collect();
         let ledger = context.ledger().await.with(&given).await;

@@ -22,12 +22,7 @@ impl Factory for Backend {
     }
 
     fn facets(&self) -> Facets {
-        Facets {
-            handles: true,
-            reopens: true,
-            processes: false,
-            limits: false,
-        }
+        Facets::NONE.handles().reopens()
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
@@ -50,6 +45,6 @@ impl Factory for Backend {
 pub(crate) fn caught_by(check: &'static Check, flaw: Flaw) -> Option<String> {
     let stores = Mutex::default();
     let backend: Arc<dyn Factory> = Arc::new(Backend { flaw, stores });
-    let applies = check.needs().is_none_or(|facet| facet.is_in(backend.facets()));
+    let applies = backend.facets().missing(check.needs()).is_none();
     applies.then(|| check.run(&backend).err()).flatten()
 }
