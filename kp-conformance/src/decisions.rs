@@ -4,12 +4,25 @@
 //! and the state after. `docs/state-machine.md` is printed from it, the suite checks every backend against it, a cell a
 //! check, and an exhaustive test holds the rules of kp-core to it.
 
-/// An enum that knows all its variants, in order, and how each is written.
+/// An enum that knows all its variants, in order, how each is written, and perhaps which group each belongs to.
 macro_rules! listed {
     (
         $(#[$doc:meta])* enum $name:ident -> $group:ident;
         $($(#[$variant_doc:meta])* $variant:ident: $in_group:ident, $words:literal;)*
     ) => {
+        listed! { $(#[$doc])* enum $name; $($(#[$variant_doc])* $variant: $words;)* }
+
+        impl $name {
+            /// Which part of the table it belongs to.
+            #[must_use]
+            pub const fn group(self) -> $group {
+                match self {
+                    $(Self::$variant => $group::$in_group,)*
+                }
+            }
+        }
+    };
+    ($(#[$doc:meta])* enum $name:ident; $($(#[$variant_doc:meta])* $variant:ident: $words:literal;)*) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
@@ -19,14 +32,6 @@ macro_rules! listed {
         impl $name {
             /// All of them, in the order of the table.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// Which part of the table it belongs to.
-            #[must_use]
-            pub const fn group(self) -> $group {
-                match self {
-                    $(Self::$variant => $group::$in_group,)*
-                }
-            }
 
             /// How the table writes it.
             #[must_use]

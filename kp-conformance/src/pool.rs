@@ -4,14 +4,15 @@ use std::future::Future;
 use std::sync::Arc;
 
 use kp_core::server::{
-    Cursor, KeyPackageStore, KeyPackageStoreExt, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode,
-    SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    KeyPackageStore, KeyPackageStoreExt, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode, SaveOutcome,
+    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     Ciphersuite, Counts, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Rejection, Result, Status,
     Timestamp,
 };
 
+use crate::histories::{Call, Reply};
 use crate::packages::{id, key_package_ref, ttl};
 
 /// One pool through one handle: the calls of a store, shortened, with a failure of the backend as a failure of the
@@ -171,19 +172,18 @@ impl Pool {
 
     /// All that `list_available` shows, in pages of `limit`.
     pub(crate) async fn available_by(&self, limit: u32, now: Timestamp) -> Vec<KeyPackageInfo> {
-        let mut all = Vec::new();
-        let mut after: Option<Cursor> = None;
-        loop {
-            let page = works(self.store.list_available(&self.id, after.as_ref(), limit, now).await);
-            assert!(
-                page.items.len() <= limit.max(1) as usize,
-                "a page holds `limit` items at most"
-            );
-            all.extend(page.items);
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return all,
-            }
+        let pool = self.id.clone();
+        match works(Call::List { pool, limit, now }.ask(&*self.store).await) {
+            Reply::Listed(all) => all,
+            other => panic!("a page holds `limit` items at most: {other:?}"),
+        }
+    }
+
+    /// All pools, sorted, in pages of `limit`.
+    pub(crate) async fn pools_by(&self, limit: u32) -> Vec<PoolId> {
+        match works(Call::Pools { limit }.ask(&*self.store).await) {
+            Reply::Pools(all) => all,
+            other => panic!("a page holds `limit` items at most: {other:?}"),
         }
     }
 
@@ -193,17 +193,17 @@ impl Pool {
         all.into_iter().map(|info| info.key_package_ref).collect()
     }
 
-    pub(crate) async fn remove(&self, what: &Withdrawal, now: Timestamp) -> Vec<(KeyPackageRef, WithdrawOutcome)> {
+    pub(crate) async fn withdraw_as(&self, what: &Withdrawal, now: Timestamp) -> Vec<(KeyPackageRef, WithdrawOutcome)> {
         works(self.store.withdraw_key_packages(&self.id, what, now).await)
     }
 
     /// Withdraws these packages, and says what became of each.
     pub(crate) async fn withdraw(&self, ns: impl IntoIterator<Item = u64>, now: Timestamp) -> Vec<WithdrawOutcome> {
         let refs: Vec<_> = ns.into_iter().map(key_package_ref).collect();
-        let removed = self.remove(&Withdrawal::Refs(refs.clone()), now).await;
-        let answered: Vec<_> = removed.iter().map(|(named, _)| named.clone()).collect();
+        let withdrawn = self.withdraw_as(&Withdrawal::Refs(refs.clone()), now).await;
+        let answered: Vec<_> = withdrawn.iter().map(|(named, _)| named.clone()).collect();
         assert_eq!(answered, refs, "an answer for each ref, in order");
-        removed.into_iter().map(|(_, what)| what).collect()
+        withdrawn.into_iter().map(|(_, what)| what).collect()
     }
 
     pub(crate) async fn delete(&self) {
@@ -212,19 +212,14 @@ impl Pool {
 
     /// `retire_unspent` over all pools, in steps of `limit` pools.
     pub(crate) async fn retire_by(&self, limit: u32, saved_before: Timestamp, now: Timestamp) -> u64 {
-        let mut total = 0;
-        let mut after: Option<Cursor> = None;
-        loop {
-            let (count, next) = works(
-                self.store
-                    .retire_unspent(saved_before, now, after.as_ref(), limit)
-                    .await,
-            );
-            total += count;
-            match next {
-                Some(next) => after = Some(next),
-                None => return total,
-            }
+        let retire = Call::Retire {
+            saved_before,
+            limit,
+            now,
+        };
+        match works(retire.ask(&*self.store).await) {
+            Reply::Swept(total) => total,
+            other => panic!("a walk counts what it retires: {other:?}"),
         }
     }
 

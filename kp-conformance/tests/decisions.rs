@@ -42,7 +42,7 @@ exhaustive! {
         Claim ClaimByOtherParty ClaimForOtherGroup ClaimLastResort
         Spend SpendForOtherGroup SpendByOtherParty Release
         SaveAgain SaveOtherBytes SaveOtherFacts SaveAtCap SaveReplacing SaveLastResort
-        Remove RemoveAll RetireUnspent ReleaseExpired CleanupExpired DeletePool Read;
+        Withdraw WithdrawAll RetireUnspent ReleaseExpired CleanupExpired DeletePool Read;
 }
 
 #[test]

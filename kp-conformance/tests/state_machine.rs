@@ -17,7 +17,7 @@ const TABLES: [&[Call]; 7] = [
     &[Call::Claim],
     &[Call::Spend, Call::Release],
     &[Call::Save],
-    &[Call::Remove, Call::Retire],
+    &[Call::Withdraw, Call::Retire],
     &[Call::Settle, Call::Sweep, Call::Delete],
     &[Call::Read],
 ];
@@ -70,7 +70,7 @@ fn heading(event: Event, calls: &[Call]) -> String {
     if calls.len() == 1 {
         event.words().to_owned()
     } else {
-        format!("{}: {}", event.group().word(), event.words())
+        format!("{}: {}", event.group().words(), event.words())
     }
 }
 
@@ -163,7 +163,7 @@ fn arrows() -> Arrows {
             cell.state
         };
         arrow(cell.state, settled, "lapse");
-        arrow(settled, decide(cell.state, cell.event).next, call.word());
+        arrow(settled, decide(cell.state, cell.event).next, call.words());
     }
     arrows
 }

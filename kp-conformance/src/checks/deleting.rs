@@ -57,7 +57,7 @@ checks! {
         pool.stock(one_times([1]), at(0)).await;
         pool.delete().await;
         pool.delete().await;
-        assert_eq!(crate::pool::works(pool.store.list_pools(None, 10).await).items, []);
+        assert_eq!(pool.pools_by(10).await, []);
     }
 
     /// What was first saved before `saved_before` is retired, and what was saved then or later stays.
@@ -225,18 +225,18 @@ checks! {
         pool.lease(&pool.take(1).only(key_package_ref(5)), at(10)).await;
         pool.withdraw([5], at(10)).await;
         pool.claimed(&pool.take(3).only(key_package_ref(7)), at(10)).await;
-        let removed = pool.remove(&Withdrawal::All, at(50)).await;
+        let withdrawn = pool.withdraw_as(&Withdrawal::All, at(50)).await;
         let expected = [2, 3, 5, 6, 4, 1].map(|n| (key_package_ref(n), Withdrawn));
-        assert_eq!(removed, expected);
+        assert_eq!(withdrawn, expected);
         let recalled = [3, 5].map(|n| (key_package_ref(n), Withdrawn));
         assert_eq!(
-            pool.remove(&Withdrawal::All, at(51)).await,
+            pool.withdraw_as(&Withdrawal::All, at(51)).await,
             recalled,
             "what is leased is unspent still"
         );
-        assert_eq!(pool.remove(&Withdrawal::All, at(70)).await, []);
+        assert_eq!(pool.withdraw_as(&Withdrawal::All, at(70)).await, []);
         assert_eq!(pool.reserve(&pool.take(9), at(70)).await, Err(PoolExhausted));
-        assert_eq!(pool.beside("nobody").remove(&Withdrawal::All, at(70)).await, []);
-        assert_eq!(pool.remove(&Withdrawal::Refs(Vec::new()), at(70)).await, []);
+        assert_eq!(pool.beside("nobody").withdraw_as(&Withdrawal::All, at(70)).await, []);
+        assert_eq!(pool.withdraw_as(&Withdrawal::Refs(Vec::new()), at(70)).await, []);
     }
 }

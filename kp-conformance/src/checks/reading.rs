@@ -209,16 +209,16 @@ counts.last_resort = Slot::Used;
             first.beside(name).stock(one_times([1]), at(0)).await;
         }
         let spent = first.beside(&names[3]);
-        spent.remove(&Withdrawal::All, at(1)).await;
+        spent.withdraw_as(&Withdrawal::All, at(1)).await;
         first.beside(&names[5]).delete().await;
         let mut expected: Vec<_> = names.iter().map(|name| first.beside(name).id).collect();
         expected.remove(5);
         expected.sort();
         for limit in [0, 1, 5, 12, 13, 100] {
-            assert_eq!(pools_by(&first, limit).await, expected, "in pages of {limit}");
+            assert_eq!(first.pools_by(limit).await, expected, "in pages of {limit}");
         }
         assert_eq!(first.cleanup(at(END), 100).await, 12);
-        assert_eq!(pools_by(&first, 5).await, [], "swept empty");
+        assert_eq!(first.pools_by(5).await, [], "swept empty");
     }
 
     /// Ids are any bytes, compared bytewise: of one byte and of the longest, with NUL bytes, and not UTF-8.
@@ -257,7 +257,7 @@ counts.last_resort = Slot::Used;
             expected.push(pool.id);
         }
         expected.sort();
-        assert_eq!(pools_by(&pool, 3).await, expected);
+        assert_eq!(pool.pools_by(3).await, expected);
     }
 
     /// A cursor that the call did not give is refused, and is no failure.
@@ -276,24 +276,4 @@ counts.last_resort = Slot::Used;
         let retired = pool.store.retire_unspent(at(0), at(0), Some(&of_packages), 1).await;
         invalid(retired.err(), &of_packages);
     }
-}
-
-/// All pools, sorted, in pages of `limit`.
-async fn pools_by(pool: &Pool, limit: u32) -> Vec<PoolId> {
-    let mut all = Vec::new();
-    let mut after: Option<Cursor> = None;
-    loop {
-        let page = works(pool.store.list_pools(after.as_ref(), limit).await);
-        assert!(
-            page.items.len() <= limit.max(1) as usize,
-            "a page holds `limit` items at most"
-        );
-        all.extend(page.items);
-        match page.next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
-    }
-    all.sort();
-    all
 }

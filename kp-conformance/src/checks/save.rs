@@ -111,7 +111,7 @@ checks! {
     async fn a_last_resort_that_went_cannot_come_back(context: &Context) {
         let pool = context.stocked(vec![last_resort(1)]).await;
         pool.stock(vec![last_resort(2)], at(1)).await;
-        pool.remove(&Withdrawal::All, at(2)).await;
+        pool.withdraw_as(&Withdrawal::All, at(2)).await;
         pool.stock(vec![last_resort(3)], at(3)).await;
         let late = vec![last_resort(1), last_resort(2), last_resort(1).with_bytes_of(9)];
         assert_eq!(pool.save(late, at(4)).await, [AlreadySpent; 3]);

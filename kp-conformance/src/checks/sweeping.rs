@@ -211,7 +211,7 @@ checks! {
     async fn a_pool_swept_empty_can_be_filled_anew(context: &Context) {
         let pool = context.stocked(one_times(1..=3)).await;
         assert_eq!(pool.cleanup(at(END), 100).await, 3);
-        assert_eq!(crate::pool::works(pool.store.list_pools(None, 10).await).items, []);
+        assert_eq!(pool.pools_by(10).await, []);
         assert!(pool.counts(at(END)).await.is_empty());
         let anew = (4..=6).map(|n| one_time(n).valid(0, 2 * END)).collect();
         pool.stock(anew, at(END)).await;

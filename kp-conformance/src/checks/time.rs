@@ -14,31 +14,31 @@ type Call = for<'a> fn(&'a Pool) -> BoxFuture<'a, ()>;
 
 /// Calls that change a pool, all of them refused or without effect of their own.
 const CHANGING: [(&str, Call); 9] = [
-    ("save", |pool| {
+    ("save_key_packages", |pool| {
         Box::pin(async {
             let outcome = pool.save_one(one_time(9).valid(-DAY, 0), at(60)).await;
             assert_eq!(outcome, SaveOutcome::Expired);
         })
     }),
-    ("reserve", |pool| {
+    ("reserve_key_packages", |pool| {
         Box::pin(async {
             let missing = pool.take(9).only(key_package_ref(9));
             assert_eq!(pool.reserve(&missing, at(60)).await, Err(NotFound));
         })
     }),
-    ("claim", |pool| {
+    ("claim_key_packages", |pool| {
         Box::pin(async {
             let missing = pool.take(9).only(key_package_ref(9));
             assert_eq!(pool.claim(&missing, None, at(60)).await, Err(NotFound));
         })
     }),
-    ("spend", |pool| {
+    ("spend_key_packages", |pool| {
         Box::pin(async { assert_eq!(pool.spend(&pool.token(9, 9), &no_usage(), at(60)).await, Err(NotFound)) })
     }),
-    ("release", |pool| {
+    ("release_key_packages", |pool| {
         Box::pin(async { assert_eq!(pool.release(&pool.token(9, 9), at(60)).await, Err(NotFound)) })
     }),
-    ("remove", |pool| {
+    ("withdraw_key_packages", |pool| {
         Box::pin(async {
             pool.withdraw([9], at(60)).await;
         })
@@ -75,7 +75,7 @@ const OTHERS: [(&str, Call); 6] = [
         Box::pin(async {
             pool.save(Vec::new(), at(60)).await;
             pool.replace(Vec::new(), at(60)).await;
-            pool.remove(&Withdrawal::Refs(Vec::new()), at(60)).await;
+            pool.withdraw_as(&Withdrawal::Refs(Vec::new()), at(60)).await;
             assert!(
                 pool.store
                     .reserve_key_packages(&[], OnLapse::Return, at(60))
@@ -92,7 +92,7 @@ const OTHERS: [(&str, Call); 6] = [
             let other = pool.beside("carol/laptop");
             other.stock(one_times([1]), at(60)).await;
             other.lease(&other.take(1), at(60)).await;
-            other.remove(&Withdrawal::All, at(200)).await;
+            other.withdraw_as(&Withdrawal::All, at(200)).await;
         })
     }),
     ("delete_pool of another pool", |pool| {

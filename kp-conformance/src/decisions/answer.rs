@@ -24,7 +24,7 @@ pub enum Answer {
     Released,
     /// What became of the package that was saved.
     Saved(SaveOutcome),
-    /// What became of P; `None` where it is not among those removed.
+    /// What became of P; `None` where it is not among those withdrawn.
     WithdrawOutcome(Option<WithdrawOutcome>),
     /// How many of P were retired, ended or swept: 0 or 1.
     Count(u64),
@@ -86,7 +86,7 @@ impl fmt::Display for Answer {
             Self::SameReceipt => f.write_str("the same receipt"),
             Self::Released | Self::Done => f.write_str("ok"),
             Self::Saved(outcome) => write!(f, "`{outcome:?}`"),
-            Self::WithdrawOutcome(Some(removed)) => write!(f, "`{removed:?}`"),
+            Self::WithdrawOutcome(Some(outcome)) => write!(f, "`{outcome:?}`"),
             Self::WithdrawOutcome(None) => f.write_str("not listed"),
             Self::Count(count) => write!(f, "{count}"),
             Self::Seen(seen) => seen.fmt(f),

@@ -31,7 +31,7 @@ impl Cell {
     pub fn name(self) -> String {
         let Self { state, event } = self;
         let (row, words) = (state.group(), state.words());
-        format!("{row} ({words}) x {} ({})", event.group().word(), event.words())
+        format!("{row} ({words}) x {} ({})", event.group().words(), event.words())
     }
 
     /// Brings a package into the state, makes the call, and proves the answer and the state after. The store is empty,

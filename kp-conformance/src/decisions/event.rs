@@ -1,64 +1,31 @@
-/// The call of the trait that an [`Event`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Call {
+listed! {
+    /// The call of the trait that an [`Event`] is, by what it does, in a word.
+    enum Call;
     /// `reserve_key_packages`
-    Reserve,
+    Reserve: "reserve";
     /// `claim_key_packages`
-    Claim,
+    Claim: "claim";
     /// `spend_key_packages`
-    Spend,
+    Spend: "spend";
     /// `release_key_packages`
-    Release,
+    Release: "release";
     /// `save_key_packages`
-    Save,
+    Save: "save";
     /// `withdraw_key_packages`
-    Remove,
+    Withdraw: "withdraw";
     /// `retire_unspent`
-    Retire,
+    Retire: "retire";
     /// `release_expired_reservations`
-    Settle,
+    Settle: "settle";
     /// `cleanup_expired`
-    Sweep,
+    Sweep: "sweep";
     /// `delete_pool`
-    Delete,
+    Delete: "delete";
     /// The reads.
-    Read,
+    Read: "read";
 }
 
 impl Call {
-    /// All of them, in the order of the trait.
-    pub const ALL: &[Self] = &[
-        Self::Reserve,
-        Self::Claim,
-        Self::Spend,
-        Self::Release,
-        Self::Save,
-        Self::Remove,
-        Self::Retire,
-        Self::Settle,
-        Self::Sweep,
-        Self::Delete,
-        Self::Read,
-    ];
-
-    /// What it does, in a word.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Reserve => "reserve",
-            Self::Claim => "claim",
-            Self::Spend => "spend",
-            Self::Release => "release",
-            Self::Save => "save",
-            Self::Remove => "remove",
-            Self::Retire => "retire",
-            Self::Settle => "settle",
-            Self::Sweep => "sweep",
-            Self::Delete => "delete",
-            Self::Read => "read",
-        }
-    }
-
     /// Its method in the trait.
     #[must_use]
     pub const fn method(self) -> &'static str {
@@ -68,7 +35,7 @@ impl Call {
             Self::Spend => "spend_key_packages",
             Self::Release => "release_key_packages",
             Self::Save => "save_key_packages",
-            Self::Remove => "withdraw_key_packages",
+            Self::Withdraw => "withdraw_key_packages",
             Self::Retire => "retire_unspent",
             Self::Settle => "release_expired_reservations",
             Self::Sweep => "cleanup_expired",
@@ -137,9 +104,9 @@ listed! {
     /// A last resort of P's ciphersuite.
     SaveLastResort: Save, "another last resort";
     /// P named.
-    Remove: Remove, "P named";
+    Withdraw: Withdraw, "P named";
     /// All.
-    RemoveAll: Remove, "all";
+    WithdrawAll: Withdraw, "all";
     /// What was saved until now.
     RetireUnspent: Retire, "saved before";
     /// Until nothing is left to do.

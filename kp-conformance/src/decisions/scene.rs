@@ -227,10 +227,10 @@ impl Scene {
             }
             Event::SaveReplacing => Answer::Saved(self.pool.replace(vec![one_time(NEW)], now).await[0]),
             Event::SaveLastResort => Answer::Saved(self.pool.save_one(last_resort(NEW), now).await),
-            Event::Remove => Answer::WithdrawOutcome(self.pool.withdraw([P], now).await.pop()),
-            Event::RemoveAll => {
-                let removed = self.pool.remove(&Withdrawal::All, now).await;
-                let p = removed.into_iter().find(|(named, _)| *named == key_package_ref(P));
+            Event::Withdraw => Answer::WithdrawOutcome(self.pool.withdraw([P], now).await.pop()),
+            Event::WithdrawAll => {
+                let withdrawn = self.pool.withdraw_as(&Withdrawal::All, now).await;
+                let p = withdrawn.into_iter().find(|(named, _)| *named == key_package_ref(P));
                 Answer::WithdrawOutcome(p.map(|(_, what)| what))
             }
             Event::RetireUnspent => {

@@ -4,72 +4,44 @@ use kp_core::Cause;
 
 use super::Seen;
 
-/// A row of the table: the states that most calls do not tell apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Row {
+listed! {
+    /// A row of the table: the states that most calls do not tell apart.
+    enum Row;
     /// Available.
-    A,
+    A: "A";
     /// Not yet valid.
-    N,
+    N: "N";
     /// Reserved, live, by this id.
-    R,
+    R: "R";
     /// Reserved, live, by another id.
-    OtherR,
+    OtherR: "R'";
     /// Live by this id, and recalled: withdrawn or retired meanwhile.
-    C,
+    C: "C";
     /// Live by another id, and recalled.
-    OtherC,
+    OtherC: "C'";
     /// Lapsed, to return; not settled yet.
-    Lr,
+    Lr: "Lr";
     /// Lapsed, not to return; not settled yet.
-    Lx,
+    Lx: "Lx";
     /// Used by this id.
-    U,
+    U: "U";
     /// Used by another id.
-    OtherU,
+    OtherU: "U'";
     /// Retired or withdrawn.
-    X,
+    X: "X";
     /// Past `not_after`, and not swept yet, whatever it was.
-    E,
+    E: "E";
     /// Absent.
-    Absent,
+    Absent: "0";
     /// Last resort, in its slot.
-    S,
+    S: "S";
     /// Last resort, replaced or withdrawn.
-    O,
-}
-
-impl Row {
-    /// All of them, in the order of the table.
-    pub const ALL: &[Self] = &[
-        Self::A,
-        Self::N,
-        Self::R,
-        Self::OtherR,
-        Self::C,
-        Self::OtherC,
-        Self::Lr,
-        Self::Lx,
-        Self::U,
-        Self::OtherU,
-        Self::X,
-        Self::E,
-        Self::Absent,
-        Self::S,
-        Self::O,
-    ];
+    O: "O";
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OtherR => "R'",
-            Self::OtherC => "C'",
-            Self::OtherU => "U'",
-            Self::Absent => "0",
-            Self::A | Self::N | Self::R | Self::C | Self::Lr | Self::Lx => return fmt::Debug::fmt(self, f),
-            Self::U | Self::X | Self::E | Self::S | Self::O => return fmt::Debug::fmt(self, f),
-        })
+        f.write_str(self.words())
     }
 }
 

@@ -46,8 +46,8 @@ pub fn decide(state: State, event: Event) -> Decision {
             (Answer::Saved(SaveOutcome::Saved), next)
         }
         Event::SaveLastResort => (Answer::Saved(SaveOutcome::Saved), replaced(settled)),
-        Event::Remove => remove(settled),
-        Event::RemoveAll => {
+        Event::Withdraw => withdraw(settled),
+        Event::WithdrawAll => {
             let unspent = matches!(
                 settled.group(),
                 Row::A | Row::N | Row::R | Row::OtherR | Row::C | Row::OtherC | Row::S
@@ -177,14 +177,14 @@ fn save(state: State, known: SaveOutcome) -> (Answer, State) {
 }
 
 /// DEL-3.
-fn remove(state: State) -> (Answer, State) {
-    let removed = match state.group() {
+fn withdraw(state: State) -> (Answer, State) {
+    let outcome = match state.group() {
         Row::E | Row::Absent => WithdrawOutcome::NotFound,
         Row::U | Row::OtherU => WithdrawOutcome::AlreadySpent,
         _ if matches!(state, State::Retired | State::Replaced) => WithdrawOutcome::AlreadySpent,
         _ => WithdrawOutcome::Withdrawn,
     };
-    (Answer::WithdrawOutcome(Some(removed)), withdrawn(state))
+    (Answer::WithdrawOutcome(Some(outcome)), withdrawn(state))
 }
 
 /// DEL-3: a withdrawal outranks a retirement.

@@ -79,7 +79,7 @@ impl<'a> Draw<'a> {
                 Call::Spend(self.token(), spend, now)
             }
             64..72 => Call::Release(self.token(), now),
-            72..77 => Call::Withdraw(self.pool(), self.removal(), now),
+            72..77 => Call::Withdraw(self.pool(), self.withdrawal(), now),
             77..79 if !self.is_wide() || self.random.random_bool(0.1) => Call::Delete(self.pool()),
             79..84 => self.series(),
             84..89 if !self.scale.in_steps => self.series(),
@@ -257,7 +257,7 @@ impl<'a> Draw<'a> {
         ReservationToken::new(pool, key_package_ref, id)
     }
 
-    fn removal(&mut self) -> Withdrawal {
+    fn withdrawal(&mut self) -> Withdrawal {
         if self.random.random_bool(0.2) {
             return Withdrawal::All;
         }

@@ -20,13 +20,13 @@ wrong_stores! {
     #[breaks("DEL-3", a_withdrawal_recalls_a_live_reservation)]
     fn a_withdrawal_ends_the_lease(flaw: &mut Flaw) {
         flaw.withdraw = |records, what, now| {
-            let removed = records.withdraw(what, now);
+            let withdrawn = records.withdraw(what, now);
             records.alter(|record| {
                 if matches!(&record.state, State::Reserved(hold) if hold.recalled == Some(Recall::Withdrawn)) {
                     record.state = State::Withdrawn { at: now };
                 }
             });
-            removed
+            withdrawn
         };
     }
 
