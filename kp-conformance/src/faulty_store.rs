@@ -137,7 +137,8 @@ impl fmt::Debug for FaultyStore {
 #[async_trait]
 impl KeyPackageStore for FaultyStore {
     async fn save_key_packages(&self, save: &Save, now: Timestamp) -> Result<Vec<SaveOutcome>> {
-        self.suffer("save", self.store.save_key_packages(save, now)).await?
+        self.suffer("save_key_packages", self.store.save_key_packages(save, now))
+            .await?
     }
 
     async fn reserve_key_packages(
@@ -147,7 +148,7 @@ impl KeyPackageStore for FaultyStore {
         now: Timestamp,
     ) -> Answers<Reservation> {
         let call = self.store.reserve_key_packages(takes, lapse, now);
-        self.suffer_each("reserve", takes.len(), call).await
+        self.suffer_each("reserve_key_packages", takes.len(), call).await
     }
 
     async fn claim_key_packages(
@@ -157,17 +158,17 @@ impl KeyPackageStore for FaultyStore {
         now: Timestamp,
     ) -> Answers<KeyPackage> {
         let call = self.store.claim_key_packages(takes, group, now);
-        self.suffer_each("claim", takes.len(), call).await
+        self.suffer_each("claim_key_packages", takes.len(), call).await
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
         let call = self.store.spend_key_packages(tokens, usage, now);
-        self.suffer_each("spend", tokens.len(), call).await
+        self.suffer_each("spend_key_packages", tokens.len(), call).await
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
         let call = self.store.release_key_packages(tokens, now);
-        self.suffer_each("release", tokens.len(), call).await
+        self.suffer_each("release_key_packages", tokens.len(), call).await
     }
 
     async fn get_key_package(
@@ -177,7 +178,7 @@ impl KeyPackageStore for FaultyStore {
         now: Timestamp,
     ) -> Result<Option<StoredKeyPackage>> {
         let call = self.store.get_key_package(pool, key_package_ref, now);
-        self.suffer("get", call).await?
+        self.suffer("get_key_package", call).await?
     }
 
     async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
@@ -211,8 +212,11 @@ impl KeyPackageStore for FaultyStore {
         what: &Withdrawal,
         now: Timestamp,
     ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
-        self.suffer("remove", self.store.withdraw_key_packages(pool, what, now))
-            .await?
+        self.suffer(
+            "withdraw_key_packages",
+            self.store.withdraw_key_packages(pool, what, now),
+        )
+        .await?
     }
 
     async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
