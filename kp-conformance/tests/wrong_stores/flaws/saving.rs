@@ -220,7 +220,7 @@ wrong_stores! {
     }
 
     /// A package saved in the other role takes it.
-    #[breaks("LAST-3", a_package_never_changes_its_role)]
+    #[breaks("LAST-3", the_same_ref_with_anything_else_is_a_conflict)]
     fn a_package_changes_its_role(flaw: &mut Flaw) {
         flaw.save = |records, save, now| {
             let packages = save.packages().iter().cloned().map(|mut package| {
