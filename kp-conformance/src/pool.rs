@@ -34,6 +34,11 @@ impl Pool {
         Self::new(Arc::clone(&self.store), name)
     }
 
+    /// Another pool through the same handles.
+    pub(crate) fn all_beside(pools: &[Self], name: &str) -> Vec<Self> {
+        pools.iter().map(|pool| pool.beside(name)).collect()
+    }
+
     /// A request of the n-th id, for a minute.
     pub(crate) fn take(&self, n: u64) -> TakeRequest {
         TakeRequest::new(self.id.clone(), id(n), ttl(60))

@@ -64,42 +64,6 @@ checks! {
         assert_eq!(pool.statuses(1..=2, at(1)).await, [kept; 2]);
     }
 
-    /// A used package: another one named is a conflict, else it is spent, whoever asks.
-    #[rules("RES-5", "RES-10")]
-    async fn the_id_of_a_used_package_is_spent(context: &Context) {
-        let pool = context.stocked(one_times([1, 2])).await;
-        let take = pool.take(1).by(party("alice"));
-        let token = pool.lease(&take, at(0)).await;
-        pool.spent(&token, &no_usage(), at(1)).await;
-        for now in [1, 59, 60, 5_000] {
-            assert_eq!(pool.reserve(&take, at(now)).await, Err(AlreadySpent), "at {now}");
-            assert_eq!(
-                pool.reserve(&pool.take(1).by(party("mallory")), at(now)).await,
-                Err(AlreadySpent)
-            );
-            assert_eq!(
-                pool.claim(&take, None, at(now)).await,
-                Err(AlreadySpent),
-                "spent, and not claimed"
-            );
-            assert_eq!(
-                pool.reserve(&take.clone().only(key_package_ref(1)), at(now)).await,
-                Err(AlreadySpent)
-            );
-            let other = take.clone().only(key_package_ref(2));
-            assert_eq!(
-                pool.reserve(&other, at(now)).await,
-                Err(ReservationConflict),
-                "at {now}"
-            );
-        }
-        assert_eq!(
-            pool.status(2, at(60)).await,
-            Some(Status::Available),
-            "none of them took another"
-        );
-    }
-
     /// A released or lapsed id is a new request, of whoever asks.
     #[rules("RES-5", "REL-1")]
     async fn a_released_or_lapsed_id_is_a_new_request(context: &Context) {

@@ -1,13 +1,11 @@
 use crate::asking::Asking as _;
-use kp_core::Rejection::{self, AlreadySpent, NothingFits, PoolExhausted, ReservationConflict};
+use kp_core::Rejection::{AlreadySpent, PoolExhausted, ReservationConflict};
 use kp_core::server::LastResort;
 use kp_core::{Cause, Status};
 
 use crate::Context;
 use crate::check::checks;
-use crate::packages::{
-    Altered, DAY, OTHER_SUITE, at, group, key_package_ref, last_resort, no_usage, one_time, one_times, party,
-};
+use crate::packages::{Altered, DAY, OTHER_SUITE, at, group, key_package_ref, one_time, one_times, party};
 
 const fn used(at: kp_core::Timestamp) -> Option<Status> {
     Some(Status::Spent { at, cause: Cause::Used })
@@ -105,24 +103,6 @@ checks! {
         assert_eq!(pool.claim(&pool.take(1), None, at(0)).await, Ok(first.clone()));
         assert_eq!(pool.claim(&pool.take(1), None, at(29)).await, Ok(first));
         assert_eq!(pool.claim(&pool.take(1), None, at(30)).await, Ok(one_time(2)));
-    }
-
-    /// What does not fit, and a last resort, are as with a reservation.
-    #[rules("CLAIM-1", "RES-6", "LAST-4")]
-    async fn a_claim_falls_back_like_a_reservation(context: &Context) {
-        let pool = context.stocked(vec![one_time(1).of(OTHER_SUITE), last_resort(2)]).await;
-        let never = pool
-            .take(1)
-            .ciphersuites([kp_core::Ciphersuite(9)])
-            .last_resort(LastResort::Never);
-        assert_eq!(pool.claim(&never, None, at(0)).await, Err(NothingFits));
-        let mine = pool.take(1).ciphersuites([crate::packages::SUITE]);
-        assert_eq!(pool.claim(&mine, Some(&group("club")), at(0)).await, Ok(last_resort(2)));
-        assert_eq!(pool.status(2, at(0)).await, Some(Status::LastResort { used: true }));
-        assert_eq!(
-            pool.spend(&pool.token(2, 1), &no_usage(), at(0)).await,
-            Err(Rejection::NoLiveReservation)
-        );
     }
 
     /// A batch of claims has an answer for each, over several pools.

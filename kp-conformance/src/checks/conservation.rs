@@ -89,7 +89,7 @@ checks! {
         let handles = context.pools(HANDLES).await;
         for n in 0..rounds(2_000, 100_000) {
             let name = format!("round-{n}");
-            let pools: Vec<_> = handles.iter().map(|pool| pool.beside(&name)).collect();
+            let pools = Pool::all_beside(&handles, &name);
             round(&pools[0], &pools).await;
             pools[0].delete().await;
         }

@@ -9,12 +9,9 @@ use kp_core::{Cause, Status, Timestamp};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party,
-    reserved, spent,
+    Altered, DAY, END, OTHER_SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party, reserved,
+    spent,
 };
-
-const FRESH: Option<Status> = Some(Status::LastResort { used: false });
-const USED: Option<Status> = Some(Status::LastResort { used: true });
 
 checks! {
     /// `delete_pool` removes everything at once, memory of spent refs included, and nothing of other pools.
@@ -70,7 +67,7 @@ checks! {
         )
         .await;
         pool.stock(one_times([4]), at(10)).await;
-        pool.stock(one_times([5]), at(11)).await;
+        pool.stock(vec![one_time(5), last_resort(6)], at(11)).await;
         assert_eq!(
             pool.save_one(one_time(1), at(20)).await,
             AlreadyStored,
@@ -83,29 +80,10 @@ checks! {
         assert_eq!(pool.status(3, at(50)).await, Some(Status::Expired));
         assert_eq!(pool.available(at(50)).await, [key_package_ref(4)]);
         assert_eq!(pool.status(5, at(50)).await, spent(30, Cause::Used));
+        assert_eq!(pool.status(6, at(50)).await, Some(Status::LastResort { used: false }));
         assert_eq!(pool.save_one(one_time(1), at(50)).await, AlreadySpent);
         assert_eq!(pool.retire(at(10), at(51)).await, 0);
         assert_eq!(pool.statuses([1, 2], at(51)).await, [spent(50, Cause::Retired); 2]);
-    }
-
-    /// A last resort of that age stays, and is marked used; a younger one, or one that expired, is left alone.
-    #[rules("DEL-2", "LAST-4")]
-    async fn an_old_last_resort_stays_and_is_marked_used(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(
-            vec![
-                last_resort(1),
-                last_resort(2).of(kp_core::Ciphersuite(2)).valid(-DAY, 50),
-            ],
-            at(0),
-        )
-        .await;
-        pool.stock(vec![last_resort(3).of(OTHER_SUITE)], at(10)).await;
-        assert_eq!(pool.retire(at(10), at(50)).await, 1);
-        assert_eq!(pool.statuses(1..=3, at(50)).await, [USED, Some(Status::Expired), FRESH]);
-        assert_eq!(pool.retire(at(10), at(50)).await, 0, "it is marked already");
-        let given = pool.claim_ref(&pool.take(1).ciphersuites([SUITE]), at(50)).await;
-        assert_eq!(given, Ok(key_package_ref(1)));
     }
 
     /// Every pool is walked, each once, and settled, whether anything in it is that old or not.

@@ -29,7 +29,7 @@ const CROWDED: Scale<'_> = Scale {
 /// unknown may still happen.
 async fn run(pools: &[Pool], seed: u64, faulty: bool) {
     let name = format!("history-{seed}");
-    let pools: Vec<_> = pools.iter().map(|pool| pool.beside(&name)).collect();
+    let pools = Pool::all_beside(pools, &name);
     let scale = Scale {
         pools: &[&name],
         ..CROWDED

@@ -1,7 +1,7 @@
 use crate::asking::Asking as _;
 use kp_core::Rejection::{AlreadyReserved, NothingFits, PoolExhausted};
 use kp_core::Slot;
-use kp_core::server::SaveOutcome::{AlreadySpent, AlreadyStored, NotYetValid, RefConflict, Saved};
+use kp_core::server::SaveOutcome::{AlreadySpent, AlreadyStored, NotYetValid, Saved};
 use kp_core::server::{LastResort, OnLapse};
 use kp_core::{Cause, Ciphersuite, Status};
 
@@ -175,20 +175,6 @@ checks! {
             Err(PoolExhausted),
             "not before its time"
         );
-    }
-
-    /// The role is a fact: a one-time package is never stored anew as last resort, nor the reverse, spent or not.
-    #[rules("LAST-3", "SAVE-5")]
-    async fn a_package_never_changes_its_role(context: &Context) {
-        let pool = context.stocked(vec![one_time(1), last_resort(2), one_time(3)]).await;
-        assert_eq!(
-            pool.save(vec![last_resort(1), one_time(2)], at(1)).await,
-            [RefConflict; 2]
-        );
-        pool.claimed(&pool.take(1).only(key_package_ref(3)), at(1)).await;
-        assert_eq!(pool.save_one(last_resort(3), at(1)).await, AlreadySpent);
-        pool.claimed(&pool.take(2), at(1)).await;
-        assert_eq!(pool.reserve_ref(&pool.take(3), at(1)).await, Ok(key_package_ref(2)));
     }
 
     /// `used` is kept when the same package is saved again, and a new package starts unused.

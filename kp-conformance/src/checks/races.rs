@@ -12,7 +12,7 @@ use crate::Context;
 use crate::at_once::at_once;
 use crate::check::checks;
 use crate::packages::{SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, usage};
-use crate::pool::answered;
+use crate::pool::{Pool, answered};
 
 /// How many tasks run against each other.
 const TASKS: u64 = 8;
@@ -87,10 +87,7 @@ checks! {
     async fn when_too_many_ask_each_package_goes_to_one(context: &Context) {
         let pools = context.pools(HANDLES).await;
         for round in 0..5 {
-            let pools: Vec<_> = pools
-                .iter()
-                .map(|pool| pool.beside(&format!("round-{round}")))
-                .collect();
+            let pools = Pool::all_beside(&pools, &format!("round-{round}"));
             pools[0].stock(one_times(1..=3), at(0)).await;
             let answers = at_once(&pools, TASKS, |pool, n| async move {
                 if n % 2 == 0 {
@@ -329,10 +326,7 @@ checks! {
     async fn a_deletion_beside_saves_leaves_whole_batches(context: &Context) {
         let pools = context.pools(HANDLES).await;
         for round in 0..5 {
-            let pools: Vec<_> = pools
-                .iter()
-                .map(|pool| pool.beside(&format!("round-{round}")))
-                .collect();
+            let pools = Pool::all_beside(&pools, &format!("round-{round}"));
             at_once(&pools, 4, |pool, task| async move {
                 if task == 0 {
                     pool.delete().await;

@@ -7,20 +7,8 @@ use kp_core::{Cause, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, END, OTHER_SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, reserved,
+    Altered, DAY, END, OTHER_SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, reserved, spent,
 };
-
-const WITHDRAWN: Option<Status> = withdrawn(10);
-
-const fn withdrawn(seconds: i64) -> Option<Status> {
-    match kp_core::Timestamp::new(1_700_000_000 + seconds) {
-        Some(at) => Some(Status::Spent {
-            at,
-            cause: Cause::Withdrawn,
-        }),
-        None => None,
-    }
-}
 
 checks! {
     /// The other unspent packages are withdrawn in the same step, also those not yet valid, and remembered.
@@ -31,7 +19,7 @@ checks! {
         old.push(one_time(4).valid(DAY, END));
         pool.stock(old, at(0)).await;
         assert_eq!(pool.replace(one_times([5, 6]), at(10)).await, [Saved, Saved]);
-        assert_eq!(pool.statuses(1..=4, at(10)).await, [WITHDRAWN; 4]);
+        assert_eq!(pool.statuses(1..=4, at(10)).await, [spent(10, Cause::Withdrawn); 4]);
         assert_eq!(pool.available(at(10)).await, [5, 6].map(key_package_ref));
         assert_eq!(pool.save(one_times([1]), at(11)).await, [SaveOutcome::AlreadySpent]);
         assert_eq!(
@@ -44,18 +32,18 @@ checks! {
     #[rules("SAVE-8", "DEL-3", "REL-1")]
     async fn replace_recalls_reserved_packages(context: &Context) {
         let pool = context.stocked(one_times(1..=3)).await;
-        let spent = pool.lease(&pool.take(1), at(0)).await;
-        let released = pool.lease(&pool.take(2), at(0)).await;
+        let spends = pool.lease(&pool.take(1), at(0)).await;
+        let releases = pool.lease(&pool.take(2), at(0)).await;
         pool.lease(&pool.take(3), at(0)).await;
         pool.replace(one_times([4]), at(10)).await;
         assert_eq!(
             pool.statuses(1..=3, at(10)).await,
             [reserved(60); 3]
         );
-        pool.spent(&spent, &no_usage(), at(10)).await;
-        pool.released(&released, at(10)).await;
-        assert_eq!(pool.status(2, at(10)).await, WITHDRAWN);
-        assert_eq!(pool.status(3, at(60)).await, withdrawn(60));
+        pool.spent(&spends, &no_usage(), at(10)).await;
+        pool.released(&releases, at(10)).await;
+        assert_eq!(pool.status(2, at(10)).await, spent(10, Cause::Withdrawn));
+        assert_eq!(pool.status(3, at(60)).await, spent(60, Cause::Withdrawn));
         assert_eq!(pool.available(at(60)).await, [4].map(key_package_ref));
     }
 
@@ -71,7 +59,7 @@ checks! {
         assert_eq!(pool.available(at(10)).await, [1, 2].map(key_package_ref));
         let batch = vec![one_time(5), one_time(6).of(OTHER_SUITE).valid(-DAY, 10)];
         assert_eq!(pool.replace(batch, at(10)).await, [Saved, Expired]);
-        assert_eq!(pool.status(1, at(10)).await, WITHDRAWN);
+        assert_eq!(pool.status(1, at(10)).await, spent(10, Cause::Withdrawn));
         assert_eq!(pool.available(at(10)).await, [2, 5].map(key_package_ref));
         let kept = pool.statuses([3, 4], at(10)).await;
         assert_eq!(kept, [Some(Status::LastResort { used: false }); 2]);
@@ -83,7 +71,7 @@ checks! {
         let pool = context.stocked(one_times(1..=4)).await;
         let batch = vec![one_time(2), one_time(3).with_bytes_of(9)];
         assert_eq!(pool.replace(batch, at(10)).await, [AlreadyStored, RefConflict]);
-        assert_eq!(pool.statuses([1, 4], at(10)).await, [WITHDRAWN; 2]);
+        assert_eq!(pool.statuses([1, 4], at(10)).await, [spent(10, Cause::Withdrawn); 2]);
         assert_eq!(pool.available(at(10)).await, [2, 3].map(key_package_ref));
     }
 

@@ -1,7 +1,5 @@
 use crate::asking::Asking as _;
-use kp_core::Rejection::{
-    AlreadyReserved, AlreadySpent, Expired, NotFound, NothingFits, PoolExhausted, TooManyReservations, Unsuitable,
-};
+use kp_core::Rejection::{AlreadySpent, NothingFits, PoolExhausted, TooManyReservations, Unsuitable};
 use kp_core::server::{LastResort, OnLapse};
 use kp_core::{Cause, Status};
 
@@ -13,29 +11,6 @@ use crate::packages::{
 };
 
 checks! {
-    /// A reserved package is nobody else's, whether it is named or not, and whatever `now` is passed.
-    #[rules("RES-1", "TIME-3")]
-    async fn a_reserved_package_is_nobody_elses(context: &Context) {
-        let pool = context.stocked(one_times([1])).await;
-        let mine = pool.reserve(&pool.take(1), at(0)).await.expect("a package is there");
-        assert_eq!(mine.package, one_time(1), "it comes whole, bytes included");
-        for now in [0, 59, -50, 0] {
-            assert_eq!(
-                pool.reserve(&pool.take(2), at(now)).await,
-                Err(PoolExhausted),
-                "at {now}"
-            );
-            assert_eq!(
-                pool.claim(&pool.take(2), None, at(now)).await,
-                Err(PoolExhausted),
-                "at {now}"
-            );
-            let named = pool.take(2).only(key_package_ref(1));
-            assert_eq!(pool.reserve(&named, at(now)).await, Err(AlreadyReserved), "at {now}");
-        }
-        assert_eq!(pool.status(1, at(59)).await, reserved(60));
-    }
-
     /// The order is that of saving, within a batch and between batches, not that of refs, lifetimes, ciphersuites or
     /// clocks.
     #[rules("RES-2")]
@@ -155,44 +130,6 @@ checks! {
             pool.reserve_ref(&pool.take(2).remaining(100), at(0)).await,
             Ok(key_package_ref(1))
         );
-    }
-
-    /// An expired package is not handed out, from its `not_after` on, swept or not.
-    #[rules("RES-3", "TIME-1")]
-    async fn an_expired_package_is_not_handed_out(context: &Context) {
-        let pool = context.stocked(vec![one_time(1).valid(-DAY, 100), one_time(2).valid(-DAY, 100)]).await;
-        assert_eq!(pool.reserve_ref(&pool.take(1), at(99)).await, Ok(key_package_ref(1)));
-        assert_eq!(pool.reserve(&pool.take(2), at(100)).await, Err(PoolExhausted));
-        assert_eq!(pool.claim(&pool.take(2), None, at(100)).await, Err(PoolExhausted));
-        assert_eq!(pool.available(at(100)).await, []);
-    }
-
-    /// A named package: the first of `NotFound`, `Expired`, `AlreadySpent`, `AlreadyReserved` and `Unsuitable` that
-    /// applies.
-    #[rules("RES-3")]
-    async fn a_named_package_is_refused_for_the_first_reason(context: &Context) {
-        let pool = context.stocked(vec![one_time(1).valid(-DAY, 100), one_time(2).valid(-DAY, 100)]).await;
-        pool.stock(vec![one_time(3), one_time(4), one_time(5), last_resort(6)], at(0))
-            .await;
-        let named = |n, m| pool.take(m).only(key_package_ref(n));
-        for n in [1, 3] {
-            pool.claimed(&named(n, n), at(0)).await;
-        }
-        pool.lease(&named(4, 4), at(50)).await;
-        let expected = [
-            Expired,
-            Expired,
-            AlreadySpent,
-            AlreadyReserved,
-            Unsuitable,
-            Unsuitable,
-            NotFound,
-        ];
-        for (n, expected) in (1..).zip(expected) {
-            let unfit = named(n, 10 + n).ciphersuites([OTHER_SUITE]);
-            assert_eq!(pool.reserve(&unfit, at(100)).await, Err(expected), "package {n}");
-            assert_eq!(pool.claim(&unfit, None, at(100)).await, Err(expected), "package {n}");
-        }
     }
 
     /// A named package that is free and not as asked is `Unsuitable`, and one that is as asked is handed out, whatever

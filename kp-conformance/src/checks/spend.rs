@@ -47,46 +47,6 @@ checks! {
         assert_eq!(pool.spend(&pool.token(1, 1), &no_usage(), at(100)).await, Err(NotFound));
     }
 
-    /// Only the id of the live reservation spends: not one that lapsed, was released or superseded, or that never was.
-    #[rules("SPEND-2", "REL-1", "TIME-3")]
-    async fn a_stale_reservation_is_fenced_off(context: &Context) {
-        let pool = context.stocked(one_times([1])).await;
-        let lapsed = pool.lease(&pool.take(1), at(0)).await;
-        assert_eq!(
-            pool.spend(&lapsed, &no_usage(), at(60)).await,
-            Err(NoLiveReservation),
-            "lapsed"
-        );
-        assert_eq!(
-            pool.spend(&lapsed, &no_usage(), at(59)).await,
-            Err(NoLiveReservation),
-            "and for good"
-        );
-        let released = pool.lease(&pool.take(2), at(60)).await;
-        pool.released(&released, at(61)).await;
-        assert_eq!(
-            pool.spend(&released, &no_usage(), at(61)).await,
-            Err(NoLiveReservation),
-            "released"
-        );
-        let live = pool.lease(&pool.take(3), at(62)).await;
-        for stale in [&lapsed, &released, &pool.token(1, 99)] {
-            assert_eq!(
-                pool.spend(stale, &no_usage(), at(62)).await,
-                Err(NoLiveReservation),
-                "superseded"
-            );
-        }
-        pool.spent(&live, &no_usage(), at(121)).await;
-        for stale in [&lapsed, &released, &pool.token(1, 99)] {
-            assert_eq!(
-                pool.spend(stale, &no_usage(), at(122)).await,
-                Err(AlreadySpent),
-                "used by another"
-            );
-        }
-    }
-
     /// A batch of spends has a receipt or a refusal for each, in order, each item after the ones before it.
     #[rules("SPEND-1", "ERR-3")]
     async fn a_batch_of_spends_has_an_answer_for_each(context: &Context) {

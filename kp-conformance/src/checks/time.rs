@@ -1,113 +1,92 @@
 use crate::asking::Asking as _;
-use futures::future::BoxFuture;
-use kp_core::Rejection::{AlreadySpent, NoLiveReservation, NotFound, PoolExhausted};
-use kp_core::server::{OnLapse, SaveOutcome, Withdrawal};
+use kp_core::Rejection::{AlreadySpent, NoLiveReservation, PoolExhausted};
+use kp_core::rules::Model;
+use kp_core::server::{OnLapse, SaveMode, Withdrawal};
 use kp_core::{Lifetime, Status, Timestamp, Ttl};
 
 use crate::Context;
 use crate::check::checks;
+use crate::histories::Call;
 use crate::packages::{Altered, DAY, at, key_package_ref, no_usage, one_time, one_times, reserved};
-use crate::pool::Pool;
+use crate::pool::{Pool, works};
 
-/// A call at 60, when the lease of the first package and the claim window of the second have come to their end.
-type Call = for<'a> fn(&'a Pool) -> BoxFuture<'a, ()>;
+/// Calls at 60 that change a pool, all of them refused or without effect of their own.
+fn changing(pool: &Pool) -> Vec<Call> {
+    let (id, now, limit) = (pool.id.clone(), at(60), 10);
+    let missing = pool.take(9).only(key_package_ref(9));
+    let saved_before = Timestamp::MIN;
+    vec![
+        Call::Save(pool.request(vec![one_time(9).valid(-DAY, 0)]), now),
+        Call::Reserve(missing.clone(), OnLapse::Return, now),
+        Call::Claim(missing, None, now),
+        Call::Spend(pool.token(9, 9), no_usage(), now),
+        Call::Spend(pool.token(1, 1), no_usage(), now),
+        Call::Release(pool.token(9, 9), now),
+        Call::Withdraw(id, Withdrawal::Refs(vec![key_package_ref(9)]), now),
+        Call::Retire {
+            saved_before,
+            limit,
+            now,
+        },
+        Call::Settle { limit, now },
+    ]
+}
 
-/// Calls that change a pool, all of them refused or without effect of their own.
-const CHANGING: [(&str, Call); 9] = [
-    ("save_key_packages", |pool| {
-        Box::pin(async {
-            let outcome = pool.save_one(one_time(9).valid(-DAY, 0), at(60)).await;
-            assert_eq!(outcome, SaveOutcome::Expired);
-        })
-    }),
-    ("reserve_key_packages", |pool| {
-        Box::pin(async {
-            let missing = pool.take(9).only(key_package_ref(9));
-            assert_eq!(pool.reserve(&missing, at(60)).await, Err(NotFound));
-        })
-    }),
-    ("claim_key_packages", |pool| {
-        Box::pin(async {
-            let missing = pool.take(9).only(key_package_ref(9));
-            assert_eq!(pool.claim(&missing, None, at(60)).await, Err(NotFound));
-        })
-    }),
-    ("spend_key_packages", |pool| {
-        Box::pin(async { assert_eq!(pool.spend(&pool.token(9, 9), &no_usage(), at(60)).await, Err(NotFound)) })
-    }),
-    ("release_key_packages", |pool| {
-        Box::pin(async { assert_eq!(pool.release(&pool.token(9, 9), at(60)).await, Err(NotFound)) })
-    }),
-    ("withdraw_key_packages", |pool| {
-        Box::pin(async {
-            pool.withdraw([9], at(60)).await;
-        })
-    }),
-    ("retire_unspent", |pool| {
-        Box::pin(async { assert_eq!(pool.retire(Timestamp::MIN, at(60)).await, 0) })
-    }),
-    ("release_expired_reservations", |pool| {
-        Box::pin(async { assert_eq!(pool.settle(at(60), 10).await, 2) })
-    }),
-    ("spend of what has lapsed", |pool| {
-        Box::pin(async {
-            assert_eq!(
-                pool.spend(&pool.token(1, 1), &no_usage(), at(60)).await,
-                Err(NoLiveReservation)
-            )
-        })
-    }),
-];
+/// Calls that settle nothing of the pool: reads, a clean-up, empty batches, calls on another pool, and calls a second too
+/// soon.
+fn others(pool: &Pool) -> Vec<Vec<Call>> {
+    let (id, now, limit) = (pool.id.clone(), at(60), 10);
+    let other = pool.beside("carol/laptop");
+    let missing = pool.take(9).only(key_package_ref(9));
+    vec![
+        vec![
+            Call::Get(id.clone(), key_package_ref(1), now),
+            Call::Statuses(id.clone(), (1..=3).map(key_package_ref).collect(), now),
+            Call::List {
+                pool: id.clone(),
+                limit,
+                now,
+            },
+            Call::Count(id.clone(), now),
+        ],
+        vec![Call::CleanUp { limit, now }],
+        vec![
+            Call::Save(pool.request(Vec::new()), now),
+            Call::Save(pool.request(Vec::new()).mode(SaveMode::Replace), now),
+            Call::ReserveMany(Vec::new(), OnLapse::Return, now),
+            Call::Withdraw(id, Withdrawal::Refs(Vec::new()), now),
+        ],
+        vec![
+            Call::Save(other.request(one_times([1])), now),
+            Call::Reserve(other.take(1), OnLapse::Return, now),
+            Call::Withdraw(other.id.clone(), Withdrawal::All, at(200)),
+            Call::Delete(other.id),
+        ],
+        vec![
+            Call::Reserve(missing, OnLapse::Return, at(59)),
+            Call::Settle { limit, now: at(59) },
+        ],
+    ]
+}
 
-/// Calls that settle nothing of the pool.
-const OTHERS: [(&str, Call); 6] = [
-    ("reads", |pool| {
-        Box::pin(async {
-            pool.picture(1..=3, at(60)).await;
-        })
-    }),
-    ("cleanup_expired", |pool| {
-        Box::pin(async {
-            pool.cleanup(at(60), 10).await;
-        })
-    }),
-    ("empty batches", |pool| {
-        Box::pin(async {
-            pool.save(Vec::new(), at(60)).await;
-            pool.replace(Vec::new(), at(60)).await;
-            pool.withdraw_as(&Withdrawal::Refs(Vec::new()), at(60)).await;
-            assert!(
-                pool.store
-                    .reserve_key_packages(&[], OnLapse::Return, at(60))
-                    .await
-                    .is_empty()
-            );
-            assert!(pool.store.claim_key_packages(&[], None, at(60)).await.is_empty());
-            assert!(pool.store.spend_key_packages(&[], &no_usage(), at(60)).await.is_empty());
-            assert!(pool.store.release_key_packages(&[], at(60)).await.is_empty());
-        })
-    }),
-    ("calls on another pool", |pool| {
-        Box::pin(async {
-            let other = pool.beside("carol/laptop");
-            other.stock(one_times([1]), at(60)).await;
-            other.lease(&other.take(1), at(60)).await;
-            other.withdraw_as(&Withdrawal::All, at(200)).await;
-        })
-    }),
-    ("delete_pool of another pool", |pool| {
-        Box::pin(async { pool.beside("carol/laptop").delete().await })
-    }),
-    ("calls a second too soon", |pool| {
-        Box::pin(async {
-            assert_eq!(
-                pool.reserve(&pool.take(9).only(key_package_ref(9)), at(59)).await,
-                Err(NotFound)
-            );
-            assert_eq!(pool.settle(at(59), 10).await, 0);
-        })
-    }),
-];
+/// Makes calls, which are to be answered as by the rules, on a pool as [`ending`] makes it.
+async fn ask(pool: &Pool, calls: &[Call]) {
+    let mut model = Model::default();
+    for before in [
+        Call::Save(pool.request(one_times(1..=3)), at(0)),
+        Call::Reserve(pool.take(1), OnLapse::Return, at(0)),
+        Call::Claim(pool.take(2), None, at(0)),
+    ] {
+        before.answered_by(&mut model);
+    }
+    for call in calls {
+        assert_eq!(
+            works(call.ask(&*pool.store).await),
+            call.answered_by(&mut model),
+            "{call:?}"
+        );
+    }
+}
 
 /// A pool with a lease on the first package and a claim of the second, both until 60, and a third package.
 async fn ending(context: &Context, name: &str) -> Pool {
@@ -155,37 +134,42 @@ checks! {
     /// A changing call settles its pool first, also when it is then refused: what has ended stays ended.
     #[rules("TIME-2", "TIME-3")]
     async fn a_changing_call_settles_its_pool_also_when_refused(context: &Context) {
-        for (name, call) in CHANGING {
-            let pool = ending(context, name).await;
-            call(&pool).await;
+        for n in 0..changing(&context.pool().await).len() {
+            let pool = ending(context, &format!("user-{n}")).await;
+            let call = &changing(&pool)[n];
+            ask(&pool, std::slice::from_ref(call)).await;
             assert_eq!(
                 pool.claim(&pool.take(2), None, at(59)).await,
                 Err(AlreadySpent),
-                "{name} ends the window"
+                "{call:?} ends the window"
             );
             assert_eq!(
                 pool.status(1, at(59)).await,
                 Some(Status::Available),
-                "{name} ends the lease"
+                "{call:?} ends the lease"
             );
             let late = pool.spend(&pool.token(1, 1), &no_usage(), at(59)).await;
-            assert_eq!(late, Err(NoLiveReservation), "{name} ends the lease");
+            assert_eq!(late, Err(NoLiveReservation), "{call:?} ends the lease");
         }
     }
 
     /// What changes nothing of a pool settles nothing of it: where the clock is behind, the lease goes on.
     #[rules("TIME-2", "READ-1", "SAVE-2")]
     async fn what_is_no_call_on_the_pool_settles_nothing(context: &Context) {
-        for (name, call) in OTHERS {
-            let pool = ending(context, name).await;
-            call(&pool).await;
+        for n in 0..others(&context.pool().await).len() {
+            let pool = ending(context, &format!("user-{n}")).await;
+            let calls = &others(&pool)[n];
+            ask(&pool, calls).await;
+            assert!(pool.store.claim_key_packages(&[], None, at(60)).await.is_empty());
+            assert!(pool.store.spend_key_packages(&[], &no_usage(), at(60)).await.is_empty());
+            assert!(pool.store.release_key_packages(&[], at(60)).await.is_empty());
             assert_eq!(
                 pool.claim(&pool.take(2), None, at(59)).await,
                 Ok(one_time(2)),
-                "{name} ends no window"
+                "{calls:?} end no window"
             );
             let receipt = pool.spend(&pool.token(1, 1), &no_usage(), at(59)).await;
-            assert!(receipt.is_ok(), "{name} ends no lease");
+            assert!(receipt.is_ok(), "{calls:?} end no lease");
         }
     }
 

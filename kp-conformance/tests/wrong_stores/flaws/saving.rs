@@ -72,13 +72,13 @@ wrong_stores! {
     }
 
     /// A used package is forgotten, and can be saved again.
-    #[breaks("SAVE-3", a_used_package_cannot_come_back)]
+    #[breaks("SAVE-3", a_spent_package_cannot_come_back)]
     fn forgets_used_packages(flaw: &mut Flaw) {
         flaw.save = |records, save, now| forgetting(records, save, now, |state| matches!(state, State::Used(_)));
     }
 
     /// A package that its owner withdrew comes back with a late upload.
-    #[breaks("SAVE-3", a_recalled_package_cannot_come_back)]
+    #[breaks("SAVE-3", a_spent_package_cannot_come_back)]
     fn lets_a_withdrawn_package_come_back(flaw: &mut Flaw) {
         flaw.save =
             |records, save, now| forgetting(records, save, now, |state| matches!(state, State::Withdrawn { .. }));
@@ -220,7 +220,7 @@ wrong_stores! {
     }
 
     /// A package saved in the other role takes it.
-    #[breaks("LAST-3", a_package_never_changes_its_role)]
+    #[breaks("LAST-3", the_same_ref_with_anything_else_is_a_conflict)]
     fn a_package_changes_its_role(flaw: &mut Flaw) {
         flaw.save = |records, save, now| {
             let packages = save.packages().iter().cloned().map(|mut package| {

@@ -22,7 +22,7 @@ wrong_stores! {
     }
 
     /// Whoever names a reserved package spends it, whatever the id.
-    #[breaks("SPEND-2", a_stale_reservation_is_fenced_off)]
+    #[breaks("SPEND-2", one_id_holds_a_package_whatever_the_time)]
     fn spends_by_ref_only(flaw: &mut Flaw) {
         flaw.spend = |records, token, usage, now| {
             let holder = records.find(&token.key_package_ref).and_then(|record| match record.state {

@@ -18,7 +18,7 @@ fn in_small_letters(take: &TakeRequest) -> TakeRequest {
 
 wrong_stores! {
     /// A package that is reserved is handed out again.
-    #[breaks("RES-1", a_reserved_package_is_nobody_elses)]
+    #[breaks("RES-1", one_id_holds_a_package_whatever_the_time)]
     fn hands_out_what_is_reserved(flaw: &mut Flaw) {
         flaw.oldest = |pool, options, now| {
             pool.records.iter().find_map(|(record, bytes)| {
@@ -110,7 +110,7 @@ wrong_stores! {
     }
 
     /// An id is forgotten when its package is used.
-    #[breaks("RES-5", the_id_of_a_used_package_is_spent)]
+    #[breaks("RES-5", the_same_claim_returns_the_same_package)]
     fn a_used_id_is_free_again(flaw: &mut Flaw) {
         flaw.by_id = |pool, id| sure(pool.by_id(id)).filter(|record| matches!(record.state, State::Reserved(_)));
     }
