@@ -38,7 +38,7 @@ async fn an_outage_reaches_every_caller() {
     outage.gone.store(true, Ordering::SeqCst);
 
     let one = failure(directory.claim(&bob(), &Take::new()).await);
-    assert_eq!((one.backend(), one.operation()), ("faulty", "claim"));
+    assert_eq!((one.backend(), one.operation()), ("faulty", "claim_key_packages"));
     assert_eq!(one.effect(), Effect::Unknown);
     assert!(one.is_transient());
     let cause = std::error::Error::source(&one).unwrap();
