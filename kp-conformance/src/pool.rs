@@ -224,7 +224,7 @@ impl Pool {
         };
         match works(retire.ask(&*self.store).await) {
             Reply::Swept(total) => total,
-            other => panic!("a walk counts what it retires: {other:?}"),
+            other => panic!("a retirement counts what it retires: {other:?}"),
         }
     }
 
@@ -280,12 +280,12 @@ pub(crate) fn answered<T, R: Display>(result: Result<T, Error<R>>) -> Answer<T, 
 }
 
 /// How often a call is made again before it counts as never answered: far more often than faults come in a row.
-const PATIENCE: usize = 40;
+const ATTEMPTS: usize = 40;
 
 /// Makes a call until it is answered: after a failure the same request again finds out what became of it (`ERR-1`).
 pub(crate) async fn until_answered<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Answer<T> {
     let mut answer = call().await;
-    for _ in 0..PATIENCE {
+    for _ in 0..ATTEMPTS {
         match answer {
             Err(Error::Backend(_)) => answer = call().await,
             _ => break,

@@ -10,7 +10,7 @@ use crate::level::by_level;
 use crate::{Check, Context, Factory, Space, decisions, worker};
 
 /// A check that takes longer than this hangs: on a slow disk the longest takes seconds, and at the heavy level minutes.
-fn patience() -> Duration {
+fn timeout() -> Duration {
     Duration::from_secs(by_level(120, 3_600))
 }
 
@@ -95,12 +95,12 @@ pub(crate) fn in_a_space<S: ?Sized + Send + Sync + 'static, T: Send + 'static>(
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime for the check: {error}"))?;
-    let patience = patience();
+    let limit = timeout();
     let result = runtime.block_on(async {
         let checked = tokio::spawn(body(Context::new(Arc::clone(factory), space.clone())));
-        let checked = match tokio::time::timeout(patience, checked).await {
+        let checked = match tokio::time::timeout(limit, checked).await {
             Ok(ended) => ended.map_err(failure),
-            Err(_) => Err(format!("it hangs: no end within {} s", patience.as_secs())),
+            Err(_) => Err(format!("it hangs: no end within {} s", limit.as_secs())),
         };
         let factory = Arc::clone(factory);
         let destroyed = tokio::spawn(async move { factory.destroy(&space).await });

@@ -31,7 +31,7 @@ const COUNT: &str = "KP_CONFORMANCE_COUNT";
 /// How many calls of a worker are under way at once.
 pub(crate) const AT_ONCE: usize = 5;
 /// A worker that takes longer than this hangs.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// What a worker is to do with its ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Worker {
 
     /// The packages that it got, when it has done its work.
     pub(crate) async fn refs(self) -> Vec<String> {
-        let output = tokio::time::timeout(PATIENCE, self.0.wait_with_output()).await;
+        let output = tokio::time::timeout(TIMEOUT, self.0.wait_with_output()).await;
         let output = output.expect("the worker hangs").expect("the worker can be waited for");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "the worker failed, {}: {said}", output.status);
@@ -180,7 +180,7 @@ impl Worker {
         let mut lines = BufReader::new(self.0.stdout.take().expect("it is piped")).lines();
         let mut refs = Vec::new();
         while refs.len() < count {
-            let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
+            let line = tokio::time::timeout(TIMEOUT, lines.next_line()).await;
             match line.expect("the worker hangs").expect("it can be read") {
                 Some(line) => refs.push(line),
                 None => panic!("the worker ended after {} packages: {}", refs.len(), self.said().await),

@@ -86,9 +86,9 @@ checks! {
         assert_eq!(pool.statuses([1, 2], at(51)).await, [spent(50, Cause::Retired); 2]);
     }
 
-    /// Every pool is walked, each once, and settled, whether anything in it is that old or not.
+    /// Every pool is visited, each once, and settled, whether anything in it is that old or not.
     #[rules("DEL-2", "TIME-2")]
-    async fn every_pool_is_walked_and_settled(context: &Context) {
+    async fn every_pool_is_visited_and_settled(context: &Context) {
         let first = context.pool().await;
         let pools: Vec<_> = (0..5).map(|n| first.beside(&format!("user-{n}"))).collect();
         for pool in &pools {

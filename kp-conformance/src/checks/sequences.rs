@@ -168,7 +168,7 @@ checks! {
         compare(context, NARROW, Limits::default(), seeds(12, 400)).await;
     }
 
-    /// The same where a pool remembers few records: what is remembered counts until it is over, and no longer.
+    /// The same where a pool remembers few records: what is remembered counts until it expires, and no longer.
     #[rules("SAVE-6", "SAVE-7", "SAVE-8")]
     #[needs(limits)]
     async fn every_sequence_at_a_low_limit_is_answered_as_by_the_rules(context: &Context) {

@@ -118,9 +118,9 @@ checks! {
         }
     }
 
-    /// `release_expired_reservations` ends the leases and windows that are over, says how many, and leaves the live ones.
+    /// `release_expired_reservations` ends the leases and windows whose end has come, says how many, and leaves the live ones.
     #[rules("SWEEP-2", "RES-9")]
-    async fn leases_and_windows_that_are_over_are_settled(context: &Context) {
+    async fn leases_and_windows_that_have_ended_are_settled(context: &Context) {
         let pool = context.stocked(one_times(1..=9)).await;
         pool.lease(&pool.take(1), at(0)).await;
         pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
@@ -185,25 +185,25 @@ checks! {
         }
     }
 
-    /// A listing and a walk over all pools go in steps of `limit` too.
+    /// A listing and a retirement over all pools go in steps of `limit` too.
     #[rules("COST-1", "DEL-2", "READ-5")]
-    async fn walks_over_all_pools_go_in_bounded_steps(context: &Context) {
+    async fn a_retirement_goes_in_bounded_steps(context: &Context) {
         let pools = lapsing(context, 7).await;
         let store = &pools[0].store;
-        let (mut total, mut walks, mut after) = (0, 0, None);
+        let (mut total, mut steps, mut after) = (0, 0, None);
         loop {
             let step = store.retire_unspent(at(1), at(60), after.as_ref(), 3).await;
             let (count, next) = crate::pool::works(step);
             assert!(count <= 6, "three pools with two unspent packages each, and {count}");
             total += count;
-            walks += 1;
+            steps += 1;
             match next {
                 Some(next) => after = Some(next),
                 None => break,
             }
         }
         assert_eq!(total, 14);
-        assert!((3..=4).contains(&walks), "seven pools by three, in {walks} walks");
+        assert!((3..=4).contains(&steps), "seven pools by three, in {steps} steps");
     }
 
     /// A pool that was swept empty is gone, and can be filled anew.
@@ -218,7 +218,7 @@ checks! {
         assert_eq!(pool.available(at(END)).await, [4, 5, 6].map(key_package_ref));
     }
 
-    /// Sweeps run beside live traffic: they take nothing that is not over, and nobody is told a failure.
+    /// Sweeps run beside live traffic: they take nothing that has not expired, and nobody is told a failure.
     #[rules("SWEEP-3", "SWEEP-1", "SWEEP-2")]
     async fn sweeps_beside_traffic_disturb_nobody(context: &Context) {
         let pools = context.pools(4).await;

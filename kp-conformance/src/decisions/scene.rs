@@ -139,11 +139,11 @@ impl Scene {
 
     /// The request that led to the state.
     fn first(&self, who: u64) -> TakeRequest {
-        let over = matches!(
+        let ended = matches!(
             self.state,
             State::ClaimedLapsed | State::OtherClaimedLapsed | State::ClaimedEnded | State::OtherClaimedEnded
         ) || matches!(self.state.group(), Row::Lr | Row::Lx);
-        self.take(who, Asker::SAME, if over { SHORT } else { LONG })
+        self.take(who, Asker::SAME, if ended { SHORT } else { LONG })
     }
 
     fn take(&self, who: u64, asker: Asker, seconds: u32) -> TakeRequest {

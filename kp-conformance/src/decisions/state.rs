@@ -77,7 +77,7 @@ listed! {
     /// Claimed by this id, in its window.
     Claimed: U, "claimed";
     /// Claimed by this id; the window has ended, and is not settled yet.
-    ClaimedLapsed: U, "window over";
+    ClaimedLapsed: U, "window ended";
     /// Claimed by this id; the window is settled.
     ClaimedEnded: U, "window settled";
     /// Spent by the reservation of another id.
@@ -85,7 +85,7 @@ listed! {
     /// Claimed by another id, in its window.
     OtherClaimed: OtherU, "claimed";
     /// Claimed by another id; the window has ended, and is not settled yet.
-    OtherClaimedLapsed: OtherU, "window over";
+    OtherClaimedLapsed: OtherU, "window ended";
     /// Claimed by another id; the window is settled.
     OtherClaimedEnded: OtherU, "window settled";
     /// Taken back by its owner.

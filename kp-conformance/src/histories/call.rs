@@ -7,7 +7,7 @@ use kp_core::{Error, GroupId, KeyPackageRef, PoolId, Result, Timestamp};
 use super::Reply;
 
 /// One call; of one item where the trait takes batches, but for `ReserveMany`. Those that go in steps (listings, sweeps,
-/// walks) are made to their end.
+/// retirements) are made to their end.
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
     Save(Save, Timestamp),

@@ -9,7 +9,7 @@ use super::{Call, Reply};
 pub(crate) enum Step {
     /// The whole of a call.
     Call(Call),
-    /// A part of a clean-up: it removes any one package that is over (`Swept(1)`), or finds none (`Swept(0)`).
+    /// A part of a clean-up: it removes any one package that has expired (`Swept(1)`), or finds none (`Swept(0)`).
     CleanUpOne(Timestamp),
 }
 

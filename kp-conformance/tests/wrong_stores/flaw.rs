@@ -109,7 +109,7 @@ impl Torn {
     }
 
     /// How long it waits for others, who are sure to come, except to the last claim of a history.
-    pub(crate) const fn patience(self) -> Duration {
+    pub(crate) const fn timeout(self) -> Duration {
         match self {
             Self::Apart(Call::Claim) => Duration::from_millis(50),
             _ => Duration::from_secs(2),

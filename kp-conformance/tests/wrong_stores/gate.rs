@@ -11,7 +11,7 @@ use crate::flaw::Torn;
 /// - A torn call stands in its window, between its two steps, until enough other calls came in.
 /// - Where the torn calls are few, the others wait at the door until one of the torn stood in its window.
 ///
-/// Both waits are bounded by [`Torn::patience`].
+/// Both waits are bounded by [`Torn::timeout`].
 /// The task that opened the store prepares the race and takes no part: its calls do not wait.
 #[derive(Debug)]
 pub(crate) struct Gate {
@@ -73,6 +73,6 @@ impl Gate {
     }
 
     async fn in_time(&self, event: impl Future) -> bool {
-        tokio::time::timeout(self.torn.patience(), event).await.is_ok()
+        tokio::time::timeout(self.torn.timeout(), event).await.is_ok()
     }
 }

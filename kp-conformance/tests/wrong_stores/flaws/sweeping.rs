@@ -11,7 +11,7 @@ wrong_stores! {
     }
 
     /// Leases that have ended wait for the next call on their pool.
-    #[breaks("SWEEP-2", leases_and_windows_that_are_over_are_settled)]
+    #[breaks("SWEEP-2", leases_and_windows_that_have_ended_are_settled)]
     fn settles_nothing(flaw: &mut Flaw) {
         flaw.settle = |_, _| 0;
     }
