@@ -18,12 +18,14 @@ impl KeyPackageDirectory {
 
     /// Makes a directory whose policy is to be set.
     pub fn builder(store: impl KeyPackageStore + 'static, admission: impl Admission) -> DirectoryBuilder {
+        let config = Config::default();
         DirectoryBuilder {
             store: Arc::new(store),
             admission: Arc::new(admission),
             clock: Arc::new(|| Timestamp::from(system_time())),
-            config: Config::default(),
-            invalid: None,
+            lease_ttl: Ok(config.lease_ttl),
+            claim_window: Ok(config.claim_window),
+            config,
         }
     }
 }
@@ -59,8 +61,8 @@ pub struct DirectoryBuilder {
     admission: Arc<dyn Admission>,
     clock: Arc<dyn Clock>,
     config: Config,
-    /// The first setting that could not be taken.
-    invalid: Option<ConfigError>,
+    lease_ttl: Result<Ttl, InvalidTtl>,
+    claim_window: Result<Ttl, InvalidTtl>,
 }
 
 impl fmt::Debug for DirectoryBuilder {
@@ -75,23 +77,14 @@ impl fmt::Debug for DirectoryBuilder {
 impl DirectoryBuilder {
     /// Sets how long a reservation lasts. Default: 60 s.
     pub fn lease_ttl(mut self, ttl: Duration) -> Self {
-        if let Some(ttl) = self.ttl(ttl, ConfigError::LeaseTtl) {
-            self.config.lease_ttl = ttl;
-        }
+        self.lease_ttl = Ttl::try_from(ttl);
         self
     }
 
     /// Sets how long the same claim again gets the same KeyPackage. Default: 10 minutes.
     pub fn claim_window(mut self, window: Duration) -> Self {
-        if let Some(ttl) = self.ttl(window, ConfigError::ClaimWindow) {
-            self.config.claim_window = ttl;
-        }
+        self.claim_window = Ttl::try_from(window);
         self
-    }
-
-    fn ttl(&mut self, duration: Duration, invalid: fn(InvalidTtl) -> ConfigError) -> Option<Ttl> {
-        let ttl = Ttl::try_from(duration);
-        ttl.map_err(|error| self.invalid.get_or_insert(invalid(error))).ok()
     }
 
     /// Sets how many one-time packages a pool may hold of one ciphersuite. Default: 100.
@@ -160,10 +153,9 @@ impl DirectoryBuilder {
     ///
     /// [`ConfigError`] names the setting that makes no sense.
     pub fn build(mut self) -> Result<KeyPackageDirectory, ConfigError> {
-        if let Some(error) = self.invalid.take() {
-            return Err(error);
-        }
         self.config.check(self.clock.now())?;
+        self.config.lease_ttl = self.lease_ttl.map_err(ConfigError::LeaseTtl)?;
+        self.config.claim_window = self.claim_window.map_err(ConfigError::ClaimWindow)?;
         Ok(self.directory())
     }
 

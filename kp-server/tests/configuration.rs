@@ -105,3 +105,11 @@ fn clocks() {
     clock.set(Timestamp::MIN);
     assert_eq!(same.now(), Timestamp::MIN);
 }
+
+/// A setting that is set twice has the later value, whatever the earlier one was.
+#[test]
+fn the_last_value_of_a_setting_counts() {
+    let second = Duration::from_secs(1);
+    assert!(built(|policy| policy.lease_ttl(Duration::ZERO).lease_ttl(second)).is_ok());
+    assert!(built(|policy| policy.claim_window(second).claim_window(Duration::ZERO)).is_err());
+}

@@ -1,14 +1,15 @@
-//! `status`, `sync`, `remove`, `delete_pool`, and the operator's calls (DIR-1).
+//! `status`, `sync`, `withdraw`, `delete_pool`, and the operator's calls (DIR-1).
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
 mod world;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use kp_core::protocol::Health;
-use kp_core::server::TakeOptions;
-use kp_core::server::{WithdrawOutcome, Withdrawal};
+use kp_core::server::{TakeOptions, WithdrawOutcome, Withdrawal};
 use kp_core::{Cause, Counts, PoolId, Status};
 use kp_server::{Take, Upload};
 use world::{DAY, Made, OTHER_SUITE, SUITE, World, bob, key_package_ref, made, start};
@@ -136,6 +137,8 @@ async fn a_restore_retires_what_is_older() {
         let upload = Upload::new(pool, kp_core::server::Uploader::unchecked(), made(1));
         world.directory.upload(upload).await.unwrap();
     }
+    let pools: BTreeSet<_> = world.directory.pools().try_collect().await.unwrap();
+    assert_eq!(pools.len(), 600, "a stream goes through every page");
     world.clock.advance(1);
     world.upload(made(1)).await;
     assert_eq!(world.directory.retire_unspent(start().plus(1)).await.unwrap(), 600);
@@ -155,4 +158,22 @@ async fn reports_can_be_sent() {
         serde_json::from_str::<kp_core::protocol::SyncReport>(&json).unwrap(),
         report
     );
+}
+
+/// The stream of what could be handed out is in that order, and ends with the first failure.
+#[tokio::test]
+async fn what_is_available_is_streamed() {
+    let world = World::new();
+    world.upload(made(4)).await;
+    let infos: Vec<_> = world.directory.available(&bob()).try_collect().await.unwrap();
+    let refs: Vec<_> = infos.into_iter().map(|info| info.key_package_ref).collect();
+    let expected: Vec<_> = (0..4).map(|n| key_package_ref(&format!("package-{n}"))).collect();
+    assert_eq!(refs, expected);
+    let nobody: Vec<_> = world
+        .directory
+        .available(&PoolId::try_from("nobody").unwrap())
+        .try_collect()
+        .await
+        .unwrap();
+    assert!(nobody.is_empty());
 }
