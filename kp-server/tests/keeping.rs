@@ -160,7 +160,7 @@ async fn reports_can_be_sent() {
     );
 }
 
-/// The stream of what could be handed out is in that order, and ends with the first failure.
+/// The stream of what could be handed out is in that order; a pool never seen is an empty stream.
 #[tokio::test]
 async fn what_is_available_is_streamed() {
     let world = World::new();
