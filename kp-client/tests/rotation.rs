@@ -212,8 +212,11 @@ async fn a_ciphersuite_that_is_no_longer_planned_is_withdrawn() {
     let report = one.refresh().await.unwrap();
     assert_eq!((report.generated, report.withdrawn, report.superseded), (0, 33, 33));
     let counts = world.store.count_by_status(&bob.pool_id, world.now()).await.unwrap();
-    assert_eq!((counts[&other].available, counts[&other].last_resort), (0, Slot::Empty));
-    assert_eq!(counts[&SUITE].available, 4);
+    assert_eq!(
+        (counts.of(other).available, counts.of(other).last_resort),
+        (0, Slot::Empty)
+    );
+    assert_eq!(counts.of(SUITE).available, 4);
 }
 
 /// POOL-7: a server restored from a backup would hand out what was taken back from it.

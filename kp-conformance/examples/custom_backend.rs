@@ -85,6 +85,10 @@ impl PoolRecords for Pool {
         Ok(self.count(|record| !record.is_expired(now)))
     }
 
+    fn count_remembered_of(&mut self, role: Role, now: Timestamp) -> Result<u32, Infallible> {
+        Ok(self.count(|record| record.info.role == role && !record.is_expired(now)))
+    }
+
     fn count_taken_by(&mut self, party: &Party) -> Result<u32, Infallible> {
         Ok(self.count(|record| record.state.reserver() == Some(party)))
     }
@@ -158,9 +162,12 @@ impl SnapshotStore {
         answer
     }
 
-    /// The steps of a batch, each with its own answer (`ERR-3`).
-    fn steps<I, T>(&self, items: &[I], step: impl Fn(&I) -> Answer<T>) -> Answers<T> {
-        items.iter().map(|item| Ok(step(item)?)).collect()
+    /// The steps of a batch, each with its own answer (`ERR-3`); or one refusal for all (`COST-1`).
+    fn steps<I, T>(&self, items: &[I], bounded: Answer<()>, step: impl Fn(&I) -> Answer<T>) -> Answers<T> {
+        match bounded {
+            Ok(()) => items.iter().map(|item| Ok(step(item)?)).collect(),
+            Err(rejection) => Answers::all_failed(items.len(), &rejection.into()),
+        }
     }
 
     /// The pool as it stands.
@@ -199,7 +206,7 @@ impl KeyPackageStore for SnapshotStore {
         lapse: OnLapse,
         now: Timestamp,
     ) -> Answers<Reservation> {
-        self.steps(takes, |take| {
+        self.steps(takes, rules::bounded_takes(takes), |take| {
             self.step(&take.pool, |pool| rules::reserve(pool, take, lapse, now))
         })
     }
@@ -210,20 +217,26 @@ impl KeyPackageStore for SnapshotStore {
         group: Option<&GroupId>,
         now: Timestamp,
     ) -> Answers<KeyPackage> {
-        self.steps(takes, |take| {
+        self.steps(takes, rules::bounded_takes(takes), |take| {
             self.step(&take.pool, |pool| rules::claim(pool, take, group, now))
         })
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
-        self.steps(tokens, |token| {
+        self.steps(tokens, rules::bounded(tokens), |token| {
             self.step(&token.pool, |pool| rules::spend(pool, token, usage, now))
         })
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
-        self.steps(tokens, |token| {
+        self.steps(tokens, rules::bounded(tokens), |token| {
             self.step(&token.pool, |pool| rules::release(pool, token, now))
+        })
+    }
+
+    async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
+        self.steps(tokens, rules::bounded(tokens), |token| {
+            self.step(&token.pool, |pool| rules::renew(pool, token, ttl, now))
         })
     }
 
@@ -242,6 +255,7 @@ impl KeyPackageStore for SnapshotStore {
     }
 
     async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
+        rules::bounded(refs)?;
         let pool = self.snapshot(pool);
         let statuses: HashMap<_, _> = pool
             .all()
@@ -273,13 +287,8 @@ impl KeyPackageStore for SnapshotStore {
         Ok(Page::new(items, next))
     }
 
-    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
-        let mut counts = BTreeMap::<_, Counts>::new();
-        for record in self.snapshot(pool).all() {
-            let status = record.clone().settled(now).status(now);
-            counts.entry(record.info.ciphersuite).or_default().add(status);
-        }
-        Ok(counts)
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
+        Ok(rules::count(self.snapshot(pool).all().cloned(), self.limits, now))
     }
 
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
@@ -292,6 +301,7 @@ impl KeyPackageStore for SnapshotStore {
         what: &Withdrawal,
         now: Timestamp,
     ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        rules::bounded_withdrawal(what)?;
         Ok(self.step(pool, |pool| rules::withdraw(pool, what, now)))
     }
 

@@ -1,5 +1,4 @@
 use kp_core::server::Answers;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -8,12 +7,12 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 use kp_core::server::{
-    Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
     StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    BackendError, Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result,
-    Status, Timestamp,
+    BackendError, Effect, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result, Status,
+    Timestamp, Ttl,
 };
 
 use crate::Fault;
@@ -171,6 +170,11 @@ impl KeyPackageStore for FaultyStore {
         self.suffer_each("release_key_packages", tokens.len(), call).await
     }
 
+    async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
+        let call = self.store.renew_key_packages(tokens, ttl, now);
+        self.suffer_each("renew_key_packages", tokens.len(), call).await
+    }
+
     async fn get_key_package(
         &self,
         pool: &PoolId,
@@ -197,7 +201,7 @@ impl KeyPackageStore for FaultyStore {
         self.suffer("list_available", call).await?
     }
 
-    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
         self.suffer("count_by_status", self.store.count_by_status(pool, now))
             .await?
     }

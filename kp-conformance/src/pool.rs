@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use kp_core::server::{
-    KeyPackageStore, KeyPackageStoreExt, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode, SaveOutcome,
-    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    KeyPackageStore, KeyPackageStoreExt, Lease, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode,
+    SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     Ciphersuite, Counts, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Rejection, Result, Status,
@@ -151,6 +151,18 @@ impl Pool {
         answered(self.store.release_key_package(token, now).await)
     }
 
+    pub(crate) async fn renew(&self, token: &ReservationToken, seconds: u32, now: Timestamp) -> Answer<Lease> {
+        answered(self.store.renew_key_package(token, ttl(seconds), now).await)
+    }
+
+    /// Makes a live lease longer, and says when it ends then.
+    pub(crate) async fn renewed(&self, token: &ReservationToken, seconds: u32, now: Timestamp) -> Timestamp {
+        let renewed = self.renew(token, seconds, now).await;
+        let lease = renewed.unwrap_or_else(|rejection| panic!("the lease is live at {now:?}: {rejection}"));
+        assert_eq!(lease.token, *token, "the lease is the token's");
+        lease.expires_at
+    }
+
     pub(crate) async fn get(&self, n: u64, now: Timestamp) -> Option<StoredKeyPackage> {
         works(self.store.get_key_package(&self.id, &key_package_ref(n), now).await)
     }
@@ -167,7 +179,12 @@ impl Pool {
     }
 
     pub(crate) async fn counts(&self, now: Timestamp) -> BTreeMap<Ciphersuite, Counts> {
-        works(self.store.count_by_status(&self.id, now).await)
+        works(self.store.count_by_status(&self.id, now).await).ciphersuites
+    }
+
+    /// How many one-time packages the pool's memory still takes.
+    pub(crate) async fn room(&self, now: Timestamp) -> u32 {
+        works(self.store.count_by_status(&self.id, now).await).room
     }
 
     /// What is counted of one ciphersuite.

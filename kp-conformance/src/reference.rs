@@ -1,16 +1,16 @@
 use kp_core::server::Answers;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use kp_core::rules::{Model, retire, settle};
+use kp_core::rules::{Limits, Model, bounded, bounded_takes, bounded_withdrawal, retire, settle};
 use kp_core::server::{
-    Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
     StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result, Status, Timestamp,
+    GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Rejection, Result, Status, Timestamp, Ttl,
 };
 
 use crate::Space;
@@ -29,10 +29,16 @@ impl ReferenceStore {
     /// A handle on the store of this space, of which there is one in the process.
     #[must_use]
     pub fn of_space(space: &Space) -> Self {
-        let new = || Self {
-            model: Arc::new(Mutex::new(Model::with_limits(space.limits()))),
-        };
+        let new = || Self::with_limits(space.limits());
         lock(&SPACES).entry(space.name().to_owned()).or_insert_with(new).clone()
+    }
+
+    /// An empty store with these limits.
+    #[must_use]
+    pub fn with_limits(limits: Limits) -> Self {
+        Self {
+            model: Arc::new(Mutex::new(Model::with_limits(limits))),
+        }
     }
 
     /// Forgets the store of this space; its handles keep it.
@@ -61,6 +67,18 @@ fn page_size(limit: u32) -> usize {
     limit.max(1) as usize
 }
 
+/// The answer to each item, or the same refusal for all.
+fn each<'a, I, T>(
+    items: &'a [I],
+    bounded: Result<(), Rejection>,
+    mut answer: impl FnMut(&'a I) -> Result<T, Rejection>,
+) -> Answers<T> {
+    match bounded {
+        Ok(()) => items.iter().map(|item| Ok(answer(item)?)).collect(),
+        Err(rejection) => Answers::all_failed(items.len(), &rejection.into()),
+    }
+}
+
 impl ReferenceStore {
     /// The pools after this one, and whether there are more than `limit`.
     fn pools_after(&self, after: Option<&PoolId>, limit: u32) -> (Vec<PoolId>, bool) {
@@ -85,8 +103,8 @@ impl KeyPackageStore for ReferenceStore {
         lapse: OnLapse,
         now: Timestamp,
     ) -> Answers<Reservation> {
-        let reserve = |take| Ok(self.model().reserve(take, lapse, now)?);
-        takes.iter().map(reserve).collect()
+        let reserve = |take| self.model().reserve(take, lapse, now);
+        each(takes, bounded_takes(takes), reserve)
     }
 
     async fn claim_key_packages(
@@ -95,18 +113,23 @@ impl KeyPackageStore for ReferenceStore {
         group: Option<&GroupId>,
         now: Timestamp,
     ) -> Answers<KeyPackage> {
-        let claim = |take| Ok(self.model().claim(take, group, now)?);
-        takes.iter().map(claim).collect()
+        let claim = |take| self.model().claim(take, group, now);
+        each(takes, bounded_takes(takes), claim)
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
-        let spend = |token| Ok(self.model().spend(token, usage, now)?);
-        tokens.iter().map(spend).collect()
+        let spend = |token| self.model().spend(token, usage, now);
+        each(tokens, bounded(tokens), spend)
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
-        let release = |token| Ok(self.model().release(token, now)?);
-        tokens.iter().map(release).collect()
+        let release = |token| self.model().release(token, now);
+        each(tokens, bounded(tokens), release)
+    }
+
+    async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
+        let renew = |token| self.model().renew(token, ttl, now);
+        each(tokens, bounded(tokens), renew)
     }
 
     async fn get_key_package(
@@ -119,6 +142,7 @@ impl KeyPackageStore for ReferenceStore {
     }
 
     async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
+        bounded(refs)?;
         let model = self.model();
         Ok(refs.iter().map(|named| model.status(pool, named, now)).collect())
     }
@@ -142,7 +166,7 @@ impl KeyPackageStore for ReferenceStore {
         Ok(Page::new(page.into_iter().map(|record| record.info).collect(), next))
     }
 
-    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
         Ok(self.model().count_by_status(pool, now))
     }
 
@@ -162,6 +186,7 @@ impl KeyPackageStore for ReferenceStore {
         what: &Withdrawal,
         now: Timestamp,
     ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        bounded_withdrawal(what)?;
         Ok(self.model().withdraw(pool, what, now))
     }
 

@@ -38,9 +38,9 @@ exhaustive! {
         LastResort LastResortUsed Replaced LastResortWithdrawn;
     events:
         ReserveNamed ReserveNamedByOtherParty ReserveNamedUnfit ReserveNamedLastResort ReserveNamedIdTaken
-        ReserveOther ReserveById ReserveByIdByOtherParty ReserveLastResort
-        Claim ClaimByOtherParty ClaimForOtherGroup ClaimLastResort
-        Spend SpendForOtherGroup SpendByOtherParty Release
+        ReserveOther ReserveById ReserveByIdByOtherParty ReserveOtherSuite ReserveLastResort
+        Claim ClaimByOtherParty ClaimForOtherGroup ClaimOtherSuite ClaimLastResort
+        Spend SpendForOtherGroup SpendByOtherParty Release Renew RenewShorter
         SaveAgain SaveOtherBytes SaveOtherFacts SaveAtCap SaveReplacing SaveLastResort
         Withdraw WithdrawAll RetireUnspent ReleaseExpired CleanupExpired DeletePool Read;
 }

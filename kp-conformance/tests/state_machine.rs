@@ -15,7 +15,7 @@ const END: &str = "<!-- The end of the table. -->\n";
 const TABLES: [&[Call]; 7] = [
     &[Call::Reserve],
     &[Call::Claim],
-    &[Call::Spend, Call::Release],
+    &[Call::Spend, Call::Release, Call::Renew],
     &[Call::Save],
     &[Call::Withdraw, Call::Retire],
     &[Call::Settle, Call::Sweep, Call::Delete],

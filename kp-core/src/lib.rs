@@ -67,6 +67,6 @@ pub(crate) use types::hex;
 pub use types::{
     BackendError, BoxError, Cause, Ciphersuite, Clock, Counts, CredentialHash, Effect, Error, GroupId, InvalidId,
     InvalidKeyPackageBytes, InvalidLifetime, InvalidTimestamp, InvalidTtl, KeyPackage, KeyPackageBytes, KeyPackageInfo,
-    KeyPackageRef, Lifetime, ManualClock, OpenError, Party, PoolId, Rejection, ReservationId, Result, Role, Slot,
-    Status, Timestamp, Ttl,
+    KeyPackageRef, Lifetime, ManualClock, OpenError, Party, PoolCounts, PoolId, Rejection, ReservationId, Result, Role,
+    Slot, Status, Timestamp, Ttl,
 };

@@ -8,7 +8,7 @@ use kp_core::protocol::Refusal;
 use kp_core::{BackendError, Effect, Error, OpenError, Rejection};
 
 /// Lists the codes, which protocols and logs rely on: a code never changes once released.
-const CODES: [(Rejection, &str); 11] = [
+const CODES: [(Rejection, &str); 12] = [
     (Rejection::PoolExhausted, "pool_exhausted"),
     (Rejection::NothingFits, "nothing_fits"),
     (Rejection::AlreadySpent, "already_spent"),
@@ -19,6 +19,7 @@ const CODES: [(Rejection, &str); 11] = [
     (Rejection::ReservationConflict, "reservation_conflict"),
     (Rejection::TooManyReservations, "too_many_reservations"),
     (Rejection::NoLiveReservation, "no_live_reservation"),
+    (Rejection::TooManyItems, "too_many_items"),
     (Rejection::InvalidCursor, "invalid_cursor"),
 ];
 

@@ -22,7 +22,8 @@ use kp_core::server::{
 use kp_core::{
     BackendError, Cause, Ciphersuite, Counts, CredentialHash, Effect, GroupId, InvalidId, InvalidKeyPackageBytes,
     InvalidLifetime, InvalidTimestamp, InvalidTtl, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef,
-    Lifetime, ManualClock, OpenError, Party, PoolId, Rejection, ReservationId, Role, Slot, Status, Timestamp, Ttl,
+    Lifetime, ManualClock, OpenError, Party, PoolCounts, PoolId, Rejection, ReservationId, Role, Slot, Status,
+    Timestamp, Ttl,
 };
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -165,6 +166,7 @@ fn types(printed: &mut Printed) -> Outcome {
     printed.hides(&Status::Available);
     printed.hides(&Cause::Used);
     printed.hides(&Counts::default());
+    printed.hides(&PoolCounts::default());
     printed.hides(&Slot::Used);
     printed.hides(&Role::LastResort);
     printed.hides(&Effect::Unknown);

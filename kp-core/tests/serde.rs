@@ -73,7 +73,10 @@ fn answers_are_in_snake_case() -> Result<(), Box<dyn Error>> {
     is_written(&WithdrawOutcome::AlreadySpent, r#""already_spent""#)?;
     is_written(
         &Counts::default(),
-        r#"{"available":0,"reserved":0,"spent":0,"not_yet_valid":0,"expired":0,"last_resort":"empty"}"#,
+        concat!(
+            r#"{"available":0,"reserved":0,"recalled":0,"spent":0,"spent_last_resorts":0,"not_yet_valid":0,"#,
+            r#""expired":0,"last_resort":"empty"}"#
+        ),
     )?;
     let receipt = Receipt::new(KeyPackageRef::try_from([1].as_slice())?, Timestamp::MIN);
     is_written(&receipt, r#"{"key_package_ref":"01","spent_at":0}"#)

@@ -1,18 +1,17 @@
 //! Implements a store outside of the crate, and uses the store as `Arc<dyn KeyPackageStore>` and by the calls for one
 //! package.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use kp_core::rules::Model;
 use kp_core::server::{
-    Answers, Cursor, KeyPackageStore, KeyPackageStoreExt, OnLapse, Page, Receipt, Reservation, ReservationToken, Save,
-    SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, KeyPackageStoreExt, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken,
+    Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    Ciphersuite, Counts, CredentialHash, Effect, Error, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo,
-    KeyPackageRef, Lifetime, PoolId, Rejection, ReservationId, Result, Status, Timestamp, Ttl,
+    Ciphersuite, CredentialHash, Effect, Error, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef,
+    Lifetime, PoolCounts, PoolId, Rejection, ReservationId, Result, Status, Timestamp, Ttl,
 };
 
 /// Puts the model behind a lock. A listing has one page.
@@ -72,6 +71,10 @@ impl KeyPackageStore for TheirStore {
         self.each(tokens, |model, token| model.release(token, now))
     }
 
+    async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
+        self.each(tokens, |model, token| model.renew(token, ttl, now))
+    }
+
     async fn get_key_package(
         &self,
         pool: &PoolId,
@@ -97,7 +100,7 @@ impl KeyPackageStore for TheirStore {
         Ok(Page::new(items, None))
     }
 
-    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
         Ok(self.model().count_by_status(pool, now))
     }
 

@@ -105,7 +105,7 @@ async fn a_damaged_record_fails_where_it_is_named_and_is_passed_over_elsewhere()
     unreadable(store.save_key_packages(&save(&bob, 0..30), now()).await.map(drop));
 
     // SAVE-1, DEL-3: of those, nothing was done; the others are served, and the damaged one in the queue passed over.
-    let counts = store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)];
+    let counts = store.count_by_status(&bob, now()).await.unwrap().of(Ciphersuite(1));
     assert_eq!(
         (counts.available, counts.spent, counts.last_resort),
         (2, 0, Slot::Unused)
@@ -144,7 +144,7 @@ async fn a_full_server_stores_nothing_and_loses_nothing() {
         (Effect::NotApplied, false),
         "{failure}"
     );
-    let counts = store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)];
+    let counts = store.count_by_status(&bob, now()).await.unwrap().of(Ciphersuite(1));
     assert_eq!((counts.available, counts.total()), (3, 3));
     // What makes room goes on.
     store.delete_pool(&bob).await.unwrap();

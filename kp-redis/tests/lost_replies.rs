@@ -64,6 +64,9 @@ impl Proxy {
     }
 }
 
+/// How long a renewed lease lasts.
+const LONGER: Ttl = Ttl::seconds(900).unwrap();
+
 /// A call of any kind, so that it can be made again.
 #[derive(Debug, Clone)]
 enum Call {
@@ -72,6 +75,7 @@ enum Call {
     Claim(TakeRequest),
     Spend(ReservationToken),
     Release(ReservationToken),
+    Renew(ReservationToken),
     Withdraw(PoolId, Withdrawal),
     Delete(PoolId),
     Count(PoolId),
@@ -85,9 +89,10 @@ enum Answer {
     Claimed(rules::Answer<KeyPackage>),
     Spent(rules::Answer<Receipt>),
     Released(rules::Answer<()>),
+    Renewed(rules::Answer<Lease>),
     Withdrawn(Vec<(KeyPackageRef, WithdrawOutcome)>),
     Deleted,
-    Counted(std::collections::BTreeMap<Ciphersuite, Counts>),
+    Counted(PoolCounts),
 }
 
 /// A refusal is an answer; a failure is none.
@@ -120,7 +125,8 @@ impl Call {
             6..9 => Self::Reserve(request),
             9..12 => Self::Claim(request),
             12..14 => Self::Spend(token),
-            14..16 => Self::Release(token),
+            14 => Self::Release(token),
+            15 => Self::Renew(token),
             16..18 => Self::Withdraw(bob, Withdrawal::Refs(vec![key_package_ref(number)])),
             18 => Self::Count(bob),
             _ if rng.random_bool(0.2) => Self::Delete(bob),
@@ -128,12 +134,13 @@ impl Call {
         }
     }
 
-    fn one_of_each(pool: &PoolId) -> [Self; 8] {
+    fn one_of_each(pool: &PoolId) -> [Self; 9] {
         let token = ReservationToken::new(pool.clone(), key_package_ref(0), id(0));
         [
             Self::Save(Save::one(pool.clone(), package(0))),
             Self::Reserve(take(pool, 0)),
             Self::Claim(take(pool, 1)),
+            Self::Renew(token.clone()),
             Self::Release(token.clone()),
             Self::Spend(token),
             Self::Withdraw(pool.clone(), Withdrawal::All),
@@ -149,6 +156,7 @@ impl Call {
             Self::Claim(take) => Answer::Claimed(said(store.claim_key_package(take, None, now).await)?),
             Self::Spend(token) => Answer::Spent(said(store.spend_key_package(token, &Spend::default(), now).await)?),
             Self::Release(token) => Answer::Released(said(store.release_key_package(token, now).await)?),
+            Self::Renew(token) => Answer::Renewed(said(store.renew_key_package(token, LONGER, now).await)?),
             Self::Withdraw(pool, what) => Answer::Withdrawn(made(store.withdraw_key_packages(pool, what, now).await)?),
             Self::Delete(pool) => {
                 made(store.delete_pool(pool).await)?;
@@ -165,6 +173,7 @@ impl Call {
             Self::Claim(take) => Answer::Claimed(model.claim(take, None, now)),
             Self::Spend(token) => Answer::Spent(model.spend(token, &Spend::default(), now)),
             Self::Release(token) => Answer::Released(model.release(token, now)),
+            Self::Renew(token) => Answer::Renewed(model.renew(token, LONGER, now)),
             Self::Withdraw(pool, what) => Answer::Withdrawn(model.withdraw(pool, what, now)),
             Self::Delete(pool) => {
                 model.delete_pool(pool);

@@ -77,6 +77,6 @@ async fn calls_follow_a_slot_that_moves() {
         let () = node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_name]).unwrap();
     }
     store.claim_key_package(&take(&bob, 4), None, now()).await.unwrap();
-    let counts = store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)];
+    let counts = store.count_by_status(&bob, now()).await.unwrap().of(Ciphersuite(1));
     assert_eq!((counts.available, counts.reserved, counts.spent), (5, 1, 3));
 }

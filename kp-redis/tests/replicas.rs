@@ -67,7 +67,12 @@ async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
     assert_eq!(effect(store.release_key_package(&token, now()).await), Effect::Unknown);
     // Reads wait for nobody.
     assert_eq!(
-        store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)].spent,
+        store
+            .count_by_status(&bob, now())
+            .await
+            .unwrap()
+            .of(Ciphersuite(1))
+            .spent,
         3
     );
 
@@ -97,7 +102,7 @@ async fn without_wait_a_failover_loses_what_the_replica_has_not() {
     }
     master.kill();
     let store = RedisStore::open(replica.url()).await.unwrap();
-    let counts = store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)];
+    let counts = store.count_by_status(&bob, now()).await.unwrap().of(Ciphersuite(1));
     // docs/guarantees.md tells of it: all that was answered meanwhile.
     assert_eq!((counts.available, counts.spent), (100, 0));
 }

@@ -105,7 +105,7 @@ async fn scripts_that_the_server_forgot_are_sent_again() {
         let () = server.command(&["SCRIPT", "FLUSH"]).unwrap();
         store.claim_key_package(&take(&bob, number), None, now()).await.unwrap();
         let () = server.command(&["SCRIPT", "FLUSH"]).unwrap();
-        assert_eq!(store.count_by_status(&bob, now()).await.unwrap().len(), 1);
+        assert_eq!(store.count_by_status(&bob, now()).await.unwrap().ciphersuites.len(), 1);
     }
 }
 
@@ -143,7 +143,7 @@ async fn a_store_goes_on_after_its_server_was_restarted() {
     let token = reserved.lease.unwrap().token;
     store.spend_key_package(&token, &Spend::default(), now()).await.unwrap();
     store.claim_key_package(&take(&bob, 2), None, now()).await.unwrap();
-    let counts = store.count_by_status(&bob, now()).await.unwrap()[&Ciphersuite(1)];
+    let counts = store.count_by_status(&bob, now()).await.unwrap().of(Ciphersuite(1));
     assert_eq!((counts.available, counts.spent), (1, 2));
 }
 

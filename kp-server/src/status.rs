@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
 use kp_core::protocol::{CiphersuiteStatus, Health, PoolStatus};
-use kp_core::{Ciphersuite, Counts, KeyPackageInfo, Slot, Timestamp};
+use kp_core::{Ciphersuite, Counts, KeyPackageInfo, PoolCounts, Slot, Timestamp};
 
 use crate::config::Config;
 
 /// Tells how a pool is doing, from its counts and from what it could hand out at `now`.
 pub(crate) fn pool_status(
-    counts: BTreeMap<Ciphersuite, Counts>,
+    counts: PoolCounts,
     available: &[KeyPackageInfo],
     config: &Config,
     now: Timestamp,
@@ -24,7 +24,7 @@ pub(crate) fn pool_status(
         let status = CiphersuiteStatus::new(health(&counts, config), counts, upload, expiring_soon);
         (ciphersuite, status)
     };
-    PoolStatus::new(counts.into_iter().map(status).collect())
+    PoolStatus::new(counts.ciphersuites.into_iter().map(status).collect())
 }
 
 fn health(counts: &Counts, config: &Config) -> Health {

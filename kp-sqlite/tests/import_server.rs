@@ -275,7 +275,12 @@ async fn a_large_table_comes_over_in_pages() {
     for user in 0..10 {
         let pool = PoolId::try_from(format!("user-{user}").as_str()).unwrap();
         assert_eq!(
-            store.count_by_status(&pool, at(100)).await.unwrap()[&Ciphersuite(1)].available,
+            store
+                .count_by_status(&pool, at(100))
+                .await
+                .unwrap()
+                .of(Ciphersuite(1))
+                .available,
             60
         );
     }

@@ -1,12 +1,12 @@
 use crate::asking::Asking as _;
 use kp_core::Rejection::{AlreadySpent, PoolExhausted, ReservationConflict};
 use kp_core::server::{LastResort, OnLapse};
-use kp_core::{Rejection, Status};
+use kp_core::{Ciphersuite, Rejection, Status};
 
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, OTHER_SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party, reserved,
+    Altered, DAY, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party, reserved,
 };
 
 checks! {
@@ -21,7 +21,7 @@ checks! {
         for again in [
             pool.take(1),
             longer,
-            pool.take(1).ciphersuites([OTHER_SUITE]),
+            pool.take(1).ciphersuites([OTHER_SUITE, SUITE]),
             pool.take(1).remaining(u32::MAX),
             pool.take(1).limit(0),
             pool.take(1).last_resort(LastResort::Only),
@@ -35,6 +35,29 @@ checks! {
             Some(Status::Available),
             "it still returns at its lapse"
         );
+    }
+
+    /// With a bound id, ciphersuites that leave its package out are another request, also when it is used: a caller never
+    /// gets a package that it cannot use.
+    #[rules("RES-5", "CLAIM-1")]
+    async fn a_bound_id_with_other_ciphersuites_is_a_conflict(context: &Context) {
+        let pool = context.stocked(one_times([1, 2, 3])).await;
+        pool.stock(vec![one_time(4).of(OTHER_SUITE)], at(0)).await;
+        pool.lease(&pool.take(1), at(0)).await;
+        pool.claimed(&pool.take(2), at(0)).await;
+        let before = pool.picture(1..=4, at(30)).await;
+        let conflict = Some(Rejection::ReservationConflict);
+        for n in [1, 2] {
+            let other = pool.take(n).ciphersuites([OTHER_SUITE, Ciphersuite(9)]);
+            assert_eq!(pool.reserve(&other, at(30)).await.err(), conflict, "reserve by the id {n}");
+            assert_eq!(pool.claim(&other, None, at(30)).await.err(), conflict, "claim by the id {n}");
+        }
+        assert_eq!(pool.picture(1..=4, at(30)).await, before);
+        let released = pool.take(3).ciphersuites([SUITE]);
+        let token = pool.lease(&released, at(30)).await;
+        pool.released(&token, at(30)).await;
+        let anew = pool.take(3).ciphersuites([OTHER_SUITE]);
+        assert_eq!(pool.claim(&anew, None, at(30)).await, Ok(one_time(4).of(OTHER_SUITE)), "an id that is free");
     }
 
     /// With a live id, another package named, or another reserver, is another request.

@@ -1,5 +1,6 @@
 use crate::asking::Asking as _;
 use kp_core::Ciphersuite;
+use kp_core::rules::Limits;
 use kp_core::server::SaveOutcome::{AlreadyStored, Expired, PoolFull, Saved};
 
 use crate::Context;
@@ -123,10 +124,10 @@ checks! {
         assert_eq!(pool.save_one(slot(17), at(100)).await, Saved);
     }
 
-    /// A pool remembers 10,000 records of any kind, and then takes nothing new, also under `Replace`; what is past its
-    /// `not_after` does not count.
-    #[rules("SAVE-6", "SAVE-8", "SAVE-7")]
-    async fn a_pool_remembers_ten_thousand_records(context: &Context) {
+    /// A pool remembers 10,000 one-time packages in any state, and then takes no new one, also under `Replace`, but a last
+    /// resort still; what is past its `not_after` does not count. Its room is exact.
+    #[rules("SAVE-6", "SAVE-8", "SAVE-7", "READ-3")]
+    async fn a_pool_remembers_ten_thousand_one_time_packages(context: &Context) {
         let pool = context.stocked((0..10).map(|n| one_time(n).valid(-DAY, 100)).collect()).await;
         pool.stock(one_times(10..1_000), at(0)).await;
         for batch in 1..10 {
@@ -134,15 +135,16 @@ checks! {
         }
         pool.claimed(&pool.take(1), at(0)).await;
         pool.withdraw([5_000], at(0)).await;
+        assert_eq!((pool.room(at(99)).await, pool.room(at(100)).await), (0, 10));
         let new = vec![
             one_time(10_000),
-            last_resort(10_001),
+            last_resort(20_001),
             one_time(10_002).of(OTHER_SUITE),
             one_time(9_999),
         ];
         assert_eq!(
             pool.save(new, at(99)).await,
-            [PoolFull, PoolFull, PoolFull, AlreadyStored]
+            [PoolFull, Saved, PoolFull, AlreadyStored]
         );
         assert_eq!(pool.replace(one_times([10_000]), at(99)).await, [PoolFull]);
         assert_eq!(
@@ -150,6 +152,7 @@ checks! {
             9_998,
             "nothing accepted, nothing withdrawn"
         );
+        assert_eq!(pool.save_one(last_resort(20_002), at(99)).await, Saved, "the last resort is replaced");
         let late = pool.save(one_times(10_000..=10_010), at(100)).await;
         assert_eq!(late[..10], [Saved; 10], "the ten that ended make room");
         assert_eq!(late[10], PoolFull);
@@ -160,5 +163,22 @@ checks! {
             "each pool has its own bound"
         );
         assert_eq!(other.save_one(one_time(2).valid(-DAY, 100), at(100)).await, Expired);
+    }
+
+    /// Last-resort packages have a memory of their own: in a pool that remembers 4 of each role, four that went keep a
+    /// fifth out, and no one-time package.
+    #[rules("SAVE-6", "LAST-1", "READ-3")]
+    #[needs(limits)]
+    async fn last_resorts_have_a_memory_of_their_own(context: &Context) {
+        let pool = context.with_limits(Limits::default().max_records(4)).pool().await;
+        pool.stock(vec![one_time(1), last_resort(11), last_resort(12).valid(-DAY, 100)], at(0)).await;
+        assert_eq!(pool.room(at(0)).await, 3, "a last resort takes none of it");
+        pool.stock(vec![last_resort(13), last_resort(14)], at(0)).await;
+        let counts = pool.count(SUITE, at(0)).await;
+        assert_eq!((counts.spent, counts.spent_last_resorts), (3, 3));
+        let new = vec![last_resort(15), one_time(2), one_time(3), last_resort(14), one_time(4), one_time(5)];
+        assert_eq!(pool.save(new, at(99)).await, [PoolFull, Saved, Saved, AlreadyStored, Saved, PoolFull]);
+        assert_eq!(pool.save_one(last_resort(15), at(100)).await, Saved, "what has expired does not count");
+        assert_eq!(pool.save_one(last_resort(16), at(100)).await, PoolFull);
     }
 }

@@ -5,7 +5,7 @@ use kp_core::{Cause, Status};
 
 use crate::Context;
 use crate::check::checks;
-use crate::packages::{Altered, DAY, OTHER_SUITE, at, group, key_package_ref, one_time, one_times, party};
+use crate::packages::{Altered, DAY, OTHER_SUITE, SUITE, at, group, key_package_ref, one_time, one_times, party};
 
 const fn used(at: kp_core::Timestamp) -> Option<Status> {
     Some(Status::Spent { at, cause: Cause::Used })
@@ -24,7 +24,7 @@ checks! {
         for again in [
             take.clone(),
             longer,
-            take.clone().ciphersuites([OTHER_SUITE]),
+            take.clone().ciphersuites([SUITE, OTHER_SUITE]),
             take.clone().limit(0),
             take.clone().last_resort(LastResort::Only),
             take.clone().only(key_package_ref(1)),

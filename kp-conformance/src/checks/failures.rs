@@ -1,13 +1,21 @@
 use std::collections::HashSet;
 
 use crate::asking::Asking as _;
-use kp_core::server::{SaveOutcome, WithdrawOutcome};
-use kp_core::{Cause, KeyPackageRef, Rejection, Status};
+use kp_core::server::{Answers, LastResort, OnLapse, SaveOutcome, WithdrawOutcome, Withdrawal};
+use kp_core::{Cause, Ciphersuite, KeyPackageRef, Rejection, Status};
 
 use crate::Context;
 use crate::check::checks;
-use crate::packages::{SUITE, at, group, id, key_package_ref, last_resort, no_usage, one_time, one_times, usage};
-use crate::pool::{Pool, answered};
+use crate::packages::{
+    SUITE, at, group, id, key_package_ref, last_resort, no_usage, one_time, one_times, reserved, ttl, usage,
+};
+use crate::pool::{Pool, answered, works};
+
+/// What refused each item of a batch.
+fn rejections<T>(answers: Answers<T>) -> Vec<Option<Rejection>> {
+    let rejection = |answer: kp_core::Result<T>| answer.err()?.rejection().copied();
+    answers.into_iter().map(rejection).collect()
+}
 
 checks! {
     /// Every refusal has a code of its own, which never changes.
@@ -25,6 +33,7 @@ checks! {
             "reservation_conflict",
             "too_many_reservations",
             "no_live_reservation",
+            "too_many_items",
             "invalid_cursor",
         ];
         assert_eq!(codes, stable);
@@ -45,6 +54,42 @@ checks! {
             [none.clone(), Ok(one_time(1)), none.clone(), Ok(one_time(2)), none]
         );
         assert_eq!(pool.count(SUITE, at(0)).await.total(), 2);
+    }
+
+    /// A list of more than 1,000 items is refused as a whole, whatever the call, and settles nothing; one of 1,000 is not.
+    #[rules("COST-1", "ERR-3", "TIME-2")]
+    async fn a_list_has_a_thousand_items_at_most(context: &Context) {
+        let pool = context.stocked(one_times([1, 2])).await;
+        pool.lease(&pool.take(1), at(0)).await;
+        let refs: Vec<_> = (1..=1_001).map(key_package_ref).collect();
+        let takes: Vec<_> = (1..=1_001).map(|n| pool.take(n).last_resort(LastResort::Never)).collect();
+        let tokens: Vec<_> = (1..=1_001).map(|n| pool.token(n, n)).collect();
+        let suites = pool.take(2).ciphersuites((0..1_001).map(Ciphersuite));
+        let store = &pool.store;
+        let all = Withdrawal::Refs(refs.clone());
+        let refused = |rejections: Vec<Option<Rejection>>, items: usize| {
+            assert_eq!(rejections, vec![Some(Rejection::TooManyItems); items]);
+        };
+        let late = at(60);
+        refused(rejections(store.reserve_key_packages(&takes, OnLapse::Return, late).await), 1_001);
+        refused(rejections(store.claim_key_packages(&takes, None, late).await), 1_001);
+        let beside = [pool.take(3), suites];
+        refused(rejections(store.claim_key_packages(&beside, None, late).await), 2);
+        refused(rejections(store.reserve_key_packages(&beside, OnLapse::Return, late).await), 2);
+        refused(rejections(store.spend_key_packages(&tokens, &no_usage(), late).await), 1_001);
+        refused(rejections(store.release_key_packages(&tokens, late).await), 1_001);
+        refused(rejections(store.renew_key_packages(&tokens, ttl(60), late).await), 1_001);
+        let whole = [
+            store.get_statuses(&pool.id, &refs, late).await.err(),
+            store.withdraw_key_packages(&pool.id, &all, late).await.err(),
+        ];
+        refused(whole.iter().map(|error| error.as_ref()?.rejection().copied()).collect(), 2);
+        assert_eq!(pool.status(1, at(59)).await, reserved(60), "nothing was done, nor settled");
+
+        assert_eq!(works(store.get_statuses(&pool.id, &refs[..1_000], at(0)).await).len(), 1_000);
+        let takes = &takes[1..];
+        let handed = store.claim_key_packages(takes, None, at(0)).await;
+        assert_eq!(handed.iter().filter(|answer| answer.is_ok()).count(), 1, "one was left");
     }
 
     /// What was answered is there when the space is opened again, each step of it: packages, leases, receipts, replays,

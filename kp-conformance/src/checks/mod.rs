@@ -15,6 +15,7 @@ mod processes;
 mod races;
 mod reading;
 mod release;
+mod renew;
 mod replace;
 mod reserve;
 mod save;
@@ -34,6 +35,7 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     claim::CHECKS,
     spend::CHECKS,
     release::CHECKS,
+    renew::CHECKS,
     last_resort::CHECKS,
     reading::CHECKS,
     sweeping::CHECKS,

@@ -122,6 +122,7 @@ checks! {
 counts.available = 2;
 counts.reserved = 3;
 counts.spent = 2;
+counts.recalled = 0;
 counts.not_yet_valid = 1;
 counts.expired = 0;
 counts.last_resort = Slot::Unused;
@@ -148,6 +149,15 @@ counts.not_yet_valid = 0;
 counts.last_resort = Slot::Used;
 });
         assert_eq!(pool.counts(at(200)).await, expected(at_200));
+        pool.withdraw([5, 9], at(200)).await;
+        let withdrawn = changed(at_200, |counts| {
+counts.recalled = 1;
+counts.spent = 4;
+counts.spent_last_resorts = 1;
+counts.last_resort = Slot::Empty;
+});
+        assert_eq!(pool.counts(at(200)).await, expected(withdrawn));
+        assert_eq!(pool.room(at(200)).await, 10_000 - 8, "one has expired, one is a last resort");
         let at_end: u32 = pool.counts(at(END)).await.values().map(|counts| counts.expired).sum();
         assert_eq!(at_end, 10, "expired comes first");
         assert!(

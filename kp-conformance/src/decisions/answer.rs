@@ -20,6 +20,8 @@ pub enum Answer {
     Receipt,
     /// Spent before, by the same spend.
     SameReceipt,
+    /// The lease, longer than before.
+    LongerLease,
     /// Given back.
     Released,
     /// What became of the package that was saved.
@@ -84,6 +86,7 @@ impl fmt::Display for Answer {
             Self::NewRequest => f.write_str("NR"),
             Self::Receipt => f.write_str("receipt"),
             Self::SameReceipt => f.write_str("the same receipt"),
+            Self::LongerLease => f.write_str("ok, a later end"),
             Self::Released | Self::Done => f.write_str("ok"),
             Self::Saved(outcome) => write!(f, "`{outcome:?}`"),
             Self::WithdrawOutcome(Some(outcome)) => write!(f, "`{outcome:?}`"),

@@ -9,6 +9,8 @@ listed! {
     Spend: "spend";
     /// `release_key_packages`
     Release: "release";
+    /// `renew_key_packages`
+    Renew: "renew";
     /// `save_key_packages`
     Save: "save";
     /// `withdraw_key_packages`
@@ -34,6 +36,7 @@ impl Call {
             Self::Claim => "claim_key_packages",
             Self::Spend => "spend_key_packages",
             Self::Release => "release_key_packages",
+            Self::Renew => "renew_key_packages",
             Self::Save => "save_key_packages",
             Self::Withdraw => "withdraw_key_packages",
             Self::Retire => "retire_unspent",
@@ -73,6 +76,8 @@ listed! {
     ReserveById: Reserve, "none named";
     /// No package named, by another party.
     ReserveByIdByOtherParty: Reserve, "none named, another party";
+    /// No package named, of another ciphersuite than P's.
+    ReserveOtherSuite: Reserve, "none named, another ciphersuite";
     /// No package named, last resort only.
     ReserveLastResort: Reserve, "none named, last resort only";
     /// The same claim.
@@ -81,6 +86,8 @@ listed! {
     ClaimByOtherParty: Claim, "another party";
     /// For another group.
     ClaimForOtherGroup: Claim, "another group";
+    /// Of another ciphersuite than P's.
+    ClaimOtherSuite: Claim, "another ciphersuite";
     /// Last resort only.
     ClaimLastResort: Claim, "last resort only";
     /// The same use.
@@ -91,6 +98,10 @@ listed! {
     SpendByOtherParty: Spend, "another spender";
     /// With the token of this id.
     Release: Release, "by this id";
+    /// With the token of this id, to a later end.
+    Renew: Renew, "by this id, to a later end";
+    /// With the token of this id, to an earlier end.
+    RenewShorter: Renew, "by this id, to an earlier end";
     /// P as it is.
     SaveAgain: Save, "P again";
     /// P with other bytes.

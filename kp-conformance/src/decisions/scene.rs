@@ -202,8 +202,10 @@ impl Scene {
             }
             Event::ReserveOther => self.reserve(&take.only(key_package_ref(SPARE)), now).await,
             Event::ReserveById | Event::ReserveByIdByOtherParty => self.reserve(&take, now).await,
+            Event::ReserveOtherSuite => self.reserve(&take.ciphersuites([OTHER_SUITE]), now).await,
             Event::ReserveLastResort => self.reserve(&take.last_resort(LastResort::Only), now).await,
             Event::Claim | Event::ClaimByOtherParty | Event::ClaimForOtherGroup => self.claim(&take, asker, now).await,
+            Event::ClaimOtherSuite => self.claim(&take.ciphersuites([OTHER_SUITE]), asker, now).await,
             Event::ClaimLastResort => self.claim(&take.last_resort(LastResort::Only), asker, now).await,
             Event::Spend | Event::SpendForOtherGroup | Event::SpendByOtherParty => {
                 let spent = self.pool.spend(&self.pool.token(P, who), &asker.usage(), now).await;
@@ -213,6 +215,8 @@ impl Scene {
                 Ok(()) => Answer::Released,
                 Err(rejection) => Answer::Rejected(rejection),
             },
+            Event::Renew => self.renew(who, LONG, now).await,
+            Event::RenewShorter => self.renew(who, 1, now).await,
             Event::SaveAgain => self.save(self.p.clone(), now).await,
             Event::SaveOtherBytes => self.save(self.p.clone().with_bytes_of(NEW), now).await,
             Event::SaveOtherFacts => {
@@ -289,6 +293,20 @@ impl Scene {
         match self.pool.claim(take, Some(&group(asker.group)), now).await {
             Ok(package) => self.handed_out(&package),
             Err(rejection) => Answer::Rejected(rejection),
+        }
+    }
+
+    async fn renew(&self, who: u64, seconds: u32, now: Timestamp) -> Answer {
+        let token = self.pool.token(P, who);
+        let lease = match self.pool.renew(&token, seconds, now).await {
+            Ok(lease) => lease,
+            Err(rejection) => return Answer::Rejected(rejection),
+        };
+        assert_eq!(lease.token, token);
+        match lease.expires_at {
+            end if end == at(0).after(ttl(LONG)) => Answer::SameLease,
+            end if end == now.after(ttl(seconds)) => Answer::LongerLease,
+            end => panic!("the lease ends neither as before nor as asked: {end:?}"),
         }
     }
 

@@ -25,14 +25,19 @@ pub fn decide(state: State, event: Event) -> Decision {
         Event::ReserveNamed | Event::ReserveNamedByOtherParty => reserve_named(settled, event, true),
         Event::ReserveNamedUnfit | Event::ReserveNamedLastResort => reserve_named(settled, event, false),
         Event::ReserveNamedIdTaken => (rejected(Rejection::ReservationConflict), settled),
-        Event::ReserveOther | Event::ReserveById | Event::ReserveByIdByOtherParty | Event::ReserveLastResort => {
-            reserve_by_id(settled, event)
-        }
-        Event::Claim | Event::ClaimByOtherParty | Event::ClaimForOtherGroup | Event::ClaimLastResort => {
-            claim(settled, event)
-        }
+        Event::ReserveOther
+        | Event::ReserveById
+        | Event::ReserveByIdByOtherParty
+        | Event::ReserveOtherSuite
+        | Event::ReserveLastResort => reserve_by_id(settled, event),
+        Event::Claim
+        | Event::ClaimByOtherParty
+        | Event::ClaimForOtherGroup
+        | Event::ClaimOtherSuite
+        | Event::ClaimLastResort => claim(settled, event),
         Event::Spend => spend(settled, true),
         Event::SpendForOtherGroup | Event::SpendByOtherParty => spend(settled, false),
+        Event::Renew | Event::RenewShorter => (renew(settled, event), settled),
         Event::Release => release(settled),
         Event::SaveAgain => save(settled, SaveOutcome::AlreadyStored),
         Event::SaveOtherBytes | Event::SaveOtherFacts => save(settled, SaveOutcome::RefConflict),
@@ -99,9 +104,8 @@ fn reserve_named(state: State, event: Event, fits: bool) -> (Answer, State) {
 /// RES-5, RES-6, RES-10. Another package that fits is available.
 fn reserve_by_id(state: State, event: Event) -> (Answer, State) {
     match (state.group(), event) {
-        (Row::R | Row::C | Row::U, Event::ReserveOther) | (Row::R | Row::C, Event::ReserveByIdByOtherParty) => {
-            (rejected(Rejection::ReservationConflict), state)
-        }
+        (Row::R | Row::C | Row::U, Event::ReserveOther | Event::ReserveOtherSuite)
+        | (Row::R | Row::C, Event::ReserveByIdByOtherParty) => (rejected(Rejection::ReservationConflict), state),
         (Row::R | Row::C, _) => (Answer::SameLease, state),
         (Row::U, _) => (rejected(Rejection::AlreadySpent), state),
         (Row::A, Event::ReserveById | Event::ReserveByIdByOtherParty) => (Answer::Lease, State::Reserved),
@@ -114,12 +118,15 @@ fn reserve_by_id(state: State, event: Event) -> (Answer, State) {
 fn claim(state: State, event: Event) -> (Answer, State) {
     let same = matches!(event, Event::Claim | Event::ClaimLastResort);
     match state.group() {
+        Row::R | Row::C | Row::U if event == Event::ClaimOtherSuite => {
+            (rejected(Rejection::ReservationConflict), state)
+        }
         Row::R | Row::C if event == Event::ClaimByOtherParty => (rejected(Rejection::ReservationConflict), state),
         Row::R | Row::C => (Answer::KeyPackage, State::Claimed),
         Row::U if state == State::Claimed && same => (Answer::KeyPackage, state),
         Row::U => (rejected(Rejection::AlreadySpent), state),
         _ if event == Event::ClaimLastResort => last_resort(state),
-        Row::A => (Answer::KeyPackage, State::Claimed),
+        Row::A if event != Event::ClaimOtherSuite => (Answer::KeyPackage, State::Claimed),
         _ => (Answer::NewRequest, state),
     }
 }
@@ -145,6 +152,18 @@ fn spend(state: State, same_use: bool) -> (Answer, State) {
         Row::U | Row::OtherU => (rejected(Rejection::AlreadySpent), state),
         Row::R | Row::C => (Answer::Receipt, State::Spent),
         _ => (rejected(Rejection::NoLiveReservation), state),
+    }
+}
+
+/// REN-1, REN-2.
+fn renew(state: State, event: Event) -> Answer {
+    match state.group() {
+        Row::R if event == Event::Renew => Answer::LongerLease,
+        Row::R | Row::C => Answer::SameLease,
+        Row::Absent => rejected(Rejection::NotFound),
+        Row::E => rejected(Rejection::Expired),
+        Row::U | Row::OtherU => rejected(Rejection::AlreadySpent),
+        _ => rejected(Rejection::NoLiveReservation),
     }
 }
 

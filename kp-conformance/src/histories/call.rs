@@ -2,7 +2,7 @@ use kp_core::rules::{Answer, Model};
 use kp_core::server::{
     Cursor, KeyPackageStore, KeyPackageStoreExt, OnLapse, ReservationToken, Save, Spend, TakeRequest, Withdrawal,
 };
-use kp_core::{Error, GroupId, KeyPackageRef, PoolId, Result, Timestamp};
+use kp_core::{Error, GroupId, KeyPackageRef, PoolId, Result, Timestamp, Ttl};
 
 use super::Reply;
 
@@ -17,6 +17,7 @@ pub(crate) enum Call {
     Claim(TakeRequest, Option<GroupId>, Timestamp),
     Spend(ReservationToken, Spend, Timestamp),
     Release(ReservationToken, Timestamp),
+    Renew(ReservationToken, Ttl, Timestamp),
     Withdraw(PoolId, Withdrawal, Timestamp),
     Delete(PoolId),
     Retire {
@@ -62,6 +63,7 @@ impl Call {
             }
             Self::Spend(token, usage, now) => Reply::Spent(answer(store.spend_key_package(token, usage, *now).await)?),
             Self::Release(token, now) => Reply::Released(answer(store.release_key_package(token, *now).await)?),
+            Self::Renew(token, ttl, now) => Reply::Renewed(answer(store.renew_key_package(token, *ttl, *now).await)?),
             Self::Withdraw(pool, what, now) => Reply::Withdrawn(store.withdraw_key_packages(pool, what, *now).await?),
             Self::Delete(pool) => {
                 store.delete_pool(pool).await?;
@@ -178,6 +180,7 @@ impl Call {
             Self::Claim(take, group, now) => Reply::Claimed(model.claim(take, group.as_ref(), *now)),
             Self::Spend(token, usage, now) => Reply::Spent(model.spend(token, usage, *now)),
             Self::Release(token, now) => Reply::Released(model.release(token, *now)),
+            Self::Renew(token, ttl, now) => Reply::Renewed(model.renew(token, *ttl, *now)),
             Self::Withdraw(pool, what, now) => Reply::Withdrawn(model.withdraw(pool, what, *now)),
             Self::Delete(pool) => {
                 model.delete_pool(pool);

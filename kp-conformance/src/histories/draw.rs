@@ -1,7 +1,7 @@
 use kp_core::Role;
 use kp_core::rules::{Limits, Model};
 use kp_core::server::{LastResort, OnLapse, ReservationToken, Save, SaveMode, Spend, TakeRequest, Withdrawal};
-use kp_core::{Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageRef, Party, PoolId, Timestamp};
+use kp_core::{Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageRef, Party, PoolId, Timestamp, Ttl};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -78,7 +78,8 @@ impl<'a> Draw<'a> {
                 (spend.group, spend.by) = (self.group(), self.party());
                 Call::Spend(self.token(), spend, now)
             }
-            64..72 => Call::Release(self.token(), now),
+            64..68 => Call::Release(self.token(), now),
+            68..72 => Call::Renew(self.token(), self.ttl(), now),
             72..77 => Call::Withdraw(self.pool(), self.withdrawal(), now),
             77..79 if !self.is_wide() || self.random.random_bool(0.1) => Call::Delete(self.pool()),
             79..84 => self.series(),
@@ -220,8 +221,8 @@ impl<'a> Draw<'a> {
 
     fn take(&mut self) -> TakeRequest {
         let n = self.random.random_range(0..self.scale.ids);
-        let longest = u32::try_from(self.scale.moments / 3).expect("moments are few");
-        let mut take = TakeRequest::new(self.pool(), id(n), ttl(self.random.random_range(1..=longest)));
+        let longest = self.longest();
+        let mut take = TakeRequest::new(self.pool(), id(n), self.ttl());
         take.options.by = self.party();
         if self.random.random_bool(0.2) {
             take.limit = Some(self.random.random_range(0..5));
@@ -239,6 +240,15 @@ impl<'a> Draw<'a> {
             take.options.only = Some(key_package_ref(self.random.random_range(0..self.scale.packages)));
         }
         take
+    }
+
+    /// The longest time to live.
+    fn longest(&self) -> u32 {
+        u32::try_from(self.scale.moments / 3).expect("moments are few")
+    }
+
+    fn ttl(&mut self) -> Ttl {
+        ttl(self.random.random_range(1..=self.longest()))
     }
 
     /// Mostly that of a reservation that is there.

@@ -1,8 +1,6 @@
-use std::collections::BTreeMap;
-
 use kp_core::rules::Answer;
-use kp_core::server::{Receipt, Reservation, SaveOutcome, StoredKeyPackage, WithdrawOutcome};
-use kp_core::{Ciphersuite, Counts, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Status};
+use kp_core::server::{Lease, Receipt, Reservation, SaveOutcome, StoredKeyPackage, WithdrawOutcome};
+use kp_core::{KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Status};
 
 /// What a call was answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +11,7 @@ pub(crate) enum Reply {
     Claimed(Answer<KeyPackage>),
     Spent(Answer<Receipt>),
     Released(Answer<()>),
+    Renewed(Answer<Lease>),
     Withdrawn(Vec<(KeyPackageRef, WithdrawOutcome)>),
     Deleted,
     /// How many records a sweep or a retirement dealt with.
@@ -20,7 +19,7 @@ pub(crate) enum Reply {
     Got(Option<StoredKeyPackage>),
     Statuses(Vec<Option<Status>>),
     Listed(Vec<KeyPackageInfo>),
-    Counted(BTreeMap<Ciphersuite, Counts>),
+    Counted(PoolCounts),
     Pools(Vec<PoolId>),
     /// A page or a step that went beyond its limit: what the rules never answer.
     TooMany,

@@ -22,12 +22,12 @@ impl Factory for Backend {
     }
 
     fn facets(&self) -> Facets {
-        Facets::NONE.handles().reopens()
+        Facets::NONE.handles().reopens().limits()
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(FlawedStore::new(self.flaw));
+        let new = || Arc::new(FlawedStore::new(self.flaw, space.limits()));
         let store = stores.entry(space.name().to_owned()).or_insert_with(new);
         if Arc::strong_count(store) == 1 {
             store.reopen();

@@ -1,14 +1,14 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use kp_core::rules::{self, Answer, Limits, ModelPool, PoolRecords, Record, State};
+use kp_core::rules::{self, Answer, Limits, MAX_ITEMS, ModelPool, PoolRecords, Record, State};
 use kp_core::server::{
-    OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage, TakeOptions,
-    TakeRequest, WithdrawOutcome, Withdrawal,
+    Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage,
+    TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, PoolId,
-    ReservationId, Result, Status, Timestamp,
+    Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party,
+    PoolCounts, PoolId, ReservationId, Result, Role, Status, Timestamp, Ttl,
 };
 
 /// What a store does, piece by piece: the rules, with one piece falsified.
@@ -20,6 +20,7 @@ pub(crate) struct Flaw {
     pub(crate) claim: fn(&mut Records<'_>, &TakeRequest, Option<&GroupId>, Timestamp) -> Answer<KeyPackage>,
     pub(crate) spend: fn(&mut Records<'_>, &ReservationToken, &Spend, Timestamp) -> Answer<Receipt>,
     pub(crate) release: fn(&mut Records<'_>, &ReservationToken, Timestamp) -> Answer<()>,
+    pub(crate) renew: fn(&mut Records<'_>, &ReservationToken, Ttl, Timestamp) -> Answer<Lease>,
     pub(crate) withdraw: fn(&mut Records<'_>, &Withdrawal, Timestamp) -> Vec<(KeyPackageRef, WithdrawOutcome)>,
     pub(crate) settle: fn(&mut Records<'_>, Timestamp) -> u64,
     pub(crate) delete: fn(&mut Records<'_>),
@@ -29,9 +30,13 @@ pub(crate) struct Flaw {
     pub(crate) lapsed: fn(&mut ModelPool, Timestamp) -> Vec<Record>,
     pub(crate) oldest: fn(&mut ModelPool, &TakeOptions, Timestamp) -> Option<(Record, KeyPackageBytes)>,
     pub(crate) count_held: fn(&mut ModelPool, Ciphersuite, Timestamp) -> u32,
+    pub(crate) count_remembered_of: fn(&mut ModelPool, Role, Timestamp) -> u32,
     pub(crate) count_taken_by: fn(&mut ModelPool, &Party) -> u32,
     pub(crate) insert: fn(&mut ModelPool, Record, &KeyPackageBytes),
     pub(crate) update: fn(&mut ModelPool, &Record, Record),
+
+    /// The most items of a list in a call.
+    pub(crate) most_items: usize,
 
     // What becomes of answers, of batches and of reads, on their way out.
     pub(crate) claimed: fn(&mut Vec<Result<KeyPackage>>),
@@ -41,6 +46,7 @@ pub(crate) struct Flaw {
     pub(crate) statuses: fn(&mut Vec<Option<Status>>),
     pub(crate) listed: fn(&mut Page<KeyPackageInfo>),
     pub(crate) counts: fn(&mut Counts),
+    pub(crate) room: fn(&mut PoolCounts),
     pub(crate) pools: fn(&mut Page<PoolId>),
 
     // What happens beside the calls.
@@ -124,6 +130,7 @@ pub(crate) enum Call {
     Claim,
     Spend,
     Release,
+    Renew,
     CleanUp,
     Settle,
 }
@@ -142,6 +149,7 @@ impl Flaw {
         claim: |records, take, group, now| records.claim(take, group, now),
         spend: |records, token, usage, now| records.spend(token, usage, now),
         release: |records, token, now| records.release(token, now),
+        renew: |records, token, ttl, now| records.renew(token, ttl, now),
         withdraw: |records, what, now| records.withdraw(what, now),
         settle: |records, now| records.settle(now),
         delete: |records| records.pool.records.clear(),
@@ -149,15 +157,18 @@ impl Flaw {
         lapsed: |pool, now| sure(pool.lapsed(now)),
         oldest: |pool, options, now| sure(pool.oldest_that_fits(options, now)),
         count_held: |pool, suite, now| sure(pool.count_held(suite, now)),
+        count_remembered_of: |pool, role, now| sure(pool.count_remembered_of(role, now)),
         count_taken_by: |pool, party| sure(pool.count_taken_by(party)),
         insert: |pool, record, bytes| sure(pool.insert(&record, bytes)),
         update: |pool, before, after| sure(pool.update(before, after.state)),
+        most_items: MAX_ITEMS,
         claimed: |_| (),
         failed: |_| None,
         stored: |_| (),
         statuses: |_| (),
         listed: |_| (),
         counts: |_| (),
+        room: |_| (),
         pools: |_| (),
         read: |_, _| (),
         swept: |_, _| (),
@@ -181,12 +192,13 @@ pub(crate) fn sure<T>(result: Result<T, Infallible>) -> T {
 pub(crate) struct Records<'a> {
     pub(crate) pool: &'a mut ModelPool,
     pub(crate) flaw: &'a Flaw,
+    pub(crate) limits: Limits,
 }
 
 /// The calls, by the rules.
 impl Records<'_> {
     pub(crate) fn save(&mut self, save: &Save, now: Timestamp) -> Vec<SaveOutcome> {
-        sure(rules::save(self, save, Limits::default(), now))
+        sure(rules::save(self, save, self.limits, now))
     }
 
     pub(crate) fn reserve(&mut self, take: &TakeRequest, lapse: OnLapse, now: Timestamp) -> Answer<Reservation> {
@@ -203,6 +215,10 @@ impl Records<'_> {
 
     pub(crate) fn release(&mut self, token: &ReservationToken, now: Timestamp) -> Answer<()> {
         sure(rules::release(self, token, now))
+    }
+
+    pub(crate) fn renew(&mut self, token: &ReservationToken, ttl: Ttl, now: Timestamp) -> Answer<Lease> {
+        sure(rules::renew(self, token, ttl, now))
     }
 
     pub(crate) fn withdraw(&mut self, what: &Withdrawal, now: Timestamp) -> Vec<(KeyPackageRef, WithdrawOutcome)> {
@@ -272,6 +288,10 @@ impl PoolRecords for Records<'_> {
 
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Infallible> {
         self.pool.count_remembered(now)
+    }
+
+    fn count_remembered_of(&mut self, role: Role, now: Timestamp) -> Result<u32, Infallible> {
+        Ok((self.flaw.count_remembered_of)(self.pool, role, now))
     }
 
     fn count_taken_by(&mut self, party: &Party) -> Result<u32, Infallible> {

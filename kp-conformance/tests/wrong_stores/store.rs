@@ -1,18 +1,17 @@
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use kp_conformance::ReferenceStore;
-use kp_core::rules::{Answer, Model, ModelPool, State};
+use kp_core::rules::{Answer, Limits, Model, ModelPool, State};
 use kp_core::server::{
-    Answers, Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
-    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
+    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    BackendError, Ciphersuite, Counts, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId,
-    Rejection, ReservationId, Result, Status, Timestamp,
+    BackendError, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Rejection,
+    ReservationId, Result, Status, Timestamp, Ttl,
 };
 
 use tokio::task::yield_now;
@@ -23,6 +22,7 @@ use crate::gate::Gate;
 /// The reference store with a flaw.
 pub(crate) struct FlawedStore {
     flaw: Flaw,
+    limits: Limits,
     correct: ReferenceStore,
     /// How many packages were taken without the id of their request.
     unbound: AtomicU64,
@@ -33,10 +33,11 @@ pub(crate) struct FlawedStore {
 }
 
 impl FlawedStore {
-    pub(crate) fn new(flaw: Flaw) -> Self {
+    pub(crate) fn new(flaw: Flaw, limits: Limits) -> Self {
         Self {
             flaw,
-            correct: ReferenceStore::default(),
+            limits,
+            correct: ReferenceStore::with_limits(limits),
             unbound: AtomicU64::default(),
             gate: flaw.torn.filter(|torn| torn.races()).map(Gate::of),
             locked: AtomicBool::default(),
@@ -47,15 +48,20 @@ impl FlawedStore {
         self.correct.model()
     }
 
+    /// Whether a list of the call is too long (COST-1).
+    fn too_many(&self, lists: impl IntoIterator<Item = usize>) -> bool {
+        lists.into_iter().any(|items| items > self.flaw.most_items)
+    }
+
     /// One atomic step.
     fn at_once<T>(&self, pool: &PoolId, step: impl FnOnce(&mut Records<'_>) -> T) -> T {
-        let flaw = &self.flaw;
+        let (flaw, limits) = (&self.flaw, self.limits);
         self.model().step(pool, |pool| {
             let Some(gate) = &self.gate else {
-                return Ok(step(&mut Records { pool, flaw }));
+                return Ok(step(&mut Records { pool, flaw, limits }));
             };
             let before = pool.clone();
-            let result = step(&mut Records { pool, flaw });
+            let result = step(&mut Records { pool, flaw, limits });
             if *pool != before {
                 gate.come_in();
             }
@@ -83,10 +89,17 @@ impl FlawedStore {
             }
             return self.at_once(pool, step);
         }
-        let flaw = &self.flaw;
+        let (flaw, limits) = (&self.flaw, self.limits);
         let read = |model: &mut Model| {
             let mut read = model.pool(pool).cloned().unwrap_or_default();
-            (step(&mut Records { pool: &mut read, flaw }), read)
+            (
+                step(&mut Records {
+                    pool: &mut read,
+                    flaw,
+                    limits,
+                }),
+                read,
+            )
         };
         let (answer, read) = self.first(read).await;
         self.at_once(pool, |records| *records.pool = read);
@@ -227,6 +240,13 @@ impl KeyPackageStore for FlawedStore {
         lapse: OnLapse,
         now: Timestamp,
     ) -> Answers<Reservation> {
+        if self.too_many(
+            [takes.len()]
+                .into_iter()
+                .chain(takes.iter().map(|take| take.options.ciphersuites.len())),
+        ) {
+            return Answers::all_failed(takes.len(), &Rejection::TooManyItems.into());
+        }
         let reserve = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.reserve)(records, take, lapse, now);
         let mut answers = Vec::new();
         for take in takes {
@@ -252,6 +272,13 @@ impl KeyPackageStore for FlawedStore {
         group: Option<&GroupId>,
         now: Timestamp,
     ) -> Answers<KeyPackage> {
+        if self.too_many(
+            [takes.len()]
+                .into_iter()
+                .chain(takes.iter().map(|take| take.options.ciphersuites.len())),
+        ) {
+            return Answers::all_failed(takes.len(), &Rejection::TooManyItems.into());
+        }
         let claim = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.claim)(records, take, group, now);
         let mut answers = Vec::new();
         for take in takes {
@@ -275,6 +302,9 @@ impl KeyPackageStore for FlawedStore {
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
+        if self.too_many([tokens.len()]) {
+            return Answers::all_failed(tokens.len(), &Rejection::TooManyItems.into());
+        }
         let mut answers = Vec::new();
         for token in tokens {
             let spend = |records: &mut Records<'_>| (self.flaw.spend)(records, token, usage, now);
@@ -285,10 +315,26 @@ impl KeyPackageStore for FlawedStore {
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
+        if self.too_many([tokens.len()]) {
+            return Answers::all_failed(tokens.len(), &Rejection::TooManyItems.into());
+        }
         let mut answers = Vec::new();
         for token in tokens {
             let release = |records: &mut Records<'_>| (self.flaw.release)(records, token, now);
             let answer = self.step(Call::Release, &token.pool, release).await;
+            answers.push(answer.map_err(Into::into));
+        }
+        answers.into()
+    }
+
+    async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
+        if self.too_many([tokens.len()]) {
+            return Answers::all_failed(tokens.len(), &Rejection::TooManyItems.into());
+        }
+        let mut answers = Vec::new();
+        for token in tokens {
+            let renew = |records: &mut Records<'_>| (self.flaw.renew)(records, token, ttl, now);
+            let answer = self.step(Call::Renew, &token.pool, renew).await;
             answers.push(answer.map_err(Into::into));
         }
         answers.into()
@@ -326,10 +372,11 @@ impl KeyPackageStore for FlawedStore {
         Ok(page)
     }
 
-    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
         let read = self.correct.count_by_status(pool, now);
         let mut counts = self.read(pool, now, read).await?;
-        counts.values_mut().for_each(self.flaw.counts);
+        counts.ciphersuites.values_mut().for_each(self.flaw.counts);
+        (self.flaw.room)(&mut counts);
         Ok(counts)
     }
 
@@ -345,6 +392,11 @@ impl KeyPackageStore for FlawedStore {
         what: &Withdrawal,
         now: Timestamp,
     ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        if let Withdrawal::Refs(refs) = what
+            && self.too_many([refs.len()])
+        {
+            return Err(Rejection::TooManyItems.into());
+        }
         Ok(self.at_once(pool, |records| (self.flaw.withdraw)(records, what, now)))
     }
 

@@ -34,6 +34,7 @@
 //! | [`CLAIM`] | [`claim_key_packages`](crate::server::KeyPackageStore::claim_key_packages) |
 //! | [`SPEND`] | [`spend_key_packages`](crate::server::KeyPackageStore::spend_key_packages) |
 //! | [`REL`] | [`release_key_packages`](crate::server::KeyPackageStore::release_key_packages) |
+//! | [`REN`] | [`renew_key_packages`](crate::server::KeyPackageStore::renew_key_packages) |
 //! | [`LAST`] | last-resort packages |
 //! | [`READ`] | reads and listings |
 //! | [`SWEEP`], [`DEL`] | sweeping, deleting, withdrawing |
@@ -100,7 +101,7 @@ pub use withdrawing::*;
 use rule::{count, join};
 
 const STORE_FAMILIES: &[&[Rule]] = &[
-    TIME, LIN, COST, SAVE, RES, CLAIM, SPEND, REL, LAST, READ, SWEEP, DEL, ERR, PRIV,
+    TIME, LIN, COST, SAVE, RES, CLAIM, SPEND, REL, REN, LAST, READ, SWEEP, DEL, ERR, PRIV,
 ];
 
 /// Lists every rule of a [`KeyPackageStore`](crate::server::KeyPackageStore), in the order of the contract.

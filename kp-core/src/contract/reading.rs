@@ -22,7 +22,13 @@ rules! {
     /// 5. not yet valid
     /// 6. available
     ///
-    /// A pool that holds nothing has no entries.
+    /// Beside them stand:
+    ///
+    /// - of the reserved, how many are recalled;
+    /// - of the spent, how many were last-resort packages;
+    /// - `room`: how many one-time packages the pool's memory still takes ([SAVE-6](super::SAVE_6)), exact at the read.
+    ///
+    /// A pool that holds nothing has no entries, and all its room.
     READ_3 = "READ-3", "counts add up";
 
     /// `get_statuses` says what became of some refs, and `get_key_package` shows one record. So a client learns which

@@ -34,12 +34,16 @@ rules! {
     ///
     /// - The item is a one-time package, and its (pool, ciphersuite) holds `cap_per_ciphersuite` packages that are free
     ///   or reserved. Recalled packages do not count.
-    /// - The pool remembers `max_records` records of any kind, whatever the role of the item
+    /// - The item is a one-time package, and the pool remembers `max_records` one-time packages, in any state
     ///   ([`Limits`](crate::rules::Limits); default: 10,000).
     /// - The item is a last-resort package, and with it the pool would have more than 16 last-resort slots.
+    /// - The item is a last-resort package, and the pool remembers `max_records` last-resort packages, in any state.
+    ///
+    /// So a memory full of one-time packages never keeps an owner from replacing the last resort. A backend may keep one
+    /// count of all records: below `max_records` neither role is full, from there on it counts by role.
     ///
     /// A cap lower than what the pool holds removes nothing.
-    SAVE_6 = "SAVE-6", "caps of a ciphersuite, of records and of slots";
+    SAVE_6 = "SAVE-6", "caps of a ciphersuite, of each role and of slots";
 
     /// Items are judged in order. Each item sees what the items before it have done. The outcome is the first that
     /// applies:

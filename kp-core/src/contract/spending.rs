@@ -57,3 +57,22 @@ rules! {
     /// If a release and a spend of one reservation meet, exactly one wins.
     REL_3 = "REL-3", "release against spend: one wins";
 }
+
+rules! {
+    /// Renewing: how [`renew_key_packages`](crate::server::KeyPackageStore::renew_key_packages) makes a lease longer.
+    REN;
+
+    /// If the token's reservation is live, its `expires_at` becomes the later of what it was and
+    /// `min(now + ttl, not_after)`. The answer is the lease, without bytes.
+    ///
+    /// - A recalled package's lease keeps its end.
+    /// - The token suffices. The same token twice in a batch is answered twice.
+    /// - The lease counts for [RES-7](super::RES_7) until its new end, and no limit is looked at.
+    /// - A lease is renewed as often as wanted.
+    REN_1 = "REN-1", "a live lease is made longer, never shorter";
+
+    /// If the token's reservation is not live, the renewal changes nothing: no lease begins anew. The answer is the first
+    /// that applies, as in [REL-2](super::REL_2): `NotFound`, `Expired`, `AlreadySpent` (the package is used),
+    /// `NoLiveReservation`.
+    REN_2 = "REN-2", "a renewal that comes too late changes nothing";
+}

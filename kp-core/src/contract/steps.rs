@@ -19,5 +19,9 @@ rules! {
     /// A call costs O(log n) in all stored packages and, beyond that, at most the packages of its pool.
     ///
     /// No call scans a table or all pools, except sweeps and listings. Sweeps and listings go in bounded steps.
-    COST_1 = "COST-1", "nothing scans all packages or all pools";
+    ///
+    /// A list in a call (requests, tokens, refs, the ciphersuites of a request) has at most 1,000 items
+    /// ([`MAX_ITEMS`](crate::rules::MAX_ITEMS)). If one list is longer, the whole call is refused with `TooManyItems`,
+    /// and settles nothing.
+    COST_1 = "COST-1", "nothing scans all packages or all pools, and lists are bounded";
 }

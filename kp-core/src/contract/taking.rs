@@ -41,7 +41,8 @@ rules! {
     ///
     /// If the id is bound, the answer is the first that applies:
     ///
-    /// 1. The request names another ref: `ReservationConflict`.
+    /// 1. The request names another ref, or ciphersuites that leave the package's out: `ReservationConflict`. A true
+    ///    retry always fits.
     /// 2. The package is used: `AlreadySpent`. [CLAIM-1](super::CLAIM_1) makes an exception for the same claim.
     /// 3. The lease has another reserver: `ReservationConflict`.
     /// 4. Otherwise the same reservation again: nothing changes, and nothing else of the request is looked at.
@@ -109,8 +110,8 @@ rules! {
     /// A claim reserves and spends in one step. The claim's party is both reserver and spender. The claim's `now` is
     /// the time spent. In all else the rules of reserving hold.
     ///
-    /// - The same claim again (id, party, group) before its `expires_at` returns the same package, bytes included, and
-    ///   changes nothing. The time until `expires_at` ([RES-4](super::RES_4)) is the *replay window*.
+    /// - The same claim again (id, party, group, and nothing asked for that [RES-5](super::RES_5) calls a conflict)
+    ///   before its `expires_at` returns the same package, bytes included, and changes nothing. The time until `expires_at` ([RES-4](super::RES_4)) is the *replay window*.
     /// - The same claim after its window, while the id is bound: `AlreadySpent`.
     /// - The same id with another party or group, while the id is bound to the used package: `AlreadySpent`.
     /// - If the id is live from a reservation, the claim spends that reservation. `expires_at` then comes from the

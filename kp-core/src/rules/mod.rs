@@ -9,11 +9,14 @@
 //! |---|---|
 //! | `save_key_packages` | [`save`] |
 //! | `reserve_key_packages`, `claim_key_packages` | [`reserve`], [`claim`] |
-//! | `spend_key_packages`, `release_key_packages` | [`spend`], [`release`] |
+//! | `spend_key_packages`, `release_key_packages`, `renew_key_packages` | [`spend`], [`release`], [`renew`] |
 //! | `withdraw_key_packages`, `retire_unspent` | [`withdraw`], [`retire`] |
 //! | `release_expired_reservations` | [`settle`] |
 //! | `cleanup_expired` | [`Record::is_expired`] |
-//! | reads | [`Record::settled`], then [`Record::status`], [`Record::is_available`], [`State::shows_bytes`] |
+//! | `count_by_status` | [`count`] |
+//! | other reads | [`Record::settled`], then [`Record::status`], [`Record::is_available`], [`State::shows_bytes`] |
+//!
+//! A list in a call is bounded: [`bounded`], [`bounded_takes`] and [`bounded_withdrawal`] come before the step.
 //!
 //! The functions return two results, one in the other:
 //!
@@ -25,6 +28,7 @@
 //! stores with the model.
 
 mod answer;
+mod bounds;
 mod model;
 mod pool_records;
 mod record;
@@ -36,11 +40,12 @@ mod withdraw;
 
 pub use crate::contract::{METADATA as CLIENT_CATALOGUE, Rule, STORE as CATALOGUE};
 pub use answer::Answer;
+pub use bounds::{MAX_ITEMS, bounded, bounded_takes, bounded_withdrawal};
 pub use model::{Model, ModelPool};
 pub use pool_records::PoolRecords;
-pub use record::{LeaseRecord, Recall, Record, Spent, State, Window};
+pub use record::{LeaseRecord, Recall, Record, Spent, State, Window, count};
 pub use save::{Limits, MAX_LAST_RESORT_SLOTS, save};
 pub use settle::settle;
-pub use spend::{release, spend};
+pub use spend::{release, renew, spend};
 pub use take::{claim, fits, reserve};
 pub use withdraw::{retire, withdraw};

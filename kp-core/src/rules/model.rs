@@ -2,15 +2,16 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use super::{
-    Answer, Limits, PoolRecords, Record, State, claim, fits, release, reserve, retire, save, settle, spend, withdraw,
+    Answer, Limits, PoolRecords, Record, State, claim, count, fits, release, renew, reserve, retire, save, settle,
+    spend, withdraw,
 };
 use crate::server::{
-    OnLapse, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage, TakeOptions,
+    Lease, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage, TakeOptions,
     TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use crate::{
-    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, PoolId,
-    ReservationId, Status, Timestamp,
+    Ciphersuite, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, PoolCounts, PoolId,
+    ReservationId, Role, Status, Timestamp, Ttl,
 };
 
 /// Keeps a pool as a plain list, without an index: every look-up is a loop over the records.
@@ -98,6 +99,10 @@ impl PoolRecords for ModelPool {
 
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Infallible> {
         self.count(|record| !record.is_expired(now))
+    }
+
+    fn count_remembered_of(&mut self, role: Role, now: Timestamp) -> Result<u32, Infallible> {
+        self.count(|record| record.info.role == role && !record.is_expired(now))
     }
 
     fn count_taken_by(&mut self, party: &Party) -> Result<u32, Infallible> {
@@ -226,6 +231,15 @@ impl Model {
         self.step(&token.pool, |pool| release(pool, token, now))
     }
 
+    /// Does one item of `renew_key_packages`.
+    ///
+    /// # Errors
+    ///
+    /// The [`Rejection`](crate::Rejection) of the rules.
+    pub fn renew(&mut self, token: &ReservationToken, ttl: Ttl, now: Timestamp) -> Answer<Lease> {
+        self.step(&token.pool, |pool| renew(pool, token, ttl, now))
+    }
+
     /// Does `get_key_package`.
     #[must_use]
     pub fn get(&self, pool: &PoolId, key_package_ref: &KeyPackageRef, now: Timestamp) -> Option<StoredKeyPackage> {
@@ -254,15 +268,9 @@ impl Model {
 
     /// Does `count_by_status`.
     #[must_use]
-    pub fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> BTreeMap<Ciphersuite, Counts> {
-        let mut counts = BTreeMap::<_, Counts>::new();
-        for record in self.pools.get(pool).into_iter().flat_map(|pool| pool.settled(now)) {
-            counts
-                .entry(record.info.ciphersuite)
-                .or_default()
-                .add(record.status(now));
-        }
-        counts
+    pub fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> PoolCounts {
+        let records = self.pools.get(pool).into_iter().flat_map(ModelPool::all).cloned();
+        count(records, self.limits, now)
     }
 
     /// Does `list_pools`, all pages in one.

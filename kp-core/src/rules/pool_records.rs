@@ -1,6 +1,6 @@
 use super::{Record, State};
 use crate::server::TakeOptions;
-use crate::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, Timestamp};
+use crate::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, Role, Timestamp};
 
 /// Gives the rules the records of one pool, inside one atomic step. A backend implements the look-ups and changes.
 ///
@@ -48,6 +48,13 @@ pub trait PoolRecords {
 
     /// Counts the records of any kind that are not past their `not_after` ([SAVE-6](crate::contract::SAVE_6)).
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, Self::Error>;
+
+    /// Counts the records of one role, in any state, that are not past their `not_after`
+    /// ([SAVE-6](crate::contract::SAVE_6)).
+    ///
+    /// The rules ask only when the pool remembers at least `max_records` records of both roles, so the count may go
+    /// through all records of the pool.
+    fn count_remembered_of(&mut self, role: Role, now: Timestamp) -> Result<u32, Self::Error>;
 
     /// Counts the records that have this [`reserver`](State::reserver) ([RES-7](crate::contract::RES_7)).
     fn count_taken_by(&mut self, party: &Party) -> Result<u32, Self::Error>;

@@ -1,5 +1,10 @@
+use std::collections::BTreeMap;
+
+use super::Limits;
 use crate::server::{OnLapse, StoredKeyPackage};
-use crate::{Cause, GroupId, KeyPackageInfo, Party, ReservationId, Status, Timestamp};
+use crate::{
+    Cause, Ciphersuite, Counts, GroupId, KeyPackageInfo, Party, PoolCounts, ReservationId, Slot, Status, Timestamp,
+};
 
 /// Remembers one package, without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -189,11 +194,18 @@ impl State {
         matches!(self, Self::Free | Self::Reserved(_))
     }
 
+    /// Returns whether the package is leased and recalled: the lease holds, but the package never returns
+    /// ([DEL-3](crate::contract::DEL_3)).
+    #[must_use]
+    pub fn is_recalled(&self) -> bool {
+        matches!(self, Self::Reserved(LeaseRecord { recalled: Some(_), .. }))
+    }
+
     /// Returns whether the package counts towards the cap of its ciphersuite, unless the package is past its
     /// `not_after` ([SAVE-6](crate::contract::SAVE_6)).
     #[must_use]
     pub fn is_held(&self) -> bool {
-        matches!(self, Self::Free | Self::Reserved(LeaseRecord { recalled: None, .. }))
+        self.is_unspent_one_time() && !self.is_recalled()
     }
 }
 
@@ -253,6 +265,24 @@ impl Record {
         }
     }
 
+    /// Adds a settled record to the counts of its ciphersuite (READ-3).
+    fn count_into(&self, counts: &mut Counts, now: Timestamp) {
+        match self.status(now) {
+            Status::Expired => counts.expired += 1,
+            Status::Spent { .. } => {
+                counts.spent += 1;
+                counts.spent_last_resorts += u32::from(self.info.role.is_last_resort());
+            }
+            Status::LastResort { used } => counts.last_resort = Slot::of(used),
+            Status::Reserved { .. } => {
+                counts.reserved += 1;
+                counts.recalled += u32::from(self.state.is_recalled());
+            }
+            Status::NotYetValid => counts.not_yet_valid += 1,
+            Status::Available => counts.available += 1,
+        }
+    }
+
     /// Returns the answer of `get_key_package`, with the bytes that were found ([READ-4](crate::contract::READ_4)).
     #[must_use]
     pub fn into_stored(self, bytes: Option<crate::KeyPackageBytes>, now: Timestamp) -> StoredKeyPackage {
@@ -264,4 +294,14 @@ impl Record {
             bytes,
         }
     }
+}
+
+/// Does `count_by_status`, over all records of a pool ([READ-3](crate::contract::READ_3)).
+pub fn count(records: impl IntoIterator<Item = Record>, limits: Limits, now: Timestamp) -> PoolCounts {
+    let mut counts = BTreeMap::<Ciphersuite, Counts>::new();
+    for record in records {
+        let record = record.settled(now);
+        record.count_into(counts.entry(record.info.ciphersuite).or_default(), now);
+    }
+    PoolCounts::new(counts, limits.max_records)
 }

@@ -12,12 +12,13 @@ pub const MAX_LAST_RESORT_SLOTS: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The most records of any kind, spent ones included, that a pool may remember ([SAVE-6](crate::contract::SAVE_6)).
+    /// The most one-time packages that a pool may remember, spent ones included; and as many last-resort packages
+    /// ([SAVE-6](crate::contract::SAVE_6)).
     pub max_records: u32,
 }
 
 impl Limits {
-    /// Sets the most records of any kind that a pool may remember. Default: 10,000.
+    /// Sets the most packages of each role that a pool may remember. Default: 10,000.
     #[must_use]
     pub fn max_records(self, records: u32) -> Self {
         Self { max_records: records }
@@ -25,7 +26,7 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// Allows 10,000 records.
+    /// Allows 10,000 packages of each role.
     fn default() -> Self {
         Self { max_records: 10_000 }
     }
@@ -62,10 +63,58 @@ struct Batch<'a> {
     replace: Option<Replace<'a>>,
     /// How many packages a ciphersuite holds, once asked for.
     held: BTreeMap<Ciphersuite, u32>,
-    /// How many records the pool has, once asked for.
-    remembered: Option<u32>,
+    /// How many records the pool remembers.
+    memory: Memory,
     /// The ciphersuites of the one-time items accepted.
     accepted: BTreeSet<Ciphersuite>,
+}
+
+/// Counts what the pool remembers (SAVE-6), each number once asked for. One number of both roles is enough until it
+/// reaches `max_records`.
+#[derive(Default)]
+struct Memory {
+    all: Option<u32>,
+    one_time: Option<u32>,
+    last_resorts: Option<u32>,
+}
+
+impl Memory {
+    /// Returns whether the pool remembers as many packages of this role as it may.
+    fn is_full<P: PoolRecords>(
+        &mut self,
+        pool: &mut P,
+        role: Role,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Result<bool, P::Error> {
+        let all = match self.all {
+            Some(all) => all,
+            None => *self.all.insert(pool.count_remembered(now)?),
+        };
+        if all < limits.max_records {
+            return Ok(false);
+        }
+        let known = self.of(role);
+        let remembered = match *known {
+            Some(remembered) => remembered,
+            None => *known.insert(pool.count_remembered_of(role, now)?),
+        };
+        Ok(remembered >= limits.max_records)
+    }
+
+    fn of(&mut self, role: Role) -> &mut Option<u32> {
+        match role {
+            Role::OneTime => &mut self.one_time,
+            Role::LastResort => &mut self.last_resorts,
+        }
+    }
+
+    /// Counts a record that was inserted.
+    fn add(&mut self, role: Role) {
+        self.all = self.all.map(|count| count + 1);
+        let known = self.of(role);
+        *known = known.map(|count| count + 1);
+    }
 }
 
 struct Replace<'a> {
@@ -89,7 +138,7 @@ impl<'a> Batch<'a> {
             now,
             replace,
             held: BTreeMap::new(),
-            remembered: None,
+            memory: Memory::default(),
             accepted: BTreeSet::new(),
         }
     }
@@ -124,11 +173,7 @@ impl<'a> Batch<'a> {
 
     /// Returns whether a new item is refused as `PoolFull` (SAVE-6).
     fn is_full<P: PoolRecords>(&mut self, pool: &mut P, info: &KeyPackageInfo) -> Result<bool, P::Error> {
-        let remembered = match self.remembered {
-            Some(remembered) => remembered,
-            None => *self.remembered.insert(pool.count_remembered(self.now)?),
-        };
-        if remembered >= self.limits.max_records {
+        if self.memory.is_full(pool, info.role, self.limits, self.now)? {
             return Ok(true);
         }
         if info.role.is_last_resort() {
@@ -185,9 +230,7 @@ impl<'a> Batch<'a> {
             state,
         };
         pool.insert(&record, &package.bytes)?;
-        if let Some(remembered) = &mut self.remembered {
-            *remembered += 1;
-        }
+        self.memory.add(record.info.role);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
-use super::{Answer, PoolRecords, Recall, Spent, State, Window, settle};
-use crate::server::{Receipt, ReservationToken, Spend};
-use crate::{Rejection, Timestamp};
+use super::{Answer, LeaseRecord, PoolRecords, Recall, Spent, State, Window, settle};
+use crate::server::{Lease, Receipt, ReservationToken, Spend};
+use crate::{Rejection, Timestamp, Ttl};
 
 /// Does one item of `spend_key_packages`, on the pool of its token ([`SPEND`](crate::contract::SPEND)).
 pub fn spend<P: PoolRecords>(
@@ -71,6 +71,41 @@ pub fn release<P: PoolRecords>(pool: &mut P, token: &ReservationToken, now: Time
             };
             pool.update(&record, state)?;
             Ok(Ok(()))
+        }
+        _ => Ok(Err(Rejection::NoLiveReservation)),
+    }
+}
+
+/// Does one item of `renew_key_packages`, on the pool of its token ([`REN`](crate::contract::REN)).
+pub fn renew<P: PoolRecords>(
+    pool: &mut P,
+    token: &ReservationToken,
+    ttl: Ttl,
+    now: Timestamp,
+) -> Result<Answer<Lease>, P::Error> {
+    settle(pool, now)?;
+    let Some(record) = pool.by_ref(&token.key_package_ref)? else {
+        return Ok(Err(Rejection::NotFound));
+    };
+    if record.is_expired(now) {
+        return Ok(Err(Rejection::Expired));
+    }
+    match &record.state {
+        State::Used(_) => Ok(Err(Rejection::AlreadySpent)),
+        State::Reserved(lease) if lease.id == token.id() => {
+            let end = now.after(ttl).min(record.info.lifetime.not_after());
+            let expires_at = match lease.recalled {
+                None => lease.expires_at.max(end),
+                Some(_) => lease.expires_at,
+            };
+            if expires_at != lease.expires_at {
+                let longer = LeaseRecord {
+                    expires_at,
+                    ..lease.clone()
+                };
+                pool.update(&record, State::Reserved(longer))?;
+            }
+            Ok(Ok(Lease::new(token.clone(), expires_at)))
         }
         _ => Ok(Err(Rejection::NoLiveReservation)),
     }

@@ -1,14 +1,19 @@
 use super::{Answer, LeaseRecord, PoolRecords, Record, Spent, State, Window, settle};
 use crate::server::{LastResort, Lease, OnLapse, Reservation, ReservationToken, TakeOptions, TakeRequest};
-use crate::{GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, Rejection, Timestamp};
+use crate::{Ciphersuite, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, Rejection, Timestamp};
 
 /// Returns whether a package fits a request, by its facts: valid now, of an accepted ciphersuite, with enough lifetime
 /// left ([RES-3](crate::contract::RES_3)).
 #[must_use]
 pub fn fits(info: &KeyPackageInfo, options: &TakeOptions, now: Timestamp) -> bool {
     info.lifetime.contains(now)
-        && (options.ciphersuites.is_empty() || options.ciphersuites.contains(&info.ciphersuite))
+        && accepts(options, info.ciphersuite)
         && info.lifetime.not_after().get() - now.get() >= i64::from(options.remaining)
+}
+
+/// Returns whether a request accepts packages of this ciphersuite; a request that names none accepts any (RES-3).
+fn accepts(options: &TakeOptions, ciphersuite: Ciphersuite) -> bool {
+    options.ciphersuites.is_empty() || options.ciphersuites.contains(&ciphersuite)
 }
 
 /// Does one item of `reserve_key_packages`, on the pool that the item names ([`RES`](crate::contract::RES)).
@@ -119,12 +124,9 @@ fn binding<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> 
     if record.is_expired(now) {
         return Ok(Binding::None { stale: Some(record) });
     }
-    if take
-        .options
-        .only
-        .as_ref()
-        .is_some_and(|named| *named != record.info.key_package_ref)
-    {
+    let TakeOptions { only, .. } = &take.options;
+    let other_named = only.as_ref().is_some_and(|named| *named != record.info.key_package_ref);
+    if other_named || !accepts(&take.options, record.info.ciphersuite) {
         return Ok(Binding::Refused(Rejection::ReservationConflict));
     }
     Ok(match &record.state {

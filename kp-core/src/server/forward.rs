@@ -1,15 +1,12 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::server::{
-    Answers, Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
-    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
+    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
-use crate::{
-    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result, Status, Timestamp,
-};
+use crate::{GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result, Status, Timestamp, Ttl};
 
 /// Forwards every method, so that a pointer to a store is a store.
 macro_rules! forward {
@@ -52,6 +49,15 @@ macro_rules! forward {
                 (**self).release_key_packages(tokens, now).await
             }
 
+            async fn renew_key_packages(
+                &self,
+                tokens: &[ReservationToken],
+                ttl: Ttl,
+                now: Timestamp,
+            ) -> Answers<Lease> {
+                (**self).renew_key_packages(tokens, ttl, now).await
+            }
+
             async fn get_key_package(
                 &self,
                 pool: &PoolId,
@@ -80,7 +86,7 @@ macro_rules! forward {
                 (**self).list_available(pool, after, limit, now).await
             }
 
-            async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
+            async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
                 (**self).count_by_status(pool, now).await
             }
 

@@ -1,15 +1,12 @@
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 
 use crate::server::{
-    Answers, Cursor, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage,
-    TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
-use crate::{
-    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result, Status, Timestamp,
-};
+use crate::{GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result, Status, Timestamp, Ttl};
 
 /// Keeps the KeyPackage pools of a delivery service, and hands out each one-time package exactly once.
 ///
@@ -130,6 +127,18 @@ pub trait KeyPackageStore: Send + Sync + Debug {
     /// The [`Rejection`](crate::Rejection) of each token, or a failure of the backend.
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()>;
 
+    /// Makes reservations longer, and returns the lease for each token, in order.
+    ///
+    /// - A lease ends `ttl` after `now`, or when it ended before, whichever is later
+    ///   ([REN-1](crate::contract::REN_1)). The lease of a recalled package keeps its end.
+    /// - A renewal that comes too late changes nothing ([REN-2](crate::contract::REN_2)).
+    /// - The token is enough: no limit is looked at, and a lease may be renewed as often as wanted.
+    ///
+    /// # Errors
+    ///
+    /// The [`Rejection`](crate::Rejection) of each token, or a failure of the backend.
+    async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease>;
+
     /// Returns one record, with its bytes while the package is unspent. Returns `None` for a ref that was never seen,
     /// or was swept.
     ///
@@ -170,12 +179,13 @@ pub trait KeyPackageStore: Send + Sync + Debug {
         now: Timestamp,
     ) -> Result<Page<KeyPackageInfo>>;
 
-    /// Counts the records of a pool by ciphersuite and status, in one snapshot ([READ-3](crate::contract::READ_3)).
+    /// Counts the records of a pool by ciphersuite and status, in one snapshot, and says how many one-time packages the
+    /// pool's memory still takes ([READ-3](crate::contract::READ_3)).
     ///
     /// # Errors
     ///
     /// Only failures of the backend.
-    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>>;
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts>;
 
     /// Lists every pool that holds anything, in no order, for operators ([READ-5](crate::contract::READ_5)).
     ///

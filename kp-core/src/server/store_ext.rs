@@ -2,9 +2,9 @@ use std::slice::from_ref;
 
 use crate::server::answers::no_answer;
 use crate::server::{
-    KeyPackageStore, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, TakeRequest,
+    KeyPackageStore, Lease, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, TakeRequest,
 };
-use crate::{GroupId, KeyPackage, PoolId, Result, Timestamp};
+use crate::{GroupId, KeyPackage, PoolId, Result, Timestamp, Ttl};
 
 /// Adds the calls for one package to every [`KeyPackageStore`]: nothing to implement.
 pub trait KeyPackageStoreExt: KeyPackageStore {
@@ -72,6 +72,20 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
     /// The [`Rejection`](crate::Rejection), or a failure of the backend.
     fn release_key_package(&self, token: &ReservationToken, now: Timestamp) -> impl Future<Output = Result<()>> + Send {
         async move { self.release_key_packages(from_ref(token), now).await.only() }
+    }
+
+    /// Makes one reservation longer: see [`KeyPackageStore::renew_key_packages`].
+    ///
+    /// # Errors
+    ///
+    /// The [`Rejection`](crate::Rejection), or a failure of the backend.
+    fn renew_key_package(
+        &self,
+        token: &ReservationToken,
+        ttl: Ttl,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Lease>> + Send {
+        async move { self.renew_key_packages(from_ref(token), ttl, now).await.only() }
     }
 }
 

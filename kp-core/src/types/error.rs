@@ -74,8 +74,8 @@ pub enum Rejection {
     /// resort.
     #[error("the KeyPackage is not as asked")]
     Unsuitable,
-    /// The id belongs to another request: another package was named, or another party asked
-    /// ([RES-5](crate::contract::RES_5)). Use a fresh id.
+    /// The id belongs to another request: another package was named, other ciphersuites are accepted, or another party
+    /// asked ([RES-5](crate::contract::RES_5)). Use a fresh id.
     #[error("the reservation id belongs to another request")]
     ReservationConflict,
     /// The party has as many packages of this pool as the limit allows ([RES-7](crate::contract::RES_7)). Ask again
@@ -86,6 +86,10 @@ pub enum Rejection {
     /// ([SPEND-2](crate::contract::SPEND_2)). Do not send the Welcome: reserve again.
     #[error("the reservation no longer holds")]
     NoLiveReservation,
+    /// A list in the call has more than [`MAX_ITEMS`](crate::rules::MAX_ITEMS) items
+    /// ([COST-1](crate::contract::COST_1)). Nothing was done for any item: split the call.
+    #[error("more items than one call may name")]
+    TooManyItems,
     /// The cursor does not come from this listing. Begin the listing anew.
     #[error("not a cursor of this listing")]
     InvalidCursor,
@@ -104,6 +108,7 @@ impl Rejection {
         Self::ReservationConflict,
         Self::TooManyReservations,
         Self::NoLiveReservation,
+        Self::TooManyItems,
         Self::InvalidCursor,
     ];
 
@@ -122,6 +127,7 @@ impl Rejection {
             Self::ReservationConflict => "reservation_conflict",
             Self::TooManyReservations => "too_many_reservations",
             Self::NoLiveReservation => "no_live_reservation",
+            Self::TooManyItems => "too_many_items",
             Self::InvalidCursor => "invalid_cursor",
         }
     }

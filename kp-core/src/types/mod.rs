@@ -15,5 +15,5 @@ pub use ids::{GroupId, InvalidId, KeyPackageRef, Party, PoolId, ReservationId};
 pub use key_package::{
     Ciphersuite, CredentialHash, InvalidKeyPackageBytes, KeyPackage, KeyPackageBytes, KeyPackageInfo, Role,
 };
-pub use status::{Cause, Counts, Slot, Status};
+pub use status::{Cause, Counts, PoolCounts, Slot, Status};
 pub use time::{InvalidLifetime, InvalidTimestamp, InvalidTtl, Lifetime, Timestamp, Ttl};

@@ -1,4 +1,6 @@
-use crate::Timestamp;
+use std::collections::BTreeMap;
+
+use crate::{Ciphersuite, Timestamp};
 
 /// Says where a package stands: the first of `Expired`, `Spent`, `LastResort`, `Reserved`, `NotYetValid` and
 /// `Available` that applies ([READ-3](crate::contract::READ_3)).
@@ -93,8 +95,12 @@ pub struct Counts {
     pub available: u32,
     /// Packages that are leased, recalled ones included.
     pub reserved: u32,
+    /// How many of the reserved packages are recalled: they never return to the pool.
+    pub recalled: u32,
     /// Packages that are never handed out again, and remembered.
     pub spent: u32,
+    /// How many of the spent packages were last-resort packages.
+    pub spent_last_resorts: u32,
     /// One-time packages that are free, and not valid yet.
     pub not_yet_valid: u32,
     /// Packages past their `not_after`, and not swept yet.
@@ -117,15 +123,40 @@ impl Counts {
         one_time.iter().sum::<u32>() + u32::from(self.last_resort != Slot::Empty)
     }
 
-    /// Counts one more record.
-    pub fn add(&mut self, status: Status) {
-        match status {
-            Status::Available => self.available += 1,
-            Status::NotYetValid => self.not_yet_valid += 1,
-            Status::Reserved { .. } => self.reserved += 1,
-            Status::Spent { .. } => self.spent += 1,
-            Status::Expired => self.expired += 1,
-            Status::LastResort { used } => self.last_resort = Slot::of(used),
+    /// Returns the number of one-time packages that the pool remembers, in any state
+    /// ([SAVE-6](crate::contract::SAVE_6)). An expired package is no longer remembered.
+    #[must_use]
+    pub fn remembered_one_time(&self) -> u32 {
+        self.available + self.not_yet_valid + self.reserved + (self.spent.saturating_sub(self.spent_last_resorts))
+    }
+}
+
+/// Counts the records of a pool, in one snapshot ([READ-3](crate::contract::READ_3)).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[non_exhaustive]
+pub struct PoolCounts {
+    /// The counts of every ciphersuite of which the pool has a record.
+    pub ciphersuites: BTreeMap<Ciphersuite, Counts>,
+    /// How many one-time packages the pool's memory still takes, whatever their ciphersuite
+    /// ([SAVE-6](crate::contract::SAVE_6)).
+    pub room: u32,
+}
+
+impl PoolCounts {
+    /// Joins the counts of a pool whose memory takes `max_records` one-time packages.
+    #[must_use]
+    pub fn new(ciphersuites: BTreeMap<Ciphersuite, Counts>, max_records: u32) -> Self {
+        let remembered: u32 = ciphersuites.values().map(Counts::remembered_one_time).sum();
+        Self {
+            ciphersuites,
+            room: max_records.saturating_sub(remembered),
         }
+    }
+
+    /// Returns the counts of one ciphersuite; all 0 when the pool has no record of it.
+    #[must_use]
+    pub fn of(&self, ciphersuite: Ciphersuite) -> Counts {
+        self.ciphersuites.get(&ciphersuite).copied().unwrap_or_default()
     }
 }

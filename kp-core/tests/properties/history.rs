@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use kp_core::rules::{Model, ModelPool, Record, State};
 use kp_core::server::{SaveMode, TakeRequest};
-use kp_core::{Counts, KeyPackageRef, PoolId, ReservationId, Timestamp};
+use kp_core::{Counts, KeyPackageRef, PoolId, ReservationId, Role, Timestamp};
 
 use crate::operation::{HORIZON, Operation, POOLS, Said, at, pool};
 
@@ -187,9 +187,9 @@ fn holds_together(pool: &ModelPool) {
 fn is_counted(model: &Model, id: &PoolId, pool: &ModelPool) {
     for now in [0, 15, 30, 45, HORIZON].map(at) {
         let counts = model.count_by_status(id, now);
-        let total: u32 = counts.values().map(Counts::total).sum();
+        let total: u32 = counts.ciphersuites.values().map(Counts::total).sum();
         assert_eq!(usize::try_from(total), Ok(pool.records.len()), "READ-3: they add up");
-        let available: u32 = counts.values().map(|counts| counts.available).sum();
+        let available: u32 = counts.ciphersuites.values().map(|counts| counts.available).sum();
         assert_eq!(
             usize::try_from(available),
             Ok(model.list_available(id, now).len()),
@@ -227,8 +227,13 @@ fn moves_on(was: &ModelPool, is: &ModelPool, call: &Operation, now: Timestamp) {
             (State::Free, State::Reserved(_) | State::Used(_) | State::Retired { .. } | State::Withdrawn { .. }) => {}
             (State::Reserved(hold), State::Reserved(still)) if hold.expires_at > now => {
                 assert_eq!(
-                    (hold.id, &hold.by, hold.expires_at),
-                    (still.id, &still.by, still.expires_at)
+                    (hold.id, &hold.by, hold.on_lapse),
+                    (still.id, &still.by, still.on_lapse)
+                );
+                let renewed = matches!(call, Operation::Renew(..)) && hold.recalled.is_none();
+                assert!(
+                    hold.expires_at == still.expires_at || renewed && hold.expires_at < still.expires_at,
+                    "REN-1: {before:?} became {after:?}"
                 );
                 assert!(
                     hold.recalled <= still.recalled,
@@ -274,16 +279,20 @@ fn moves_on(was: &ModelPool, is: &ModelPool, call: &Operation, now: Timestamp) {
     }
 }
 
-/// Checks that a save takes no pool above a cap, and that a lower cap removes nothing (SAVE-6).
+/// Checks that a save takes no pool above a cap, and that a lower cap removes nothing (SAVE-6). Each role has a memory of
+/// its own.
 fn keeps_the_caps(was: &ModelPool, is: &ModelPool, cap: u32, mode: SaveMode, now: Timestamp) {
-    let remembered = |pool: &ModelPool| {
-        pool.records
-            .iter()
-            .filter(|(record, _)| !record.is_expired(now))
-            .count()
+    let remembered = |pool: &ModelPool, role: Role| {
+        let of_role = |(record, _): &&(Record, _)| record.info.role == role && !record.is_expired(now);
+        pool.records.iter().filter(of_role).count()
     };
     let limit = usize::try_from(MAX_RECORDS).expect("a small number");
-    assert!(remembered(is) <= remembered(was).max(limit), "SAVE-6: max_records");
+    for role in [Role::OneTime, Role::LastResort] {
+        assert!(
+            remembered(is, role) <= remembered(was, role).max(limit),
+            "SAVE-6: max_records of {role:?}"
+        );
+    }
     let held = |pool: &ModelPool| {
         let mut held = BTreeMap::<_, u32>::new();
         for (record, _) in &pool.records {

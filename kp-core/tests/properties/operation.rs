@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use kp_core::rules::{Answer, Model};
 use kp_core::server::{
-    LastResort, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode, SaveOutcome, Spend, TakeOptions,
-    TakeRequest, WithdrawOutcome, Withdrawal,
+    LastResort, Lease, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode, SaveOutcome, Spend,
+    TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
@@ -27,6 +27,7 @@ pub(crate) enum Operation {
     Claim(TakeRequest, Option<GroupId>),
     Spend(ReservationToken, Spend),
     Release(ReservationToken),
+    Renew(ReservationToken, Ttl),
     Remove(PoolId, Withdrawal),
     Delete(PoolId),
     Retire(Timestamp),
@@ -42,6 +43,7 @@ pub(crate) enum Said {
     Claim(Answer<KeyPackage>),
     Spend(Answer<Receipt>),
     Release(Answer<()>),
+    Renew(Answer<Lease>),
     Remove(BTreeMap<KeyPackageRef, WithdrawOutcome>),
     Nothing,
 }
@@ -54,6 +56,7 @@ impl Operation {
             Self::Claim(take, group) => Said::Claim(model.claim(take, group.as_ref(), now)),
             Self::Spend(token, usage) => Said::Spend(model.spend(token, usage, now)),
             Self::Release(token) => Said::Release(model.release(token, now)),
+            Self::Renew(token, ttl) => Said::Renew(model.renew(token, *ttl, now)),
             Self::Remove(pool, what) => Said::Remove(model.withdraw(pool, what, now).into_iter().collect()),
             Self::Delete(pool) => {
                 model.delete_pool(pool);
@@ -80,7 +83,7 @@ impl Operation {
         match self {
             Self::Save(save) => Some(&save.pool).filter(|_| !save.packages().is_empty()),
             Self::Reserve(take, _) | Self::Claim(take, _) => Some(&take.pool),
-            Self::Spend(token, _) | Self::Release(token) => Some(&token.pool),
+            Self::Spend(token, _) | Self::Release(token) | Self::Renew(token, _) => Some(&token.pool),
             Self::Remove(pool, what) => Some(pool).filter(|_| *what != Withdrawal::Refs(Vec::new())),
             Self::Delete(_) | Self::Retire(_) | Self::Settle | Self::Sweep => None,
         }
@@ -97,6 +100,7 @@ impl Said {
             Self::Claim(answer) => answer.is_err(),
             Self::Spend(answer) => answer.is_err(),
             Self::Release(answer) => answer.is_err(),
+            Self::Renew(answer) => answer.is_err(),
             Self::Remove(_) | Self::Nothing => false,
         }
     }
@@ -224,6 +228,9 @@ pub(crate) fn operations() -> impl Strategy<Value = Operation> {
         6 => (takes(), groups()).prop_map(|(take, group)| Operation::Claim(take, group)),
         8 => (tokens(), usages).prop_map(|(token, usage)| Operation::Spend(token, usage)),
         6 => tokens().prop_map(Operation::Release),
+        4 => (tokens(), 1_u32..30).prop_map(|(token, ttl)| {
+            Operation::Renew(token, Ttl::try_from(ttl).expect("a small number is a ttl"))
+        }),
         3 => (pools(), removals()).prop_map(|(pool, what)| Operation::Remove(pool, what)),
         1 => pools().prop_map(Operation::Delete),
         1 => moments().prop_map(Operation::Retire),

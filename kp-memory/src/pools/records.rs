@@ -1,6 +1,6 @@
 use kp_core::rules::{PoolRecords, Record, State};
 use kp_core::server::TakeOptions;
-use kp_core::{BoxError, Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, Timestamp};
+use kp_core::{BoxError, Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, Role, Timestamp};
 
 use crate::pools::table::{Entry, Pool};
 
@@ -48,6 +48,10 @@ impl PoolRecords for Pool {
 
     fn count_remembered(&mut self, now: Timestamp) -> Result<u32, BoxError> {
         Ok(count(self.unexpired(now)))
+    }
+
+    fn count_remembered_of(&mut self, role: Role, now: Timestamp) -> Result<u32, BoxError> {
+        Ok(count(self.unexpired(now).filter(|record| record.info.role == role)))
     }
 
     fn count_taken_by(&mut self, party: &Party) -> Result<u32, BoxError> {

@@ -1,20 +1,19 @@
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_core::rules::{self, Limits};
 use kp_core::server::{
-    Answers, Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
-    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
+    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    BackendError, BoxError, Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId,
-    Result, Status, Timestamp,
+    BackendError, BoxError, Effect, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result,
+    Status, Timestamp, Ttl,
 };
 
 use crate::pools::sweep;
-use crate::pools::table::{Entry, Table};
+use crate::pools::table::{Entry, Pool, Table};
 
 /// Keeps KeyPackage pools in memory. Nothing survives the process: see the [crate's front page](crate).
 ///
@@ -94,6 +93,9 @@ impl KeyPackageStore for MemoryStore {
         lapse: OnLapse,
         now: Timestamp,
     ) -> Answers<Reservation> {
+        if let Err(rejection) = rules::bounded_takes(takes) {
+            return Answers::all_failed(takes.len(), &rejection.into());
+        }
         let one = |take: &TakeRequest| {
             let step = |pool: &mut _| rules::reserve(pool, take, lapse, now);
             let answer = self.pools.change(&take.pool, now, step);
@@ -108,6 +110,9 @@ impl KeyPackageStore for MemoryStore {
         group: Option<&GroupId>,
         now: Timestamp,
     ) -> Answers<KeyPackage> {
+        if let Err(rejection) = rules::bounded_takes(takes) {
+            return Answers::all_failed(takes.len(), &rejection.into());
+        }
         let one = |take: &TakeRequest| {
             let step = |pool: &mut _| rules::claim(pool, take, group, now);
             let answer = self.pools.change(&take.pool, now, step);
@@ -117,6 +122,9 @@ impl KeyPackageStore for MemoryStore {
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], spend: &Spend, now: Timestamp) -> Answers<Receipt> {
+        if let Err(rejection) = rules::bounded(tokens) {
+            return Answers::all_failed(tokens.len(), &rejection.into());
+        }
         let one = |token: &ReservationToken| {
             let step = |pool: &mut _| rules::spend(pool, token, spend, now);
             let answer = self.pools.change(&token.pool, now, step);
@@ -126,10 +134,25 @@ impl KeyPackageStore for MemoryStore {
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
+        if let Err(rejection) = rules::bounded(tokens) {
+            return Answers::all_failed(tokens.len(), &rejection.into());
+        }
         let one = |token: &ReservationToken| {
             let step = |pool: &mut _| rules::release(pool, token, now);
             let answer = self.pools.change(&token.pool, now, step);
             Ok(answer.map_err(failed("release_key_packages"))??)
+        };
+        tokens.iter().map(one).collect()
+    }
+
+    async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
+        if let Err(rejection) = rules::bounded(tokens) {
+            return Answers::all_failed(tokens.len(), &rejection.into());
+        }
+        let one = |token: &ReservationToken| {
+            let step = |pool: &mut _| rules::renew(pool, token, ttl, now);
+            let answer = self.pools.change(&token.pool, now, step);
+            Ok(answer.map_err(failed("renew_key_packages"))??)
         };
         tokens.iter().map(one).collect()
     }
@@ -147,6 +170,7 @@ impl KeyPackageStore for MemoryStore {
     }
 
     async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
+        rules::bounded(refs)?;
         Ok(self.pools.look(pool, |pool| {
             let found = refs.iter().map(|key_package_ref| pool.get(key_package_ref));
             let status = |entry: &Entry| entry.record().clone().settled(now).status(now);
@@ -177,15 +201,9 @@ impl KeyPackageStore for MemoryStore {
         Ok(Page::new(items, next))
     }
 
-    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
-        let mut counts = BTreeMap::<_, Counts>::new();
-        self.pools.look(pool, |pool| {
-            for record in pool.records() {
-                let count = counts.entry(record.info.ciphersuite).or_default();
-                count.add(record.clone().settled(now).status(now));
-            }
-        });
-        Ok(counts)
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
+        let count = |pool: &Pool| rules::count(pool.records().cloned(), self.limits, now);
+        Ok(self.pools.look(pool, count))
     }
 
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
@@ -200,6 +218,7 @@ impl KeyPackageStore for MemoryStore {
         what: &Withdrawal,
         now: Timestamp,
     ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        rules::bounded_withdrawal(what)?;
         let step = |pool: &mut _| rules::withdraw(pool, what, now);
         let answer = self.pools.change(pool, now, step);
         Ok(answer.map_err(failed("withdraw_key_packages"))?)

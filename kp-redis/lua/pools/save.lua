@@ -51,27 +51,27 @@ local function is_suite_full(suite)
     return held[suite] >= cap
 end
 
--- Returns whether the pool remembers as many unexpired records as it may (SAVE-6). Counts only when the pool has that
--- many records, expired ones included.
+-- Returns whether the pool remembers as many unexpired packages of this role as it may (SAVE-6). Counts only when the
+-- pool has that many records, of both roles and expired ones included.
 local records, remembered = redis.call('HLEN', RECORDS), nil
-local function is_memory_full()
+local function is_memory_full(last)
     if records < max_records then
         return false
     end
     if not remembered then
-        remembered = 0
+        remembered = {[true] = 0, [false] = 0}
         each_record(function(r)
             if r and not is_expired(r) then
-                remembered = remembered + 1
+                remembered[r.last] = remembered[r.last] + 1
             end
         end)
     end
-    return remembered >= max_records
+    return remembered[last] >= max_records
 end
 
 -- Returns whether the pool has no room for the item (SAVE-6).
 local function is_full(item)
-    if is_memory_full() then
+    if is_memory_full(item.last) then
         return true
     elseif item.last then
         local others = 0
@@ -121,7 +121,9 @@ local function insert(item)
     put(nil, item)
     absent[item.ref] = nil
     records, listed = records + 1, listed and listed + 1
-    remembered = remembered and remembered + 1
+    if remembered then
+        remembered[item.last] = remembered[item.last] + 1
+    end
     earliest = math.min(earliest or item.not_after, item.not_after)
 end
 

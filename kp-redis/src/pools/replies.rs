@@ -150,6 +150,11 @@ pub(crate) fn receipt(token: &ReservationToken, mut fields: Fields) -> Read<Rece
     Ok(Receipt::new(token.key_package_ref.clone(), fields.time()?))
 }
 
+/// Reads an answer of `renew.lua`.
+pub(crate) fn lease(token: &ReservationToken, mut fields: Fields) -> Read<Lease> {
+    Ok(Lease::new(token.clone(), fields.time()?))
+}
+
 /// Reads an answer of `get.lua` that was asked for the status alone.
 pub(crate) fn status(fields: &mut Fields) -> Read<Status> {
     let mut status = Fields::of(fields.next()?)?;
@@ -230,6 +235,8 @@ pub(crate) fn counts(value: Value) -> Read<BTreeMap<Ciphersuite, Counts>> {
                 -1 => Slot::Empty,
                 used => Slot::of(used == 1),
             };
+            counts.recalled = count(&fields.next()?)?;
+            counts.spent_last_resorts = count(&fields.next()?)?;
             Ok((ciphersuite, counts))
         })
         .collect()

@@ -27,6 +27,7 @@ pub(crate) static CLAIM: Script = Script::changing(
 pub(crate) static SPEND: Script = Script::changing("spend_key_packages", lua!("pool.lua" "changes.lua" => "spend.lua"));
 pub(crate) static RELEASE: Script =
     Script::changing("release_key_packages", lua!("pool.lua" "changes.lua" => "release.lua"));
+pub(crate) static RENEW: Script = Script::changing("renew_key_packages", lua!("pool.lua" "changes.lua" => "renew.lua"));
 pub(crate) static WITHDRAW: Script = Script::changing(
     "withdraw_key_packages",
     lua!("pool.lua" "changes.lua" "queue.lua" "unspent.lua" => "withdraw.lua"),

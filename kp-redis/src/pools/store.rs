@@ -1,15 +1,12 @@
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use futures::future::join_all;
-use kp_core::rules::Limits;
+use kp_core::rules::{self, Limits};
 use kp_core::server::{
-    Answers, Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
-    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
+    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    Ciphersuite, Counts, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, OpenError, PoolId, Result, Status,
-    Timestamp,
+    GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, OpenError, PoolCounts, PoolId, Result, Status, Timestamp, Ttl,
 };
 
 use crate::link::builder::RedisBuilder;
@@ -103,6 +100,9 @@ impl KeyPackageStore for RedisStore {
         lapse: OnLapse,
         now: Timestamp,
     ) -> Answers<Reservation> {
+        if let Err(rejection) = rules::bounded_takes(takes) {
+            return Answers::all_failed(takes.len(), &rejection.into());
+        }
         let batch = Batch {
             script: &scripts::RESERVE,
             now,
@@ -125,6 +125,9 @@ impl KeyPackageStore for RedisStore {
         group: Option<&GroupId>,
         now: Timestamp,
     ) -> Answers<KeyPackage> {
+        if let Err(rejection) = rules::bounded_takes(takes) {
+            return Answers::all_failed(takes.len(), &rejection.into());
+        }
         let batch = Batch {
             script: &scripts::CLAIM,
             now,
@@ -137,6 +140,9 @@ impl KeyPackageStore for RedisStore {
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], spend: &Spend, now: Timestamp) -> Answers<Receipt> {
+        if let Err(rejection) = rules::bounded(tokens) {
+            return Answers::all_failed(tokens.len(), &rejection.into());
+        }
         let batch = Batch {
             script: &scripts::SPEND,
             now,
@@ -157,6 +163,9 @@ impl KeyPackageStore for RedisStore {
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
+        if let Err(rejection) = rules::bounded(tokens) {
+            return Answers::all_failed(tokens.len(), &rejection.into());
+        }
         let batch = Batch {
             script: &scripts::RELEASE,
             now,
@@ -169,6 +178,26 @@ impl KeyPackageStore for RedisStore {
                 |token| &token.pool,
                 requests::token,
                 |_, _| Ok(()),
+            )
+            .await
+    }
+
+    async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
+        if let Err(rejection) = rules::bounded(tokens) {
+            return Answers::all_failed(tokens.len(), &rejection.into());
+        }
+        let batch = Batch {
+            script: &scripts::RENEW,
+            now,
+            head: vec![requests::number(ttl.get())],
+        };
+        batch
+            .run(
+                &self.runner,
+                tokens,
+                |token| &token.pool,
+                requests::token,
+                replies::lease,
             )
             .await
     }
@@ -193,6 +222,7 @@ impl KeyPackageStore for RedisStore {
     }
 
     async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
+        rules::bounded(refs)?;
         if refs.is_empty() {
             return Ok(Vec::new());
         }
@@ -217,10 +247,11 @@ impl KeyPackageStore for RedisStore {
         Ok(replies::available(reply).map_err(|source| malformed(script, source))?)
     }
 
-    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
         let script = &scripts::COUNT;
         let reply = self.runner.run(script, pool, now, Vec::new()).await?;
-        Ok(replies::counts(reply).map_err(|source| malformed(script, source))?)
+        let counts = replies::counts(reply).map_err(|source| malformed(script, source))?;
+        Ok(PoolCounts::new(counts, self.limits.max_records))
     }
 
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
@@ -233,6 +264,7 @@ impl KeyPackageStore for RedisStore {
         what: &Withdrawal,
         now: Timestamp,
     ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        rules::bounded_withdrawal(what)?;
         let script = &scripts::WITHDRAW;
         let arguments = match what {
             Withdrawal::All => vec![requests::text("all")],

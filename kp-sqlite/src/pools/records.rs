@@ -1,6 +1,6 @@
 use kp_core::rules::{PoolRecords, Record, State, fits};
 use kp_core::server::TakeOptions;
-use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, Timestamp};
+use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, Role, Timestamp};
 use rusqlite::Params;
 
 use crate::file::calls::Statements;
@@ -252,6 +252,16 @@ impl PoolRecords for Records<'_, '_> {
             None => Ok(0),
             Some(row) if row.has_no_expired(now) => Ok(u32::try_from(row.records).unwrap_or(u32::MAX)),
             Some(row) => self.count(Sql::CountUnexpired, (row.key, now.get())),
+        }
+    }
+
+    fn count_remembered_of(&mut self, role: Role, now: Timestamp) -> Result<u32, Failure> {
+        match &self.row {
+            None => Ok(0),
+            Some(row) => {
+                let params = (row.key, now.get(), role.is_last_resort());
+                self.count(Sql::CountUnexpiredOf, params)
+            }
         }
     }
 

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,12 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kp_core::rules::{self, Answer, Limits, PoolRecords};
 use kp_core::server::{
-    Answers, Cursor, KeyPackageStore, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
-    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
+    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    BackendError, Ciphersuite, Counts, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result,
-    Status, Timestamp,
+    BackendError, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result, Status,
+    Timestamp, Ttl,
 };
 
 use crate::file::calls::Reply;
@@ -113,6 +112,9 @@ impl KeyPackageStore for SqliteStore {
         lapse: OnLapse,
         now: Timestamp,
     ) -> Answers<Reservation> {
+        if let Err(rejection) = rules::bounded_takes(takes) {
+            return Answers::all_failed(takes.len(), &rejection.into());
+        }
         let reserve = |take: &TakeRequest| {
             let take = take.clone();
             self.write("reserve_key_packages", move |session| {
@@ -128,6 +130,9 @@ impl KeyPackageStore for SqliteStore {
         group: Option<&GroupId>,
         now: Timestamp,
     ) -> Answers<KeyPackage> {
+        if let Err(rejection) = rules::bounded_takes(takes) {
+            return Answers::all_failed(takes.len(), &rejection.into());
+        }
         let claim = |take: &TakeRequest| {
             let (take, group) = (take.clone(), group.cloned());
             self.write("claim_key_packages", move |session| {
@@ -140,6 +145,9 @@ impl KeyPackageStore for SqliteStore {
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], spend: &Spend, now: Timestamp) -> Answers<Receipt> {
+        if let Err(rejection) = rules::bounded(tokens) {
+            return Answers::all_failed(tokens.len(), &rejection.into());
+        }
         let spend = |token: &ReservationToken| {
             let (token, spend) = (token.clone(), spend.clone());
             self.write("spend_key_packages", move |session| {
@@ -150,6 +158,9 @@ impl KeyPackageStore for SqliteStore {
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
+        if let Err(rejection) = rules::bounded(tokens) {
+            return Answers::all_failed(tokens.len(), &rejection.into());
+        }
         let release = |token: &ReservationToken| {
             let token = token.clone();
             self.write("release_key_packages", move |session| {
@@ -157,6 +168,19 @@ impl KeyPackageStore for SqliteStore {
             })
         };
         answers(tokens.iter().map(release).collect()).await
+    }
+
+    async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
+        if let Err(rejection) = rules::bounded(tokens) {
+            return Answers::all_failed(tokens.len(), &rejection.into());
+        }
+        let renew = |token: &ReservationToken| {
+            let token = token.clone();
+            self.write("renew_key_packages", move |session| {
+                step(session, &token.pool, |pool| rules::renew(pool, &token, ttl, now))
+            })
+        };
+        answers(tokens.iter().map(renew).collect()).await
     }
 
     async fn get_key_package(
@@ -178,6 +202,7 @@ impl KeyPackageStore for SqliteStore {
     }
 
     async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
+        rules::bounded(refs)?;
         let (pool, refs) = (pool.clone(), refs.to_vec());
         let get = self.read("get_statuses", move |session| {
             let mut records = Records::of(session, &pool)?;
@@ -207,18 +232,10 @@ impl KeyPackageStore for SqliteStore {
         Ok(list.await?)
     }
 
-    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<BTreeMap<Ciphersuite, Counts>> {
-        let pool = pool.clone();
+    async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
+        let (pool, limits) = (pool.clone(), self.0.limits);
         let count = self.read("count_by_status", move |session| {
-            let mut counts = BTreeMap::<_, Counts>::new();
-            for record in Records::of(session, &pool)?.all()? {
-                let record = record.settled(now);
-                counts
-                    .entry(record.info.ciphersuite)
-                    .or_default()
-                    .add(record.status(now));
-            }
-            Ok(counts)
+            Ok(rules::count(Records::of(session, &pool)?.all()?, limits, now))
         });
         Ok(count.await?)
     }
@@ -238,6 +255,7 @@ impl KeyPackageStore for SqliteStore {
         what: &Withdrawal,
         now: Timestamp,
     ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
+        rules::bounded_withdrawal(what)?;
         // TIME-2: an empty batch changes nothing.
         if *what == Withdrawal::Refs(Vec::new()) {
             return Ok(Vec::new());

@@ -43,6 +43,7 @@ statements! {
     CountHeld = "count_held",
     CountHeldUnexpired = "count_held_unexpired",
     CountUnexpired = "count_unexpired",
+    CountUnexpiredOf = "count_unexpired_of",
     CountTakenBy = "count_taken_by",
     LastKey = "last_key",
     Bytes = "bytes",

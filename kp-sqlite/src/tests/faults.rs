@@ -87,7 +87,12 @@ async fn a_failed_commit_fails_every_call_in_it() {
     assert!(COMMITS.load(Ordering::SeqCst) > 0);
     // It was rolled back, and the same requests find that out.
     assert_eq!(
-        store.count_by_status(&pool(), at(1)).await.unwrap()[&Ciphersuite(1)].available,
+        store
+            .count_by_status(&pool(), at(1))
+            .await
+            .unwrap()
+            .of(Ciphersuite(1))
+            .available,
         4
     );
     let again = store.reserve_key_packages(&takes, OnLapse::Return, at(1)).await;
@@ -255,7 +260,12 @@ async fn a_full_disk_refuses_what_does_not_fit() {
     }
     assert!(stored > 1 && stored < 9, "some fitted, and some did not: {stored}");
     assert_eq!(
-        store.count_by_status(&pool(), at(0)).await.unwrap()[&Ciphersuite(1)].available,
+        store
+            .count_by_status(&pool(), at(0))
+            .await
+            .unwrap()
+            .of(Ciphersuite(1))
+            .available,
         stored
     );
     let oldest = store.claim_key_package(&take(1), None, at(0)).await.unwrap();

@@ -5,6 +5,12 @@ use crate::flaw::{Torn, sure};
 use crate::wrong_store::wrong_stores;
 
 wrong_stores! {
+    /// A call may name as many items as it likes.
+    #[breaks("COST-1", a_list_has_a_thousand_items_at_most)]
+    fn takes_lists_of_any_length(flaw: &mut Flaw) {
+        flaw.most_items = usize::MAX;
+    }
+
     /// A claim whose reply was lost, made again, takes a second package.
     #[breaks("ERR-1", failures_lose_no_package_and_use_none_twice)]
     fn a_claim_made_again_takes_another_package(flaw: &mut Flaw) {

@@ -1,5 +1,5 @@
-use kp_core::Slot;
 use kp_core::Status;
+use kp_core::{Counts, Slot};
 
 use crate::wrong_store::wrong_stores;
 
@@ -36,6 +36,24 @@ wrong_stores! {
     #[breaks("READ-3", counts_add_up)]
     fn counts_reserved_packages_twice(flaw: &mut Flaw) {
         flaw.counts = |counts| counts.available += counts.reserved;
+    }
+
+    /// Recalled packages are counted among those that return.
+    #[breaks("READ-3", counts_add_up)]
+    fn counts_no_recalled_packages(flaw: &mut Flaw) {
+        flaw.counts = |counts| counts.recalled = 0;
+    }
+
+    /// Last-resort packages take room from one-time packages.
+    #[breaks("READ-3", last_resorts_have_a_memory_of_their_own)]
+    fn last_resorts_take_room(flaw: &mut Flaw) {
+        flaw.room = |counts| {
+            let last_resorts = |counts: &Counts| {
+                counts.spent_last_resorts + u32::from(counts.last_resort != Slot::Empty)
+            };
+            let taken = counts.ciphersuites.values().map(last_resorts).sum();
+            counts.room = counts.room.saturating_sub(taken);
+        };
     }
 
     /// Expired records are left out of the counts.

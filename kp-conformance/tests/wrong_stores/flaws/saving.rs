@@ -1,6 +1,6 @@
 use kp_core::rules::{PoolRecords, State};
 use kp_core::server::{Save, SaveMode, SaveOutcome};
-use kp_core::{KeyPackage, Timestamp};
+use kp_core::{KeyPackage, Role, Timestamp};
 
 use crate::flaw::{Call, Records, Torn, sure};
 use crate::wrong_store::wrong_stores;
@@ -145,6 +145,21 @@ wrong_stores! {
         flaw.count_held = |pool, suite, now| {
             let slot = sure(pool.slots()).into_iter().filter(|slot| slot.info.ciphersuite == suite).count();
             sure(pool.count_held(suite, now)) + u32::try_from(slot).unwrap_or(u32::MAX)
+        };
+    }
+
+    /// A memory full of one-time packages keeps an owner from replacing its last resort.
+    #[breaks("SAVE-6", a_pool_remembers_ten_thousand_one_time_packages)]
+    fn both_roles_share_one_memory(flaw: &mut Flaw) {
+        flaw.count_remembered_of = |pool, _, now| sure(pool.count_remembered(now));
+    }
+
+    /// Last-resort packages that went are remembered without a bound.
+    #[breaks("SAVE-6", last_resorts_have_a_memory_of_their_own)]
+    fn last_resorts_are_remembered_without_a_bound(flaw: &mut Flaw) {
+        flaw.count_remembered_of = |pool, role, now| match role {
+            Role::OneTime => sure(pool.count_remembered_of(role, now)),
+            Role::LastResort => 0,
         };
     }
 

@@ -1,8 +1,8 @@
-use kp_core::Rejection;
-use kp_core::rules::{PoolRecords, State};
-use kp_core::server::{OnLapse, Receipt, ReservationToken};
+use kp_core::rules::{Answer, PoolRecords, State};
+use kp_core::server::{Lease, OnLapse, Receipt, ReservationToken};
+use kp_core::{Rejection, Timestamp, Ttl};
 
-use crate::flaw::{Call, Torn, sure};
+use crate::flaw::{Call, Records, Torn, sure};
 use crate::wrong_store::wrong_stores;
 
 wrong_stores! {
@@ -130,4 +130,92 @@ wrong_stores! {
     fn releases_in_two_steps(flaw: &mut Flaw) {
         flaw.torn = Some(Torn::Apart(Call::Release));
     }
+
+    /// A renewal sets the end anew, also to an earlier one.
+    #[breaks("REN-1", a_lease_is_never_made_shorter_nor_outlasts_its_package)]
+    fn a_renewal_makes_a_lease_shorter(flaw: &mut Flaw) {
+        flaw.renew = |records, token, ttl, now| renewed_until(records, token, ttl, now, |_, end| end);
+    }
+
+    /// A renewed lease outlasts its package.
+    #[breaks("REN-1", a_lease_is_never_made_shorter_nor_outlasts_its_package)]
+    fn a_renewed_lease_outlasts_its_package(flaw: &mut Flaw) {
+        flaw.renew = |records, token, ttl, now| {
+            let mut lease = records.renew(token, ttl, now)?;
+            lease.expires_at = lease.expires_at.max(now.after(ttl));
+            Ok(lease)
+        };
+    }
+
+    /// The new end is answered, and the lease ends as before.
+    #[breaks("REN-1", a_renewed_lease_holds_until_its_new_end)]
+    fn a_renewal_is_forgotten(flaw: &mut Flaw) {
+        flaw.renew = |records, token, ttl, now| {
+            let before = records.pool.clone();
+            let lease = records.renew(token, ttl, now);
+            *records.pool = before;
+            lease
+        };
+    }
+
+    /// A renewal brings back the package of its lease to its place when it lapses, whatever it was to do.
+    #[breaks("REN-1", a_renewed_lease_lapses_at_its_new_end)]
+    fn a_renewed_lease_always_returns(flaw: &mut Flaw) {
+        flaw.renew = |records, token, ttl, now| {
+            let lease = records.renew(token, ttl, now)?;
+            records.alter(|record| {
+                if let State::Reserved(hold) = &mut record.state
+                    && record.info.key_package_ref == token.key_package_ref
+                {
+                    hold.on_lapse = OnLapse::Return;
+                }
+            });
+            Ok(lease)
+        };
+    }
+
+    /// Who holds a package keeps it for ever, though its owner withdrew it.
+    #[breaks("REN-1", the_lease_of_a_recalled_package_keeps_its_end)]
+    fn renews_what_was_recalled(flaw: &mut Flaw) {
+        flaw.renew = |records, token, ttl, now| renewed_until(records, token, ttl, now, Timestamp::max);
+    }
+
+    /// Whoever names a reserved package renews its lease.
+    #[breaks("REN-2", a_stranger_cannot_renew)]
+    fn renews_by_ref_only(flaw: &mut Flaw) {
+        flaw.renew = |records, token, ttl, now| {
+            let holder = records.find(&token.key_package_ref).and_then(|record| record.state.bound_id().copied());
+            let id = holder.unwrap_or(token.id());
+            records.renew(&ReservationToken::new(token.pool.clone(), token.key_package_ref.clone(), id), ttl, now)
+        };
+    }
+
+    /// A lease that was given back is taken again by a renewal.
+    #[breaks("REN-2", a_stranger_cannot_renew)]
+    fn renews_what_was_released(flaw: &mut Flaw) {
+        flaw.renew = |records, token, ttl, now| match records.renew(token, ttl, now) {
+            Err(Rejection::NoLiveReservation) => Ok(Lease::new(token.clone(), now.after(ttl))),
+            answer => answer,
+        };
+    }
+}
+
+/// Renews, and sets the end to what `choose` makes of the end before and the end asked for.
+fn renewed_until(
+    records: &mut Records<'_>,
+    token: &ReservationToken,
+    ttl: Ttl,
+    now: Timestamp,
+    choose: fn(Timestamp, Timestamp) -> Timestamp,
+) -> Answer<Lease> {
+    let lease = records.renew(token, ttl, now)?;
+    let end = choose(lease.expires_at, now.after(ttl));
+    records.alter(|record| {
+        if let State::Reserved(hold) = &mut record.state
+            && record.info.key_package_ref == token.key_package_ref
+        {
+            hold.expires_at = end;
+        }
+    });
+    Ok(Lease::new(token.clone(), end))
 }

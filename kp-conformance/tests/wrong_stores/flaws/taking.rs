@@ -115,6 +115,18 @@ wrong_stores! {
         flaw.by_id = |pool, id| sure(pool.by_id(id)).filter(|record| matches!(record.state, State::Reserved(_)));
     }
 
+    /// A bound id gets its package, whatever ciphersuites the caller can use.
+    #[breaks("RES-5", a_bound_id_with_other_ciphersuites_is_a_conflict)]
+    fn a_retry_may_ask_for_anything(flaw: &mut Flaw) {
+        flaw.claim = |records, take, group, now| {
+            let mut take = take.clone();
+            if sure(records.by_id(&take.id)).is_some() {
+                take.options.ciphersuites.clear();
+            }
+            records.claim(&take, group, now)
+        };
+    }
+
     /// A pool whose packages do not fit is said to be exhausted.
     #[breaks("RES-6", exhausted_and_nothing_fits_are_told_apart)]
     fn nothing_fits_is_exhausted(flaw: &mut Flaw) {

@@ -31,9 +31,14 @@ local function is_valid(r)
     return r.not_before <= NOW and NOW < r.not_after
 end
 
+-- Returns whether the request accepts packages of this ciphersuite; a request that names none accepts any (RES-3).
+local function accepts(take, suite)
+    return not take.suites or take.suites[suite]
+end
+
 -- Returns whether the package is as asked (RES-3).
 local function fits(r, take)
-    return is_valid(r) and (not take.suites or take.suites[r.suite]) and r.not_after - NOW >= take.remaining
+    return is_valid(r) and accepts(take, r.suite) and r.not_after - NOW >= take.remaining
 end
 
 -- Returns when a lease or window that begins now lapses (RES-4).
@@ -53,7 +58,7 @@ local function binding(take)
         return 'none', nil
     elseif is_expired(r) then
         return 'none', r
-    elseif take.only ~= '' and take.only ~= r.ref then
+    elseif take.only ~= '' and take.only ~= r.ref or not accepts(take, r.suite) then
         return 'no', 'reservation_conflict'
     elseif r.state == 'U' then
         return 'used', r

@@ -1,0 +1,36 @@
+-- renew_key_packages: makes leases of one pool longer.
+-- Rules: TIME-2, REN-1, REN-2
+--
+-- KEYS    as in pool.lua
+-- ARGV    3 ttl
+--         4 for each token: ref, id
+-- Reply   for each token: ok, expires_at
+
+local ttl = tonumber(ARGV[3])
+
+-- Renews one lease, or returns the first rejection that applies (REN-2).
+local function renew(ref, id)
+    local r = load(ref)
+    if not r then
+        return no('not_found')
+    elseif is_expired(r) then
+        return no('expired')
+    elseif r.state == 'U' then
+        return no('already_spent')
+    elseif r.state ~= 'R' or r.id ~= id then
+        return no('no_live_reservation')
+    end
+    local expires_at = math.min(NOW + ttl, r.not_after)
+    if r.recalled > 0 or expires_at <= r.expires_at then
+        return {'ok', r.expires_at} -- REN-1: never shorter; a recalled package's lease keeps its end
+    end
+    put(r, become(r, {expires_at = expires_at}))
+    return {'ok', expires_at}
+end
+
+settle()
+local replies = {}
+for at = 4, #ARGV, 2 do
+    replies[#replies + 1] = answer(renew, ARGV[at], ARGV[at + 1])
+end
+return finish(replies)
