@@ -50,6 +50,10 @@
 //!   [`Effect::Unknown`](kp_core::Effect::Unknown). The store sends no change twice. Repeat the call with the same id.
 //! - If the server refuses a command for now (it loads its data, a slot moves, a replica was promoted), the command was
 //!   not applied. The store sends the command again until the time-out.
+//! - If the server takes no changes (`OOM`, `MISCONF`, `NOREPLICAS`), the call was not applied and fails at once, as
+//!   transient. Reads go on.
+//! - If a script fails at a command that its user may not run, or that the server does not have, the call fails with
+//!   [`Effect::Unknown`](kp_core::Effect::Unknown).
 //! - While a slot of a cluster moves, calls on its pools may wait for the end of the move. The importing node runs no
 //!   script that names a key which has not arrived.
 

@@ -141,7 +141,7 @@ async fn a_full_server_stores_nothing_and_loses_nothing() {
     };
     assert_eq!(
         (failure.effect(), failure.is_transient()),
-        (Effect::NotApplied, false),
+        (Effect::NotApplied, true),
         "{failure}"
     );
     let counts = store.count_by_status(&bob, now()).await.unwrap().of(Ciphersuite(1));

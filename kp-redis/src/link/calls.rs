@@ -77,10 +77,12 @@ impl Link {
         };
         let (mut whole, mut ask, mut lost) = (false, None, false);
         loop {
-            let mut connection = self
-                .connection(waits.is_some())
-                .await
-                .map_err(|error| failed_for_now(request.operation, Effect::NotApplied, error))?;
+            let mut connection = self.connection(waits.is_some()).await.map_err(|error| {
+                match ErrorClass::may_connect_later(&error) {
+                    true => failed_for_now(request.operation, Effect::NotApplied, error),
+                    false => failed(request.operation, Effect::NotApplied, error),
+                }
+            })?;
             let commands = request.commands(whole, ask.is_some(), waits, self.timeout);
             let preface = usize::from(ask.is_some());
             sent.store(true, Ordering::Relaxed);
@@ -96,9 +98,15 @@ impl Link {
                 }
                 Err(error) => error,
             };
-            let class = ErrorClass::of(&error);
+            let class = ErrorClass::of(&error, request.changes());
             match class {
                 ErrorClass::Refused => return Err(failed(request.operation, Effect::NotApplied, error)),
+                ErrorClass::Unclear => return Err(failed(request.operation, Effect::Unknown, error)),
+                ErrorClass::ForNow => return Err(failed_for_now(request.operation, Effect::NotApplied, error)),
+                ErrorClass::Isolated => {
+                    connection.give_up();
+                    return Err(failed_for_now(request.operation, Effect::NotApplied, error));
+                }
                 ErrorClass::Lost => {
                     connection.give_up();
                     if request.changes() {

@@ -1,5 +1,5 @@
 use kp_core::{BackendError, Effect};
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use redis::{ErrorKind, RedisError};
 
 use crate::link::script::Script;
 
@@ -13,37 +13,66 @@ pub(crate) enum ErrorClass {
     SendWhole,
     /// Not applied: another node has the key for now. Ask that node.
     AskAnother,
-    /// Not applied for now: the server loads, a slot moves, a master is elected. Send the command again.
+    /// Not applied for now: a slot moves, a master is elected, a script runs. Send the command again.
     TryAgain,
-    /// Not applied: the connection leads to the wrong server. Connect again.
+    /// Not applied: the connection leads to a server that is no master, or not yet. Connect again.
     Reconnect,
-    /// Not applied: the server refuses the command.
+    /// Not applied: the server takes no changes, which may pass, but hardly within this call. Fail for now.
+    ForNow,
+    /// Not applied, as for `ForNow`: a master without its replicas may have been replaced. The next call connects anew.
+    Isolated,
+    /// Not applied: the server refuses the command for good.
     Refused,
+    /// The script failed at a command that may have come after its first write.
+    Unclear,
     /// The reply was lost: the command may have been applied.
     Lost,
 }
 
 impl ErrorClass {
-    /// Classifies the error of a command. A script that replies with an error has written nothing: scripts check
-    /// everything that may fail before their first write, and the server stops no script that has written.
-    pub(crate) fn of(error: &RedisError) -> Self {
-        match error.kind() {
-            ErrorKind::Server(ServerErrorKind::NoScript) => Self::SendWhole,
-            ErrorKind::Server(ServerErrorKind::Ask) => Self::AskAnother,
-            ErrorKind::Server(ServerErrorKind::ReadOnly) => Self::Reconnect,
-            ErrorKind::Server(
-                ServerErrorKind::Moved
-                | ServerErrorKind::TryAgain
-                | ServerErrorKind::ClusterDown
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::BusyLoading,
-            )
-            | ErrorKind::ClusterConnectionNotFound => Self::TryAgain,
-            ErrorKind::Extension if error.code() == Some("BUSY") => Self::TryAgain,
-            ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::InvalidClientConfig => Self::Refused,
-            _ if error.is_connection_refusal() => Self::Reconnect,
-            _ => Self::Lost,
+    /// Classifies the error of a command. `changes` tells whether the command may have written before it failed.
+    pub(crate) fn of(error: &RedisError, changes: bool) -> Self {
+        match error.code() {
+            Some(code) => Self::of_code(code, changes),
+            None => match error.kind() {
+                ErrorKind::ClusterConnectionNotFound => Self::TryAgain,
+                ErrorKind::InvalidClientConfig => Self::Refused,
+                _ if error.is_connection_refusal() => Self::Reconnect,
+                _ => Self::Lost,
+            },
         }
+    }
+
+    /// Classifies the code with which the server's error begins.
+    ///
+    /// Scripts check everything that may fail before their first write, and the server refuses no command of a script
+    /// that has written, but for one that its user may not run or that it does not have. So a known code is one of an
+    /// error before the first write, and any other may have come after it.
+    fn of_code(code: &str, changes: bool) -> Self {
+        match code {
+            "NOSCRIPT" => Self::SendWhole,
+            "ASK" => Self::AskAnother,
+            "MOVED" | "TRYAGAIN" | "CLUSTERDOWN" | "BUSY" => Self::TryAgain,
+            // A replica that copies its new master loads its data; one without its master answers MASTERDOWN.
+            "READONLY" | "MASTERDOWN" | "LOADING" | "UNBLOCKED" => Self::Reconnect,
+            "OOM" | "MISCONF" => Self::ForNow,
+            "NOREPLICAS" => Self::Isolated,
+            "WRONGTYPE" | "CROSSSLOT" | "NOAUTH" | "WRONGPASS" => Self::Refused,
+            _ if changes => Self::Unclear,
+            _ => Self::Refused,
+        }
+    }
+
+    /// Returns whether an error met while connecting may pass.
+    pub(crate) fn may_connect_later(error: &RedisError) -> bool {
+        let for_good = match error.kind() {
+            ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig | ErrorKind::RESP3NotSupported => true,
+            _ => matches!(
+                error.code(),
+                Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "NOPROTO" | "DENIED")
+            ),
+        };
+        !for_good
     }
 }
 
@@ -103,4 +132,46 @@ pub(crate) fn malformed(script: &Script, source: Malformed) -> BackendError {
         Effect::NotApplied
     };
     failed(script.operation, effect, source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every code that Redis and Valkey have for a script or for a read.
+    #[test]
+    fn every_code_of_the_servers_has_its_class() {
+        use ErrorClass::*;
+        let table = [
+            ("NOSCRIPT", SendWhole, SendWhole),
+            ("ASK", AskAnother, AskAnother),
+            ("MOVED", TryAgain, TryAgain),
+            ("TRYAGAIN", TryAgain, TryAgain),
+            ("CLUSTERDOWN", TryAgain, TryAgain),
+            ("BUSY", TryAgain, TryAgain),
+            ("READONLY", Reconnect, Reconnect),
+            ("MASTERDOWN", Reconnect, Reconnect),
+            ("LOADING", Reconnect, Reconnect),
+            ("UNBLOCKED", Reconnect, Reconnect),
+            ("OOM", ForNow, ForNow),
+            ("MISCONF", ForNow, ForNow),
+            ("NOREPLICAS", Isolated, Isolated),
+            ("WRONGTYPE", Refused, Refused),
+            ("CROSSSLOT", Refused, Refused),
+            ("NOAUTH", Refused, Refused),
+            ("WRONGPASS", Refused, Refused),
+            ("NOPERM", Refused, Unclear),
+            ("ERR", Refused, Unclear),
+            ("NEWCODE", Refused, Unclear),
+        ];
+        for (code, reading, changing) in table {
+            let reply = format!("-{code} for a reason\r\n");
+            let error = redis::parse_redis_value(reply.as_bytes())
+                .unwrap()
+                .extract_error()
+                .unwrap_err();
+            assert_eq!(ErrorClass::of(&error, false), reading, "{code}, of a read");
+            assert_eq!(ErrorClass::of(&error, true), changing, "{code}, of a change");
+        }
+    }
 }

@@ -123,6 +123,16 @@ local function each_record(visit)
     end
 end
 
+-- Raises an error that was caught as the server first gave it, its code (READONLY, OOM, ...) at the front. `pcall` gives
+-- an error of the server as its text or as a table, by the server's version; `error` alone would put a position before
+-- the text.
+local function raise(caught)
+    if type(caught) == 'string' then
+        caught = {err = string.find(caught, '^%u+ ') and caught or 'ERR ' .. caught}
+    end
+    error(caught)
+end
+
 -- Runs one item of a call. A damaged record fails only the item that asks for it.
 local function answer(judge, ...)
     local ok, reply = pcall(judge, ...)
@@ -131,7 +141,7 @@ local function answer(judge, ...)
     elseif reply == UNREADABLE then
         return {'unreadable'}
     end
-    error(reply)
+    raise(reply)
 end
 
 -- Returns whether the package is past its not_after (TIME-1).

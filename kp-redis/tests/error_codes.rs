@@ -1,0 +1,97 @@
+//! The codes of the server's errors reach the link: each call fails as the code says, whatever script raised it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod calls;
+mod packages;
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use calls::{CALLS, Call, Stores, servers};
+use kp_core::*;
+use kp_redis::RedisStore;
+use kp_test_support::servers::{Server, until};
+
+async fn open(server: &Server, timeout: u64) -> Stores {
+    let builder = RedisStore::builder(server.url())
+        .buckets(1)
+        .timeout(Duration::from_millis(timeout));
+    let stores = Stores::open(builder, "bob").await.unwrap();
+    stores.prepare().await;
+    stores
+}
+
+/// A call fails for now and was not applied, and its source has the code.
+fn for_now(call: Call, code: &str, failure: &BackendError) {
+    let source = failure.source().map(ToString::to_string).unwrap_or_default();
+    assert_eq!(
+        (failure.effect(), failure.is_transient()),
+        (Effect::NotApplied, true),
+        "{}: {failure}: {source}",
+        call.name
+    );
+    assert!(source.contains(code), "{}: {failure}: {source}", call.name);
+}
+
+#[tokio::test]
+async fn a_master_without_its_replicas_fails_every_change_for_now_and_answers_reads() {
+    for server in servers(&[]) {
+        let stores = open(&server, 10_000).await;
+        let () = server
+            .command(&["CONFIG", "SET", "min-replicas-to-write", "1"])
+            .unwrap();
+        for call in CALLS {
+            match stores.make(call).await {
+                Ok(_) => assert!(!call.changes, "{}", call.name),
+                Err(failure) => for_now(call, "NOREPLICAS", &failure),
+            }
+        }
+        // It passes.
+        let () = server
+            .command(&["CONFIG", "SET", "min-replicas-to-write", "0"])
+            .unwrap();
+        stores.make(CALLS[3]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_master_that_cannot_save_its_data_fails_every_change_for_now_and_answers_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().display().to_string();
+    let servers = servers(&["--save", "3600 1", "--dir", &path]);
+    let mut opened = Vec::new();
+    for server in &servers {
+        opened.push(open(server, 10_000).await);
+    }
+    drop(dir);
+    for (server, stores) in servers.iter().zip(opened) {
+        let () = server.command(&["BGSAVE"]).unwrap();
+        until(|| {
+            let info: String = server.command(&["INFO", "persistence"]).ok()?;
+            info.contains("rdb_last_bgsave_status:err").then_some(())
+        })
+        .expect("it has nowhere to save");
+        for call in CALLS {
+            match stores.make(call).await {
+                Ok(_) => assert!(!call.changes, "{}", call.name),
+                Err(failure) => for_now(call, "MISCONF", &failure),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_a_running_script_keeps_waiting_ends_for_now() {
+    for server in servers(&["--busy-reply-threshold", "1"]) {
+        let stores = open(&server, 500).await;
+        let mut busy = std::net::TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+        std::io::Write::write_all(&mut busy, b"EVAL \"while true do end\" 0\r\n").unwrap();
+        until(|| server.command::<()>(&["PING"]).is_err().then_some(())).expect("it is busy");
+        for call in [CALLS[0], CALLS[3], CALLS[5], CALLS[15]] {
+            let failure = stores.make(call).await.unwrap_err();
+            assert!(failure.is_transient(), "{}: {failure}", call.name);
+        }
+        let () = server.command(&["SCRIPT", "KILL"]).unwrap();
+        stores.make(CALLS[3]).await.unwrap();
+    }
+}
