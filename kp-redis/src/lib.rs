@@ -50,6 +50,8 @@
 //!   [`Effect::Unknown`](kp_core::Effect::Unknown). The store sends no change twice. Repeat the call with the same id.
 //! - If the server refuses a command for now (it loads its data, a slot moves, a replica was promoted), the command was
 //!   not applied. The store sends the command again until the time-out.
+//! - If nothing comes within the time-out, the server is left: the next call has a new connection, and so has a call
+//!   whose server proves to be no master any more. No call is answered by a replica.
 //! - If the server takes no changes (`OOM`, `MISCONF`, `NOREPLICAS`), the call was not applied and fails at once, as
 //!   transient. Reads go on.
 //! - If a script fails at a command that its user may not run, or that the server does not have, the call fails with

@@ -12,6 +12,8 @@ use kp_core::*;
 use kp_redis::RedisStore;
 use kp_test_support::servers::{Server, until};
 
+const ANSWERED: [&str; 2] = ["claim_again", "spend_refused"];
+
 async fn open(server: &Server, timeout: u64) -> Stores {
     let builder = RedisStore::builder(server.url())
         .buckets(1)
@@ -42,7 +44,8 @@ async fn a_master_without_its_replicas_fails_every_change_for_now_and_answers_re
             .unwrap();
         for call in CALLS {
             match stores.make(call).await {
-                Ok(_) => assert!(!call.changes, "{}", call.name),
+                // What changes nothing is answered: reads, replays and refusals.
+                Ok(_) => assert!(!call.changes || ANSWERED.contains(&call.name), "{}", call.name),
                 Err(failure) => for_now(call, "NOREPLICAS", &failure),
             }
         }
@@ -50,7 +53,7 @@ async fn a_master_without_its_replicas_fails_every_change_for_now_and_answers_re
         let () = server
             .command(&["CONFIG", "SET", "min-replicas-to-write", "0"])
             .unwrap();
-        stores.make(CALLS[3]).await.unwrap();
+        stores.call("claim").await.unwrap();
     }
 }
 
@@ -73,7 +76,8 @@ async fn a_master_that_cannot_save_its_data_fails_every_change_for_now_and_answe
         .expect("it has nowhere to save");
         for call in CALLS {
             match stores.make(call).await {
-                Ok(_) => assert!(!call.changes, "{}", call.name),
+                // What changes nothing is answered: reads, replays and refusals.
+                Ok(_) => assert!(!call.changes || ANSWERED.contains(&call.name), "{}", call.name),
                 Err(failure) => for_now(call, "MISCONF", &failure),
             }
         }
@@ -87,11 +91,11 @@ async fn a_call_that_a_running_script_keeps_waiting_ends_for_now() {
         let mut busy = std::net::TcpStream::connect(("127.0.0.1", server.port())).unwrap();
         std::io::Write::write_all(&mut busy, b"EVAL \"while true do end\" 0\r\n").unwrap();
         until(|| server.command::<()>(&["PING"]).is_err().then_some(())).expect("it is busy");
-        for call in [CALLS[0], CALLS[3], CALLS[5], CALLS[15]] {
-            let failure = stores.make(call).await.unwrap_err();
-            assert!(failure.is_transient(), "{}: {failure}", call.name);
+        for call in ["save", "claim", "spend", "count"] {
+            let failure = stores.call(call).await.unwrap_err();
+            assert!(failure.is_transient(), "{call}: {failure}");
         }
         let () = server.command(&["SCRIPT", "KILL"]).unwrap();
-        stores.make(CALLS[3]).await.unwrap();
+        stores.call("claim").await.unwrap();
     }
 }

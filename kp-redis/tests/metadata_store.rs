@@ -100,7 +100,7 @@ async fn a_foreign_key_or_a_full_server_changes_nothing() {
     ] {
         assert_eq!(
             (refused.effect(), refused.is_transient()),
-            (Effect::NotApplied, false),
+            (Effect::NotApplied, true),
             "{refused}"
         );
     }

@@ -45,7 +45,15 @@ impl Server {
         Self::start_binary(redis(), arguments)
     }
 
-    /// Starts a replica of this master, in step with it: one whose acknowledgements the master counts.
+    /// Starts a replica of this master, in step with it: see [`follow`](Self::follow).
+    #[must_use]
+    pub fn start_replica(master: &Self) -> Self {
+        let replica = Self::start(&[]);
+        replica.follow(master);
+        replica
+    }
+
+    /// Makes it a replica of this master, in step with it: one whose acknowledgements the master counts.
     ///
     /// A master calls a replica online before that. After a synchronisation without a file it sends no commands, and no
     /// request to acknowledge any, until an acknowledgement has come *since* it noticed that its child had ended. The
@@ -53,23 +61,26 @@ impl Server {
     /// meanwhile waits in vain.
     ///
     /// So one write is waited for here; once it is online, since before its first replica a master counts no writes, and
-    /// has nothing to wait for.
-    #[must_use]
-    pub fn start_replica(master: &Self) -> Self {
-        let replica = Self::start(&["--replicaof", &format!("127.0.0.1 {}", master.port)]);
-        until(|| {
+    /// has nothing to wait for. A master that is itself a replica takes no write.
+    pub fn follow(&self, master: &Self) {
+        let port = master.port.to_string();
+        let () = self.command(&["REPLICAOF", "127.0.0.1", &port]).expect("it follows");
+        let mine = format!("port={},state=online", self.port);
+        let info = until(|| {
             let info: String = master.command(&["INFO", "replication"]).ok()?;
-            info.contains("state=online").then_some(())
+            info.contains(&mine).then_some(info)
         })
         .expect("the master finds it");
-        let client = redis::Client::open(master.url()).expect("the master has a URL");
-        let mut connection = client.get_connection().expect("the master answers");
-        let mut write = redis::pipe();
-        write.cmd("SET").arg("probe").arg("").ignore();
-        write.cmd("WAIT").arg(1).arg(PATIENCE.as_millis().to_string());
-        let (found,): (u32,) = write.query(&mut connection).expect("the master answers");
-        assert_eq!(found, 1, "the replica follows");
-        replica
+        if info.contains("role:master") {
+            let replicas = info.matches("state=online").count();
+            let client = redis::Client::open(master.url()).expect("the master has a URL");
+            let mut connection = client.get_connection().expect("the master answers");
+            let mut write = redis::pipe();
+            write.cmd("SET").arg("probe").arg("").ignore();
+            write.cmd("WAIT").arg(replicas).arg(PATIENCE.as_millis().to_string());
+            let (found,): (usize,) = write.query(&mut connection).expect("the master answers");
+            assert_eq!(found, replicas, "the replicas follow");
+        }
     }
 
     /// Starts this server.

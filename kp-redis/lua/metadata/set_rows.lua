@@ -7,11 +7,21 @@
 
 local ROWS = KEYS[1]
 
+-- Returns the reply of a script that may have written nothing. A replica refuses to remove a field that is never there,
+-- since no ref is empty: so a demoted master answers nothing from what it last knew.
+local function finish(reply)
+    local write = redis.pcall('HDEL', ROWS, '')
+    if type(write) == 'table' and string.find(write.err, '^READONLY') then
+        error(write)
+    end
+    return reply
+end
+
 for at = 1, #ARGV, 3 do
     local found = redis.call('HGET', ROWS, ARGV[at])
     -- An empty row is damaged. It must not be taken for an absent row.
     if found == '' or (found or '') ~= ARGV[at + 1] then
-        return 0
+        return finish(0)
     end
 end
 for at = 1, #ARGV, 3 do
@@ -19,4 +29,4 @@ for at = 1, #ARGV, 3 do
         redis.call('HSET', ROWS, ARGV[at], ARGV[at + 2])
     end
 end
-return 1
+return finish(1)

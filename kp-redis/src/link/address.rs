@@ -6,6 +6,8 @@ use std::time::Duration;
 use kp_core::BoxError;
 #[cfg(feature = "cluster")]
 use redis::cluster::ClusterClient;
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::TcpKeepalive;
 #[cfg(feature = "sentinel")]
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, ProtocolVersion, PushKind, RedisResult};
@@ -40,13 +42,13 @@ impl Address {
             prepare_tls()?;
         }
         let server = match kind {
-            "" => Server::node(url)?,
+            "" => Server::node(url, timeout)?,
             #[cfg(feature = "cluster")]
             "cluster" => Server::cluster(scheme, rest, timeout)?,
             #[cfg(not(feature = "cluster"))]
             "cluster" => return Err(MissingFeature { feature: "cluster" }.into()),
             #[cfg(feature = "sentinel")]
-            "sentinel" => Server::sentinel(scheme, rest)?,
+            "sentinel" => Server::sentinel(scheme, rest, timeout)?,
             #[cfg(not(feature = "sentinel"))]
             "sentinel" => return Err(MissingFeature { feature: "sentinel" }.into()),
             _ => return Err(invalid("an unknown scheme").into()),
@@ -54,11 +56,12 @@ impl Address {
         Ok(Self { server, timeout })
     }
 
-    /// Opens a connection.
-    pub(crate) async fn connect(&self) -> RedisResult<Connection> {
+    /// Opens a connection, and looks the address up anew.
+    pub(crate) async fn connect(&self, epoch: u64) -> RedisResult<Connection> {
         let lost = Arc::new(AtomicBool::new(false));
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.timeout))
+            // Half of it, so that a call can try twice.
+            .set_connection_timeout(Some(self.timeout / 2))
             .set_response_timeout(None)
             .set_push_sender({
                 let lost = Arc::clone(&lost);
@@ -72,24 +75,27 @@ impl Address {
         match &self.server {
             Server::Node(client) => {
                 let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-                Ok(Connection::node(connection, lost))
+                Ok(Connection::node(connection, epoch, lost))
             }
             #[cfg(feature = "sentinel")]
             Server::Sentinel(client) => {
                 let connection = client.lock().await.get_async_connection_with_config(&config).await?;
-                Ok(Connection::node(connection, lost))
+                Ok(Connection::node(connection, epoch, lost))
             }
             #[cfg(feature = "cluster")]
-            Server::Cluster(client) => Ok(Connection::cluster(client.get_async_connection().await?)),
+            Server::Cluster(client) => Ok(Connection::cluster(client.get_async_connection().await?, epoch)),
         }
     }
 }
 
 impl Server {
-    fn node(url: &str) -> RedisResult<Self> {
+    fn node(url: &str, timeout: Duration) -> RedisResult<Self> {
         let info = url.into_connection_info()?;
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        Client::open(info.set_redis_settings(settings)).map(Self::Node)
+        let info = info
+            .set_redis_settings(settings)
+            .set_tcp_settings(tcp_settings(timeout));
+        Client::open(info).map(Self::Node)
     }
 
     #[cfg(feature = "cluster")]
@@ -99,26 +105,31 @@ impl Server {
         // The client must send nothing twice: a call whose reply is lost is Unknown (ERR-1).
         ClusterClient::builder(nodes)
             .use_protocol(ProtocolVersion::RESP3)
-            .connection_timeout(timeout)
+            .connection_timeout(patience_with_node(timeout))
             .response_timeout(timeout)
+            .tcp_settings(tcp_settings(timeout))
             .retries(0)
             .build()
             .map(Self::Cluster)
     }
 
     #[cfg(feature = "sentinel")]
-    fn sentinel(scheme: &str, rest: &str) -> RedisResult<Self> {
+    fn sentinel(scheme: &str, rest: &str, timeout: Duration) -> RedisResult<Self> {
         let (place, service) = rest.split_once('/').ok_or_else(|| invalid("no service named"))?;
         let (login, hosts) = login_and_hosts(place);
-        let sentinels: Vec<_> = hosts
-            .map(|host| match host.rsplit_once(':') {
+        let sentinels = hosts.map(|host| {
+            let url = match host.rsplit_once(':') {
                 Some(_) => format!("{scheme}://{host}/"),
                 None => format!("{scheme}://{host}:26379/"),
-            })
-            .collect();
+            };
+            Ok(url.into_connection_info()?.set_tcp_settings(tcp_settings(timeout)))
+        });
+        let sentinels = sentinels.collect::<RedisResult<Vec<_>>>()?;
         let server = format!("{scheme}://{login}localhost/").into_connection_info()?;
         let settings = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let mut node = SentinelNodeConnectionInfo::default().set_redis_connection_info(settings);
+        let mut node = SentinelNodeConnectionInfo::default()
+            .set_redis_connection_info(settings)
+            .set_tcp_settings(tcp_settings(timeout));
         if is_tls(scheme) {
             node = node.set_tls_mode(redis::TlsMode::Secure);
         }
@@ -127,6 +138,24 @@ impl Server {
         SentinelClient::build(sentinels, service, Some(node), SentinelServerType::Master)
             .map(|client| Self::Sentinel(tokio::sync::Mutex::new(client)))
     }
+}
+
+/// A connection whose packets nobody acknowledges is closed by the system, also one that is idle.
+fn tcp_settings(timeout: Duration) -> TcpSettings {
+    let whole = timeout.max(Duration::from_secs(1)); // The system counts in seconds.
+    let settings = TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(TcpKeepalive::new().with_time(whole));
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    let settings = settings.set_user_timeout(timeout);
+    settings
+}
+
+/// How long the client of a cluster waits for a connection to one node: a new client connects to all of them, twice, and
+/// calls to the other nodes wait meanwhile.
+#[cfg(feature = "cluster")]
+fn patience_with_node(timeout: Duration) -> Duration {
+    (timeout / 8).max(Duration::from_millis(250)).min(timeout)
 }
 
 fn invalid(what: &'static str) -> redis::RedisError {
@@ -162,6 +191,18 @@ fn prepare_tls() -> Result<(), MissingFeature> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_system_gives_up_a_peer_that_acknowledges_nothing() {
+        let timeout = Duration::from_secs(5);
+        let Ok(Server::Node(client)) = Server::node("redis://127.0.0.1/", timeout) else {
+            panic!("a plain address")
+        };
+        let settings = client.get_connection_info().tcp_settings();
+        assert!(settings.nodelay() && settings.keepalive().is_some());
+        #[cfg(target_os = "linux")]
+        assert_eq!(settings.user_timeout(), Some(timeout));
+    }
 
     #[test]
     fn an_address_that_needs_a_missing_feature_names_it() {

@@ -65,7 +65,8 @@ impl RedisBuilder {
 
     /// Sets how long a call may take. Default: 5 s.
     ///
-    /// A refused connection fails the call at once.
+    /// A refused connection fails the call at once. The time-out is also how long a server that hangs, or was replaced
+    /// without its knowing, is used at most.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }

@@ -1,16 +1,17 @@
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kp_core::{BackendError, Effect};
-use redis::{Cmd, RedisError, RedisResult, Value};
-use tokio::sync::{Mutex, Semaphore};
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, Value};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::link::address::Address;
 use crate::link::connection::Connection;
-use crate::link::error::{ErrorClass, TimedOut, TooFewReplicas, failed, failed_for_now};
+use crate::link::connections::Connections;
+use crate::link::error::{ErrorClass, TimedOut, failed, failed_for_now};
+use crate::link::proof::{Proof, Unproven};
 use crate::link::request::Request;
 
 /// The pause before a command that was refused for now is sent again.
@@ -21,27 +22,49 @@ const WAITING: usize = 32;
 
 /// Sends requests to the server, over one shared connection, and over connections that wait for replicas.
 ///
-/// `WAIT` blocks its connection, so each call that waits has a connection of its own. `WAIT` covers only writes of its
-/// own connection. A script that writes nothing (a replay, a refusal) would pass at once, before the replicas have the
-/// change that the answer rests on (`ERR-5`). So a heartbeat key is set between the script and `WAIT`, in the same
-/// pipeline.
+/// `WAIT` blocks its connection, so each call that waits has a connection of its own.
 pub(crate) struct Link {
-    address: Address,
+    connections: Connections,
     timeout: Duration,
     replicas: Option<u32>,
-    shared: Mutex<Option<Connection>>,
-    idle: Mutex<VecDeque<Connection>>,
     permits: Semaphore,
+}
+
+/// What a call has under way.
+#[derive(Default)]
+struct Flight(Mutex<Way>);
+
+#[derive(Default)]
+struct Way {
+    /// Where a request was sent that has no answer yet.
+    sent: Option<Connection>,
+    /// Why the request before was not applied.
+    refused: Option<RedisError>,
+}
+
+impl Flight {
+    fn sends(&self, connection: &Connection) {
+        self.way().sent = Some(connection.clone());
+    }
+
+    fn refused(&self, error: RedisError) {
+        *self.way() = Way {
+            sent: None,
+            refused: Some(error),
+        };
+    }
+
+    fn way(&self) -> std::sync::MutexGuard<'_, Way> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Link {
     pub(crate) fn new(address: Address, timeout: Duration, replicas: Option<u32>) -> Self {
         Self {
-            address,
+            connections: Connections::new(address, timeout),
             timeout,
             replicas,
-            shared: Mutex::default(),
-            idle: Mutex::default(),
             permits: Semaphore::new(WAITING),
         }
     }
@@ -58,73 +81,119 @@ impl Link {
 
     /// Sends one of several requests that make up one call and share its deadline: see [`call`](Self::call).
     pub(crate) async fn call_until(&self, request: &Request<'_>, deadline: Instant) -> Result<Value, BackendError> {
-        let sent = AtomicBool::new(false);
-        match tokio::time::timeout_at(deadline, self.attempts(request, &sent)).await {
+        let flight = Flight::default();
+        match tokio::time::timeout_at(deadline, self.attempts(request, deadline, &flight)).await {
             Ok(answer) => answer,
             Err(_) => {
-                let unknown = sent.load(Ordering::Relaxed) && request.changes();
+                let way = std::mem::take(&mut *flight.way());
+                // Nothing came: not even the next call may wait for this connection.
+                if let Some(connection) = &way.sent {
+                    self.connections.leave(connection);
+                }
+                let unknown = way.sent.is_some() && request.changes();
                 let effect = if unknown { Effect::Unknown } else { Effect::NotApplied };
-                Err(failed_for_now(request.operation, effect, TimedOut(self.timeout)))
+                let source = TimedOut {
+                    after: self.timeout,
+                    refused: way.refused,
+                };
+                Err(failed_for_now(request.operation, effect, source))
             }
         }
     }
 
-    async fn attempts(&self, request: &Request<'_>, sent: &AtomicBool) -> Result<Value, BackendError> {
-        let waits = self.replicas.filter(|_| request.heartbeat.is_some());
+    async fn attempts(&self, request: &Request<'_>, deadline: Instant, flight: &Flight) -> Result<Value, BackendError> {
+        let operation = request.operation;
+        let waits = self.replicas.zip(request.heartbeat.as_deref());
         let _permit = match waits {
             Some(_) => self.permits.acquire().await.ok(),
             None => None,
         };
         let (mut whole, mut ask, mut lost) = (false, None, false);
         loop {
-            let mut connection = self.connection(waits.is_some()).await.map_err(|error| {
-                match ErrorClass::may_connect_later(&error) {
-                    true => failed_for_now(request.operation, Effect::NotApplied, error),
-                    false => failed(request.operation, Effect::NotApplied, error),
-                }
-            })?;
-            let commands = request.commands(whole, ask.is_some(), waits, self.timeout);
-            let preface = usize::from(ask.is_some());
-            sent.store(true, Ordering::Relaxed);
-            let replies = connection.send(&commands, request.key, ask.take()).await;
-            let error = match first_and_rest(replies, preface) {
-                Ok((reply, rest)) => {
-                    if let Some(asked) = waits {
-                        self.idle.lock().await.push_back(connection);
-                        acknowledged(rest, asked)
-                            .map_err(|source| failed_for_now(request.operation, Effect::Unknown, source))?;
-                    }
-                    return Ok(reply);
-                }
-                Err(error) => error,
+            let connected = match waits {
+                Some(_) => self.connections.own().await,
+                None => self.connections.shared().await,
             };
-            let class = ErrorClass::of(&error, request.changes());
+            let mut connection = match connected {
+                Ok(connection) => connection,
+                // Between two masters the Sentinels name none.
+                Err(error) if error.kind() == ErrorKind::MasterNameNotFoundBySentinel => {
+                    flight.refused(error);
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                Err(error) if ErrorClass::may_connect_later(&error) => {
+                    return Err(failed_for_now(operation, Effect::NotApplied, error));
+                }
+                Err(error) => return Err(failed(operation, Effect::NotApplied, error)),
+            };
+            let proof = match waits {
+                Some((asked, heartbeat)) => Proof::Replicas {
+                    asked,
+                    // Its answer is to come before the call times out, so that a silent server can be told from slow
+                    // replicas.
+                    within: deadline.saturating_duration_since(Instant::now()) * 3 / 4,
+                    heartbeat,
+                },
+                None if request.changes() => Proof::Itself,
+                None => Proof::Role,
+            };
+            let commands = request.commands(whole, ask.is_some(), proof);
+            let preface = usize::from(ask.is_some());
+            flight.sends(&connection);
+            let replies = connection.send(&commands, request.key, ask.take()).await;
+            let (error, class) = match first_and_rest(replies, preface) {
+                Ok((reply, rest)) => match proof.check(rest) {
+                    Ok(()) => {
+                        if waits.is_some() {
+                            self.connections.give_back(connection);
+                        }
+                        return Ok(reply);
+                    }
+                    Err(Unproven::TooFewReplicas(source)) => {
+                        // The replicas may have another master by now.
+                        self.connections.leave(&connection);
+                        return Err(failed_for_now(operation, Effect::Unknown, source));
+                    }
+                    Err(Unproven::NoMaster(error)) => {
+                        let class = ErrorClass::of_no_master(&error);
+                        (error, class)
+                    }
+                },
+                Err(error) => {
+                    let class = ErrorClass::of(&error, request.changes());
+                    (error, class)
+                }
+            };
             match class {
-                ErrorClass::Refused => return Err(failed(request.operation, Effect::NotApplied, error)),
-                ErrorClass::Unclear => return Err(failed(request.operation, Effect::Unknown, error)),
-                ErrorClass::ForNow => return Err(failed_for_now(request.operation, Effect::NotApplied, error)),
+                ErrorClass::Refused => return Err(failed(operation, Effect::NotApplied, error)),
+                ErrorClass::Unclear => return Err(failed(operation, Effect::Unknown, error)),
+                ErrorClass::ForNow => return Err(failed_for_now(operation, Effect::NotApplied, error)),
                 ErrorClass::Isolated => {
-                    connection.give_up();
-                    return Err(failed_for_now(request.operation, Effect::NotApplied, error));
+                    self.connections.leave(&connection);
+                    return Err(failed_for_now(operation, Effect::NotApplied, error));
                 }
                 ErrorClass::Lost => {
-                    connection.give_up();
+                    if !connection.is_cluster() || error.is_timeout() {
+                        self.connections.leave(&connection);
+                    }
                     if request.changes() {
-                        return Err(failed_for_now(request.operation, Effect::Unknown, error));
+                        return Err(failed_for_now(operation, Effect::Unknown, error));
                     } else if lost {
-                        return Err(failed_for_now(request.operation, Effect::NotApplied, error));
+                        return Err(failed_for_now(operation, Effect::NotApplied, error));
                     }
                     lost = true; // A read may be sent again: once, on a fresh connection.
                     continue;
                 }
                 ErrorClass::SendWhole => whole = true,
                 ErrorClass::AskAnother => ask = address_in(&error),
-                ErrorClass::Reconnect => connection.give_up(),
+                ErrorClass::Reconnect if connection.is_cluster() => {}
+                ErrorClass::Reconnect => self.connections.leave(&connection),
                 ErrorClass::TryAgain => {}
             }
-            sent.store(false, Ordering::Relaxed);
+            flight.refused(error);
             if waits.is_some() {
-                self.idle.lock().await.push_back(connection);
+                self.connections.give_back(connection);
             }
             let at_once = class == ErrorClass::SendWhole || ask.is_some();
             if !at_once {
@@ -135,31 +204,10 @@ impl Link {
 
     /// Sends a command that changes nothing to every master.
     pub(crate) async fn ask_masters(&self, command: &Cmd) -> RedisResult<Vec<Value>> {
-        let asked = async { self.connection(false).await?.send_to_masters(command).await };
+        let asked = async { self.connections.shared().await?.send_to_masters(command).await };
         tokio::time::timeout(self.timeout, asked)
             .await
             .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
-    }
-
-    /// Returns the shared connection; for a call that waits, an idle connection or a new one.
-    async fn connection(&self, waits: bool) -> RedisResult<Connection> {
-        if waits {
-            let mut idle = self.idle.lock().await;
-            idle.retain(|connection| !connection.is_lost());
-            let found = idle.pop_front();
-            drop(idle);
-            return match found {
-                Some(connection) => Ok(connection),
-                None => self.address.connect().await,
-            };
-        }
-        let mut shared = self.shared.lock().await;
-        if let Some(connection) = shared.as_ref().filter(|connection| !connection.is_lost()) {
-            return Ok(connection.clone());
-        }
-        let connection = self.address.connect().await?;
-        *shared = Some(connection.clone());
-        Ok(connection)
     }
 }
 
@@ -181,20 +229,6 @@ fn first_and_rest(
     let mut replies = replies?.into_iter().skip(preface);
     let first = replies.next().unwrap_or(Value::Nil).extract_error()?;
     Ok((first, replies))
-}
-
-/// Checks that enough replicas have the heartbeat, and so every write before it (`ERR-5`).
-fn acknowledged(mut rest: impl Iterator<Item = Value>, asked: u32) -> Result<(), TooFewReplicas> {
-    let heartbeat = rest.next().map(Value::extract_error);
-    let found = match (heartbeat, rest.next()) {
-        (Some(Ok(_)), Some(Value::Int(found))) => found,
-        _ => 0,
-    };
-    if found >= i64::from(asked) {
-        Ok(())
-    } else {
-        Err(TooFewReplicas { found, asked })
-    }
 }
 
 /// Returns the node that an ASK redirection names.

@@ -1,5 +1,6 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 #[cfg(feature = "cluster")]
@@ -7,12 +8,18 @@ use redis::cluster_async::ClusterConnection;
 #[cfg(feature = "cluster")]
 use redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::{Cmd, Pipeline, RedisResult, Value};
+use tokio::time::Instant;
 
 /// A connection to one server, or to the nodes of a cluster. Clones share the connection.
 #[derive(Clone)]
 pub(crate) struct Connection {
     to: To,
+    /// How often the link had left its server when it began to connect: see
+    /// [`Connections`](crate::link::connections::Connections).
+    pub(crate) epoch: u64,
+    made: Instant,
     lost: Arc<AtomicBool>,
+    silence: Arc<Silence>,
 }
 
 #[derive(Clone)]
@@ -22,34 +29,60 @@ enum To {
     Cluster(ClusterConnection),
 }
 
+/// Since when something was sent, and no reply of any kind has come.
+///
+/// The caller of a call may be gone by the time that its reply should have come, so the time-out of a call is not enough
+/// to notice a connection that swallows what is sent.
+#[derive(Default)]
+struct Silence(Mutex<Option<Instant>>);
+
+impl Silence {
+    fn set(&self, since: impl FnOnce(Option<Instant>) -> Option<Instant>) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = since(*held);
+    }
+
+    fn is_longer_than(&self, time: Duration) -> bool {
+        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() > time)
+    }
+}
+
 impl Connection {
     /// Wraps a connection to one server. `lost` is set once the connection is lost.
-    pub(crate) fn node(connection: MultiplexedConnection, lost: Arc<AtomicBool>) -> Self {
-        Self {
-            to: To::Node(connection),
-            lost,
-        }
+    pub(crate) fn node(connection: MultiplexedConnection, epoch: u64, lost: Arc<AtomicBool>) -> Self {
+        Self::new(To::Node(connection), epoch, lost)
     }
 
-    /// Wraps the connections to a cluster, which reconnect by themselves.
+    /// Wraps the connections to a cluster, which reconnect by themselves once one is lost.
     #[cfg(feature = "cluster")]
-    pub(crate) fn cluster(connection: ClusterConnection) -> Self {
+    pub(crate) fn cluster(connection: ClusterConnection, epoch: u64) -> Self {
+        Self::new(To::Cluster(connection), epoch, Arc::default())
+    }
+
+    fn new(to: To, epoch: u64, lost: Arc<AtomicBool>) -> Self {
         Self {
-            to: To::Cluster(connection),
-            lost: Arc::default(),
+            to,
+            epoch,
+            made: Instant::now(),
+            lost,
+            silence: Arc::default(),
         }
     }
 
-    /// Returns whether the connection is lost, or was given up.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
+    /// Returns whether this is a cluster: it follows its masters by itself.
+    pub(crate) fn is_cluster(&self) -> bool {
+        !matches!(self.to, To::Node(_))
     }
 
-    /// Takes the connection out of use, for all clones.
-    pub(crate) fn give_up(&self) {
-        if matches!(self.to, To::Node(_)) {
-            self.lost.store(true, Ordering::Release);
-        }
+    /// Returns whether the connection is lost, or was silent for so long that it must be.
+    pub(crate) fn is_dead(&self, patience: Duration) -> bool {
+        self.lost.load(Ordering::Acquire) || self.silence.is_longer_than(patience)
+    }
+
+    /// Returns whether the connection was made longer ago than this. A cluster never ages: its nodes tell where a slot is.
+    pub(crate) fn is_older_than(&self, age: Duration) -> bool {
+        !self.is_cluster() && self.made.elapsed() > age
     }
 
     /// Sends commands in one pipeline, and returns the reply to each. In a cluster they go to the node `ask`, or else
@@ -64,7 +97,8 @@ impl Connection {
         key: &[u8],
         ask: Option<(String, u16)>,
     ) -> RedisResult<Vec<Value>> {
-        match &mut self.to {
+        self.silence.set(|since| since.or_else(|| Some(Instant::now())));
+        let replies = match &mut self.to {
             To::Node(connection) => connection.send_packed_commands(commands, 0, commands.len()).await,
             #[cfg(feature = "cluster")]
             To::Cluster(connection) => {
@@ -76,7 +110,9 @@ impl Connection {
                     .route_pipeline(commands.clone(), 0, commands.len(), node)
                     .await
             }
-        }
+        };
+        self.silence.set(|_| None);
+        replies
     }
 
     /// Sends a command to every master, and returns the reply of each.
@@ -90,11 +126,12 @@ impl Connection {
                     .route_command(command.clone(), masters)
                     .await?
                     .extract_error()?;
-                Ok(match replies {
+                let replies = match replies {
                     Value::Map(replies) => replies.into_iter().map(|(_, reply)| reply).collect(),
                     Value::Array(replies) => replies,
                     reply => vec![reply],
-                })
+                };
+                replies.into_iter().map(Value::extract_error).collect()
             }
         }
     }

@@ -63,6 +63,15 @@ impl ErrorClass {
         }
     }
 
+    /// Classifies the answer of a server that was asked whether it is a master: see
+    /// [`Proof::Role`](crate::link::proof::Proof::Role).
+    pub(crate) fn of_no_master(error: &RedisError) -> Self {
+        match error.code() {
+            Some("ERR") => Self::Reconnect,
+            _ => Self::of(error, false),
+        }
+    }
+
     /// Returns whether an error met while connecting may pass.
     pub(crate) fn may_connect_later(error: &RedisError) -> bool {
         let for_good = match error.kind() {
@@ -106,9 +115,14 @@ pub(crate) struct TooFewReplicas {
 }
 
 /// The answer did not come within the store's time-out.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("no answer within {0:?}")]
-pub(crate) struct TimedOut(pub(crate) std::time::Duration);
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("no answer within {after:?}")]
+pub(crate) struct TimedOut {
+    pub(crate) after: std::time::Duration,
+    /// Why the request was refused when it was sent before, if it was.
+    #[source]
+    pub(crate) refused: Option<RedisError>,
+}
 
 /// Makes a failure that repeating the call will not mend.
 pub(crate) fn failed(operation: &'static str, effect: Effect, source: impl Into<kp_core::BoxError>) -> BackendError {

@@ -1,7 +1,6 @@
-use std::time::Duration;
-
 use redis::{Cmd, Pipeline};
 
+use crate::link::proof::Proof;
 use crate::link::script::Script;
 
 /// A request to the server: one round trip.
@@ -34,9 +33,9 @@ impl Request<'_> {
         }
     }
 
-    /// Returns the commands to send. `whole` sends the script's source instead of its hash, `asking` follows an ASK
-    /// redirection, and `waits` adds the heartbeat and `WAIT`.
-    pub(crate) fn commands(&self, whole: bool, asking: bool, waits: Option<u32>, timeout: Duration) -> Pipeline {
+    /// Returns the commands to send. `whole` sends the script's source instead of its hash, and `asking` follows an ASK
+    /// redirection.
+    pub(crate) fn commands(&self, whole: bool, asking: bool, proof: Proof<'_>) -> Pipeline {
         let mut commands = redis::pipe();
         if asking {
             commands.cmd("ASKING");
@@ -56,11 +55,7 @@ impl Request<'_> {
                 commands.arg(keys.len()).arg(*keys).arg(*arguments)
             }
         };
-        if let (Some(replicas), Some(heartbeat)) = (waits, &self.heartbeat) {
-            let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            commands.cmd("SET").arg(heartbeat).arg("");
-            commands.cmd("WAIT").arg(replicas).arg(milliseconds);
-        }
+        proof.ask(&mut commands);
         commands
     }
 }

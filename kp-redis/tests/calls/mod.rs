@@ -38,13 +38,15 @@ const fn read(name: &'static str) -> Call {
 }
 
 /// The calls of both stores.
-pub(crate) const CALLS: [Call; 21] = [
+pub(crate) const CALLS: [Call; 23] = [
     change("save"),
     change("replace"),
     change("reserve"),
     change("claim"),
     change("claim_lease"),
+    change("claim_again"),
     change("spend"),
+    change("spend_refused"),
     change("release"),
     change("withdraw"),
     change("delete_pool"),
@@ -126,6 +128,18 @@ impl Stores {
         self.rows.create_pool_metadata(&rows).await.unwrap();
     }
 
+    /// Fills the pool and the rows anew.
+    pub(crate) async fn prepare_again(&self) {
+        self.store.delete_pool(&self.pool).await.unwrap();
+        self.prepare().await;
+    }
+
+    /// Makes a call by its name.
+    pub(crate) async fn call(&self, name: &str) -> std::result::Result<String, BackendError> {
+        let call = CALLS.iter().find(|call| call.name == name);
+        self.make(*call.unwrap()).await
+    }
+
     /// Makes a call. A refusal is an answer.
     pub(crate) async fn make(&self, call: Call) -> std::result::Result<String, BackendError> {
         let (store, pool) = (&self.store, &self.pool);
@@ -140,6 +154,8 @@ impl Stores {
             "claim" => failed(store.claim_key_package(&take(pool, 11), None, now()).await),
             "claim_lease" => failed(store.claim_key_package(&take(pool, 0), None, now()).await),
             "spend" => failed(store.spend_key_package(&self.token(1), &Spend::default(), now()).await),
+            "claim_again" => failed(store.claim_key_package(&take(pool, 3), None, now()).await),
+            "spend_refused" => failed(store.spend_key_package(&self.token(5), &Spend::default(), now()).await),
             "release" => failed(store.release_key_package(&self.token(2), now()).await),
             "withdraw" => failed(store.withdraw_key_packages(pool, &Withdrawal::All, now()).await),
             "delete_pool" => failed(store.delete_pool(pool).await),

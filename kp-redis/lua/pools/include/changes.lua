@@ -127,7 +127,15 @@ local function settle()
 end
 
 -- Updates the bucket's index of pools by lapse, and returns the reply. Every script that changes a pool ends with it.
+--
+-- A replica refuses the first write of a script, but a script that has nothing to write (a refusal, a replay) would answer
+-- from what a demoted master last knew. So a script ends by removing what is never there: no reservation id has this
+-- length. A master that takes no writes for now (MISCONF, NOREPLICAS) goes on answering.
 local function finish(reply)
+    local write = redis.pcall('HDEL', IDS, '-')
+    if type(write) == 'table' and string.find(write.err, '^READONLY') then
+        error(write)
+    end
     if first_lapse_moved then
         local first = redis.call('ZRANGE', LAPSES, 0, 0, 'WITHSCORES')[2]
         if not first then
