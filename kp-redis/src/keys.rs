@@ -65,6 +65,11 @@ impl Keys {
         self.key(self.bucket(pool), "heartbeat")
     }
 
+    /// Returns a key that is never there but while the server is probed.
+    pub(crate) fn probe(&self, bucket: u16) -> Vec<u8> {
+        self.key(bucket, "probe")
+    }
+
     /// Returns the key that holds the version of the layout.
     pub(crate) fn schema(&self) -> Vec<u8> {
         format!("{}{{schema}}", self.prefix).into_bytes()

@@ -43,6 +43,7 @@
 //! - With [`RedisBuilder::replicas`], every answered change survives the loss of the master.
 //! - A server that may evict keys is refused: it could forget that a KeyPackage is spent. A cache may allow it with
 //!   [`RedisBuilder::allow_eviction`].
+//! - A server that denies its user a command that the store needs is refused: see `docs/redis-user.md` for the list.
 //!
 //! # Failures
 //!

@@ -35,6 +35,16 @@ async fn a_foreign_key_in_the_way_is_a_failure_of_its_pool_alone() {
     );
     store.claim_key_package(&take(&carol, 1), None, now()).await.unwrap();
 
+    // It walks the pools one by one: carol's are retired, so the call as a whole is not "not applied".
+    let Err(Error::Backend(failure)) = store.retire_unspent(now().plus(1), now(), None, 100).await else {
+        panic!("it writes into another's key")
+    };
+    assert_eq!(
+        (failure.effect(), failure.is_transient()),
+        (Effect::Unknown, false),
+        "{failure}"
+    );
+
     // Sweeps do what they can, and tell of it once nothing else is to be told.
     let later = now().plus(100_000);
     assert_eq!(store.cleanup_expired(later, 100).await.unwrap(), 3);

@@ -56,6 +56,14 @@ impl Address {
         Ok(Self { server, timeout })
     }
 
+    pub(crate) fn is_cluster(&self) -> bool {
+        match &self.server {
+            #[cfg(feature = "cluster")]
+            Server::Cluster(_) => true,
+            _ => false,
+        }
+    }
+
     /// Opens a connection, and looks the address up anew.
     pub(crate) async fn connect(&self, epoch: u64) -> RedisResult<Connection> {
         let lost = Arc::new(AtomicBool::new(false));

@@ -7,6 +7,7 @@ use kp_core::rules::Limits;
 use crate::keys::Keys;
 use crate::link::address::Address;
 use crate::link::calls::Link;
+use crate::link::probe;
 use crate::link::schema;
 use crate::link::server::Server;
 
@@ -111,6 +112,7 @@ impl RedisBuilder {
         let link = Link::new(address, self.timeout, self.replicas);
         let server = Server::inspect(&link, self.may_evict).await?;
         let keys = Keys::new(self.prefix, self.buckets);
+        probe::check(&link, &keys).await?;
         schema::check(&link, &keys).await?;
         Ok((link, keys, server))
     }

@@ -69,6 +69,10 @@ impl Link {
         }
     }
 
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.connections.is_cluster()
+    }
+
     /// Sends a request. While the request is certainly not applied, sends it again, until the time-out.
     pub(crate) async fn call(&self, request: &Request<'_>) -> Result<Value, BackendError> {
         self.call_until(request, self.deadline()).await

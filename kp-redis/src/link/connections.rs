@@ -40,6 +40,10 @@ impl Connections {
         }
     }
 
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.address.is_cluster()
+    }
+
     /// Returns the shared connection.
     pub(crate) async fn shared(&self) -> RedisResult<Connection> {
         if let Some(connection) = self.current() {

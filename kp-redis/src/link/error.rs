@@ -67,7 +67,7 @@ impl ErrorClass {
     /// [`Proof::Role`](crate::link::proof::Proof::Role).
     pub(crate) fn of_no_master(error: &RedisError) -> Self {
         match error.code() {
-            Some("ERR") => Self::Reconnect,
+            Some("ERR") if !is_denied(error) => Self::Reconnect,
             _ => Self::of(error, false),
         }
     }
@@ -83,6 +83,12 @@ impl ErrorClass {
         };
         !for_good
     }
+}
+
+/// Returns whether the server denies the command for good: its user may not run it, or it is renamed.
+pub(crate) fn is_denied(error: &RedisError) -> bool {
+    let unknown = |detail: &str| detail.to_ascii_lowercase().starts_with("unknown command");
+    error.code() == Some("NOPERM") || error.detail().is_some_and(unknown)
 }
 
 /// Names the feature that an address needs, and this build of the crate has not.
@@ -136,6 +142,15 @@ pub(crate) fn failed_for_now(
     source: impl Into<kp_core::BoxError>,
 ) -> BackendError {
     BackendError::transient(BACKEND, operation, effect, source)
+}
+
+/// Makes the failure of a call of several steps, of which some were taken.
+pub(crate) fn in_part(operation: &'static str, step: BackendError) -> BackendError {
+    if step.is_transient() {
+        failed_for_now(operation, Effect::Unknown, step)
+    } else {
+        failed(operation, Effect::Unknown, step)
+    }
 }
 
 /// Makes the failure of a script whose reply cannot be read. The script may have written.

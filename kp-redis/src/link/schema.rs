@@ -3,6 +3,7 @@ use redis::FromRedisValue;
 
 use crate::keys::Keys;
 use crate::link::calls::Link;
+use crate::link::probe;
 use crate::link::request::{Body, Request};
 
 /// The version of the layout that docs/decisions/redis-layout.md describes.
@@ -20,10 +21,7 @@ pub(crate) async fn check(link: &Link, keys: &Keys) -> Result<(), OpenError> {
         body: Body::Command(command),
         heartbeat: None,
     };
-    let reply = link
-        .call(&request)
-        .await
-        .map_err(|error| OpenError::Unreachable(error.into()))?;
+    let reply = link.call(&request).await.map_err(probe::refused)?;
     let found = Option::<String>::from_redis_value(reply).map_err(|_| not_ours())?;
     let Some(found) = found.filter(|found| *found != mine) else {
         return Ok(());

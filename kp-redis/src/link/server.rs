@@ -1,7 +1,10 @@
+use std::collections::HashMap;
+
 use kp_core::OpenError;
 use redis::{FromRedisValue, Value};
 
 use crate::link::calls::Link;
+use crate::link::error::is_denied;
 
 /// The oldest release that the scripts are tested with.
 const OLDEST: (u32, u32) = (7, 0);
@@ -18,98 +21,188 @@ pub struct Server {
     pub masters: u32,
     /// The number of connected replicas.
     pub replicas: u32,
-    /// Whether the server keeps an append-only file.
+    /// Whether the server keeps an append-only file, as far as it tells.
     pub append_only: bool,
     /// When the append-only file reaches the disk: `always`, `everysec` or `no`. `None` if `CONFIG` is forbidden, as on
     /// most managed servers.
     pub append_fsync: Option<String>,
     /// The policy when the memory is full (`maxmemory-policy`), if the server tells it.
     pub eviction: Option<String>,
+    /// What the server does not tell its user, and so was not checked: any of `maxmemory-policy`, `appendonly`,
+    /// `appendfsync` and `connected_slaves`. Without the first, the server may evict keys; see that it does not.
+    pub unchecked: Vec<&'static str>,
 }
 
 impl Server {
     /// Asks the server for its settings, and refuses settings that would lose KeyPackages.
+    ///
+    /// `INFO` tells the most. A user who may not ask that is told the version and the role by `HELLO`, which is never
+    /// denied, and the settings by `CONFIG`, if that is allowed.
     pub(crate) async fn inspect(link: &Link, may_evict: bool) -> Result<Self, OpenError> {
-        let unreachable = |error: redis::RedisError| OpenError::Unreachable(error.into());
-        let replies = link.ask_masters(&redis::cmd("INFO")).await.map_err(unreachable)?;
-        let mut server: Option<Self> = None;
-        let mut masters = 0;
-        for reply in replies {
-            masters += 1;
-            let info = String::from_redis_value(reply).map_err(|error| unreachable(error.into()))?;
-            let other = Self::read(&Info(&info), may_evict)?;
-            server = Some(match server {
-                None => other,
-                Some(server) => server.least(other),
-            });
+        let mut told = Vec::new();
+        match link.ask_masters(&redis::cmd("INFO")).await {
+            Ok(replies) => {
+                for reply in replies {
+                    told.push(Told::by_info(&Info(&text(reply)?)));
+                }
+            }
+            Err(error) if is_denied(&error) => {
+                for reply in link.ask_masters(&redis::cmd("HELLO")).await.map_err(unreachable)? {
+                    told.push(Told::by_hello(reply)?);
+                }
+            }
+            Err(error) => return Err(unreachable(error)),
         }
-        let mut server = server.ok_or_else(|| OpenError::Unreachable("no master answers".into()))?;
-        server.masters = masters;
-        server.append_fsync = append_fsync(link).await;
-        Ok(server)
+        if told.iter().any(|master| master.eviction.is_none()) {
+            for (master, policy) in told.iter_mut().zip(settings(link, "maxmemory-policy").await) {
+                master.eviction = Some(policy);
+            }
+        }
+        if told.iter().any(|master| master.append_only.is_none()) {
+            for (master, found) in told.iter_mut().zip(settings(link, "appendonly").await) {
+                master.append_only = Some(found == "yes");
+            }
+        }
+        let fsync = settings(link, "appendfsync").await;
+        let append_fsync = ["no", "everysec", "always"]
+            .into_iter()
+            .find(|weakest| fsync.iter().any(|found| found == weakest))
+            .map(str::to_owned);
+        Self::of_masters(told, append_fsync, may_evict)
     }
 
-    fn read(info: &Info<'_>, may_evict: bool) -> Result<Self, OpenError> {
-        let compatible = info.get("redis_version").unwrap_or_default();
-        let version = match info.get("valkey_version") {
-            Some(valkey) => format!("valkey {valkey}"),
-            None => format!("redis {compatible}"),
+    fn of_masters(told: Vec<Told>, append_fsync: Option<String>, may_evict: bool) -> Result<Self, OpenError> {
+        for master in &told {
+            master.check(may_evict)?;
+        }
+        let first = told.first();
+        let (version, eviction) = match first {
+            Some(first) => (first.version(), first.eviction.clone()),
+            None => return Err(OpenError::Unreachable("no master answers".into())),
         };
-        let mut parts = compatible.split('.').map(|part| part.parse().unwrap_or(0));
+        let replicas: Option<Vec<_>> = told.iter().map(|master| master.replicas).collect();
+        let append_only: Option<Vec<_>> = told.iter().map(|master| master.append_only).collect();
+        let told_policy = told.iter().all(|master| master.eviction.is_some());
+        let unchecked = [
+            ("maxmemory-policy", told_policy),
+            ("appendonly", append_only.is_some()),
+            ("appendfsync", append_fsync.is_some()),
+            ("connected_slaves", replicas.is_some()),
+        ];
+        Ok(Self {
+            version,
+            masters: u32::try_from(told.len()).unwrap_or(u32::MAX),
+            replicas: replicas.into_iter().flatten().min().unwrap_or(0),
+            append_only: append_only.is_some_and(|found| found.into_iter().all(|keeps| keeps)),
+            append_fsync,
+            eviction,
+            unchecked: unchecked
+                .into_iter()
+                .filter(|(_, told)| !told)
+                .map(|(name, _)| name)
+                .collect(),
+        })
+    }
+}
+
+/// What one master tells.
+#[derive(Debug, Default)]
+struct Told {
+    product: &'static str,
+    release: String,
+    /// The release of Redis that it is compatible with.
+    compatible: String,
+    is_replica: bool,
+    replicas: Option<u32>,
+    append_only: Option<bool>,
+    eviction: Option<String>,
+}
+
+impl Told {
+    fn by_info(info: &Info<'_>) -> Self {
+        let compatible = info.get("redis_version").unwrap_or_default().to_owned();
+        let (product, release) = match info.get("valkey_version") {
+            Some(release) => ("valkey", release.to_owned()),
+            None => ("redis", compatible.clone()),
+        };
+        Self {
+            product,
+            release,
+            compatible,
+            is_replica: info.get("role") == Some("slave"),
+            replicas: info.get("connected_slaves").and_then(|count| count.parse().ok()),
+            append_only: info.get("aof_enabled").map(|enabled| enabled == "1"),
+            eviction: info.get("maxmemory_policy").map(str::to_owned),
+        }
+    }
+
+    fn by_hello(reply: Value) -> Result<Self, OpenError> {
+        let fields: HashMap<String, Value> =
+            HashMap::from_redis_value(reply).map_err(|error| unreachable(error.into()))?;
+        let field = |name: &str| fields.get(name).cloned().map(text).transpose();
+        let release = field("version")?.unwrap_or_default();
+        let product = match field("server")?.as_deref() {
+            Some("valkey") => "valkey",
+            _ => "redis",
+        };
+        Ok(Self {
+            product,
+            compatible: release.clone(),
+            release,
+            is_replica: field("role")?.is_some_and(|role| role != "master"),
+            ..Self::default()
+        })
+    }
+
+    fn version(&self) -> String {
+        format!("{} {}", self.product, self.release)
+    }
+
+    fn check(&self, may_evict: bool) -> Result<(), OpenError> {
+        let mut parts = self.compatible.split('.').map(|part| part.parse().unwrap_or(0));
         if (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < OLDEST {
             let (major, minor) = OLDEST;
-            return Err(OpenError::TooOld(format!("{version}, and {major}.{minor} is needed")));
+            return Err(OpenError::TooOld(format!(
+                "{}, and {major}.{minor} is needed",
+                self.version()
+            )));
         }
-        if info.get("role") == Some("slave") {
+        if self.is_replica {
             return Err(OpenError::UnsafeConfiguration(
                 "the server is a replica: name its master".to_owned(),
             ));
         }
-        let eviction = info.get("maxmemory_policy").map(str::to_owned);
-        if let Some(policy) = &eviction
-            && policy != "noeviction"
-            && !may_evict
-        {
-            return Err(OpenError::UnsafeConfiguration(format!(
+        match self.eviction.as_deref() {
+            Some(policy) if policy != "noeviction" && !may_evict => Err(OpenError::UnsafeConfiguration(format!(
                 "maxmemory-policy is {policy}: the server may forget which packages are spent; set it to noeviction"
-            )));
-        }
-        Ok(Self {
-            version,
-            masters: 1,
-            replicas: info
-                .get("connected_slaves")
-                .and_then(|count| count.parse().ok())
-                .unwrap_or(0),
-            append_only: info.get("aof_enabled") == Some("1"),
-            append_fsync: None,
-            eviction,
-        })
-    }
-
-    fn least(self, other: Self) -> Self {
-        Self {
-            replicas: self.replicas.min(other.replicas),
-            append_only: self.append_only && other.append_only,
-            ..self
+            ))),
+            _ => Ok(()),
         }
     }
 }
 
-/// Returns the weakest `appendfsync` of all masters; `None` if `CONFIG` is forbidden.
-async fn append_fsync(link: &Link) -> Option<String> {
+/// Returns a setting of each master; nothing if `CONFIG` is forbidden.
+async fn settings(link: &Link, name: &str) -> Vec<String> {
     let mut command = redis::cmd("CONFIG");
-    command.arg("GET").arg("appendfsync");
-    let replies = link.ask_masters(&command).await.ok()?;
-    let mut settings = Vec::new();
-    for reply in replies {
+    command.arg("GET").arg(name);
+    let replies = link.ask_masters(&command).await.unwrap_or_default();
+    let setting = |reply| {
         let pair: Vec<(String, String)> = Vec::from_redis_value(pairs(reply)).ok()?;
-        settings.push(pair.into_iter().next()?.1);
-    }
-    ["no", "everysec", "always"]
+        Some(pair.into_iter().next()?.1)
+    };
+    replies
         .into_iter()
-        .find(|setting| settings.iter().any(|found| found == setting))
-        .map(str::to_owned)
+        .map(setting)
+        .collect::<Option<_>>()
+        .unwrap_or_default()
+}
+
+fn unreachable(error: redis::RedisError) -> OpenError {
+    OpenError::Unreachable(error.into())
+}
+
+fn text(value: Value) -> Result<String, OpenError> {
+    String::from_redis_value(value).map_err(|error| unreachable(error.into()))
 }
 
 /// Turns a map (RESP3) into an array of pairs.
@@ -142,7 +235,7 @@ mod tests {
     use super::*;
 
     fn read(info: &str, may_evict: bool) -> Result<Server, OpenError> {
-        Server::read(&Info(info), may_evict)
+        Server::of_masters(vec![Told::by_info(&Info(info))], None, may_evict)
     }
 
     #[test]
@@ -169,5 +262,6 @@ mod tests {
         let info = "redis_version:7.2.4\r\nvalkey_version:8.1.1\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n";
         let server = read(info, false).unwrap();
         assert_eq!((server.version.as_str(), server.append_only), ("valkey 8.1.1", true));
+        assert_eq!(server.unchecked, ["appendfsync", "connected_slaves"]);
     }
 }

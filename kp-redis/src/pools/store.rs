@@ -10,7 +10,7 @@ use kp_core::{
 };
 
 use crate::link::builder::RedisBuilder;
-use crate::link::error::malformed;
+use crate::link::error::{in_part, malformed};
 use crate::link::script::Script;
 use crate::link::server::Server;
 use crate::pools::batch::{self, Batch, CHUNK};
@@ -293,7 +293,7 @@ impl KeyPackageStore for RedisStore {
     ) -> Result<(u64, Option<Cursor>)> {
         let script = &scripts::RETIRE;
         let page = listing::pools_after(&self.runner, script.operation, after, limit).await?;
-        let mut total = 0;
+        let (mut total, mut walked, mut failure) = (0, false, None);
         for some in page.items.chunks(CHUNK) {
             let retired = join_all(some.iter().map(async |pool| {
                 let reply = self
@@ -303,7 +303,19 @@ impl KeyPackageStore for RedisStore {
                 replies::count::<u64>(&reply).map_err(|source| malformed(script, source))
             }));
             for count in retired.await {
-                total += count?;
+                match count {
+                    Ok(count) => (total, walked) = (total + count, true),
+                    Err(error) => failure = Some(error),
+                }
+            }
+            // Each pool is a step of its own, and those of this call may be done.
+            if let Some(error) = failure {
+                return Err(if walked {
+                    in_part(script.operation, error)
+                } else {
+                    error
+                }
+                .into());
             }
         }
         Ok((total, page.next))
