@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use kp_core::rules::{self, LeaseRecord, Limits, PoolRecords, Spent, State};
 use kp_core::server::{Admission, OnLapse, Save, SaveOutcome, Uploader};
-use kp_core::{GroupId, KeyPackage, KeyPackageInfo, Party, PoolId, ReservationId, Timestamp};
+use kp_core::{GroupId, KeyPackage, KeyPackageInfo, OpenError, Party, PoolId, ReservationId, Timestamp};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::file::error::{Failure, refused};
@@ -54,6 +54,10 @@ impl SqliteStore {
         while let Some(from) = after {
             let (old, admission) = (Arc::clone(&old), Arc::clone(&admission));
             let page = blocking(move || read_page(&old, &*admission, from, now)).await?;
+            // In a damaged file, rows may be out of order, and the pages could go in circles.
+            if page.last.is_some_and(|last| last <= from) {
+                return Err(OpenError::NotADatabase("the rows of the old table are out of order".into()).into());
+            }
             after = page.last;
             done.bad_rows.extend(page.bad);
             let valid = page.valid;

@@ -6,7 +6,7 @@ use kp_core::{KeyPackageBytes, Timestamp};
 use crate::file::calls::Statements;
 use crate::file::error::Failure;
 use crate::pools::pool_row::PoolRow;
-use crate::pools::rows::{self, many, skip_damaged};
+use crate::pools::rows::{self, many, next_key, skip_damaged};
 use crate::sql::Sql;
 
 /// The number of records that one statement reads of the queue: the LIMIT of `queue.sql`.
@@ -50,7 +50,7 @@ impl Hint {
     /// Records that the record of this sequence is no longer free.
     pub(crate) fn taken(&mut self, sequence: i64) {
         if self.head == sequence {
-            self.head = sequence + 1;
+            self.head = sequence.saturating_add(1);
         }
     }
 
@@ -80,7 +80,7 @@ pub(crate) fn first_free(
         let (mut seen, mut expired, mut found) = (0, 0, None);
         while let Some(row) = rows.next()? {
             seen += 1;
-            let key: i64 = row.get(0)?;
+            let key = next_key(row, from.saturating_sub(1))?;
             from = key + 1;
             let record = skip_damaged(rows::record(row, pool.credential))?;
             scan.count(key, record.as_ref());

@@ -8,7 +8,7 @@ use crate::file::error::{Damage, Failure};
 use crate::pools::cache::PoolSession;
 use crate::pools::pool_row::PoolRow;
 use crate::pools::queue::{self, Hint};
-use crate::pools::rows::{self, LeaseRow, PackageRow, many, skip_damaged};
+use crate::pools::rows::{self, LeaseRow, PackageRow, many, next_key, skip_damaged};
 use crate::sql::Sql;
 
 /// The records of one pool, inside a transaction.
@@ -87,7 +87,7 @@ impl<'a, 'c> Records<'a, 'c> {
         let Some(pool) = &self.row else {
             return Ok((Vec::new(), None));
         };
-        let after = after.max(pool.unspent_from - 1);
+        let after = after.max(pool.unspent_from.saturating_sub(1));
         let params = (pool.key, after, now.get(), i64::from(limit) + 1);
         let mut rows = self.session.statements.get(Sql::Available)?.query(params)?;
         let (mut records, mut seen, mut last) = (Vec::new(), 0, after);
@@ -96,7 +96,7 @@ impl<'a, 'c> Records<'a, 'c> {
                 return Ok((records, Some(last)));
             }
             seen += 1;
-            last = row.get(0)?;
+            last = next_key(row, last)?;
             records.extend(skip_damaged(rows::record(row, pool.credential))?);
         }
         Ok((records, None))
@@ -110,16 +110,24 @@ impl<'a, 'c> Records<'a, 'c> {
             .session
             .statements
             .execute(Sql::Cleanup, (row.key, now.get(), limit))?;
-        row.records -= i64::try_from(deleted).unwrap_or(i64::MAX);
+        let left = row.records.saturating_sub(i64::try_from(deleted).unwrap_or(i64::MAX));
         let first: Option<i64> = self
             .session
             .statements
             .one(Sql::NextExpiry, [row.key], |row| row.get(0))?;
         match first {
-            Some(first) => row.next_expiry = first,
+            // While there are records, the pool stays, whatever a damaged count says.
+            Some(first) => (row.next_expiry, row.records) = (first, left.max(1)),
             None => row.records = 0,
         }
-        Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
+        let deleted = u32::try_from(deleted).unwrap_or(u32::MAX);
+        if deleted < limit && row.records > 0 && row.next_expiry <= now.get() {
+            tracing::warn!(
+                key = row.key,
+                "an index of the pool is damaged: not all that expired can be deleted"
+            );
+        }
+        Ok(deleted)
     }
 
     /// Deletes all records (DEL-1).
@@ -237,7 +245,7 @@ impl PoolRecords for Records<'_, '_> {
                     .statements
                     .one(Sql::CountHeld, params, |row| Ok((row.get(0)?, row.get(1)?)))?;
                 // A save usually writes this row anyway, so that the better bound costs nothing.
-                row.unspent_from = first.unwrap_or(row.last_sequence + 1);
+                row.unspent_from = first.unwrap_or(row.last_sequence.saturating_add(1));
                 Ok(held)
             }
             Some(row) => {
@@ -279,7 +287,7 @@ impl PoolRecords for Records<'_, '_> {
     fn next_sequence(&mut self) -> Result<u64, Failure> {
         let last: Option<i64> = self.session.statements.one(Sql::LastKey, [], |row| row.get(0))?;
         let of_pool = self.row.as_ref().map_or(0, |row| row.last_sequence);
-        let next = last.unwrap_or(0).max(of_pool) + 1;
+        let next = last.unwrap_or(0).max(of_pool).wrapping_add(1);
         u64::try_from(next).map_err(|_| {
             Damage {
                 key: next,
@@ -295,7 +303,7 @@ impl PoolRecords for Records<'_, '_> {
         let not_after = info.lifetime.not_after().get();
         let pool = match &mut self.row {
             Some(row) => {
-                row.records += 1;
+                row.records = row.records.saturating_add(1);
                 row.last_sequence = key;
                 row.next_expiry = row.next_expiry.min(not_after);
                 row
@@ -394,7 +402,7 @@ impl PoolRecords for Records<'_, '_> {
         self.session.statements.execute(Sql::PackageDelete, [key])?;
         self.session.cache.clear_leased();
         if let Some(row) = &mut self.row {
-            row.records -= 1;
+            row.records = row.records.saturating_sub(1);
         }
         Ok(())
     }

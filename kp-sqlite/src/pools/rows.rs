@@ -226,6 +226,17 @@ pub(crate) fn many(
     Ok(records)
 }
 
+/// Returns the key of a row that was read by sequence: below `i64::MAX`, which no record reaches. Fails if the key is not
+/// behind the last one: then an index is out of order, and a search that continues behind each key could go in circles.
+pub(crate) fn next_key(row: &Row<'_>, last: i64) -> Result<i64, Failure> {
+    let key = row.get(0)?;
+    if (last < key || last == i64::MIN) && key < i64::MAX {
+        Ok(key)
+    } else {
+        Err(Damage { key, column: "key" }.into())
+    }
+}
+
 /// Turns a damaged row into `None`, with a warning in the log.
 pub(crate) fn skip_damaged<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match read {

@@ -304,12 +304,16 @@ impl KeyPackageStore for SqliteStore {
     async fn cleanup_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {
         let mut left = limit.max(1);
         let mut done = 0;
+        let mut position = Position::START;
         while left > 0 {
             let part = left.min(PACKAGES_PER_TRANSACTION);
-            let cleanup = self.write("cleanup_expired", move |session| sweep::cleanup(session, now, part));
-            let Some(deleted) = cleanup.wait().await? else { break };
-            done += u64::from(deleted);
-            left -= deleted;
+            let cleanup = self.write("cleanup_expired", move |session| {
+                sweep::cleanup(session, now, position, part)
+            });
+            let Some(cleaned) = cleanup.wait().await? else { break };
+            done += u64::from(cleaned.deleted);
+            left -= cleaned.deleted;
+            position = cleaned.position;
         }
         Ok(done)
     }

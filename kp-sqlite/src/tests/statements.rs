@@ -110,6 +110,10 @@ fn the_hot_statements_use_all_of_their_index() {
         (Sql::Queue, "keypackage_pool_queue (pool=? AND rowid>?)"),
         (Sql::Lapsed, "keypackage_pool_lease_ids (pool=?)"),
         (Sql::PoolsLapsed, "keypackage_pool_lapses (lapses_at>? AND lapses_at<?)"),
+        (
+            Sql::PoolsExpired,
+            "keypackage_pools_expiry (next_expiry>? AND next_expiry<?)",
+        ),
         (Sql::Available, "keypackage_pool_queue (pool=? AND rowid>?)"),
         (Sql::FreeUnexpired, "(pool=? AND not_after>?)"),
         (Sql::ById, "(pool=? AND id=?)"),
