@@ -74,9 +74,11 @@ impl SqliteBuilder {
         self
     }
 
-    /// Sets how long a call waits for other writers of the file. Default: 5 s. Maximum: 1 day.
+    /// Sets how long a call waits for other writers of the file, its time in the queue of the store included. Default: 5 s.
+    /// Maximum: 1 day.
     ///
-    /// After the timeout, the call fails: not applied, and [transient](kp_core::BackendError::is_transient).
+    /// After the timeout, the call fails: not applied, and [transient](kp_core::BackendError::is_transient). A monotonic
+    /// clock measures the time.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.connector.timeout = timeout.min(Duration::from_secs(86_400));
         self

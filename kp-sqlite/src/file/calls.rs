@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use kp_core::{BackendError, Effect};
 use rusqlite::{Connection, Params, Row, Statement};
 
-use crate::file::busy::retry;
+use crate::file::busy::{Wait, monotonic, retry};
 use crate::file::error::{Failure, backend_error};
 use crate::sql::Sql;
 
@@ -43,6 +43,7 @@ impl<C: 'static> Queue<C> {
         let (reply, answer) = oneshot::channel();
         let call = Pending {
             operation,
+            submitted: monotonic(),
             run,
             answer: None,
             reply,
@@ -87,6 +88,9 @@ impl<T> Reply<T> {
 
 /// A call of any type.
 pub(crate) trait Call<C>: Send {
+    /// Returns the moment since which the caller waits.
+    fn submitted(&self) -> Instant;
+
     /// Runs the call inside a transaction and keeps the answer. After a rollback, a call may be run again.
     fn run(&mut self, session: &mut Session<'_, C>) -> Result<(), Failure>;
 
@@ -99,6 +103,7 @@ pub(crate) trait Call<C>: Send {
 
 struct Pending<F, T> {
     operation: &'static str,
+    submitted: Instant,
     run: F,
     answer: Option<T>,
     reply: oneshot::Sender<Result<T, BackendError>>,
@@ -109,6 +114,10 @@ where
     F: FnMut(&mut Session<'_, C>) -> Result<T, Failure> + Send,
     T: Send,
 {
+    fn submitted(&self) -> Instant {
+        self.submitted
+    }
+
     fn run(&mut self, session: &mut Session<'_, C>) -> Result<(), Failure> {
         self.answer = Some((self.run)(session)?);
         Ok(())
@@ -190,21 +199,35 @@ impl<C> Batch<C> {
 }
 
 /// Runs the calls of a batch in one transaction, and answers them after the commit (ERR-5).
+///
+/// Each call waits for the lock until its own time is over, and the time in the queue counts.
 fn commit<C: Cache>(
     session: &mut Session<'_, C>,
     batch: &mut Batch<C>,
     messages: &Receiver<Message<C>>,
     timeout: Duration,
 ) {
-    if batch.calls.is_empty() {
-        return;
-    }
-    let done = transaction(session, timeout, |session| run_calls(session, batch, messages));
-    let calls = std::mem::take(&mut batch.calls);
+    let (calls, done) = loop {
+        let Some(oldest) = batch.calls.iter().map(|call| call.submitted()).min() else {
+            return;
+        };
+        let wait = Wait::since(oldest, timeout);
+        let done = transaction(session, wait, |session| run_calls(session, batch, messages));
+        let calls = std::mem::take(&mut batch.calls);
+        let Err(Failed::Begin(Failure::Locked { .. })) = &done else {
+            break (calls, done);
+        };
+        let (over, waiting) = calls
+            .into_iter()
+            .partition(|call| Wait::since(call.submitted(), timeout).is_over());
+        batch.calls = waiting;
+        answer(over, done);
+    };
     match done {
         // One call failed, and no call was answered: run each in a transaction of its own, so that the others succeed.
         Err(Failed::Call(_)) if calls.len() > 1 => calls.into_iter().for_each(|mut call| {
-            let done = transaction(session, timeout, |session| call.run(session));
+            let wait = Wait::since(call.submitted(), timeout);
+            let done = transaction(session, wait, |session| call.run(session));
             answer(vec![call], done);
         }),
         done => answer(calls, done),
@@ -256,10 +279,10 @@ enum Failed {
 /// Runs one transaction.
 fn transaction<C: Cache>(
     session: &mut Session<'_, C>,
-    timeout: Duration,
+    wait: Wait,
     calls: impl FnOnce(&mut Session<'_, C>) -> Result<(), Failure>,
 ) -> Result<(), Failed> {
-    retry(timeout, || session.statements.execute(Sql::Begin, [])).map_err(Failed::Begin)?;
+    retry(wait, || Ok(session.statements.execute(Sql::Begin, [])?)).map_err(Failed::Begin)?;
     let done = session
         .revalidate()
         .map_err(Failure::from)

@@ -4,7 +4,7 @@ use std::time::Duration;
 use kp_core::OpenError;
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
-use crate::file::busy::retry;
+use crate::file::busy::{Wait, retry};
 use crate::file::error::{Failure, refused};
 use crate::file::migrations::Tables;
 
@@ -48,70 +48,59 @@ impl Connector {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&self.path, flags).map_err(refused)?;
-        connection.busy_timeout(self.timeout).map_err(refused)?;
-        self.tables.schema(&connection)?;
+        // SQLite would add up the pauses that it asks for: `busy::retry` waits instead.
+        connection.busy_timeout(Duration::ZERO).map_err(refused)?;
+        retry(Wait::begin(self.timeout), || self.prepare(&mut connection))?;
+        Ok(connection)
+    }
+
+    /// Sets up the writer's connection. May be repeated.
+    fn prepare(&self, connection: &mut Connection) -> Result<(), Failure> {
+        self.tables.schema(connection)?;
         // SQLite silently opens a file without write permission as read-only.
-        if connection.is_readonly(MAIN_DB).map_err(refused)? {
-            return Err(OpenError::Unreachable("the file is read-only".into()));
+        if connection.is_readonly(MAIN_DB)? {
+            return Err(OpenError::Unreachable("the file is read-only".into()).into());
         }
-        self.write_ahead(&connection)?;
-        self.synchronous(&connection)?;
+        write_ahead(connection)?;
+        self.synchronous(connection)?;
         // A page cache of 16 MiB: the indexes of about 200,000 KeyPackages.
-        connection.pragma_update(None, "cache_size", -16_384).map_err(refused)?;
+        connection.pragma_update(None, "cache_size", -16_384)?;
         // About 16 MiB of log between two checkpoints. A checkpoint writes pages at random places of the file, and is
         // cheaper the more pages it writes at once.
-        connection
-            .pragma_update(None, "wal_autocheckpoint", 4_000)
-            .map_err(refused)?;
-        self.tables.migrate(&mut connection)?;
-        // From here on, the writer waits in `busy::retry`.
-        connection.busy_timeout(Duration::ZERO).map_err(refused)?;
-        Ok(connection)
+        connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+        self.tables.migrate(connection)
     }
 
     /// Opens a reader's connection to a file that the writer has opened.
     pub(crate) fn reader(&self) -> Result<Connection, OpenError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(refused)?;
-        connection.busy_timeout(self.timeout).map_err(refused)?;
+        connection.busy_timeout(Duration::ZERO).map_err(refused)?;
         Ok(connection)
     }
 
-    /// Switches to the write-ahead log: readers beside the writer need it, and so does durability.
-    fn write_ahead(&self, connection: &Connection) -> Result<(), OpenError> {
-        // If two connections open a new file at once, SQLite may report `busy` without waiting for the timeout.
-        let mode: String = retry(self.timeout, || {
-            connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-        })
-        .map_err(|failure| match failure {
-            Failure::Sqlite(error) => refused(error),
-            other => OpenError::Unreachable(other.into()),
-        })?;
-        if mode == "wal" {
-            Ok(())
-        } else {
-            Err(OpenError::UnsafeConfiguration(format!(
-                "the journal mode is {mode:?}, not a write-ahead log"
-            )))
-        }
-    }
-
     /// Sets when SQLite syncs the disk.
-    fn synchronous(&self, connection: &Connection) -> Result<(), OpenError> {
+    fn synchronous(&self, connection: &Connection) -> Result<(), Failure> {
         let (name, level) = match self.survives {
             Survives::PowerCut => ("FULL", 2),
             Survives::ProcessCrash => ("NORMAL", 1),
         };
-        connection.pragma_update(None, "synchronous", name).map_err(refused)?;
-        let set: i64 = connection
-            .pragma_query_value(None, "synchronous", |row| row.get(0))
-            .map_err(refused)?;
+        connection.pragma_update(None, "synchronous", name)?;
+        let set: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
         if set == level {
             Ok(())
         } else {
-            Err(OpenError::UnsafeConfiguration(format!(
-                "synchronous is {set}, not {name}"
-            )))
+            Err(OpenError::UnsafeConfiguration(format!("synchronous is {set}, not {name}")).into())
         }
+    }
+}
+
+/// Switches to the write-ahead log: readers beside the writer need it, and so does durability.
+fn write_ahead(connection: &Connection) -> Result<(), Failure> {
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode == "wal" {
+        Ok(())
+    } else {
+        Err(OpenError::UnsafeConfiguration(format!("the journal mode is {mode:?}, not a write-ahead log")).into())
     }
 }

@@ -20,6 +20,9 @@ pub(crate) enum Failure {
         #[source]
         source: rusqlite::Error,
     },
+    /// The file is not opened.
+    #[error(transparent)]
+    Refused(#[from] OpenError),
     /// The store was closed by a clone.
     #[error("the store is closed")]
     Closed,
@@ -42,7 +45,7 @@ impl Failure {
         match self {
             Self::Locked { .. } => true,
             Self::Sqlite(error) => is_busy(error),
-            Self::Damaged(_) | Self::Closed | Self::NoReply => false,
+            Self::Damaged(_) | Self::Refused(_) | Self::Closed | Self::NoReply => false,
         }
     }
 }
@@ -63,6 +66,17 @@ pub(crate) fn backend_error(operation: &'static str, effect: Effect, failure: Ar
         BackendError::new
     };
     make("sqlite", operation, effect, failure)
+}
+
+/// Converts a failure while a file is opened.
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refused) => refused,
+            Failure::Sqlite(error) => refused(error),
+            other => Self::Unreachable(other.into()),
+        }
+    }
 }
 
 /// Converts a failure of SQLite while a file is opened.

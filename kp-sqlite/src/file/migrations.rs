@@ -1,7 +1,7 @@
 use kp_core::OpenError;
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::file::error::refused;
+use crate::file::error::Failure;
 
 /// A set of tables, with one migration for each version of their schema. A file holds the sets that it was opened for.
 #[derive(Debug)]
@@ -30,14 +30,10 @@ impl Tables {
     }
 
     /// Reads the version of the tables in the file, without a change to the file. 0: the file has no such tables.
-    pub(crate) fn schema(&self, connection: &Connection) -> Result<u32, OpenError> {
-        let exists: bool = connection
-            .query_row(include_str!("../sql/schema_table.sql"), [], |row| row.get(0))
-            .map_err(refused)?;
+    pub(crate) fn schema(&self, connection: &Connection) -> Result<u32, Failure> {
+        let exists: bool = connection.query_row(include_str!("../sql/schema_table.sql"), [], |row| row.get(0))?;
         let found: Option<u32> = if exists {
-            connection
-                .query_row(include_str!("../sql/schema_version.sql"), [self.name], |row| row.get(0))
-                .map_err(refused)?
+            connection.query_row(include_str!("../sql/schema_version.sql"), [self.name], |row| row.get(0))?
         } else {
             None
         };
@@ -45,35 +41,32 @@ impl Tables {
             Some(found) if found > self.known() => Err(OpenError::NewerSchema {
                 found,
                 known: self.known(),
-            }),
+            }
+            .into()),
             found => Ok(found.unwrap_or(0)),
         }
     }
 
     /// Runs the missing migrations, each in a transaction of its own.
-    pub(crate) fn migrate(&self, connection: &mut Connection) -> Result<(), OpenError> {
+    pub(crate) fn migrate(&self, connection: &mut Connection) -> Result<(), Failure> {
         // Bounded: in a damaged file, a version that was recorded may not be found again.
         for _ in 0..self.known() {
             if self.schema(connection)? >= self.known() {
                 return Ok(());
             }
-            let step = connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(refused)?;
+            let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             // Another process may have run this migration meanwhile.
             let done = self.schema(&step)?;
             if let Some(migration) = self.migrations.get(done as usize) {
-                step.execute_batch(include_str!("../sql/schema_create.sql"))
-                    .map_err(refused)?;
-                step.execute_batch(migration).map_err(refused)?;
-                step.execute(include_str!("../sql/schema_insert.sql"), (self.name, done + 1))
-                    .map_err(refused)?;
+                step.execute_batch(include_str!("../sql/schema_create.sql"))?;
+                step.execute_batch(migration)?;
+                step.execute(include_str!("../sql/schema_insert.sql"), (self.name, done + 1))?;
             }
-            step.commit().map_err(refused)?;
+            step.commit()?;
         }
         match self.schema(connection)? {
             found if found >= self.known() => Ok(()),
-            _ => Err(OpenError::NotADatabase("its table of migrations is damaged".into())),
+            _ => Err(OpenError::NotADatabase("its table of migrations is damaged".into()).into()),
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use futures::channel::oneshot;
 use kp_core::{BackendError, Effect, OpenError};
 use rusqlite::Connection;
 
+use crate::file::busy::{Wait, retry};
 use crate::file::calls::{Cache, Call, Message, Queue, Session, write};
 use crate::file::connection::Connector;
 use crate::file::error::Failure;
@@ -48,7 +50,7 @@ impl<C: Cache + 'static> Threads<C> {
             spawn(
                 "kp-sqlite-reader",
                 move || connector.reader(),
-                move |connection| read(connection, messages),
+                move |connection| read(connection, messages, timeout),
             )
             .await?;
         }
@@ -94,16 +96,20 @@ async fn spawn(
 }
 
 /// Runs a reader's thread on the queue that it shares with the other readers.
-fn read<C: Cache>(connection: Connection, messages: Arc<Mutex<mpsc::Receiver<Message<C>>>>) {
+fn read<C: Cache>(connection: Connection, messages: Arc<Mutex<mpsc::Receiver<Message<C>>>>, timeout: Duration) {
     let mut session = Session::new(&connection);
     let stop = loop {
         // An idle reader holds the lock: the other idle readers wait for the lock, and so for a message.
         let message = messages.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match message {
-            Ok(Message::Call(mut call)) => match snapshot(&mut session, call.as_mut()) {
-                Ok(()) => call.answer(),
-                Err(failure) => call.fail(Effect::NotApplied, Arc::new(failure)),
-            },
+            Ok(Message::Call(mut call)) => {
+                // Readers wait for nobody but who recovers the log of a crashed process, or has the file for itself.
+                let wait = Wait::since(call.submitted(), timeout);
+                match retry(wait, || snapshot(&mut session, call.as_mut())) {
+                    Ok(()) => call.answer(),
+                    Err(failure) => call.fail(Effect::NotApplied, Arc::new(failure)),
+                }
+            }
             Ok(Message::Stop(done)) => break Some(done),
             Err(_) => break None,
         }
@@ -121,7 +127,11 @@ fn read<C: Cache>(connection: Connection, messages: Arc<Mutex<mpsc::Receiver<Mes
 fn snapshot<C>(session: &mut Session<'_, C>, call: &mut dyn Call<C>) -> Result<(), Failure> {
     session.statements.execute(Sql::BeginRead, [])?;
     let done = call.run(session);
+    // After some failures, SQLite has ended the snapshot by itself.
+    if session.statements.connection().is_autocommit() {
+        return done;
+    }
     // Nothing was written: this only ends the snapshot.
-    session.statements.execute(Sql::Commit, [])?;
-    done
+    let ended = session.statements.execute(Sql::Rollback, []);
+    done.and(ended.map(drop).map_err(Failure::from))
 }

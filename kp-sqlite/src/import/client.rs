@@ -3,10 +3,12 @@ use std::path::PathBuf;
 use kp_core::Role;
 use kp_core::client::{KeyPackageMetadata, Lifecycle};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::file::busy::{Wait, retry};
 use crate::file::calls::Statements;
 use crate::file::connection::Connector;
+use crate::file::error::Failure;
 use crate::file::migrations::METADATA;
 use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, blocking, has_table};
 use crate::metadata::rows::{find, insert};
@@ -45,20 +47,20 @@ const COLUMNS: &[&str] = &[
 pub async fn import_client_table(path: impl Into<PathBuf>) -> Result<Imported, ImportError> {
     let connector = Connector::new(path.into(), &METADATA);
     blocking(move || {
-        let mut connection = connector.writer()?;
-        connection.busy_timeout(connector.timeout)?;
+        let connection = connector.writer()?;
         // From here on, SQLite overwrites deleted bytes with zeros.
         connection.pragma_update(None, "secure_delete", true)?;
-        let imported = move_rows(&mut connection)?;
-        rewrite(&connection)?;
+        let imported = move_rows(&connection, Wait::begin(connector.timeout))?;
+        rewrite(&connection, Wait::begin(connector.timeout))?;
         Ok(imported)
     })
     .await
 }
 
 /// Moves the rows in one transaction, so that a row is always in one of the two tables.
-fn move_rows(connection: &mut Connection) -> Result<Imported, ImportError> {
-    let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+fn move_rows(connection: &Connection, wait: Wait) -> Result<Imported, ImportError> {
+    let begin = || Ok(Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?);
+    let step = retry(wait, begin)?;
     let mut done = Imported::default();
     if has_table(&step, COLUMNS)? {
         let mut statements = Statements::new(&step);
@@ -111,8 +113,19 @@ fn metadata(row: &OldRow<'_, '_>) -> Result<KeyPackageMetadata, RowError> {
 }
 
 /// Rewrites the file without the deleted bytes, and truncates the log, which still holds them.
-fn rewrite(connection: &Connection) -> Result<(), ImportError> {
-    connection.execute_batch("VACUUM")?;
-    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if busy { Err(ImportError::InUse) } else { Ok(()) }
+fn rewrite(connection: &Connection, wait: Wait) -> Result<(), ImportError> {
+    retry(wait, || Ok(connection.execute_batch("VACUUM")?))?;
+    let truncate = || {
+        let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        // The pragma answers that it was busy, where another statement fails.
+        if busy {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+            return Err(rusqlite::Error::SqliteFailure(code, None).into());
+        }
+        Ok(())
+    };
+    match retry(wait, truncate) {
+        Err(Failure::Locked { .. }) => Err(ImportError::InUse),
+        done => Ok(done?),
+    }
 }

@@ -285,3 +285,44 @@ async fn a_lost_reply_is_a_failure() {
     let failure = queue.submit("test", |_| Ok(())).wait().await.unwrap_err();
     assert_eq!(failure.effect(), Effect::NotApplied);
 }
+
+/// Counts the attempts of a connection that meets a lock. An attempt takes 20 ms at least, as it may on a busy machine.
+static ATTEMPTS: AtomicUsize = AtomicUsize::new(0);
+
+fn slow_attempt(_: i32) -> bool {
+    ATTEMPTS.fetch_add(1, Ordering::SeqCst);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    false
+}
+
+/// RES-8: a time-out is a time. Not the pauses that were asked for are added up, and the time in the queue counts.
+#[test]
+fn calls_behind_a_lock_fail_at_the_timeout_however_slow_the_attempts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pools.db");
+    let holder = Connection::open(&path).unwrap();
+    holder
+        .execute_batch("CREATE TABLE written (a); BEGIN IMMEDIATE")
+        .unwrap();
+    let connection = Connection::open(&path).unwrap();
+    connection.busy_handler(Some(slow_attempt)).unwrap();
+    let (queue, messages) = calls::Queue::<()>::new();
+    // More than three batches, that all wait since now.
+    let replies: Vec<_> = (0..800).map(|_| queue.submit("test", write)).collect();
+    drop(queue);
+    calls::write(connection, messages, std::time::Duration::from_millis(200));
+    for reply in replies {
+        let failure = futures_block_on(reply.wait()).unwrap_err();
+        assert_eq!(
+            (failure.effect(), failure.is_transient()),
+            (Effect::NotApplied, true),
+            "{failure}"
+        );
+    }
+    let attempts = ATTEMPTS.load(Ordering::SeqCst);
+    println!("{attempts} attempts");
+    // 200 ms hold ten attempts, and each batch makes one at least. With each batch's time from its own beginning, there
+    // would be forty; with the pauses added up, some 800.
+    assert!(attempts <= 12 + 4, "{attempts} attempts");
+    holder.execute_batch("ROLLBACK").unwrap();
+}
