@@ -2,7 +2,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::file::error::{Failure, is_busy};
+use crate::file::codes::is_busy;
+use crate::file::error::Failure;
 
 /// The shortest and the longest pause between two attempts. A pause takes about as long as a commit of another writer, so
 /// that all waiting writers have a similar chance.

@@ -260,8 +260,12 @@ fn answer<C>(calls: Vec<Box<dyn Call<C>>>, done: Result<(), Failed>) {
     let (effect, failure) = match done {
         Ok(()) => return calls.into_iter().for_each(Call::answer),
         Err(Failed::Begin(failure) | Failed::Call(failure)) => (Effect::NotApplied, failure),
+        Err(Failed::Commit {
+            failure,
+            is_undone: true,
+        }) => (Effect::NotApplied, failure),
         // ERR-1: only the file knows whether the commit took effect.
-        Err(Failed::Commit(failure)) => (Effect::Unknown, failure),
+        Err(Failed::Commit { failure, .. }) => (Effect::Unknown, failure),
     };
     let failure = Arc::new(failure);
     for call in calls {
@@ -273,7 +277,25 @@ fn answer<C>(calls: Vec<Box<dyn Call<C>>>, done: Result<(), Failed>) {
 enum Failed {
     Begin(Failure),
     Call(Failure),
-    Commit(Failure),
+    Commit { failure: Failure, is_undone: bool },
+}
+
+impl Failed {
+    fn commit(failure: Failure) -> Self {
+        let is_undone = failure.is_undone();
+        Self::Commit { failure, is_undone }
+    }
+
+    /// A commit that could not be rolled back either may take effect.
+    fn not_rolled_back(self) -> Self {
+        match self {
+            Self::Commit { failure, .. } => Self::Commit {
+                failure,
+                is_undone: false,
+            },
+            before => before,
+        }
+    }
 }
 
 /// Runs one transaction.
@@ -290,19 +312,18 @@ fn transaction<C: Cache>(
         .map_err(Failed::Call)
         .and_then(|()| match session.statements.execute(Sql::Commit, []) {
             Ok(_) => Ok(()),
-            Err(error) => Err(Failed::Commit(error.into())),
+            Err(error) => Err(Failed::commit(error.into())),
         });
-    if done.is_err() {
-        session.cache.clear();
-    }
+    let Err(failed) = done else { return Ok(()) };
+    session.cache.clear();
     // After some failures (a full disk), SQLite has rolled back by itself.
-    if done.is_err()
-        && !session.statements.connection().is_autocommit()
+    if !session.statements.connection().is_autocommit()
         && let Err(error) = session.statements.execute(Sql::Rollback, [])
     {
         tracing::error!(%error, "a transaction could not be rolled back");
+        return Err(failed.not_rolled_back());
     }
-    done
+    Err(failed)
 }
 
 /// A connection, with its prepared statements and the cache of its thread.

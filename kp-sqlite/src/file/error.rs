@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kp_core::{BackendError, Effect, OpenError};
-use rusqlite::ErrorCode;
+
+use crate::file::codes::{is_damage, meaning};
 
 /// The reason why a call failed, without the name of the call.
 #[derive(Debug, thiserror::Error)]
@@ -41,21 +42,18 @@ pub(crate) struct Damage {
 }
 
 impl Failure {
+    /// Returns whether a commit that failed so, and left no transaction behind, certainly changed nothing.
+    pub(crate) fn is_undone(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if meaning(error).is_undone)
+    }
+
     fn is_transient(&self) -> bool {
         match self {
             Self::Locked { .. } => true,
-            Self::Sqlite(error) => is_busy(error),
+            Self::Sqlite(error) => meaning(error).is_transient,
             Self::Damaged(_) | Self::Refused(_) | Self::Closed | Self::NoReply => false,
         }
     }
-}
-
-/// Returns whether another connection holds the lock.
-pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
 }
 
 /// Returns the failure of a call, with the names of the backend and of the operation.
@@ -81,8 +79,9 @@ impl From<Failure> for OpenError {
 
 /// Converts a failure of SQLite while a file is opened.
 pub(crate) fn refused(error: rusqlite::Error) -> OpenError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::NotADatabase(error.to_string()),
-        _ => OpenError::Unreachable(error.into()),
+    if is_damage(&error) {
+        OpenError::NotADatabase(error.to_string())
+    } else {
+        OpenError::Unreachable(error.into())
     }
 }

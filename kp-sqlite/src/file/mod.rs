@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod busy;
 pub(crate) mod calls;
+pub(crate) mod codes;
 pub(crate) mod columns;
 pub(crate) mod connection;
 pub(crate) mod error;

@@ -1,5 +1,6 @@
 //! Tests that need more than the public API: a hook in the writer's connection, or the plans of the statements.
 
+mod codes;
 mod cost;
 mod faults;
 mod migrations;
