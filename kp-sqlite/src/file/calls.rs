@@ -12,6 +12,7 @@ use rusqlite::{Connection, Params, Row, Statement};
 
 use crate::file::busy::{Wait, monotonic, retry};
 use crate::file::error::{Failure, backend_error};
+use crate::file::place::Place;
 use crate::sql::Sql;
 
 /// The most calls that share a commit: it bounds how long the first of them waits for the last.
@@ -136,9 +137,16 @@ where
 }
 
 /// Runs the writer's thread until a message stops it or every queue is dropped.
-pub(crate) fn write<C: Cache>(connection: Connection, messages: Receiver<Message<C>>, timeout: Duration) {
-    let stop = commit_batches(&connection, &messages, timeout);
-    let closed = checkpoint(&connection).and_then(|()| connection.close().map_err(|(_, error)| error));
+pub(crate) fn write<C: Cache>(
+    connection: Connection,
+    place: &Place,
+    messages: Receiver<Message<C>>,
+    timeout: Duration,
+) {
+    let stop = commit_batches(&connection, place, &messages, timeout);
+    // The log may belong to a file that was put in the place of this one.
+    let moved = place.check().and_then(|()| Ok(checkpoint(&connection)?));
+    let closed = moved.and(connection.close().map_err(|(_, error)| error.into()));
     for message in messages.try_iter() {
         match message {
             Message::Call(call) => call.fail(Effect::NotApplied, Arc::new(Failure::Closed)),
@@ -148,7 +156,7 @@ pub(crate) fn write<C: Cache>(connection: Connection, messages: Receiver<Message
     // Closes the queue before the report: a call that follows the report fails with `Closed`.
     drop(messages);
     if let Some(done) = stop {
-        let _ = done.send(closed.map_err(|error| backend_error("close", Effect::NotApplied, Arc::new(error.into()))));
+        let _ = done.send(closed.map_err(|error| backend_error("close", Effect::NotApplied, Arc::new(error))));
     }
 }
 
@@ -160,17 +168,22 @@ fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
 /// Commits one batch of calls after the other. Returns where to report the end.
 fn commit_batches<C: Cache>(
     connection: &Connection,
+    place: &Place,
     messages: &Receiver<Message<C>>,
     timeout: Duration,
 ) -> Option<oneshot::Sender<Result<(), BackendError>>> {
-    let mut session = Session::new(connection);
+    let mut writer = Writer {
+        session: Session::new(connection),
+        place,
+        timeout,
+    };
     while let Ok(first) = messages.recv() {
         let mut batch = Batch {
             calls: Vec::new(),
             stop: None,
         };
         batch.take(std::iter::once(first).chain(messages.try_iter()));
-        commit(&mut session, &mut batch, messages, timeout);
+        writer.commit(&mut batch, messages);
         if batch.stop.is_some() {
             return batch.stop;
         }
@@ -198,39 +211,80 @@ impl<C> Batch<C> {
     }
 }
 
-/// Runs the calls of a batch in one transaction, and answers them after the commit (ERR-5).
-///
-/// Each call waits for the lock until its own time is over, and the time in the queue counts.
-fn commit<C: Cache>(
-    session: &mut Session<'_, C>,
-    batch: &mut Batch<C>,
-    messages: &Receiver<Message<C>>,
+/// The writer's thread: its session, and what it needs to run a transaction.
+struct Writer<'c, C> {
+    session: Session<'c, C>,
+    place: &'c Place,
     timeout: Duration,
-) {
-    let (calls, done) = loop {
-        let Some(oldest) = batch.calls.iter().map(|call| call.submitted()).min() else {
-            return;
+}
+
+impl<C: Cache> Writer<'_, C> {
+    /// Runs the calls of a batch in one transaction, and answers them after the commit (ERR-5).
+    ///
+    /// Each call waits for the lock until its own time is over, and the time in the queue counts.
+    fn commit(&mut self, batch: &mut Batch<C>, messages: &Receiver<Message<C>>) {
+        let (calls, done) = loop {
+            let Some(oldest) = batch.calls.iter().map(|call| call.submitted()).min() else {
+                return;
+            };
+            let wait = Wait::since(oldest, self.timeout);
+            let done = self.transaction(wait, |session| run_calls(session, batch, messages));
+            let calls = std::mem::take(&mut batch.calls);
+            let Err(Failed::Begin(Failure::Locked { .. })) = &done else {
+                break (calls, done);
+            };
+            let (over, waiting) = calls
+                .into_iter()
+                .partition(|call| Wait::since(call.submitted(), self.timeout).is_over());
+            batch.calls = waiting;
+            answer(over, done);
         };
-        let wait = Wait::since(oldest, timeout);
-        let done = transaction(session, wait, |session| run_calls(session, batch, messages));
-        let calls = std::mem::take(&mut batch.calls);
-        let Err(Failed::Begin(Failure::Locked { .. })) = &done else {
-            break (calls, done);
-        };
-        let (over, waiting) = calls
-            .into_iter()
-            .partition(|call| Wait::since(call.submitted(), timeout).is_over());
-        batch.calls = waiting;
-        answer(over, done);
-    };
-    match done {
-        // One call failed, and no call was answered: run each in a transaction of its own, so that the others succeed.
-        Err(Failed::Call(_)) if calls.len() > 1 => calls.into_iter().for_each(|mut call| {
-            let wait = Wait::since(call.submitted(), timeout);
-            let done = transaction(session, wait, |session| call.run(session));
-            answer(vec![call], done);
-        }),
-        done => answer(calls, done),
+        match done {
+            // One call failed, and no call was answered: run each in a transaction of its own, so that the others succeed.
+            Err(Failed::Call(_)) if calls.len() > 1 => calls.into_iter().for_each(|mut call| {
+                let wait = Wait::since(call.submitted(), self.timeout);
+                let done = self.transaction(wait, |session| call.run(session));
+                answer(vec![call], done);
+            }),
+            done => answer(calls, done),
+        }
+    }
+
+    /// Runs one transaction.
+    ///
+    /// Whether the file is still at its path is looked at twice: before the transaction, so that nothing is written into the
+    /// log of another file, and after the commit, so that no answer leaves for what nobody will find again.
+    fn transaction(
+        &mut self,
+        wait: Wait,
+        calls: impl FnOnce(&mut Session<'_, C>) -> Result<(), Failure>,
+    ) -> Result<(), Failed> {
+        let session = &mut self.session;
+        self.place.check().map_err(Failed::Begin)?;
+        retry(wait, || Ok(session.statements.execute(Sql::Begin, [])?)).map_err(Failed::Begin)?;
+        let done = session
+            .revalidate()
+            .map_err(Failure::from)
+            .and_then(|()| calls(session))
+            .map_err(Failed::Call)
+            .and_then(|()| match session.statements.execute(Sql::Commit, []) {
+                Ok(_) => self.place.check().map_err(Failed::commit),
+                Err(error) => Err(Failed::commit(error.into())),
+            });
+        let Err(mut failed) = done else { return Ok(()) };
+        session.cache.clear();
+        // If the file is lost, that is the reason, whatever SQLite made of it.
+        if let Err(lost) = self.place.check() {
+            *failed.failure() = lost;
+        }
+        // After some failures (a full disk), SQLite has rolled back by itself.
+        if !session.statements.connection().is_autocommit()
+            && let Err(error) = session.statements.execute(Sql::Rollback, [])
+        {
+            tracing::error!(%error, "a transaction could not be rolled back");
+            return Err(failed.not_rolled_back());
+        }
+        Err(failed)
     }
 }
 
@@ -286,6 +340,12 @@ impl Failed {
         Self::Commit { failure, is_undone }
     }
 
+    fn failure(&mut self) -> &mut Failure {
+        match self {
+            Self::Begin(failure) | Self::Call(failure) | Self::Commit { failure, .. } => failure,
+        }
+    }
+
     /// A commit that could not be rolled back either may take effect.
     fn not_rolled_back(self) -> Self {
         match self {
@@ -296,34 +356,6 @@ impl Failed {
             before => before,
         }
     }
-}
-
-/// Runs one transaction.
-fn transaction<C: Cache>(
-    session: &mut Session<'_, C>,
-    wait: Wait,
-    calls: impl FnOnce(&mut Session<'_, C>) -> Result<(), Failure>,
-) -> Result<(), Failed> {
-    retry(wait, || Ok(session.statements.execute(Sql::Begin, [])?)).map_err(Failed::Begin)?;
-    let done = session
-        .revalidate()
-        .map_err(Failure::from)
-        .and_then(|()| calls(session))
-        .map_err(Failed::Call)
-        .and_then(|()| match session.statements.execute(Sql::Commit, []) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Failed::commit(error.into())),
-        });
-    let Err(failed) = done else { return Ok(()) };
-    session.cache.clear();
-    // After some failures (a full disk), SQLite has rolled back by itself.
-    if !session.statements.connection().is_autocommit()
-        && let Err(error) = session.statements.execute(Sql::Rollback, [])
-    {
-        tracing::error!(%error, "a transaction could not be rolled back");
-        return Err(failed.not_rolled_back());
-    }
-    Err(failed)
 }
 
 /// A connection, with its prepared statements and the cache of its thread.

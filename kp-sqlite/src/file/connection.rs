@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kp_core::OpenError;
@@ -7,6 +7,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use crate::file::busy::{Wait, retry};
 use crate::file::error::{Failure, refused};
 use crate::file::migrations::Tables;
+use crate::file::place::{self, Identity, Place};
 
 /// Names the failure of the machine that an answered call survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,16 +43,19 @@ impl Connector {
     }
 
     /// Opens the writer's connection, and brings the tables up to date. A file that is refused is not changed.
-    pub(crate) fn writer(&self) -> Result<Connection, OpenError> {
-        if self.path.is_dir() {
-            return Err(OpenError::NotADatabase("it is a directory".into()));
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(&self.path, flags).map_err(refused)?;
+    pub(crate) fn writer(&self) -> Result<(Connection, Place), OpenError> {
+        let path = place::absolute(&self.path)?;
+        place::create(&path);
+        let (mut connection, opened) = open(&path)?;
         // SQLite would add up the pauses that it asks for: `busy::retry` waits instead.
         connection.busy_timeout(Duration::ZERO).map_err(refused)?;
         retry(Wait::begin(self.timeout), || self.prepare(&mut connection))?;
-        Ok(connection)
+        let place = Place::of(&path).map_err(|error| OpenError::Unreachable(error.into()))?;
+        if place.database() == Some(opened) {
+            Ok((connection, place))
+        } else {
+            Err(Failure::Lost.into())
+        }
     }
 
     /// Sets up the writer's connection. May be repeated.
@@ -71,11 +75,13 @@ impl Connector {
         self.tables.migrate(connection)
     }
 
-    /// Opens a reader's connection to a file that the writer has opened.
-    pub(crate) fn reader(&self) -> Result<Connection, OpenError> {
+    /// Opens a reader's connection to the file that the writer has opened.
+    pub(crate) fn reader(&self, place: &Place) -> Result<Connection, OpenError> {
+        place.check()?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(refused)?;
+        let connection = Connection::open_with_flags(place::absolute(&self.path)?, flags).map_err(refused)?;
         connection.busy_timeout(Duration::ZERO).map_err(refused)?;
+        place.check()?;
         Ok(connection)
     }
 
@@ -93,6 +99,21 @@ impl Connector {
             Err(OpenError::UnsafeConfiguration(format!("synchronous is {set}, not {name}")).into())
         }
     }
+}
+
+/// Opens the file at a path, and tells which file it is: the one that is there before and after.
+fn open(path: &Path) -> Result<(Connection, Identity), OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // An overlay of file systems replaces a file by a copy when it is first opened to be written to.
+    for _ in 0..3 {
+        let before = Identity::at(path).ok();
+        let connection = Connection::open_with_flags(path, flags).map_err(refused)?;
+        match Identity::at(path) {
+            Ok(after) if Some(after) == before => return Ok((connection, after)),
+            _ => {}
+        }
+    }
+    Err(Failure::Lost.into())
 }
 
 /// Switches to the write-ahead log: readers beside the writer need it, and so does durability.

@@ -21,6 +21,9 @@ pub(crate) enum Failure {
         #[source]
         source: rusqlite::Error,
     },
+    /// The file that the store has open is no longer the one at its path.
+    #[error("the file was replaced, moved or deleted under the running store: open the store again")]
+    Lost,
     /// The file is not opened.
     #[error(transparent)]
     Refused(#[from] OpenError),
@@ -51,7 +54,7 @@ impl Failure {
         match self {
             Self::Locked { .. } => true,
             Self::Sqlite(error) => meaning(error).is_transient,
-            Self::Damaged(_) | Self::Refused(_) | Self::Closed | Self::NoReply => false,
+            Self::Damaged(_) | Self::Lost | Self::Refused(_) | Self::Closed | Self::NoReply => false,
         }
     }
 }

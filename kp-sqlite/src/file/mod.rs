@@ -8,4 +8,5 @@ pub(crate) mod columns;
 pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod migrations;
+pub(crate) mod place;
 pub(crate) mod threads;

@@ -12,6 +12,7 @@ use crate::file::busy::{Wait, retry};
 use crate::file::calls::{Cache, Call, Message, Queue, Session, write};
 use crate::file::connection::Connector;
 use crate::file::error::Failure;
+use crate::file::place::Place;
 use crate::sql::Sql;
 
 /// The queues of a writer and its readers.
@@ -34,23 +35,23 @@ impl<C: Cache + 'static> Threads<C> {
         let open = {
             let connector = connector.clone();
             move || {
-                let mut connection = connector.writer()?;
+                let (mut connection, place) = connector.writer()?;
                 prepare(&mut connection);
-                Ok(connection)
+                Ok((connection, Arc::new(place)))
             }
         };
-        spawn("kp-sqlite-writer", open, move |connection| {
-            write(connection, messages, timeout);
+        let place = spawn("kp-sqlite-writer", open, move |connection, place| {
+            write(connection, &place, messages, timeout);
         })
         .await?;
         let (readers, messages) = Queue::new();
         let messages = Arc::new(Mutex::new(messages));
         for _ in 0..reader_count {
-            let (connector, messages) = (connector.clone(), Arc::clone(&messages));
+            let (connector, messages, place) = (connector.clone(), Arc::clone(&messages), Arc::clone(&place));
             spawn(
                 "kp-sqlite-reader",
-                move || connector.reader(),
-                move |connection| read(connection, messages, timeout),
+                move || Ok((connector.reader(&place)?, place)),
+                move |connection, place| read(connection, &place, messages, timeout),
             )
             .await?;
         }
@@ -75,14 +76,14 @@ impl<C: Cache + 'static> Threads<C> {
 /// Starts a thread that opens its connection, reports the result, and, if the connection is open, serves.
 async fn spawn(
     name: &str,
-    open: impl FnOnce() -> Result<Connection, OpenError> + Send + 'static,
-    serve: impl FnOnce(Connection) + Send + 'static,
-) -> Result<(), OpenError> {
+    open: impl FnOnce() -> Result<(Connection, Arc<Place>), OpenError> + Send + 'static,
+    serve: impl FnOnce(Connection, Arc<Place>) + Send + 'static,
+) -> Result<Arc<Place>, OpenError> {
     let (report, opened) = oneshot::channel();
     let body = move || match open() {
-        Ok(connection) => {
-            let _ = report.send(Ok(()));
-            serve(connection);
+        Ok((connection, place)) => {
+            let _ = report.send(Ok(Arc::clone(&place)));
+            serve(connection, place);
         }
         Err(error) => drop(report.send(Err(error))),
     };
@@ -96,7 +97,12 @@ async fn spawn(
 }
 
 /// Runs a reader's thread on the queue that it shares with the other readers.
-fn read<C: Cache>(connection: Connection, messages: Arc<Mutex<mpsc::Receiver<Message<C>>>>, timeout: Duration) {
+fn read<C: Cache>(
+    connection: Connection,
+    place: &Place,
+    messages: Arc<Mutex<mpsc::Receiver<Message<C>>>>,
+    timeout: Duration,
+) {
     let mut session = Session::new(&connection);
     let stop = loop {
         // An idle reader holds the lock: the other idle readers wait for the lock, and so for a message.
@@ -105,7 +111,9 @@ fn read<C: Cache>(connection: Connection, messages: Arc<Mutex<mpsc::Receiver<Mes
             Ok(Message::Call(mut call)) => {
                 // Readers wait for nobody but who recovers the log of a crashed process, or has the file for itself.
                 let wait = Wait::since(call.submitted(), timeout);
-                match retry(wait, || snapshot(&mut session, call.as_mut())) {
+                let done = retry(wait, || snapshot(&mut session, call.as_mut()));
+                // If the file is lost, that is the reason, whatever SQLite made of it.
+                match place.check().and(done) {
                     Ok(()) => call.answer(),
                     Err(failure) => call.fail(Effect::NotApplied, Arc::new(failure)),
                 }

@@ -47,11 +47,12 @@ const COLUMNS: &[&str] = &[
 pub async fn import_client_table(path: impl Into<PathBuf>) -> Result<Imported, ImportError> {
     let connector = Connector::new(path.into(), &METADATA);
     blocking(move || {
-        let connection = connector.writer()?;
+        let (connection, place) = connector.writer()?;
         // From here on, SQLite overwrites deleted bytes with zeros.
         connection.pragma_update(None, "secure_delete", true)?;
         let imported = move_rows(&connection, Wait::begin(connector.timeout))?;
         rewrite(&connection, Wait::begin(connector.timeout))?;
+        place.check()?;
         Ok(imported)
     })
     .await

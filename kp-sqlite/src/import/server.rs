@@ -7,6 +7,7 @@ use kp_core::{GroupId, KeyPackage, KeyPackageInfo, OpenError, Party, PoolId, Res
 use rusqlite::{Connection, OpenFlags};
 
 use crate::file::error::{Failure, refused};
+use crate::file::place;
 use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, blocking, has_table};
 use crate::pools::cache::PoolSession;
 use crate::pools::records::step;
@@ -91,7 +92,7 @@ struct ValidRow {
 
 fn read_page(old: &Path, admission: &impl Admission, after: i64, now: Timestamp) -> Result<OldPage, ImportError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(old, flags).map_err(refused)?;
+    let connection = Connection::open_with_flags(place::absolute(old)?, flags).map_err(refused)?;
     if !has_table(&connection, COLUMNS)? {
         return Err(ImportError::NotTheTable(COLUMNS[0]));
     }

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 
 use crate::file::calls::{self, Message, Session};
 use crate::file::error::Failure;
+use crate::file::place::Place;
 use crate::pools::store::SqliteStore;
 use crate::tests::packages::test_package;
 
@@ -115,7 +116,8 @@ fn no_answer_leaves_before_the_commit() {
         tables: &crate::file::migrations::POOLS,
     }
     .writer()
-    .unwrap();
+    .unwrap()
+    .0;
     let commits = std::sync::Arc::new(AtomicUsize::new(0));
     let seen = std::sync::Arc::clone(&commits);
     let _ = connection.commit_hook(Some(move || {
@@ -137,7 +139,7 @@ fn no_answer_leaves_before_the_commit() {
         })
         .collect();
     drop(queue);
-    calls::write(connection, messages, std::time::Duration::ZERO);
+    calls::write(connection, &Place::default(), messages, std::time::Duration::ZERO);
     assert_eq!(commits.load(Ordering::SeqCst), 1, "ten calls, one commit");
     for reply in replies {
         let failure = futures_block_on(reply.wait()).unwrap_err();
@@ -177,7 +179,7 @@ fn calls_that_come_meanwhile_share_the_commit() {
         }
     });
     drop(queue);
-    calls::write(connection, messages, std::time::Duration::ZERO);
+    calls::write(connection, &Place::default(), messages, std::time::Duration::ZERO);
     assert_eq!(futures_block_on(early.wait()).unwrap(), 1);
     assert_eq!(futures_block_on(late.recv().unwrap().wait()).unwrap(), 1);
     assert_eq!(commits.load(Ordering::SeqCst), 1);
@@ -209,7 +211,7 @@ fn a_failed_call_fails_alone() {
         })
         .collect();
     drop(queue);
-    calls::write(connection, messages, std::time::Duration::ZERO);
+    calls::write(connection, &Place::default(), messages, std::time::Duration::ZERO);
     let answers: Vec<_> = replies
         .into_iter()
         .map(|reply| futures_block_on(reply.wait()))
@@ -310,7 +312,12 @@ fn calls_behind_a_lock_fail_at_the_timeout_however_slow_the_attempts() {
     // More than three batches, that all wait since now.
     let replies: Vec<_> = (0..800).map(|_| queue.submit("test", write)).collect();
     drop(queue);
-    calls::write(connection, messages, std::time::Duration::from_millis(200));
+    calls::write(
+        connection,
+        &Place::default(),
+        messages,
+        std::time::Duration::from_millis(200),
+    );
     for reply in replies {
         let failure = futures_block_on(reply.wait()).unwrap_err();
         assert_eq!(

@@ -5,4 +5,5 @@ mod cost;
 mod faults;
 mod migrations;
 mod packages;
+mod place;
 mod statements;
