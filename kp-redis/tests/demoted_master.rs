@@ -129,7 +129,8 @@ async fn a_call_on_a_demoted_master_that_has_no_successor_yet_was_not_applied() 
             .store
             .count_by_status(&pool("bob"), packages::now())
             .await
-            .unwrap()[&Ciphersuite(1)];
+            .unwrap()
+            .of(Ciphersuite(1));
         assert_eq!((counts.available, counts.reserved, counts.spent), (8, 3, 1));
     }
 }

@@ -146,7 +146,7 @@ async fn a_sweep_ends_where_the_index_of_pools_is_stale() {
     assert_eq!(ends(store.cleanup_expired(at(300), 500)).await.unwrap(), 5);
     assert_eq!(ends(store.cleanup_expired(at(300), 500)).await.unwrap(), 0);
     let left = store.count_by_status(&pool("bob"), at(300)).await.unwrap();
-    assert_eq!(left[&Ciphersuite(1)].available, 5);
+    assert_eq!(left.of(Ciphersuite(1)).available, 5);
 }
 
 /// RES-2, READ-2: the queue is out of order. A search, and a listing by pages, would begin anew and anew.

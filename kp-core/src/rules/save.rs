@@ -111,9 +111,9 @@ impl Memory {
 
     /// Counts a record that was inserted.
     fn add(&mut self, role: Role) {
-        self.all = self.all.map(|count| count + 1);
+        self.all = self.all.map(|count| count.saturating_add(1));
         let known = self.of(role);
-        *known = known.map(|count| count + 1);
+        *known = known.map(|count| count.saturating_add(1));
     }
 }
 

@@ -22,6 +22,9 @@ pub(crate) fn servers(arguments: &[&str]) -> Vec<Server> {
     binaries().into_iter().map(start).collect()
 }
 
+/// How long a renewed lease lasts.
+const LONGER: Ttl = Ttl::seconds(900).unwrap();
+
 /// A call, and whether it may change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Call {
@@ -38,7 +41,7 @@ const fn read(name: &'static str) -> Call {
 }
 
 /// The calls of both stores.
-pub(crate) const CALLS: [Call; 23] = [
+pub(crate) const CALLS: [Call; 24] = [
     change("save"),
     change("replace"),
     change("reserve"),
@@ -48,6 +51,7 @@ pub(crate) const CALLS: [Call; 23] = [
     change("spend"),
     change("spend_refused"),
     change("release"),
+    change("renew"),
     change("withdraw"),
     change("delete_pool"),
     change("retire"),
@@ -157,6 +161,7 @@ impl Stores {
             "claim_again" => failed(store.claim_key_package(&take(pool, 3), None, now()).await),
             "spend_refused" => failed(store.spend_key_package(&self.token(5), &Spend::default(), now()).await),
             "release" => failed(store.release_key_package(&self.token(2), now()).await),
+            "renew" => failed(store.renew_key_package(&self.token(2), LONGER, now()).await),
             "withdraw" => failed(store.withdraw_key_packages(pool, &Withdrawal::All, now()).await),
             "delete_pool" => failed(store.delete_pool(pool).await),
             "retire" => failed(store.retire_unspent(now().plus(1), now(), None, 1_000).await),
