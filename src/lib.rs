@@ -121,6 +121,7 @@ pub mod client {
 #[cfg(feature = "memory")]
 #[doc(inline)]
 pub use kp_memory as memory;
+// Whoever writes `use keypackage_pool::*` beside the crate `openmls` names one of the two in full.
 #[cfg(feature = "openmls")]
 #[doc(inline)]
 pub use kp_openmls as openmls;

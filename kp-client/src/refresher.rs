@@ -77,7 +77,8 @@ async fn run<V: KeyVault>(pool: KeyPackagePool<V>, every: Duration, mut stopped:
 fn jittered(every: Duration) -> Duration {
     // Without randomness there is no jitter, which does no harm.
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    every.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX))
+    let factor = 0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX);
+    Duration::try_from_secs_f64(every.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 
 /// Refreshes a pool every so many messages: for an app that has no background, and counts what it sends and receives.

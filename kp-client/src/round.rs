@@ -8,7 +8,8 @@ use crate::error::{PoolError, Result};
 use crate::pool::{KeyPackagePool, Round};
 use crate::report::RefreshReport;
 
-/// How many packages go up in one upload; a directory takes 200 unless it is told otherwise.
+/// How many packages go up in one upload. A directory takes 200 unless it is told otherwise; from a server that refuses
+/// so many, less is asked.
 const BATCH: usize = 100;
 
 /// How many one-time packages a round makes.
@@ -125,9 +126,18 @@ impl<V: KeyVault> KeyPackagePool<V> {
             report.generated += ledger.generate(&mut rows, &wanted, now).await?;
             ledger.to_upload(&ledger.survey(policy, &rows, now)?)?
         };
-        for batch in packages.chunks(BATCH) {
+        let (mut left, mut most) = (&packages[..], BATCH);
+        while !left.is_empty() {
+            let (batch, rest) = left.split_at(most.min(left.len()));
             let bytes: Vec<_> = batch.iter().map(|package| package.bytes.clone()).collect();
-            let outcomes = self.0.transport.upload(&bytes).await?;
+            let outcomes = match self.0.transport.upload(&bytes).await {
+                Err(error) if error.is_refusal() && batch.len() > 1 => {
+                    most = batch.len() / 2;
+                    continue;
+                }
+                outcomes => outcomes?,
+            };
+            left = rest;
             answered(batch.len(), outcomes.len())?;
             let refs = batch.iter().map(|package| package.info.key_package_ref.clone());
             let uploaded: Vec<_> = refs.zip(outcomes).collect();

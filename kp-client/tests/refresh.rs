@@ -369,3 +369,23 @@ fn a_plan_that_makes_no_sense_is_refused() {
     assert_eq!(never.build().map(drop), Err(PoolConfigError::RotateEvery));
     assert_eq!(build(&[sizes(1, 1, 1)]), Ok(()));
 }
+
+/// POOL-7: a server that takes fewer at once than the client sends is asked for less, and the pool is filled all the same.
+#[tokio::test]
+async fn a_server_that_takes_few_at_once_is_asked_for_less() {
+    let (world, bob) = (World::new(), Bob::new());
+    let few = KeyPackageDirectory::builder(world.store.clone(), OpenMlsAdmission::default())
+        .clock(world.clock.clone())
+        .max_upload(7)
+        .build()
+        .unwrap();
+    let transport = few.transport(bob.pool_id.clone(), kp_core::server::Uploader::identity("bob"));
+    let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), Arc::new(transport))
+        .clock(world.clock.clone())
+        .ciphersuite(CiphersuitePlan::pool(SUITE))
+        .build()
+        .unwrap();
+    let report = pool.refresh().await.unwrap();
+    assert_eq!((report.generated, report.uploaded), (33, 33));
+    assert_eq!(world.available(&bob).await.len(), 32);
+}

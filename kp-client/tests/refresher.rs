@@ -138,3 +138,22 @@ async fn every_so_many_messages_the_pool_is_refreshed() {
     }
     assert_eq!(counted.syncs.load(Ordering::SeqCst), 4);
 }
+
+/// However long the pause is that an app asks for, give or take a quarter, the task lives.
+#[tokio::test(start_paused = true)]
+async fn the_longest_pause_is_no_panic() {
+    for _ in 0..20 {
+        let (world, bob) = (World::new(), Bob::new());
+        let (pool, counted) = counted(&world, &bob, 0);
+        let refresher = pool.start_refresher(Duration::MAX);
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(counted.syncs.load(Ordering::SeqCst), 1);
+        world.clock.advance(84 * 86_400);
+        sleep(Duration::from_secs(84 * 86_400)).await;
+        assert!(
+            counted.syncs.load(Ordering::SeqCst) > 1,
+            "it comes again when something is due"
+        );
+        refresher.stop().await;
+    }
+}

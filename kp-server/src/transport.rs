@@ -4,7 +4,7 @@ use kp_core::server::{Uploader, Withdrawal};
 use kp_core::{KeyPackageBytes, KeyPackageRef, PoolId};
 
 use crate::directory::KeyPackageDirectory;
-use crate::upload::Upload;
+use crate::upload::{Upload, UploadError};
 
 /// A directory in the same process.
 #[derive(Debug)]
@@ -30,7 +30,10 @@ impl KeyPackageTransport for Embedded {
     async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
         let packages = packages.iter().map(|bytes| bytes.as_ref().to_vec()).collect();
         let upload = Upload::new(self.pool.clone(), self.by.clone(), packages);
-        self.directory.upload(upload).await.map_err(TransportError::new)
+        self.directory.upload(upload).await.map_err(|error| match error {
+            UploadError::TooManyKeyPackages { .. } => TransportError::refused(error),
+            error => TransportError::new(error),
+        })
     }
 
     async fn sync(&self, mine: &[KeyPackageRef]) -> Result<SyncReport, TransportError> {
