@@ -90,6 +90,8 @@
 //! - [`protocol`]: what travels between the two sides.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The front page links what each feature adds.
+#![cfg_attr(not(feature = "full"), allow(rustdoc::broken_intra_doc_links))]
 
 #[doc(inline)]
 pub use kp_core::*;

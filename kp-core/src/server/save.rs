@@ -4,6 +4,7 @@ use crate::{KeyPackage, PoolId};
 /// Says that a batch has more packages than one [`Save`] takes ([SAVE-2](crate::contract::SAVE_2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a save takes at most {} packages, not {found}", Save::MAX_PACKAGES)]
+#[non_exhaustive]
 pub struct TooManyKeyPackages {
     /// How many packages were given.
     pub found: usize,

@@ -6,6 +6,7 @@ use crate::types::id_bytes::IdBytes;
 /// Says that bytes cannot be an id: empty, or longer than the kind of id allows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must be 1 to {max} bytes long, not {found}")]
+#[non_exhaustive]
 pub struct InvalidId {
     /// The kind of id that was asked for.
     pub what: &'static str,

@@ -34,6 +34,7 @@ impl fmt::Debug for CredentialHash {
 /// Says that bytes cannot be a KeyPackage: none, or too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a package must be 1 to {} bytes long, not {found}", KeyPackageBytes::MAX_LEN)]
+#[non_exhaustive]
 pub struct InvalidKeyPackageBytes {
     /// How many bytes were given.
     pub found: usize,

@@ -14,6 +14,7 @@ pub struct InvalidTtl(pub u64);
 /// Says that a [`Lifetime`] would end before it begins ([TIME-1](crate::contract::TIME_1)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a lifetime must begin before it ends: not_before {not_before}, not_after {not_after}")]
+#[non_exhaustive]
 pub struct InvalidLifetime {
     /// The first second asked for.
     pub not_before: i64,

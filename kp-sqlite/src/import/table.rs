@@ -15,6 +15,7 @@ use crate::file::error::{Failure, backend_error, refused};
 
 /// Reports an import.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Imported {
     /// The number of imported rows.
     pub imported: u64,
@@ -27,6 +28,7 @@ pub struct Imported {
 /// Reports a row that was not imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("row {rowid} of the old table: {why}")]
+#[non_exhaustive]
 pub struct BadRow {
     /// The `rowid` of the row in the old table.
     pub rowid: i64,
