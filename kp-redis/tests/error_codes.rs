@@ -8,9 +8,11 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use calls::{CALLS, Call, Stores, servers};
+use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
 use kp_test_support::servers::{Server, until};
+use packages::{last_resort, now, take};
 
 const ANSWERED: [&str; 2] = ["claim_again", "spend_refused"];
 
@@ -81,6 +83,75 @@ async fn a_master_that_cannot_save_its_data_fails_every_change_for_now_and_answe
                 Err(failure) => for_now(call, "MISCONF", &failure),
             }
         }
+    }
+}
+
+/// What makes a record, or a row.
+const GROWS: [&str; 4] = ["save", "replace", "create_rows", "update_rows"];
+
+#[tokio::test]
+async fn a_full_server_refuses_what_makes_records_and_goes_on_with_all_else() {
+    for server in servers(&[]) {
+        let stores = open(&server, 10_000).await;
+        let full = |memory: &str| {
+            let () = server.command(&["CONFIG", "SET", "maxmemory", memory]).unwrap();
+        };
+        for call in CALLS {
+            full("0");
+            stores.prepare_again().await;
+            full("1");
+            match stores.make(call).await {
+                Ok(answer) => assert!(!GROWS.contains(&call.name), "{}: {answer}", call.name),
+                Err(failure) => {
+                    assert!(GROWS.contains(&call.name), "{}: {failure}", call.name);
+                    for_now(call, "OOM", &failure);
+                }
+            }
+        }
+        // A lease of a party whose packages are counted: its record becomes longer when it is used.
+        full("0");
+        stores.prepare_again().await;
+        stores
+            .store
+            .save_key_package(&stores.pool, last_resort(90), now())
+            .await
+            .unwrap();
+        let take = |number: u64, last_resort| {
+            let mut take = take(&stores.pool, number);
+            take.options.by = Some(Party::try_from([1; 64].as_slice()).unwrap());
+            take.options.last_resort = last_resort;
+            take
+        };
+        let mut tokens = Vec::new();
+        for number in 30..33 {
+            let take = take(number, LastResort::Never);
+            let leased = stores.store.reserve_key_package(&take, OnLapse::Return, now()).await;
+            tokens.push(leased.unwrap().lease.unwrap().token);
+        }
+        full("1");
+        let group = GroupId::try_from([2; 255].as_slice()).unwrap();
+        let claim = take(30, LastResort::Never);
+        stores
+            .store
+            .claim_key_package(&claim, Some(&group), now())
+            .await
+            .unwrap();
+        let mut spend = Spend::new();
+        spend.group = Some(group);
+        spend.by.clone_from(&claim.options.by);
+        stores.store.spend_key_package(&tokens[1], &spend, now()).await.unwrap();
+        stores
+            .store
+            .claim_key_package(&take(40, LastResort::Only), None, now())
+            .await
+            .unwrap();
+        // Recalled: its record becomes longer, and is the only one to write.
+        let named = Withdrawal::Refs(vec![tokens[2].key_package_ref.clone()]);
+        stores
+            .store
+            .withdraw_key_packages(&stores.pool, &named, now())
+            .await
+            .unwrap();
     }
 }
 
