@@ -155,6 +155,8 @@ async fn no_column_can_hold_a_key() {
         .collect();
     let expected = [
         "keypackage_pool_credentials.hash BLOB",
+        // Random numbers, and a fixed length.
+        "keypackage_pool_log.mark BLOB",
         "keypackage_pool_metadata.keypackage_ref BLOB",
         "keypackage_pool_metadata.status TEXT",
         "keypackage_pool_schema.tables TEXT",

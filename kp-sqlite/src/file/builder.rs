@@ -84,6 +84,15 @@ impl SqliteBuilder {
         self
     }
 
+    /// Sets whether the whole file is checked for damage when it is opened, by `PRAGMA integrity_check`. Default: no.
+    ///
+    /// The check reads the file and all its indexes: about 0.2 s for 100,000 KeyPackages. A damaged file is refused as
+    /// [`OpenError::NotADatabase`]. Damage within the bytes of a KeyPackage is not found: SQLite keeps no checksums.
+    pub fn check(mut self, check: bool) -> Self {
+        self.connector.check = check;
+        self
+    }
+
     /// Sets how much one pool may hold. Default: [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;

@@ -11,7 +11,9 @@ use kp_core::{BackendError, Effect};
 use rusqlite::{Connection, Params, Row, Statement};
 
 use crate::file::busy::{Wait, monotonic, retry};
+use crate::file::connection::Opened;
 use crate::file::error::{Failure, backend_error};
+use crate::file::mark::Marker;
 use crate::file::place::Place;
 use crate::sql::Sql;
 
@@ -137,13 +139,19 @@ where
 }
 
 /// Runs the writer's thread until a message stops it or every queue is dropped.
-pub(crate) fn write<C: Cache>(
-    connection: Connection,
-    place: &Place,
-    messages: Receiver<Message<C>>,
-    timeout: Duration,
-) {
-    let stop = commit_batches(&connection, place, &messages, timeout);
+pub(crate) fn write<C: Cache>(opened: Opened, messages: Receiver<Message<C>>, timeout: Duration) {
+    let Opened {
+        connection,
+        place,
+        marker,
+    } = opened;
+    let writer = Writer {
+        session: Session::new(&connection),
+        place: &place,
+        marker,
+        timeout,
+    };
+    let stop = writer.commit_batches(&messages);
     // The log may belong to a file that was put in the place of this one.
     let moved = place.check().and_then(|()| Ok(checkpoint(&connection)?));
     let closed = moved.and(connection.close().map_err(|(_, error)| error.into()));
@@ -163,32 +171,6 @@ pub(crate) fn write<C: Cache>(
 /// Moves the write-ahead log into the file. Other connections may use both meanwhile.
 fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-}
-
-/// Commits one batch of calls after the other. Returns where to report the end.
-fn commit_batches<C: Cache>(
-    connection: &Connection,
-    place: &Place,
-    messages: &Receiver<Message<C>>,
-    timeout: Duration,
-) -> Option<oneshot::Sender<Result<(), BackendError>>> {
-    let mut writer = Writer {
-        session: Session::new(connection),
-        place,
-        timeout,
-    };
-    while let Ok(first) = messages.recv() {
-        let mut batch = Batch {
-            calls: Vec::new(),
-            stop: None,
-        };
-        batch.take(std::iter::once(first).chain(messages.try_iter()));
-        writer.commit(&mut batch, messages);
-        if batch.stop.is_some() {
-            return batch.stop;
-        }
-    }
-    None
 }
 
 /// Calls that share a commit.
@@ -215,10 +197,36 @@ impl<C> Batch<C> {
 struct Writer<'c, C> {
     session: Session<'c, C>,
     place: &'c Place,
+    marker: Option<Marker>,
     timeout: Duration,
 }
 
 impl<C: Cache> Writer<'_, C> {
+    /// Commits one batch of calls after the other. Returns where to report the end.
+    fn commit_batches(mut self, messages: &Receiver<Message<C>>) -> Option<oneshot::Sender<Result<(), BackendError>>> {
+        while let Ok(first) = messages.recv() {
+            let mut batch = Batch {
+                calls: Vec::new(),
+                stop: None,
+            };
+            batch.take(std::iter::once(first).chain(messages.try_iter()));
+            self.commit(&mut batch, messages);
+            if batch.stop.is_some() {
+                return batch.stop;
+            }
+        }
+        None
+    }
+
+    /// Marks the log if the last commit began it anew. After a failure, the next commit tries again.
+    fn follow_log(&mut self) {
+        if let Some(marker) = &mut self.marker
+            && let Err(failure) = marker.follow(self.session.statements.connection())
+        {
+            tracing::debug!(%failure, "the log could not be marked");
+        }
+    }
+
     /// Runs the calls of a batch in one transaction, and answers them after the commit (ERR-5).
     ///
     /// Each call waits for the lock until its own time is over, and the time in the queue counts.
@@ -271,7 +279,10 @@ impl<C: Cache> Writer<'_, C> {
                 Ok(_) => self.place.check().map_err(Failed::commit),
                 Err(error) => Err(Failed::commit(error.into())),
             });
-        let Err(mut failed) = done else { return Ok(()) };
+        let Err(mut failed) = done else {
+            self.follow_log();
+            return Ok(());
+        };
         session.cache.clear();
         // If the file is lost, that is the reason, whatever SQLite made of it.
         if let Err(lost) = self.place.check() {

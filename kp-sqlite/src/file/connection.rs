@@ -1,11 +1,14 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kp_core::OpenError;
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 use crate::file::busy::{Wait, retry};
+use crate::file::codes::is_damage;
 use crate::file::error::{Failure, refused};
+use crate::file::mark::{self, Marker};
 use crate::file::migrations::Tables;
 use crate::file::place::{self, Identity, Place};
 
@@ -22,12 +25,26 @@ pub enum Survives {
     ProcessCrash,
 }
 
+/// The size to which a log shrinks: about that of 4,000 pages, so that it is not cut off in the usual case.
+const LOG_BYTES: u64 = 4_096 * 4_400;
+
+/// What the writer of a store works with.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) connection: Connection,
+    pub(crate) place: Arc<Place>,
+    /// `None`: the file is damaged where its mark is.
+    pub(crate) marker: Option<Marker>,
+}
+
 /// Opens the connections of a store.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
     pub(crate) path: PathBuf,
     pub(crate) survives: Survives,
     pub(crate) timeout: Duration,
+    /// Whether the whole file is checked for damage when it is opened.
+    pub(crate) check: bool,
     /// The tables that the file is opened for.
     pub(crate) tables: &'static Tables,
 }
@@ -38,21 +55,30 @@ impl Connector {
             path,
             survives: Survives::default(),
             timeout: Duration::from_secs(5),
+            check: false,
             tables,
         }
     }
 
     /// Opens the writer's connection, and brings the tables up to date. A file that is refused is not changed.
-    pub(crate) fn writer(&self) -> Result<(Connection, Place), OpenError> {
+    pub(crate) fn writer(&self) -> Result<Opened, OpenError> {
         let path = place::absolute(&self.path)?;
+        mark::check(&path)?;
         place::create(&path);
         let (mut connection, opened) = open(&path)?;
         // SQLite would add up the pauses that it asks for: `busy::retry` waits instead.
         connection.busy_timeout(Duration::ZERO).map_err(refused)?;
-        retry(Wait::begin(self.timeout), || self.prepare(&mut connection))?;
+        let wait = Wait::begin(self.timeout);
+        retry(wait, || self.prepare(&mut connection))?;
+        let mut marker = Marker::new(&path);
+        let marked = retry(wait, || marker.begin(&connection));
         let place = Place::of(&path).map_err(|error| OpenError::Unreachable(error.into()))?;
         if place.database() == Some(opened) {
-            Ok((connection, place))
+            Ok(Opened {
+                connection,
+                place: Arc::new(place),
+                marker: is_marked(marked)?.then_some(marker),
+            })
         } else {
             Err(Failure::Lost.into())
         }
@@ -72,6 +98,11 @@ impl Connector {
         // About 16 MiB of log between two checkpoints. A checkpoint writes pages at random places of the file, and is
         // cheaper the more pages it writes at once.
         connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+        // A reader that stays open lets the log grow. Once it is gone, the log shrinks when it begins anew.
+        connection.query_row(&format!("PRAGMA journal_size_limit = {LOG_BYTES}"), [], |_| Ok(()))?;
+        if self.check {
+            check(connection)?;
+        }
         self.tables.migrate(connection)
     }
 
@@ -114,6 +145,27 @@ fn open(path: &Path) -> Result<(Connection, Identity), OpenError> {
         }
     }
     Err(Failure::Lost.into())
+}
+
+/// Refuses a damaged file.
+fn check(connection: &Connection) -> Result<(), Failure> {
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        Ok(())
+    } else {
+        Err(OpenError::NotADatabase(format!("the file is damaged: {found}")).into())
+    }
+}
+
+/// A damaged mark does not keep the rest of the file from being used.
+fn is_marked(marked: Result<(), Failure>) -> Result<bool, Failure> {
+    match marked {
+        Err(Failure::Sqlite(error)) if is_damage(&error) => {
+            tracing::warn!(%error, "the file cannot be marked, so that a log of another file would not be noticed");
+            Ok(false)
+        }
+        marked => marked.map(|()| true),
+    }
 }
 
 /// Switches to the write-ahead log: readers beside the writer need it, and so does durability.

@@ -7,6 +7,8 @@ pub(crate) mod codes;
 pub(crate) mod columns;
 pub(crate) mod connection;
 pub(crate) mod error;
+pub(crate) mod log;
+pub(crate) mod mark;
 pub(crate) mod migrations;
 pub(crate) mod place;
 pub(crate) mod threads;

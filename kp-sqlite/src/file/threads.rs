@@ -35,13 +35,13 @@ impl<C: Cache + 'static> Threads<C> {
         let open = {
             let connector = connector.clone();
             move || {
-                let (mut connection, place) = connector.writer()?;
-                prepare(&mut connection);
-                Ok((connection, Arc::new(place)))
+                let mut opened = connector.writer()?;
+                prepare(&mut opened.connection);
+                Ok((Arc::clone(&opened.place), opened))
             }
         };
-        let place = spawn("kp-sqlite-writer", open, move |connection, place| {
-            write(connection, &place, messages, timeout);
+        let place = spawn("kp-sqlite-writer", open, move |opened| {
+            write(opened, messages, timeout);
         })
         .await?;
         let (readers, messages) = Queue::new();
@@ -50,8 +50,11 @@ impl<C: Cache + 'static> Threads<C> {
             let (connector, messages, place) = (connector.clone(), Arc::clone(&messages), Arc::clone(&place));
             spawn(
                 "kp-sqlite-reader",
-                move || Ok((connector.reader(&place)?, place)),
-                move |connection, place| read(connection, &place, messages, timeout),
+                move || {
+                    let connection = connector.reader(&place)?;
+                    Ok((Arc::clone(&place), (connection, place)))
+                },
+                move |(connection, place)| read(connection, &place, messages, timeout),
             )
             .await?;
         }
@@ -74,16 +77,16 @@ impl<C: Cache + 'static> Threads<C> {
 }
 
 /// Starts a thread that opens its connection, reports the result, and, if the connection is open, serves.
-async fn spawn(
+async fn spawn<T>(
     name: &str,
-    open: impl FnOnce() -> Result<(Connection, Arc<Place>), OpenError> + Send + 'static,
-    serve: impl FnOnce(Connection, Arc<Place>) + Send + 'static,
+    open: impl FnOnce() -> Result<(Arc<Place>, T), OpenError> + Send + 'static,
+    serve: impl FnOnce(T) + Send + 'static,
 ) -> Result<Arc<Place>, OpenError> {
     let (report, opened) = oneshot::channel();
     let body = move || match open() {
-        Ok((connection, place)) => {
-            let _ = report.send(Ok(Arc::clone(&place)));
-            serve(connection, place);
+        Ok((place, opened)) => {
+            let _ = report.send(Ok(place));
+            serve(opened);
         }
         Err(error) => drop(report.send(Err(error))),
     };

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::file::busy::{Wait, retry};
 use crate::file::calls::Statements;
-use crate::file::connection::Connector;
+use crate::file::connection::{Connector, Opened};
 use crate::file::error::Failure;
 use crate::file::migrations::METADATA;
 use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, blocking, has_table};
@@ -47,7 +47,7 @@ const COLUMNS: &[&str] = &[
 pub async fn import_client_table(path: impl Into<PathBuf>) -> Result<Imported, ImportError> {
     let connector = Connector::new(path.into(), &METADATA);
     blocking(move || {
-        let (connection, place) = connector.writer()?;
+        let Opened { connection, place, .. } = connector.writer()?;
         // From here on, SQLite overwrites deleted bytes with zeros.
         connection.pragma_update(None, "secure_delete", true)?;
         let imported = move_rows(&connection, Wait::begin(connector.timeout))?;

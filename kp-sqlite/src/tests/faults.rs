@@ -14,6 +14,7 @@ use kp_core::*;
 use rusqlite::Connection;
 
 use crate::file::calls::{self, Message, Session};
+use crate::file::connection::Opened;
 use crate::file::error::Failure;
 use crate::file::place::Place;
 use crate::pools::store::SqliteStore;
@@ -38,6 +39,15 @@ fn take(number: u8) -> TakeRequest {
         ReservationId::from_bytes([number; 16]),
         Ttl::try_from(60).unwrap(),
     )
+}
+
+/// A connection whose files nobody watches.
+fn without_a_file(connection: Connection) -> Opened {
+    Opened {
+        connection,
+        place: std::sync::Arc::new(Place::default()),
+        marker: None,
+    }
 }
 
 fn failure<T>(answer: Result<T>) -> BackendError {
@@ -113,11 +123,12 @@ fn no_answer_leaves_before_the_commit() {
         path,
         survives: crate::file::connection::Survives::PowerCut,
         timeout: std::time::Duration::ZERO,
+        check: false,
         tables: &crate::file::migrations::POOLS,
     }
     .writer()
     .unwrap()
-    .0;
+    .connection;
     let commits = std::sync::Arc::new(AtomicUsize::new(0));
     let seen = std::sync::Arc::clone(&commits);
     let _ = connection.commit_hook(Some(move || {
@@ -139,7 +150,7 @@ fn no_answer_leaves_before_the_commit() {
         })
         .collect();
     drop(queue);
-    calls::write(connection, &Place::default(), messages, std::time::Duration::ZERO);
+    calls::write(without_a_file(connection), messages, std::time::Duration::ZERO);
     assert_eq!(commits.load(Ordering::SeqCst), 1, "ten calls, one commit");
     for reply in replies {
         let failure = futures_block_on(reply.wait()).unwrap_err();
@@ -179,7 +190,7 @@ fn calls_that_come_meanwhile_share_the_commit() {
         }
     });
     drop(queue);
-    calls::write(connection, &Place::default(), messages, std::time::Duration::ZERO);
+    calls::write(without_a_file(connection), messages, std::time::Duration::ZERO);
     assert_eq!(futures_block_on(early.wait()).unwrap(), 1);
     assert_eq!(futures_block_on(late.recv().unwrap().wait()).unwrap(), 1);
     assert_eq!(commits.load(Ordering::SeqCst), 1);
@@ -211,7 +222,7 @@ fn a_failed_call_fails_alone() {
         })
         .collect();
     drop(queue);
-    calls::write(connection, &Place::default(), messages, std::time::Duration::ZERO);
+    calls::write(without_a_file(connection), messages, std::time::Duration::ZERO);
     let answers: Vec<_> = replies
         .into_iter()
         .map(|reply| futures_block_on(reply.wait()))
@@ -313,8 +324,7 @@ fn calls_behind_a_lock_fail_at_the_timeout_however_slow_the_attempts() {
     let replies: Vec<_> = (0..800).map(|_| queue.submit("test", write)).collect();
     drop(queue);
     calls::write(
-        connection,
-        &Place::default(),
+        without_a_file(connection),
         messages,
         std::time::Duration::from_millis(200),
     );

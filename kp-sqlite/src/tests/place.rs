@@ -18,6 +18,7 @@ async fn open(path: &Path, prepare: impl FnOnce(&mut Connection) + Send + 'stati
         path: path.to_owned(),
         survives: Survives::PowerCut,
         timeout: Duration::from_secs(30),
+        check: false,
         tables: &METADATA,
     };
     Threads::start(connector, 1, prepare).await

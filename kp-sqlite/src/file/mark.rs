@@ -1,0 +1,228 @@
+//! Marks a file and its log, so that `log` can tell whether they belong together.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use kp_core::OpenError;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+
+use crate::file::error::Failure;
+use crate::file::log::{self, Base, Log, Salts};
+
+/// The bytes with which a mark begins, in the file.
+const MAGIC: [u8; 12] = *b"KeyPackages1";
+
+/// The length of a mark in the file.
+const LENGTH: usize = 40;
+
+/// A random number, drawn at each opening of the file, and whenever its log begins anew. Zeros: none was drawn yet.
+pub(crate) type Generation = [u8; 8];
+
+/// The content of the only row of `keypackage_pool_log`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) generation: Generation,
+    /// The generation of the mark that this one replaced.
+    pub(crate) before: Generation,
+    /// The schema cookie that the file had without its log when it was marked.
+    pub(crate) file_cookie: u32,
+    /// The schema cookie that it had with its log.
+    pub(crate) cookie: u32,
+    /// The page on which the file without its log had the mark before. 0: the file had another mark, or none.
+    pub(crate) file_page: u32,
+}
+
+impl Mark {
+    fn to_bytes(self) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
+        bytes[..12].copy_from_slice(&MAGIC);
+        bytes[12..20].copy_from_slice(&self.generation);
+        bytes[20..28].copy_from_slice(&self.before);
+        bytes[28..32].copy_from_slice(&self.file_cookie.to_be_bytes());
+        bytes[32..36].copy_from_slice(&self.cookie.to_be_bytes());
+        bytes[36..].copy_from_slice(&self.file_page.to_be_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (magic, rest) = bytes.split_first_chunk::<12>()?;
+        let (generation, rest) = rest.split_first_chunk()?;
+        let (before, rest) = rest.split_first_chunk()?;
+        let (file_cookie, rest) = rest.split_first_chunk()?;
+        let (cookie, rest) = rest.split_first_chunk()?;
+        let mark = Self {
+            generation: *generation,
+            before: *before,
+            file_cookie: u32::from_be_bytes(*file_cookie),
+            cookie: u32::from_be_bytes(*cookie),
+            file_page: u32::from_be_bytes(rest.try_into().ok()?),
+        };
+        (*magic == MAGIC).then_some(mark)
+    }
+
+    /// Finds the mark in a page of a log.
+    ///
+    /// The page is the leaf of a table with one row: its key 1, and a column of 40 bytes. No row of another table of ours
+    /// looks like this, whatever bytes somebody has put into a KeyPackage.
+    pub(crate) fn in_page(page: &[u8]) -> Option<Self> {
+        /// The length of the row, its key, the length of the row's header, NULL for the key, a blob of 40 bytes.
+        const ROW: [u8; 5] = [3 + LENGTH as u8, 1, 3, 0, 12 + 2 * LENGTH as u8];
+
+        let is_leaf_with_one_row = page.first() == Some(&13) && page.get(3..5) == Some(&[0, 1]);
+        let at = page.get(8..10).filter(|_| is_leaf_with_one_row)?;
+        let at = usize::from(u16::from_be_bytes([at[0], at[1]]));
+        let row = page.get(at..at + ROW.len() + LENGTH)?;
+        Self::from_bytes(row.strip_prefix(&ROW)?)
+    }
+}
+
+/// Refuses a file beside which the log of another one lies. SQLite would replay the log.
+pub(crate) fn check(path: &Path) -> Result<(), OpenError> {
+    /// While others use the file, what is read of the log and of the file may be of different moments.
+    const TRIES: u32 = 4;
+
+    let log_path = log::path_of(path);
+    for _ in 0..TRIES {
+        let log = Log::read(&log_path).map_err(|error| OpenError::Unreachable(error.into()))?;
+        let Some(log) = log else { return Ok(()) };
+        // A log begins when the file has at least a page. SQLite would delete it without a word.
+        let is_empty = std::fs::metadata(path).map_or(true, |found| found.len() == 0);
+        // What cannot be read may be in the middle of a checkpoint, of which the log has the rest.
+        if !is_empty && base(path).is_none_or(|base| log.may_belong_to(base)) {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Err(OpenError::UnsafeConfiguration(format!(
+        "the write-ahead log {} belongs to another file than the one beside it: was a backup put there, and the log left?",
+        log_path.display()
+    )))
+}
+
+/// Reads the file without its log. `None`: not as it is now.
+fn base(path: &Path) -> Option<Base> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let read = || -> rusqlite::Result<Base> {
+        let file = Connection::open_with_flags(address(path), flags)?;
+        let page = page(&file)?;
+        let mark = page.map(|_| read_mark(&file)).transpose()?.flatten();
+        Ok(Base {
+            page,
+            generation: mark.map(|mark| mark.generation),
+            cookie: cookie(&file)?,
+        })
+    };
+    read().ok()
+}
+
+/// Returns the address by which SQLite reads a file as if nobody changed it, and so without its log.
+fn address(path: &Path) -> PathBuf {
+    #[cfg(unix)]
+    let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
+    #[cfg(not(unix))]
+    let text = format!("/{}", path.to_string_lossy().replace('\\', "/"));
+    #[cfg(not(unix))]
+    let bytes = text.as_bytes();
+    let mut address = OsString::from("file://");
+    for byte in bytes {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b':' => {
+                address.push(char::from(*byte).to_string());
+            }
+            other => address.push(format!("%{other:02X}")),
+        }
+    }
+    address.push("?immutable=1");
+    address.into()
+}
+
+/// Returns the page of the mark. `None`: the file has no table for it.
+fn page(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+    connection
+        .query_row(include_str!("../sql/schema_log_page.sql"), [], |row| row.get(0))
+        .optional()
+}
+
+fn read_mark(connection: &Connection) -> rusqlite::Result<Option<Mark>> {
+    let mark = connection
+        .query_row(include_str!("../sql/schema_log_read.sql"), [], |row| {
+            Ok(row.get_ref(0)?.as_blob().ok().and_then(Mark::from_bytes))
+        })
+        .optional()?;
+    Ok(mark.flatten())
+}
+
+fn cookie(connection: &Connection) -> rusqlite::Result<u32> {
+    let cookie: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0))?;
+    // SQLite takes the four bytes for a number with a sign.
+    Ok(cookie as u32)
+}
+
+/// Writes marks into the log of a file.
+#[derive(Debug)]
+pub(crate) struct Marker {
+    path: PathBuf,
+    /// The log, once it has been there.
+    log: Option<File>,
+    /// The salts of the log that was marked last.
+    marked: Option<Salts>,
+}
+
+impl Marker {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            log: None,
+            marked: None,
+        }
+    }
+
+    /// Marks the file and its log, when the file is opened. Then a copy of the file that was made before does not pass for
+    /// the file.
+    pub(crate) fn begin(&mut self, connection: &Connection) -> Result<(), Failure> {
+        self.mark(connection)?;
+        // The mark goes into the file, and the log begins anew, unless others use it just now.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.mark(connection)
+    }
+
+    /// Marks the log if it has begun anew.
+    pub(crate) fn follow(&mut self, connection: &Connection) -> Result<(), Failure> {
+        if self.salts() == self.marked {
+            return Ok(());
+        }
+        self.mark(connection)
+    }
+
+    fn salts(&mut self) -> Option<Salts> {
+        if self.log.is_none() {
+            self.log = File::open(log::path_of(&self.path)).ok();
+        }
+        self.log.as_ref().and_then(log::salts)
+    }
+
+    fn mark(&mut self, connection: &Connection) -> Result<(), Failure> {
+        let step = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        step.execute_batch(include_str!("../sql/schema_log_create.sql"))?;
+        let before = read_mark(&step)?.map_or_else(Generation::default, |mark| mark.generation);
+        let cookie = cookie(&step)?;
+        let file = base(&self.path);
+        let mark = Mark {
+            generation: step.query_row(include_str!("../sql/schema_log_generation.sql"), [], |row| row.get(0))?,
+            before,
+            file_cookie: file.map_or(cookie, |file| file.cookie),
+            cookie,
+            file_page: file
+                .filter(|file| file.generation == Some(before))
+                .and_then(|file| file.page)
+                .unwrap_or(0),
+        };
+        step.execute(include_str!("../sql/schema_log_store.sql"), [mark.to_bytes()])?;
+        step.commit()?;
+        self.marked = self.salts();
+        Ok(())
+    }
+}
