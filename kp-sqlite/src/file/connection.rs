@@ -8,7 +8,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use crate::file::busy::{Wait, retry};
 use crate::file::codes::is_damage;
 use crate::file::error::{Failure, refused};
-use crate::file::mark::{self, Marker};
+use crate::file::mark::{self, LOG_BYTES, Marker};
 use crate::file::migrations::Tables;
 use crate::file::place::{self, Identity, Place};
 
@@ -24,9 +24,6 @@ pub enum Survives {
     /// sound.
     ProcessCrash,
 }
-
-/// The size to which a log shrinks: about that of 4,000 pages, so that it is not cut off in the usual case.
-const LOG_BYTES: u64 = 4_096 * 4_400;
 
 /// What the writer of a store works with.
 #[derive(Debug)]

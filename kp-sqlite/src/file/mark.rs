@@ -18,6 +18,10 @@ const MAGIC: [u8; 12] = *b"KeyPackages1";
 /// The length of a mark in the file.
 const LENGTH: usize = 40;
 
+/// The length to which a log shrinks when it begins anew: about that of 4,000 pages, so that it is not cut off in the usual
+/// case.
+pub(crate) const LOG_BYTES: u64 = 4_096 * 4_400;
+
 /// A random number, drawn at each opening of the file, and whenever its log begins anew. Zeros: none was drawn yet.
 pub(crate) type Generation = [u8; 8];
 
@@ -169,6 +173,7 @@ pub(crate) struct Marker {
     log: Option<File>,
     /// The salts of the log that was marked last.
     marked: Option<Salts>,
+    growth: Growth,
 }
 
 impl Marker {
@@ -177,6 +182,7 @@ impl Marker {
             path: path.to_owned(),
             log: None,
             marked: None,
+            growth: Growth::default(),
         }
     }
 
@@ -189,8 +195,17 @@ impl Marker {
         self.mark(connection)
     }
 
-    /// Marks the log if it has begun anew.
+    /// Marks the log if it has begun anew, and warns when it grows.
     pub(crate) fn follow(&mut self, connection: &Connection) -> Result<(), Failure> {
+        let length = self.log.as_ref().and_then(|log| Some(log.metadata().ok()?.len()));
+        if let Some(length) = length
+            && self.growth.is_news(length)
+        {
+            tracing::warn!(
+                bytes = length,
+                "the write-ahead log grows, since a reader keeps a transaction open: it cannot be moved into the file"
+            );
+        }
         if self.salts() == self.marked {
             return Ok(());
         }
@@ -224,5 +239,35 @@ impl Marker {
         step.commit()?;
         self.marked = self.salts();
         Ok(())
+    }
+}
+
+/// Watches the length of a log that cannot be moved into the file.
+#[derive(Debug)]
+pub(crate) struct Growth {
+    next: u64,
+}
+
+impl Default for Growth {
+    fn default() -> Self {
+        Self { next: Self::FIRST }
+    }
+}
+
+impl Growth {
+    /// The length that is worth a warning. From `LOG_BYTES` on, each commit tries to move the log into the file; by now, a
+    /// great many came back short.
+    pub(crate) const FIRST: u64 = 4 * LOG_BYTES;
+
+    /// Returns whether a length is worth a warning: the first that is, and then each that is twice as long.
+    pub(crate) fn is_news(&mut self, length: u64) -> bool {
+        if length < Self::FIRST {
+            self.next = Self::FIRST;
+        }
+        let is_news = length >= self.next;
+        if is_news {
+            self.next = length.saturating_mul(2);
+        }
+        is_news
     }
 }

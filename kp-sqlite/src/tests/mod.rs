@@ -3,6 +3,7 @@
 mod codes;
 mod cost;
 mod faults;
+mod growth;
 mod migrations;
 mod packages;
 mod place;
