@@ -12,3 +12,4 @@ pub(crate) mod mark;
 pub(crate) mod migrations;
 pub(crate) mod place;
 pub(crate) mod threads;
+pub(crate) mod writer;

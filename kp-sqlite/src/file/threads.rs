@@ -9,10 +9,11 @@ use kp_core::{BackendError, Effect, OpenError};
 use rusqlite::Connection;
 
 use crate::file::busy::{Wait, retry};
-use crate::file::calls::{Cache, Call, Message, Queue, Session, write};
+use crate::file::calls::{Cache, Call, Message, Queue, Session};
 use crate::file::connection::Connector;
 use crate::file::error::Failure;
 use crate::file::place::Place;
+use crate::file::writer::write;
 use crate::sql::Sql;
 
 /// The queues of a writer and its readers.

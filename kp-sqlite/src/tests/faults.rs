@@ -17,6 +17,7 @@ use crate::file::calls::{self, Message, Session};
 use crate::file::connection::Opened;
 use crate::file::error::Failure;
 use crate::file::place::Place;
+use crate::file::writer;
 use crate::pools::store::SqliteStore;
 use crate::tests::packages::test_package;
 
@@ -150,7 +151,7 @@ fn no_answer_leaves_before_the_commit() {
         })
         .collect();
     drop(queue);
-    calls::write(without_a_file(connection), messages, std::time::Duration::ZERO);
+    writer::write(without_a_file(connection), messages, std::time::Duration::ZERO);
     assert_eq!(commits.load(Ordering::SeqCst), 1, "ten calls, one commit");
     for reply in replies {
         let failure = futures_block_on(reply.wait()).unwrap_err();
@@ -190,7 +191,7 @@ fn calls_that_come_meanwhile_share_the_commit() {
         }
     });
     drop(queue);
-    calls::write(without_a_file(connection), messages, std::time::Duration::ZERO);
+    writer::write(without_a_file(connection), messages, std::time::Duration::ZERO);
     assert_eq!(futures_block_on(early.wait()).unwrap(), 1);
     assert_eq!(futures_block_on(late.recv().unwrap().wait()).unwrap(), 1);
     assert_eq!(commits.load(Ordering::SeqCst), 1);
@@ -222,7 +223,7 @@ fn a_failed_call_fails_alone() {
         })
         .collect();
     drop(queue);
-    calls::write(without_a_file(connection), messages, std::time::Duration::ZERO);
+    writer::write(without_a_file(connection), messages, std::time::Duration::ZERO);
     let answers: Vec<_> = replies
         .into_iter()
         .map(|reply| futures_block_on(reply.wait()))
@@ -323,7 +324,7 @@ fn calls_behind_a_lock_fail_at_the_timeout_however_slow_the_attempts() {
     // More than three batches, that all wait since now.
     let replies: Vec<_> = (0..800).map(|_| queue.submit("test", write)).collect();
     drop(queue);
-    calls::write(
+    writer::write(
         without_a_file(connection),
         messages,
         std::time::Duration::from_millis(200),
