@@ -140,7 +140,7 @@ async fn read(store: RedisStore, shared: Arc<Shared>) {
         let begin = Instant::now();
         let counts = store.count_by_status(&pool(format!("mark/{round}")), now()).await;
         match counts {
-            Ok(counts) if counts.is_empty() && marked => shared.log.lock().stale.push(begin),
+            Ok(counts) if counts.ciphersuites.is_empty() && marked => shared.log.lock().stale.push(begin),
             Ok(_) => {}
             Err(error) => shared.failed(&error),
         }

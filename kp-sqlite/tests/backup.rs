@@ -108,7 +108,7 @@ async fn a_backup_is_made_and_put_back_as_the_guarantees_say() {
         let store = SqliteStore::builder(&killed).check(true).open().await.unwrap();
         // Without step 4, packages would be handed out again.
         let counts = store.count_by_status(&pool(), at(2)).await.unwrap();
-        assert_eq!(counts[&Ciphersuite(1)].available, 17);
+        assert_eq!(counts.of(Ciphersuite(1)).available, 17);
         // 4. `retire_unspent` with the present.
         let (retired, next) = store.retire_unspent(at(2), at(2), None, 100).await.unwrap();
         assert_eq!((retired, next), (17, None));

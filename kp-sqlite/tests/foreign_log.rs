@@ -159,7 +159,7 @@ async fn a_backup_put_in_place_beside_an_old_log_is_refused() {
     killed(&path, &here("killed.db"));
     let reopened = SqliteStore::open(here("killed.db")).await.unwrap();
     let counts = reopened.count_by_status(&pool(1), at(1)).await.unwrap();
-    assert_eq!(counts[&Ciphersuite(1)].available, 30);
+    assert_eq!(counts.of(Ciphersuite(1)).available, 30);
 }
 
 /// SQLite would delete the log without a word, and with it what may be all that is left.
