@@ -254,6 +254,36 @@ pub(crate) fn available(value: Value) -> Read<Page<KeyPackageInfo>> {
     Ok(Page::new(items, more.then(|| Cursor::after_sequence(last))))
 }
 
+/// Where a cleanup is in its pass over a pool: handed from one step to the next, and read by the script alone.
+pub(crate) struct Pass(pub(crate) Vec<Vec<u8>>);
+
+impl Pass {
+    pub(crate) fn begin() -> Self {
+        Self(vec![b"0".to_vec()])
+    }
+
+    /// Returns whether the next step would be the first of a pass.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.first().is_some_and(|cursor| cursor == b"0")
+    }
+}
+
+/// Reads the reply of `cleanup.lua`: how many records were forgotten, whether the pool is still due, and the pass.
+pub(crate) fn cleaned(value: Value) -> Read<(u64, bool, Pass)> {
+    let mut fields = Fields::of(value)?;
+    let forgotten = count(&fields.next()?)?;
+    let still_due = fields.integer()? == 1;
+    let field = |value| match value {
+        Value::Int(number) => Ok(number.to_string().into_bytes()),
+        value => bytes(value),
+    };
+    Ok((
+        forgotten,
+        still_due,
+        Pass(fields.rest().map(field).collect::<Read<_>>()?),
+    ))
+}
+
 /// Reads pools of an index.
 pub(crate) fn pools(value: Value) -> Read<Vec<PoolId>> {
     let pool = |value| bytes(value)?.try_into().map_err(|_| Malformed("an impossible pool"));

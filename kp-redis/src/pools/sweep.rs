@@ -6,6 +6,7 @@ use kp_core::{BackendError, PoolId, Result, Timestamp};
 use crate::keys::Index;
 use crate::link::error::malformed;
 use crate::link::script::Script;
+use crate::pools::replies::Pass;
 use crate::pools::runner::Runner;
 use crate::pools::{replies, requests, scripts};
 
@@ -15,8 +16,14 @@ const WINDOW: u16 = 128;
 /// The most due pools of a bucket that one command returns.
 const PAGE: usize = 64;
 
+/// How many records a step of a cleanup looks at, about: the server runs nothing else meanwhile.
+const LOOKED_AT: u32 = 200;
+
+/// The most leases and windows that a step settles.
+const SETTLED: u32 = 100;
+
 /// A sweep over all pools.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sweep {
     /// `cleanup_expired`: the limit counts packages.
     Cleanup,
@@ -47,7 +54,7 @@ impl Sweep {
         }
     }
 
-    /// Sweeps the due pools of all buckets, up to the limit (`SWEEP-1`, `SWEEP-2`). Each pool is a step of its own
+    /// Sweeps the due pools of all buckets, up to the limit (`SWEEP-1`, `SWEEP-2`). Each pool is swept in steps of its own
     /// (`SWEEP-3`).
     ///
     /// A pool that fails does not stop the sweep of other pools. The failure is returned if the sweep did nothing else.
@@ -64,9 +71,10 @@ impl Sweep {
                 while !due.is_empty() {
                     for pool in &due {
                         match self.run_on(runner, pool, now, left).await {
-                            Ok(count) => {
+                            Ok((count, still_due)) => {
                                 total += count;
                                 left -= self.cost(count).min(left);
+                                failed += usize::from(still_due);
                             }
                             Err(error) => {
                                 failed += 1;
@@ -103,13 +111,57 @@ impl Sweep {
             .await
     }
 
-    async fn run_on(self, runner: &Runner, pool: &PoolId, now: Timestamp, left: u64) -> Result<u64, BackendError> {
+    /// Sweeps a pool, and returns how much was swept, and whether the pool is due all the same: what is saved beside a
+    /// pass over the pool, or follows a step that failed, is left to the next sweep.
+    async fn run_on(
+        self,
+        runner: &Runner,
+        pool: &PoolId,
+        now: Timestamp,
+        left: u64,
+    ) -> Result<(u64, bool), BackendError> {
+        let (mut total, mut pass) = (0, Pass::begin());
+        loop {
+            let (count, still_due, goes_on) = match self
+                .step(runner, pool, now, left.saturating_sub(total), &mut pass)
+                .await
+            {
+                Ok(step) => step,
+                Err(error) if total == 0 => return Err(error),
+                Err(_) => return Ok((total, true)), // The steps before are done, so this is no failure of them.
+            };
+            total += count;
+            if !goes_on || (self == Self::Cleanup && total >= left) {
+                return Ok((total, still_due));
+            }
+        }
+    }
+
+    /// Runs one step on a pool. Returns how much was swept, whether the pool is due all the same, and whether there is more.
+    async fn step(
+        self,
+        runner: &Runner,
+        pool: &PoolId,
+        now: Timestamp,
+        left: u64,
+        pass: &mut Pass,
+    ) -> Result<(u64, bool, bool), BackendError> {
         let script = self.script();
-        let arguments = match self {
-            Self::Cleanup => vec![requests::number(left)],
-            Self::Settle => Vec::new(),
+        let read = match self {
+            Self::Cleanup => {
+                let mut arguments = vec![requests::number(left), requests::number(LOOKED_AT)];
+                arguments.append(&mut pass.0);
+                let reply = runner.run(script, pool, now, arguments).await?;
+                replies::cleaned(reply).map(|(count, still_due, next)| {
+                    *pass = next;
+                    (count, still_due, !pass.has_ended())
+                })
+            }
+            Self::Settle => {
+                let reply = runner.run(script, pool, now, vec![requests::number(SETTLED)]).await?;
+                replies::count(&reply).map(|count: u64| (count, false, count >= u64::from(SETTLED)))
+            }
         };
-        let reply = runner.run(script, pool, now, arguments).await?;
-        replies::count(&reply).map_err(|source| malformed(script, source))
+        read.map_err(|source| malformed(script, source))
     }
 }

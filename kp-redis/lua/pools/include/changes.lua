@@ -102,11 +102,11 @@ local function check_keys()
     end
 end
 
--- Settles every lease and window whose expires_at has come (TIME-2, SWEEP-2), and returns how many there were. Every
--- call that changes a pool settles first.
-local function settle()
+-- Settles every lease and window whose expires_at has come (TIME-2, SWEEP-2), or the first `most` of them, and returns how
+-- many there were. Every call that changes a pool settles first.
+local function settle(most)
     first_lapse = tonumber(redis.call('ZSCORE', POOLS_BY_LAPSE, POOL) or math.huge)
-    local due = redis.call('ZRANGEBYSCORE', LAPSES, '-inf', ARGV[2])
+    local due = redis.call('ZRANGEBYSCORE', LAPSES, '-inf', ARGV[2], 'LIMIT', 0, most or -1)
     if #due == 0 then
         return 0
     end

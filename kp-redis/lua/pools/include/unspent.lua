@@ -26,21 +26,48 @@ local function unspent()
     each_free(0, function(r)
         found[#found + 1] = r
     end)
+    local free = #found
     for _, r in ipairs(read_all(redis.call('ZRANGE', LAPSES, 0, -1))) do
         if r.state == 'R' and not is_expired(r) then
             found[#found + 1] = r
         end
     end
-    table.sort(found, function(a, b) return a.sequence < b.sequence end)
+    if #found > free then -- The free ones are in order.
+        table.sort(found, function(a, b) return a.sequence < b.sequence end)
+    end
     return found
 end
+
+-- The free packages that are recalled, and their new records: written together at the end, which halves the time that a
+-- large pool takes (COST-1).
+local leaving, written = {}, {}
 
 -- Withdraws or retires an unspent package (DEL-2, DEL-3, SAVE-8). A free package or a slot is spent at once; a leased
 -- package is marked as recalled. A withdrawal outranks a retirement.
 local function recall(r, why)
-    if r.state ~= 'R' then
-        put(r, become(r, {state = why == WITHDRAWN and 'W' or 'T', at = NOW}))
-    elseif why > r.recalled then
-        put(r, become(r, {recalled = why}))
+    if r.state == 'R' then
+        if why > r.recalled then
+            put(r, become(r, {recalled = why}))
+        end
+        return
     end
+    local after = become(r, {state = why == WITHDRAWN and 'W' or 'T', at = NOW})
+    if r.state ~= 'F' then
+        put(r, after)
+        return
+    end
+    leaving[#leaving + 1] = r.ref
+    written[#written + 1] = r.ref
+    written[#written + 1] = pack(after)
+end
+
+-- Writes what is left to write, then ends as every script does.
+local finish_script = finish
+local function finish(reply)
+    for first = 1, #leaving, 500 do
+        local last = math.min(first + 499, #leaving)
+        redis.call('ZREM', QUEUE, unpack(leaving, first, last))
+        redis.call('HSET', RECORDS, unpack(written, 2 * first - 1, 2 * last))
+    end
+    return finish_script(reply)
 end
