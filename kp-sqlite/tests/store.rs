@@ -131,6 +131,30 @@ async fn a_newer_schema_is_refused_by_name_and_left_alone() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
+/// Somebody else's table, view or index of a name of ours: refused by its name, and left as it was.
+#[tokio::test]
+async fn a_file_with_others_of_our_names_is_refused_and_left_alone() {
+    for theirs in [
+        "CREATE TABLE keypackage_pools (a)",
+        "CREATE TABLE KeyPackage_Pool_Leases (a)",
+        "CREATE VIEW keypackage_pool_packages AS SELECT 1 AS a",
+        "CREATE TABLE theirs (a); CREATE INDEX keypackage_pool_expiry ON theirs (a)",
+        "CREATE TABLE keypackage_pool_schema (a)",
+        "CREATE VIEW keypackage_pool_schema AS SELECT 'pools' AS tables, 1 AS version",
+        "CREATE TABLE keypackage_pool_log (a)",
+        "CREATE VIEW keypackage_pool_log AS SELECT 1 AS key, x'' AS mark",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.db");
+        Connection::open(&path).unwrap().execute_batch(theirs).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let refused = SqliteStore::open(&path).await.unwrap_err();
+        assert!(matches!(refused, OpenError::NotADatabase(_)), "{theirs}: {refused:?}");
+        assert!(format!("{refused:?}").len() < 200, "{refused:?}");
+        assert!(std::fs::read(&path).unwrap() == before, "{theirs}");
+    }
+}
+
 #[tokio::test]
 async fn the_file_of_an_application_is_shared() {
     let dir = tempfile::tempdir().unwrap();

@@ -67,6 +67,25 @@ pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     })
 }
 
+/// Returns whether a failure while a file is opened is one of its content: it is no database, it is damaged, or its tables are
+/// not ours. All others are failures of the way to the file.
+pub(crate) fn is_content(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_none_or(|error| {
+        matches!(
+            error.extended_code & 0xff,
+            ffi::SQLITE_ERROR
+                | ffi::SQLITE_CORRUPT
+                | ffi::SQLITE_NOTADB
+                | ffi::SQLITE_CONSTRAINT
+                | ffi::SQLITE_MISMATCH
+                | ffi::SQLITE_TOOBIG
+                | ffi::SQLITE_RANGE
+                | ffi::SQLITE_FORMAT
+                | ffi::SQLITE_EMPTY
+        )
+    })
+}
+
 /// Returns whether the file is no database, or a damaged one.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     error

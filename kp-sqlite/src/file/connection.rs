@@ -83,7 +83,13 @@ impl Connector {
 
     /// Sets up the writer's connection. May be repeated.
     fn prepare(&self, connection: &mut Connection) -> Result<(), Failure> {
-        self.tables.schema(connection)?;
+        // In one snapshot: another process may run the migrations just now.
+        let look = connection.transaction()?;
+        if self.tables.schema(&look)? == 0 {
+            self.tables.check_names(&look)?;
+        }
+        mark::check_table(&look)?;
+        drop(look);
         // SQLite silently opens a file without write permission as read-only.
         if connection.is_readonly(MAIN_DB)? {
             return Err(OpenError::Unreachable("the file is read-only".into()).into());

@@ -3,14 +3,14 @@ use std::time::Duration;
 
 use kp_core::{BackendError, Effect, OpenError};
 
-use crate::file::codes::{is_damage, meaning};
+use crate::file::codes::{is_content, meaning};
 
 /// The reason why a call failed, without the name of the call.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// SQLite failed.
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
+    #[error("{0}")]
+    Sqlite(#[source] rusqlite::Error),
     /// A row holds a value that this crate would not write.
     #[error("a row of the file is damaged: {0}")]
     Damaged(#[from] Damage),
@@ -75,6 +75,7 @@ impl From<Failure> for OpenError {
         match failure {
             Failure::Refused(refused) => refused,
             Failure::Sqlite(error) => refused(error),
+            Failure::Damaged(damage) => Self::NotADatabase(damage.to_string()),
             other => Self::Unreachable(other.into()),
         }
     }
@@ -82,9 +83,24 @@ impl From<Failure> for OpenError {
 
 /// Converts a failure of SQLite while a file is opened.
 pub(crate) fn refused(error: rusqlite::Error) -> OpenError {
-    if is_damage(&error) {
+    let error = without_statement(error);
+    if is_content(&error) {
         OpenError::NotADatabase(error.to_string())
     } else {
         OpenError::Unreachable(error.into())
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(without_statement(error))
+    }
+}
+
+/// Leaves the statement out of an error: it may be a whole migration.
+fn without_statement(error: rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqlInputError { error, msg, .. } => rusqlite::Error::SqliteFailure(error, Some(msg)),
+        other => other,
     }
 }

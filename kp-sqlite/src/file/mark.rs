@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use crate::file::error::Failure;
 use crate::file::log::{self, Base, Log, Salts};
+use crate::file::migrations::not_ours;
 
 /// The bytes with which a mark begins, in the file.
 const MAGIC: [u8; 12] = *b"KeyPackages1";
@@ -148,6 +149,21 @@ fn page(connection: &Connection) -> rusqlite::Result<Option<u32>> {
     connection
         .query_row(include_str!("../sql/schema_log_page.sql"), [], |row| row.get(0))
         .optional()
+}
+
+/// Refuses a file in which somebody else has made something of the name of the mark's table.
+pub(crate) fn check_table(connection: &Connection) -> Result<(), Failure> {
+    let is_ours = match page(connection)? {
+        None => true,
+        Some(0) => false,
+        // Looks at the column.
+        Some(_) => connection.prepare(include_str!("../sql/schema_log_read.sql")).is_ok(),
+    };
+    if is_ours {
+        Ok(())
+    } else {
+        Err(not_ours("keypackage_pool_log"))
+    }
 }
 
 fn read_mark(connection: &Connection) -> rusqlite::Result<Option<Mark>> {

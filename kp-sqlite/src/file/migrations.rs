@@ -34,6 +34,8 @@ impl Tables {
         let exists: bool = connection.query_row(include_str!("../sql/schema_table.sql"), [], |row| row.get(0))?;
         let found: Option<u32> = if exists {
             connection.query_row(include_str!("../sql/schema_version.sql"), [self.name], |row| row.get(0))?
+        } else if is_taken(connection, "keypackage_pool_schema")? {
+            return Err(not_ours("keypackage_pool_schema"));
         } else {
             None
         };
@@ -45,6 +47,23 @@ impl Tables {
             .into()),
             found => Ok(found.unwrap_or(0)),
         }
+    }
+
+    /// Refuses a file in which somebody else has given a name of these tables and indexes to something.
+    pub(crate) fn check_names(&self, connection: &Connection) -> Result<(), Failure> {
+        let ours = Connection::open_in_memory()?;
+        for migration in self.migrations {
+            ours.execute_batch(migration)?;
+        }
+        let mut names = ours.prepare(include_str!("../sql/schema_names.sql"))?;
+        let mut names = names.query([])?;
+        while let Some(row) = names.next()? {
+            let name: String = row.get(0)?;
+            if is_taken(connection, &name)? {
+                return Err(not_ours(&name));
+            }
+        }
+        Ok(())
     }
 
     /// Runs the missing migrations, each in a transaction of its own.
@@ -69,4 +88,12 @@ impl Tables {
             _ => Err(OpenError::NotADatabase("its table of migrations is damaged".into()).into()),
         }
     }
+}
+
+fn is_taken(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    connection.query_row(include_str!("../sql/schema_taken.sql"), [name], |row| row.get(0))
+}
+
+pub(crate) fn not_ours(name: &str) -> Failure {
+    OpenError::NotADatabase(format!("it has something else of the name {name}")).into()
 }
