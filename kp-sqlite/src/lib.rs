@@ -52,6 +52,9 @@
 //! The cost of a commit is the number of pages that it changes. Leases are short rows in a table of their own, and share
 //! pages. The row of a KeyPackage, with its bytes, is written when the KeyPackage is saved and when it is spent.
 //!
+//! A store notices that its file, the log or the log's index is moved, deleted or replaced, and fails every call from then on.
+//! At opening, it refuses a log that belongs to another file.
+//!
 //! The tables are `STRICT`, and their names begin with `keypackage_pool`. They have a table of migrations of their own, so
 //! the file may hold other tables.
 //!

@@ -297,6 +297,22 @@ async fn a_writer_that_never_ends_makes_calls_fail_unapplied() {
     store.claim_key_package(&take("bob", 1), None, at(0)).await.unwrap();
 }
 
+/// Only the mark of the log needs the lock when a file is opened, and it can wait.
+#[tokio::test]
+async fn a_file_is_opened_beside_a_writer_that_never_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pools.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    save(&store, "bob", packages(0..2)).await;
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let beside = SqliteStore::open(&path).await.unwrap();
+    let counts = beside.count_by_status(&pool("bob"), at(0)).await.unwrap();
+    assert_eq!(counts[&Ciphersuite(1)].available, 2);
+    other.execute_batch("ROLLBACK").unwrap();
+    beside.claim_key_package(&take("bob", 1), None, at(0)).await.unwrap();
+}
+
 /// A damaged row is an error where it is asked for, and skipped where others will do.
 #[tokio::test]
 async fn a_damaged_row_never_blocks_its_pool() {

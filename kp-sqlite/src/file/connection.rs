@@ -65,9 +65,9 @@ impl Connector {
         let (mut connection, opened) = open(&path)?;
         // SQLite would add up the pauses that it asks for: `busy::retry` waits instead.
         connection.busy_timeout(Duration::ZERO).map_err(refused)?;
-        let wait = Wait::begin(self.timeout);
-        retry(wait, || self.prepare(&mut connection))?;
+        retry(Wait::begin(self.timeout), || self.prepare(&mut connection))?;
         let mut marker = Marker::new(&path);
+        let wait = Wait::begin(self.timeout.min(MARK_TIMEOUT));
         let marked = retry(wait, || marker.begin(&connection));
         let place = Place::of(&path).map_err(|error| OpenError::Unreachable(error.into()))?;
         if place.database() == Some(opened) {
@@ -160,9 +160,13 @@ fn check(connection: &Connection) -> Result<(), Failure> {
     }
 }
 
-/// A damaged mark does not keep the rest of the file from being used.
+/// How long an opening waits for other writers, to mark the file: else the first commit marks it.
+const MARK_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Returns whether the file can be marked. A damaged mark does not keep the rest of the file from being used.
 fn is_marked(marked: Result<(), Failure>) -> Result<bool, Failure> {
     match marked {
+        Err(Failure::Locked { .. }) => Ok(true),
         Err(Failure::Sqlite(error)) if is_damage(&error) => {
             tracing::warn!(%error, "the file cannot be marked, so that a log of another file would not be noticed");
             Ok(false)
