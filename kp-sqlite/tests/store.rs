@@ -308,7 +308,7 @@ async fn a_file_is_opened_beside_a_writer_that_never_ends() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let beside = SqliteStore::open(&path).await.unwrap();
     let counts = beside.count_by_status(&pool("bob"), at(0)).await.unwrap();
-    assert_eq!(counts[&Ciphersuite(1)].available, 2);
+    assert_eq!(counts.of(Ciphersuite(1)).available, 2);
     other.execute_batch("ROLLBACK").unwrap();
     beside.claim_key_package(&take("bob", 1), None, at(0)).await.unwrap();
 }
