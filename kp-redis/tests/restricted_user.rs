@@ -11,7 +11,7 @@ use std::time::Duration;
 use calls::{CALLS, Stores, servers};
 use kp_core::OpenError;
 use kp_redis::{RedisBuilder, RedisStore};
-use kp_test_support::servers::{Cluster, Server, redis};
+use kp_test_support::servers::Server;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -184,9 +184,10 @@ async fn a_command_that_the_user_may_not_run_is_named_at_opening() {
     }
 }
 
+#[cfg(feature = "cluster")]
 #[tokio::test]
 async fn each_master_of_a_cluster_is_probed() {
-    let cluster = Cluster::start(redis());
+    let cluster = kp_test_support::servers::Cluster::start(kp_test_support::servers::redis());
     let of_cluster = ["+cluster|slots", "+ping", "+asking"];
     for node in &cluster.nodes {
         set_user(node, &acl(), &of_cluster);
