@@ -97,14 +97,7 @@ pub(crate) fn obey(order: Order, factory: Arc<dyn Factory>) -> ExitCode {
         .worker_threads(2)
         .enable_all()
         .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("no runtime for the worker: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(work(order, factory)) {
+    match runtime.and_then(|runtime| runtime.block_on(work(order, factory))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
