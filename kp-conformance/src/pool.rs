@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use kp_core::server::{
-    KeyPackageStore, KeyPackageStoreExt, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode, SaveOutcome,
-    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, KeyPackageStore, KeyPackageStoreExt, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode,
+    SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     Ciphersuite, Counts, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Rejection, Result, Status,
@@ -277,6 +277,11 @@ pub(crate) fn answered<T, R: Display>(result: Result<T, Error<R>>) -> Answer<T, 
         Err(Error::Rejected(rejection)) => Err(rejection),
         Err(failure) => panic!("the backend has to work: {failure}"),
     }
+}
+
+/// What each item of a batch was answered.
+pub(crate) fn each<T, U>(answers: Answers<T>, of: impl Fn(T) -> U) -> Vec<Answer<U>> {
+    answers.into_iter().map(|answer| answered(answer).map(&of)).collect()
 }
 
 /// How often a call is made again before it counts as never answered: far more often than faults come in a row.

@@ -1,5 +1,5 @@
 use crate::asking::Asking as _;
-use kp_core::Rejection::{AlreadySpent, PoolExhausted, ReservationConflict};
+use kp_core::Rejection::{AlreadySpent, ReservationConflict};
 use kp_core::server::LastResort;
 use kp_core::{Cause, Status};
 
@@ -103,22 +103,5 @@ checks! {
         assert_eq!(pool.claim(&pool.take(1), None, at(0)).await, Ok(first.clone()));
         assert_eq!(pool.claim(&pool.take(1), None, at(29)).await, Ok(first));
         assert_eq!(pool.claim(&pool.take(1), None, at(30)).await, Ok(one_time(2)));
-    }
-
-    /// A batch of claims has an answer for each, over several pools.
-    #[rules("CLAIM-1", "ERR-3")]
-    async fn a_batch_of_claims_has_an_answer_for_each(context: &Context) {
-        let bob = context.pool().await;
-        let carol = bob.beside("carol/laptop");
-        bob.stock(one_times([1]), at(0)).await;
-        carol.stock(one_times([2]), at(0)).await;
-        let takes = [bob.take(1), bob.take(2), carol.take(1), bob.take(1)];
-        let answers = bob.store.claim_key_packages(&takes, None, at(0)).await;
-        let answers: Vec<_> = answers.into_iter().map(crate::pool::answered).collect();
-        assert_eq!(
-            answers,
-            [Ok(one_time(1)), Err(PoolExhausted), Ok(one_time(2)), Ok(one_time(1))]
-        );
-        assert!(bob.store.claim_key_packages(&[], None, at(0)).await.is_empty());
     }
 }

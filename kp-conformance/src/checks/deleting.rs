@@ -1,10 +1,9 @@
 use crate::asking::Asking as _;
-use kp_core::Rejection::{NoLiveReservation, NotFound, PoolExhausted};
-use kp_core::Slot;
+use kp_core::Rejection::{NotFound, PoolExhausted};
 use kp_core::server::SaveOutcome::{AlreadySpent, AlreadyStored, Saved};
 use kp_core::server::WithdrawOutcome::{self, Withdrawn};
-use kp_core::server::{OnLapse, Withdrawal};
-use kp_core::{Cause, Status, Timestamp};
+use kp_core::server::Withdrawal;
+use kp_core::{Cause, Status};
 
 use crate::Context;
 use crate::check::checks;
@@ -46,17 +45,6 @@ checks! {
         assert!(bob.reserve(&alices, at(1)).await.is_ok(), "no reserver is remembered");
     }
 
-    /// To delete what is not there is no error, and makes no pool.
-    #[rules("DEL-1", "READ-5")]
-    async fn a_pool_that_is_not_there_can_be_deleted(context: &Context) {
-        let pool = context.pool().await;
-        pool.delete().await;
-        pool.stock(one_times([1]), at(0)).await;
-        pool.delete().await;
-        pool.delete().await;
-        assert_eq!(pool.pools_by(10).await, []);
-    }
-
     /// What was first saved before `saved_before` is retired, and what was saved then or later stays.
     #[rules("DEL-2")]
     async fn what_was_saved_before_the_backup_is_retired(context: &Context) {
@@ -86,102 +74,43 @@ checks! {
         assert_eq!(pool.statuses([1, 2], at(51)).await, [spent(50, Cause::Retired); 2]);
     }
 
-    /// Every pool is visited, each once, and settled, whether anything in it is that old or not.
-    #[rules("DEL-2", "TIME-2")]
-    async fn every_pool_is_visited_and_settled(context: &Context) {
-        let first = context.pool().await;
-        let pools: Vec<_> = (0..5).map(|n| first.beside(&format!("user-{n}"))).collect();
-        for pool in &pools {
-            pool.stock(one_times([1, 2]), at(0)).await;
-            pool.lease(&pool.take(1), at(0)).await;
-        }
-        assert_eq!(first.retire_by(2, Timestamp::MIN, at(60)).await, 0);
-        for pool in &pools {
-            let late = pool.spend(&pool.token(1, 1), &no_usage(), at(59)).await;
-            assert_eq!(late, Err(NoLiveReservation));
-        }
-        for limit in [0, 2] {
-            let expected = if limit == 0 { 10 } else { 0 };
-            assert_eq!(
-                first.retire_by(limit, at(1), at(60)).await,
-                expected,
-                "in steps of {limit}"
-            );
-        }
-    }
-
-    /// The owner withdraws: each ref is answered, in order, and what is withdrawn is remembered, without its bytes.
+    /// The owner withdraws: each ref is answered, in order, as often as it is named, and again.
     #[rules("DEL-3", "READ-4")]
     async fn an_owner_withdraws_packages(context: &Context) {
-        let pool = context.pool().await;
-        let batch = vec![
-            one_time(1),
-            one_time(2).valid(DAY, END),
-            one_time(3),
-            one_time(4),
-            one_time(5).valid(-DAY, 10),
-            last_resort(6).of(OTHER_SUITE),
-        ];
-        pool.stock(batch, at(0)).await;
-        pool.stock(vec![last_resort(7).of(OTHER_SUITE)], at(1)).await;
-        pool.stock(one_times([8]), at(2)).await;
-        pool.claimed(&pool.take(3).only(key_package_ref(3)), at(3)).await;
-        let retires = pool.take(4).only(key_package_ref(4));
-        pool.lease_until(&retires, OnLapse::Retire, at(-57)).await;
-        let asked = [9, 1, 2, 3, 4, 5, 6, 7, 1];
-        let expected = [
-            WithdrawOutcome::NotFound,
-            Withdrawn,
-            Withdrawn,
-            WithdrawOutcome::AlreadySpent,
-            WithdrawOutcome::AlreadySpent,
-            WithdrawOutcome::NotFound,
-            WithdrawOutcome::AlreadySpent,
-            Withdrawn,
-            Withdrawn,
-        ];
-        assert_eq!(pool.withdraw(asked, at(10)).await, expected);
-        assert_eq!(
-            pool.withdraw(asked, at(11)).await,
-            expected,
-            "the same again is answered the same"
-        );
-        for n in [1, 2, 7] {
-            let stored = pool.get(n, at(11)).await.expect("it is remembered");
-            assert_eq!((Some(stored.status), stored.bytes), (spent(10, Cause::Withdrawn), None));
+        let pool = context.stocked(vec![one_time(1), one_time(2), last_resort(3)]).await;
+        pool.claimed(&pool.take(1), at(3)).await;
+        let expected = [WithdrawOutcome::NotFound, Withdrawn, WithdrawOutcome::AlreadySpent, Withdrawn, Withdrawn];
+        for now in [10, 11] {
+            assert_eq!(pool.withdraw([9, 2, 1, 3, 2], at(now)).await, expected);
+            assert_eq!(pool.statuses([2, 3], at(now)).await, [spent(10, Cause::Withdrawn); 2]);
         }
-        assert_eq!(pool.available(at(11)).await, [key_package_ref(8)]);
-        assert_eq!(pool.count(OTHER_SUITE, at(11)).await.last_resort, Slot::Empty);
-        let late = pool
-            .save(vec![one_time(1), last_resort(7).of(OTHER_SUITE)], at(11))
-            .await;
-        assert_eq!(late, [AlreadySpent; 2]);
     }
 
-    /// A live reservation is recalled: it holds for its id, and when it ends the package is spent.
-    #[rules("DEL-3", "REL-1")]
+    /// A live reservation is recalled when its package is withdrawn or replaced: it holds for its id, and when it ends the
+    /// package is spent.
+    #[rules("DEL-3", "SAVE-8", "REL-1")]
     async fn a_withdrawal_recalls_a_live_reservation(context: &Context) {
-        let pool = context.stocked(one_times(1..=3)).await;
-        let spends = pool.lease(&pool.take(1), at(0)).await;
-        let releases = pool.lease(&pool.take(2), at(0)).await;
-        pool.lease(&pool.take(3), at(0)).await;
-        assert_eq!(pool.withdraw([1, 2, 3], at(1)).await, [Withdrawn; 3]);
-        assert_eq!(
-            pool.statuses(1..=3, at(1)).await,
-            [reserved(60); 3]
-        );
-        assert_eq!(pool.withdraw([1], at(2)).await, [Withdrawn], "again");
-        assert!(pool.get(1, at(2)).await.expect("it is reserved").bytes.is_some());
-        pool.spent(&spends, &no_usage(), at(3)).await;
-        assert_eq!(pool.withdraw([1], at(3)).await, [WithdrawOutcome::AlreadySpent], "too late");
-        pool.released(&releases, at(3)).await;
-        let expected = [
-            spent(3, Cause::Used),
-            spent(3, Cause::Withdrawn),
-            spent(60, Cause::Withdrawn),
-        ];
-        assert_eq!(pool.statuses(1..=3, at(60)).await, expected);
-        assert_eq!(pool.reserve(&pool.take(4), at(60)).await, Err(PoolExhausted));
+        for replaced in [false, true] {
+            let pool = context.pool().await.beside(if replaced { "bob" } else { "carol" });
+            pool.stock(one_times(1..=3), at(0)).await;
+            let spends = pool.lease(&pool.take(1), at(0)).await;
+            let releases = pool.lease(&pool.take(2), at(0)).await;
+            pool.lease(&pool.take(3), at(0)).await;
+            if replaced {
+                assert_eq!(pool.replace(vec![one_time(4).valid(DAY, END)], at(1)).await, [Saved]);
+            } else {
+                assert_eq!(pool.withdraw([1, 2, 3], at(1)).await, [Withdrawn; 3]);
+            }
+            assert_eq!(pool.statuses(1..=3, at(1)).await, [reserved(60); 3]);
+            assert_eq!(pool.withdraw([1], at(2)).await, [Withdrawn], "again");
+            assert!(pool.get(1, at(2)).await.expect("it is reserved").bytes.is_some());
+            pool.spent(&spends, &no_usage(), at(3)).await;
+            assert_eq!(pool.withdraw([1], at(3)).await, [WithdrawOutcome::AlreadySpent], "too late");
+            pool.released(&releases, at(3)).await;
+            let withdrawn = [3, 60].map(|end| spent(end, Cause::Withdrawn));
+            assert_eq!(pool.statuses(2..=3, at(60)).await, withdrawn);
+            assert_eq!(pool.available(at(60)).await, []);
+        }
     }
 
     /// With `All`: the unspent ones in the pool's order, recalled ones too, then last resorts by ciphersuite.

@@ -1,50 +1,50 @@
-use std::collections::HashSet;
-
 use crate::asking::Asking as _;
-use kp_core::server::{SaveOutcome, WithdrawOutcome};
-use kp_core::{Cause, KeyPackageRef, Rejection, Status};
+use kp_core::Rejection::{AlreadySpent, NoLiveReservation, NotFound, NothingFits, PoolExhausted};
+use kp_core::server::{LastResort, OnLapse, SaveOutcome, WithdrawOutcome};
+use kp_core::{Cause, KeyPackageRef, Status};
 
 use crate::Context;
 use crate::check::checks;
-use crate::packages::{SUITE, at, group, id, key_package_ref, last_resort, no_usage, one_time, one_times, usage};
-use crate::pool::{Pool, answered};
+use crate::packages::{
+    OTHER_SUITE, SUITE, at, group, id, key_package_ref, last_resort, no_usage, one_time, one_times, usage,
+};
+use crate::pool::{Pool, each};
 
 checks! {
-    /// Every refusal has a code of its own, which never changes.
-    #[rules("ERR-3")]
-    async fn refusals_have_stable_codes(_context: &Context) {
-        let codes: Vec<_> = Rejection::ALL.iter().map(|rejection| rejection.code()).collect();
-        let stable = [
-            "pool_exhausted",
-            "nothing_fits",
-            "already_spent",
-            "already_reserved",
-            "expired",
-            "not_found",
-            "unsuitable",
-            "reservation_conflict",
-            "too_many_reservations",
-            "no_live_reservation",
-            "invalid_cursor",
-        ];
-        assert_eq!(codes, stable);
-        assert_eq!(codes.iter().collect::<HashSet<_>>().len(), codes.len());
-    }
+    /// A batch, over several pools, has an answer for each item, in order: each item is judged after the ones before it, and
+    /// one that is refused keeps no other from its answer.
+    #[rules("ERR-3", "RES-5", "CLAIM-1", "SPEND-1", "REL-1", "REL-3")]
+    async fn a_batch_has_an_answer_for_each_item(context: &Context) {
+        let bob = context.pool().await;
+        let carol = bob.beside("carol/laptop");
+        bob.stock(one_times(1..=4), at(0)).await;
+        carol.stock(one_times([5]), at(0)).await;
+        let (store, [one, two, three, four, five]) = (&bob.store, [1, 2, 3, 4, 5].map(key_package_ref));
+        let (missing, unknown) = (bob.take(9).only(key_package_ref(9)), bob.token(9, 9));
 
-    /// In a batch a refused item keeps no other from its answer, and changes nothing of its own.
-    #[rules("ERR-3", "SPEND-1")]
-    async fn a_refused_item_keeps_no_other_from_its_answer(context: &Context) {
-        let pool = context.stocked(one_times([1, 2])).await;
-        let missing = pool.take(9).only(key_package_ref(9));
-        let takes = [missing.clone(), pool.take(1), missing.clone(), pool.take(2), missing];
-        let answers = pool.store.claim_key_packages(&takes, None, at(0)).await;
-        let answers: Vec<_> = answers.into_iter().map(answered).collect();
-        let none = Err(Rejection::NotFound);
-        assert_eq!(
-            answers,
-            [none.clone(), Ok(one_time(1)), none.clone(), Ok(one_time(2)), none]
-        );
-        assert_eq!(pool.count(SUITE, at(0)).await.total(), 2);
+        // One id serves several pools.
+        let unfit = bob.take(2).ciphersuites([OTHER_SUITE]);
+        let takes = [missing.clone(), bob.take(1), carol.take(1), carol.take(2), bob.take(1), unfit, bob.take(2)];
+        let reserved = store.reserve_key_packages(&takes, OnLapse::Return, at(0)).await;
+        let (first, none) = (Ok(one.clone()), Err(PoolExhausted));
+        let expected = [Err(NotFound), first.clone(), Ok(five), none, first, Err(NothingFits), Ok(two)];
+        assert_eq!(each(reserved, |reserved| reserved.package.info.key_package_ref), expected);
+
+        let takes = [missing.clone(), bob.take(3), carol.take(2), bob.take(4), bob.take(4), missing];
+        let claimed = store.claim_key_packages(&takes, None, at(0)).await;
+        let expected = [Err(NotFound), Ok(three), Err(PoolExhausted), Ok(four.clone()), Ok(four), Err(NotFound)];
+        assert_eq!(each(claimed, |package| package.info.key_package_ref), expected);
+
+        let tokens = [unknown.clone(), bob.token(1, 1), bob.token(5, 1), bob.token(1, 9), bob.token(1, 1)];
+        let spent = store.spend_key_packages(&tokens, &no_usage(), at(1)).await;
+        let expected = [Err(NotFound), Ok(one.clone()), Err(NotFound), Err(AlreadySpent), Ok(one)];
+        assert_eq!(each(spent, |receipt| receipt.key_package_ref), expected);
+
+        let tokens = [unknown, bob.token(2, 2), carol.token(5, 1), bob.token(2, 2), bob.token(1, 1)];
+        let released = store.release_key_packages(&tokens, at(1)).await;
+        let expected = [Err(NotFound), Ok(()), Ok(()), Err(NoLiveReservation), Err(AlreadySpent)];
+        assert_eq!(each(released, |()| ()), expected);
+        assert_eq!(bob.spend(&bob.token(2, 2), &no_usage(), at(1)).await, Err(NoLiveReservation));
     }
 
     /// What was answered is there when the space is opened again, each step of it: packages, leases, receipts, replays,
@@ -71,7 +71,7 @@ checks! {
         assert_eq!(reopened.spend(&token, &usage("club", "alice"), at(3)).await, receipt);
         assert_eq!(
             reopened.spend(&token, &no_usage(), at(3)).await,
-            Err(Rejection::AlreadySpent)
+            Err(AlreadySpent)
         );
         let club = group("club");
         assert_eq!(
@@ -80,7 +80,7 @@ checks! {
         );
         reopened.lease(&reopened.take(3), at(4)).await;
         assert_eq!(reopened.withdraw([3, 4], at(5)).await, [WithdrawOutcome::Withdrawn; 2]);
-        let last = reopened.take(7).last_resort(kp_core::server::LastResort::Only);
+        let last = reopened.take(7).last_resort(LastResort::Only);
         assert_eq!(reopened.claim(&last, None, at(5)).await, Ok(last_resort(6)));
         let before = reopened.picture(1..=6, at(6)).await;
         drop(reopened);
@@ -97,7 +97,7 @@ checks! {
         );
         assert_eq!(
             reopened.spend(&reopened.token(9, 9), &no_usage(), at(64)).await,
-            Err(Rejection::NotFound)
+            Err(NotFound)
         );
         drop(reopened);
 
@@ -105,7 +105,7 @@ checks! {
         let stale = reopened.spend(&reopened.token(3, 3), &no_usage(), at(6)).await;
         assert_eq!(
             stale,
-            Err(Rejection::NoLiveReservation),
+            Err(NoLiveReservation),
             "the refused call settled this lease for good"
         );
         let settled = Status::Spent {

@@ -14,7 +14,6 @@ mod privacy;
 mod processes;
 mod races;
 mod reading;
-mod release;
 mod replace;
 mod reserve;
 mod save;
@@ -33,7 +32,6 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     limits::CHECKS,
     claim::CHECKS,
     spend::CHECKS,
-    release::CHECKS,
     last_resort::CHECKS,
     reading::CHECKS,
     sweeping::CHECKS,

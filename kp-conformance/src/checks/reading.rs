@@ -210,7 +210,9 @@ counts.last_resort = Slot::Used;
         }
         let spent = first.beside(&names[3]);
         spent.withdraw_as(&Withdrawal::All, at(1)).await;
-        first.beside(&names[5]).delete().await;
+        for gone in [&names[5], &names[5], "nobody"] {
+            first.beside(gone).delete().await;
+        }
         let mut expected: Vec<_> = names.iter().map(|name| first.beside(name).id).collect();
         expected.remove(5);
         expected.sort();
@@ -219,6 +221,7 @@ counts.last_resort = Slot::Used;
         }
         assert_eq!(first.cleanup(at(END), 100).await, 12);
         assert_eq!(first.pools_by(5).await, [], "swept empty");
+        assert!(spent.counts(at(END)).await.is_empty());
     }
 
     /// Ids are any bytes, compared bytewise: of one byte and of the longest, with NUL bytes, and not UTF-8.

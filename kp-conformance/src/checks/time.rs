@@ -188,7 +188,7 @@ checks! {
     }
 
     /// At most one id holds a package, whatever `now` is passed.
-    #[rules("TIME-3", "RES-1", "SPEND-2")]
+    #[rules("TIME-3", "RES-1", "SPEND-2", "REL-2")]
     async fn one_id_holds_a_package_whatever_the_time(context: &Context) {
         let pool = context.stocked(one_times([1])).await;
         let first = pool.lease(&pool.take(1), at(0)).await;

@@ -144,7 +144,7 @@ wrong_stores! {
     }
 
     /// Every lapsed package returns.
-    #[breaks("RES-9", a_lapsed_package_returns_or_is_retired)]
+    #[breaks("RES-9", leases_and_windows_that_have_ended_are_settled)]
     fn never_retires(flaw: &mut Flaw) {
         flaw.reserve = |records, take, _, now| records.reserve(take, OnLapse::Return, now);
     }
