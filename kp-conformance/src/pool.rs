@@ -120,6 +120,13 @@ impl Pool {
         answered(self.store.claim_key_package(take, group, now).await)
     }
 
+    /// Such a request gets no package now, by reservation or by claim: both are refused with this.
+    pub(crate) async fn refuses(&self, take: &TakeRequest, now: Timestamp, why: Rejection) {
+        let reserved = self.reserve(take, now).await.map(drop);
+        let claimed = self.claim(take, None, now).await.map(drop);
+        assert_eq!([reserved, claimed], [Err(why); 2], "{take:?} at {now:?}");
+    }
+
     /// Claims a package that must be there, for no group.
     pub(crate) async fn claimed(&self, take: &TakeRequest, now: Timestamp) -> KeyPackage {
         let claimed = self.claim(take, None, now).await;

@@ -150,7 +150,6 @@ impl Worker {
             .env(COUNT, order.count.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn();
         Self(child.expect("the test can start its own executable"))
@@ -160,8 +159,7 @@ impl Worker {
     pub(crate) async fn refs(self) -> Vec<String> {
         let output = tokio::time::timeout(TIMEOUT, self.0.wait_with_output()).await;
         let output = output.expect("the worker hangs").expect("the worker can be waited for");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "the worker failed, {}: {said}", output.status);
+        assert!(output.status.success(), "the worker failed: {}", output.status);
         String::from_utf8_lossy(&output.stdout)
             .lines()
             .map(str::to_owned)
@@ -176,7 +174,7 @@ impl Worker {
             let line = tokio::time::timeout(TIMEOUT, lines.next_line()).await;
             match line.expect("the worker hangs").expect("it can be read") {
                 Some(line) => refs.push(line),
-                None => panic!("the worker ended after {} packages: {}", refs.len(), self.said().await),
+                None => panic!("the worker ended after {} packages", refs.len()),
             }
         }
         self.0.kill().await.expect("it can be killed");
@@ -184,20 +182,8 @@ impl Worker {
         let mut rest = String::new();
         let read = lines.into_inner().read_to_string(&mut rest).await;
         read.expect("it can be read");
-        refs.extend(
-            rest.split_inclusive('\n')
-                .filter_map(|line| line.strip_suffix('\n'))
-                .map(str::to_owned),
-        );
+        let whole = rest.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        refs.extend(whole.map(str::to_owned));
         refs
-    }
-
-    async fn said(&mut self) -> String {
-        let mut said = String::new();
-        if let Some(stderr) = &mut self.0.stderr {
-            let read = stderr.read_to_string(&mut said).await;
-            read.expect("it can be read");
-        }
-        said
     }
 }

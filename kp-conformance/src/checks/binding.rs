@@ -51,12 +51,7 @@ checks! {
             nobodys.clone().by(party("alice")),
             nobodys.only(key_package_ref(1)),
         ] {
-            assert_eq!(pool.reserve(&other, at(1)).await, Err(ReservationConflict), "{other:?}");
-            assert_eq!(
-                pool.claim(&other, None, at(1)).await,
-                Err(ReservationConflict),
-                "{other:?}"
-            );
+            pool.refuses(&other, at(1), ReservationConflict).await;
         }
         let kept = reserved(60);
         assert_eq!(pool.statuses(1..=2, at(1)).await, [kept; 2]);
@@ -71,7 +66,8 @@ checks! {
         let receipt = pool.spend(&old, &no_usage(), at(0)).await;
         let unfit = pool.take(1).remaining(u32::MAX);
         for (now, refusal) in [(99, AlreadySpent), (100, NothingFits), (99, AlreadySpent)] {
-            assert_eq!(pool.reserve(&unfit, at(now)).await, Err(refusal), "expiry is not settled");
+            // Expiry is not settled.
+            pool.refuses(&unfit, at(now), refusal).await;
         }
         let new = pool.lease(&pool.take(1), at(100)).await;
         assert_eq!(new.key_package_ref, key_package_ref(2));
@@ -88,10 +84,10 @@ checks! {
     async fn a_refused_request_binds_nothing(context: &Context) {
         let pool = context.pool().await;
         let alices = pool.take(1).by(party("alice"));
-        assert_eq!(pool.reserve(&alices, at(0)).await, Err(PoolExhausted));
+        pool.refuses(&alices, at(0), PoolExhausted).await;
         pool.stock(one_times([1]), at(0)).await;
         let missing = pool.take(1).only(key_package_ref(9));
-        assert_eq!(pool.reserve(&missing, at(0)).await, Err(Rejection::NotFound));
+        pool.refuses(&missing, at(0), Rejection::NotFound).await;
         assert_eq!(
             pool.reserve_ref(&pool.take(1).by(party("bob")), at(0)).await,
             Ok(key_package_ref(1))

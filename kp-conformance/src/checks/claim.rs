@@ -80,10 +80,7 @@ checks! {
         let pool = context.stocked(one_times([1, 2])).await;
         let take = pool.take(1).by(party("alice"));
         let token = pool.lease(&take, at(0)).await;
-        assert_eq!(
-            pool.claim(&pool.take(1).by(party("bob")), None, at(50)).await,
-            Err(ReservationConflict)
-        );
+        pool.refuses(&pool.take(1).by(party("bob")), at(50), ReservationConflict).await;
         assert_eq!(pool.claim(&take.clone().limit(0), None, at(50)).await, Ok(one_time(1)));
         assert_eq!(pool.status(1, at(50)).await, used(at(50)));
         assert_eq!(
@@ -91,7 +88,7 @@ checks! {
             Ok(one_time(1)),
             "its window is its own"
         );
-        assert_eq!(pool.claim(&take, None, at(110)).await, Err(AlreadySpent));
+        pool.refuses(&take, at(110), AlreadySpent).await;
         assert_eq!(pool.release(&token, at(110)).await, Err(AlreadySpent));
     }
 

@@ -33,11 +33,8 @@ checks! {
         assert_eq!(bob.get(1, at(1)).await, None);
         assert_eq!(bob.spend(&token, &no_usage(), at(1)).await, Err(NotFound));
         assert_eq!(bob.release(&token, at(1)).await, Err(NotFound));
-        assert_eq!(
-            bob.claim(&bob.take(2), None, at(1)).await,
-            Err(PoolExhausted),
-            "no replay, no last resort"
-        );
+        // No replay, no last resort.
+        bob.refuses(&bob.take(2), at(1), PoolExhausted).await;
         assert_eq!(bob.settle(at(60), 10).await, 0);
         assert_eq!(bob.cleanup(at(DAY), 10).await, 0);
         assert_eq!(carol.picture(1..=3, at(1)).await, carols);
@@ -88,7 +85,7 @@ checks! {
 
     /// A live reservation is recalled when its package is withdrawn or replaced: it holds for its id, and when it ends the
     /// package is spent.
-    #[rules("DEL-3", "SAVE-8", "REL-1")]
+    #[rules("DEL-3", "SAVE-8", "REL-1", "READ-4")]
     async fn a_withdrawal_recalls_a_live_reservation(context: &Context) {
         for replaced in [false, true] {
             let pool = context.pool().await.beside(if replaced { "bob" } else { "carol" });
@@ -116,7 +113,6 @@ checks! {
     /// With `All`: the unspent ones in the pool's order, recalled ones too, then last resorts by ciphersuite.
     #[rules("DEL-3", "RES-2")]
     async fn all_are_withdrawn_in_the_pools_order(context: &Context) {
-        let pool = context.pool().await;
         let batch = vec![
             last_resort(1).of(OTHER_SUITE),
             one_time(2),
@@ -127,7 +123,7 @@ checks! {
             one_time(7),
             one_time(8).valid(-DAY, 50),
         ];
-        pool.stock(batch, at(0)).await;
+        let pool = context.stocked(batch).await;
         pool.lease(&pool.take(2).ciphersuites([OTHER_SUITE]), at(10)).await;
         pool.lease(&pool.take(1).only(key_package_ref(5)), at(10)).await;
         pool.withdraw([5], at(10)).await;
@@ -142,7 +138,7 @@ checks! {
             "what is leased is unspent still"
         );
         assert_eq!(pool.withdraw_as(&Withdrawal::All, at(70)).await, []);
-        assert_eq!(pool.reserve(&pool.take(9), at(70)).await, Err(PoolExhausted));
+        pool.refuses(&pool.take(9), at(70), PoolExhausted).await;
         assert_eq!(pool.beside("nobody").withdraw_as(&Withdrawal::All, at(70)).await, []);
         assert_eq!(pool.withdraw_as(&Withdrawal::Refs(Vec::new()), at(70)).await, []);
     }

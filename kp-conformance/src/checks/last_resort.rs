@@ -48,18 +48,14 @@ checks! {
         let never = pool.take(2).last_resort(LastResort::Never);
         for only in [pool.take(2), pool.take(2).last_resort(LastResort::Only)] {
             for unfit in [only.clone().ciphersuites([OTHER_SUITE]), only.clone().remaining(51)] {
-                assert_eq!(pool.reserve(&unfit, at(50)).await, Err(PoolExhausted), "{unfit:?}");
-                assert_eq!(pool.claim(&unfit, None, at(50)).await, Err(PoolExhausted), "{unfit:?}");
+                pool.refuses(&unfit, at(50), PoolExhausted).await;
             }
-            assert_eq!(
-                pool.reserve(&only, at(100)).await,
-                Err(PoolExhausted),
-                "never served expired"
-            );
+            // Never served expired.
+            pool.refuses(&only, at(100), PoolExhausted).await;
         }
-        assert_eq!(pool.reserve(&never, at(50)).await, Err(PoolExhausted));
+        pool.refuses(&never, at(50), PoolExhausted).await;
         let named = pool.take(2).only(key_package_ref(2));
-        assert_eq!(pool.reserve(&named, at(50)).await, Err(AlreadyReserved));
+        pool.refuses(&named, at(50), AlreadyReserved).await;
         assert_eq!(pool.status(1, at(99)).await, FRESH, "none of them got it");
         assert_eq!(pool.status(1, at(100)).await, Some(Status::Expired));
         let exact = pool.take(2).ciphersuites([OTHER_SUITE, SUITE]).remaining(50);
@@ -71,12 +67,8 @@ checks! {
     #[rules("RES-6", "READ-5")]
     async fn exhausted_and_nothing_fits_are_told_apart(context: &Context) {
         let pool = context.pool().await;
-        assert_eq!(
-            pool.reserve(&pool.take(1), at(0)).await,
-            Err(PoolExhausted),
-            "a pool never seen is empty"
-        );
-        assert_eq!(pool.claim(&pool.take(1), None, at(0)).await, Err(PoolExhausted));
+        // A pool never seen is empty.
+        pool.refuses(&pool.take(1), at(0), PoolExhausted).await;
         assert_eq!(pool.save(Vec::new(), at(0)).await, []);
         assert_eq!(pool.pools_by(10).await, [], "to ask makes no pool, nor does an empty batch");
         pool.stock(
@@ -85,16 +77,10 @@ checks! {
         )
         .await;
         pool.lease(&pool.take(1), at(10)).await;
-        assert_eq!(pool.reserve(&pool.take(2), at(10)).await, Err(PoolExhausted));
+        pool.refuses(&pool.take(2), at(10), PoolExhausted).await;
         pool.stock(vec![one_time(4).of(OTHER_SUITE)], at(10)).await;
-        assert_eq!(
-            pool.reserve(&pool.take(2).ciphersuites([SUITE]), at(10)).await,
-            Err(NothingFits)
-        );
-        assert_eq!(
-            pool.reserve(&pool.take(2).remaining(u32::MAX), at(10)).await,
-            Err(NothingFits)
-        );
+        pool.refuses(&pool.take(2).ciphersuites([SUITE]), at(10), NothingFits).await;
+        pool.refuses(&pool.take(2).remaining(u32::MAX), at(10), NothingFits).await;
     }
 
     /// Of several slots that fit, the oldest saved; a replaced one counts as saved when it was replaced.

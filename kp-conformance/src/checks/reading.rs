@@ -1,9 +1,7 @@
-use std::collections::BTreeMap;
-
 use crate::asking::Asking as _;
 use kp_core::Slot;
 use kp_core::server::{Cursor, LastResort, OnLapse, Withdrawal};
-use kp_core::{Cause, Counts, Error, PoolId, Rejection, Status};
+use kp_core::{Cause, Error, PoolId, Rejection, Status};
 
 use crate::Context;
 use crate::check::checks;
@@ -32,29 +30,7 @@ async fn colourful(context: &Context) -> Pool {
     pool
 }
 
-/// These counts, but for what is changed.
-fn changed(mut counts: Counts, change: impl FnOnce(&mut Counts)) -> Counts {
-    change(&mut counts);
-    counts
-}
-
 checks! {
-    /// Reads change nothing, at whatever time they ask: what has lapsed by then lapses for them alone.
-    #[rules("READ-1", "TIME-2")]
-    async fn reads_change_nothing(context: &Context) {
-        let pool = colourful(context).await;
-        let before = pool.picture(1..=11, at(5)).await;
-        for now in [5, 60, 100, 200, END, 5] {
-            pool.picture(1..=11, at(now)).await;
-            pool.available_by(1, at(now)).await;
-            pool.statuses(1..=11, at(now)).await;
-            works(pool.store.list_pools(None, 10).await);
-        }
-        assert_eq!(pool.picture(1..=11, at(5)).await, before);
-        pool.spent(&pool.token(1, 1), &no_usage(), at(59)).await;
-        pool.spent(&pool.token(2, 2), &no_usage(), at(59)).await;
-    }
-
     /// `list_available` shows what reserve could hand out now, in its order, with all its facts.
     #[rules("READ-2", "RES-2", "RES-3")]
     async fn the_list_is_what_reserve_could_hand_out(context: &Context) {
@@ -72,7 +48,7 @@ checks! {
             assert_eq!(pool.reserve_ref(&take, at(99)).await, Ok(info.key_package_ref));
         }
         let take = pool.take(30).last_resort(LastResort::Never);
-        assert_eq!(pool.reserve(&take, at(99)).await, Err(Rejection::PoolExhausted));
+        pool.refuses(&take, at(99), Rejection::PoolExhausted).await;
         assert_eq!(pool.available(at(99)).await, []);
     }
 
@@ -118,42 +94,25 @@ checks! {
     #[rules("READ-3")]
     async fn counts_add_up(context: &Context) {
         let pool = colourful(context).await;
-        let at_5 = changed(Counts::default(), |counts| {
-counts.available = 2;
-counts.reserved = 3;
-counts.spent = 2;
-counts.not_yet_valid = 1;
-counts.expired = 0;
-counts.last_resort = Slot::Unused;
-});
-        let other = changed(Counts::default(), |counts| {
-counts.available = 1;
-});
-        let expected = |mine| BTreeMap::from([(SUITE, mine), (OTHER_SUITE, other)]);
-        assert_eq!(pool.counts(at(5)).await, expected(at_5));
-        let at_100 = changed(at_5, |counts| {
-counts.reserved = 1;
-counts.spent = 3;
-counts.expired = 1;
-});
-        assert_eq!(
-            pool.counts(at(100)).await,
-            expected(at_100),
-            "two leases lapsed, one package expired"
-        );
+        let counted = async |now| {
+            let counts = pool.counts(at(now)).await;
+            assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [SUITE, OTHER_SUITE]);
+            [SUITE, OTHER_SUITE].map(|suite| {
+                let count = counts[&suite];
+                let ended = [count.expired, count.spent];
+                (ended, count.last_resort, [count.reserved, count.not_yet_valid, count.available])
+            })
+        };
+        let other = ([0, 0], Slot::Empty, [0, 0, 1]);
+        assert_eq!(counted(5).await, [([0, 2], Slot::Unused, [3, 1, 2]), other]);
+        // Two leases have lapsed, and one package has expired.
+        assert_eq!(counted(100).await, [([1, 3], Slot::Unused, [1, 1, 2]), other]);
         pool.claimed(&pool.take(20).last_resort(LastResort::Only), at(100)).await;
-        let at_200 = changed(at_100, |counts| {
-counts.available = 3;
-counts.not_yet_valid = 0;
-counts.last_resort = Slot::Used;
-});
-        assert_eq!(pool.counts(at(200)).await, expected(at_200));
+        assert_eq!(counted(200).await, [([1, 3], Slot::Used, [1, 0, 3]), other]);
         let at_end: u32 = pool.counts(at(END)).await.values().map(|counts| counts.expired).sum();
         assert_eq!(at_end, 10, "expired comes first");
-        assert!(
-            pool.beside("nobody").counts(at(0)).await.is_empty(),
-            "a pool that holds nothing has no entries"
-        );
+        let nobodys = pool.beside("nobody").counts(at(0)).await;
+        assert!(nobodys.is_empty(), "a pool that holds nothing has no entries");
     }
 
     /// `get_statuses` says what became of each ref, in order, and nothing of those never seen.
@@ -177,27 +136,6 @@ counts.last_resort = Slot::Used;
         assert_eq!(statuses, expected);
         assert_eq!(pool.statuses([], at(100)).await, []);
         assert_eq!(pool.beside("nobody").statuses([1], at(100)).await, [None]);
-    }
-
-    /// `get_key_package` gives the record, with its bytes while it is unspent, expired or not.
-    #[rules("READ-4", "SPEND-4")]
-    async fn one_record_comes_with_its_bytes_while_it_is_unspent(context: &Context) {
-        let pool = colourful(context).await;
-        assert_eq!(pool.get(11, at(5)).await, None);
-        for now in [5, 100, END] {
-            for n in 1..=10 {
-                let stored = pool.get(n, at(now)).await.expect("it is stored");
-                assert_eq!(
-                    Some(stored.status),
-                    pool.status(n, at(now)).await,
-                    "package {n} at {now}"
-                );
-                assert_eq!(stored.info.key_package_ref, key_package_ref(n));
-                let spent = [3, 4].contains(&n) || (n == 2 && now >= 60);
-                let bytes = (!spent).then(|| one_time(n).bytes);
-                assert_eq!(stored.bytes, bytes, "package {n} at {now}");
-            }
-        }
     }
 
     /// `list_pools` shows every pool that holds anything, also one with nothing but spent packages, once each.

@@ -14,12 +14,8 @@ checks! {
     /// clocks.
     #[rules("RES-2")]
     async fn the_oldest_saved_is_handed_out_first(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(
-            vec![one_time(1).valid(-10, END), one_time(2).of(OTHER_SUITE), one_time(3)],
-            at(0),
-        )
-        .await;
+        let batch = vec![one_time(1).valid(-10, END), one_time(2).of(OTHER_SUITE), one_time(3)];
+        let pool = context.stocked(batch).await;
         pool.stock(vec![one_time(4).valid(-DAY, 500), one_time(5)], at(-50))
             .await;
         pool.stock(one_times(6..=9), at(7)).await;
@@ -67,7 +63,7 @@ checks! {
         for n in [152, 153] {
             assert_eq!(pool.claim_ref(&pool.take(n + 100), at(300)).await, Ok(key_package_ref(n)));
         }
-        assert_eq!(pool.reserve(&pool.take(8), at(300)).await, Err(PoolExhausted));
+        pool.refuses(&pool.take(8), at(300), PoolExhausted).await;
         assert_eq!(pool.reserve_ref(&pool.take(9), at(99)).await, Ok(key_package_ref(1)));
     }
 
@@ -75,10 +71,9 @@ checks! {
     /// `Retire`, as the holder vouches that it was not used. Its id is a new request, of whoever asks.
     #[rules("RES-2", "REL-1", "RES-9", "RES-5")]
     async fn a_package_that_returns_keeps_its_place(context: &Context) {
-        let pool = context.pool().await;
         let mut batch = one_times(1..=5);
         batch[2] = one_time(3).valid(100, END);
-        pool.stock(batch, at(0)).await;
+        let pool = context.stocked(batch).await;
         pool.lease(&pool.take(1).only(key_package_ref(1)), at(0)).await;
         let (released, _) = pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
         pool.released(&released, at(1)).await;
@@ -99,8 +94,7 @@ checks! {
         let both = pool.take(2).ciphersuites([OTHER_SUITE, SUITE]);
         assert_eq!(pool.reserve_ref(&both, at(0)).await, Ok(key_package_ref(1)));
         let none_left = pool.take(3).ciphersuites([OTHER_SUITE]);
-        assert_eq!(pool.reserve(&none_left, at(0)).await, Err(NothingFits));
-        assert_eq!(pool.claim(&none_left, None, at(0)).await, Err(NothingFits));
+        pool.refuses(&none_left, at(0), NothingFits).await;
         assert_eq!(pool.claim_ref(&pool.take(3), at(0)).await, Ok(key_package_ref(3)));
     }
 
@@ -112,14 +106,8 @@ checks! {
             pool.reserve_ref(&pool.take(1).remaining(101), at(0)).await,
             Ok(key_package_ref(2))
         );
-        assert_eq!(
-            pool.reserve(&pool.take(2).remaining(101), at(0)).await,
-            Err(NothingFits)
-        );
-        assert_eq!(
-            pool.reserve(&pool.take(2).remaining(u32::MAX), at(0)).await,
-            Err(NothingFits)
-        );
+        pool.refuses(&pool.take(2).remaining(101), at(0), NothingFits).await;
+        pool.refuses(&pool.take(2).remaining(u32::MAX), at(0), NothingFits).await;
         assert_eq!(
             pool.reserve_ref(&pool.take(2).remaining(100), at(0)).await,
             Ok(key_package_ref(1))
@@ -130,9 +118,8 @@ checks! {
     /// is older.
     #[rules("RES-3", "RES-6")]
     async fn a_named_package_must_be_as_asked(context: &Context) {
-        let pool = context.pool().await;
         let batch = vec![one_time(1), one_time(2), one_time(3).valid(10, END), last_resort(4)];
-        pool.stock(batch, at(0)).await;
+        let pool = context.stocked(batch).await;
         let second = pool.take(1).only(key_package_ref(2));
         let left = u32::try_from(END).expect("it is small");
         for unfit in [
@@ -143,8 +130,7 @@ checks! {
             pool.take(1).only(key_package_ref(4)),
             pool.take(1).only(key_package_ref(4)).last_resort(LastResort::Only),
         ] {
-            assert_eq!(pool.reserve(&unfit, at(0)).await, Err(Unsuitable), "{unfit:?}");
-            assert_eq!(pool.claim(&unfit, None, at(0)).await, Err(Unsuitable), "{unfit:?}");
+            pool.refuses(&unfit, at(0), Unsuitable).await;
         }
         assert_eq!(pool.status(4, at(0)).await, Some(Status::LastResort { used: false }));
         let fits = second
@@ -157,12 +143,8 @@ checks! {
     /// A lease ends `ttl` later, and at the package's `not_after` at the latest.
     #[rules("RES-4", "TIME-1")]
     async fn a_lease_ends_with_its_package_at_the_latest(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(
-            vec![one_time(1), one_time(2), one_time(3), one_time(4).valid(-DAY, 50)],
-            at(0),
-        )
-        .await;
+        let batch = vec![one_time(1), one_time(2), one_time(3), one_time(4).valid(-DAY, 50)];
+        let pool = context.stocked(batch).await;
         let most = u32::try_from(i32::MAX).expect("it is positive");
         for (n, seconds, expected) in [(1, 1, 1), (2, 60, 60), (3, most, END), (4, 60, 50)] {
             let take = pool.take(n).lasting(seconds);
@@ -196,20 +178,11 @@ checks! {
             full(2),
             last,
         ] {
-            assert_eq!(
-                pool.reserve(&refused, at(1)).await,
-                Err(TooManyReservations),
-                "{refused:?}"
-            );
-            assert_eq!(
-                pool.claim(&refused, None, at(1)).await,
-                Err(TooManyReservations),
-                "{refused:?}"
-            );
+            pool.refuses(&refused, at(1), TooManyReservations).await;
         }
         assert_eq!(pool.status(2, at(1)).await, Some(Status::LastResort { used: false }));
         let empty = pool.beside("nobody");
         let none_allowed = empty.take(1).by(party("alice")).limit(0);
-        assert_eq!(empty.reserve(&none_allowed, at(1)).await, Err(TooManyReservations));
+        empty.refuses(&none_allowed, at(1), TooManyReservations).await;
     }
 }

@@ -50,7 +50,7 @@ checks! {
             assert_eq!(pool.save(one_times(1..=5), at(now)).await, [AlreadySpent; 5], "at {now}");
             assert_eq!(pool.available(at(now)).await, []);
         }
-        assert_eq!(pool.reserve(&pool.take(6), at(70)).await, Err(PoolExhausted));
+        pool.refuses(&pool.take(6), at(70), PoolExhausted).await;
         assert_eq!(pool.save(one_times(1..=5), at(END)).await, [Expired; 5]);
     }
 
@@ -89,8 +89,8 @@ checks! {
         assert_eq!(pool.status(1, at(99)).await, Some(Status::NotYetValid));
         assert_eq!(pool.count(SUITE, at(99)).await.not_yet_valid, 1);
         assert_eq!(pool.available(at(99)).await, []);
-        assert_eq!(pool.reserve(&pool.take(1), at(99)).await, Err(PoolExhausted));
-        assert_eq!(pool.claim(&pool.take(2), None, at(99)).await, Err(PoolExhausted));
+        pool.refuses(&pool.take(1), at(99), PoolExhausted).await;
+        pool.refuses(&pool.take(2), at(99), PoolExhausted).await;
         assert_eq!(pool.status(1, at(100)).await, Some(Status::Available));
         assert_eq!(pool.reserve_ref(&pool.take(3), at(100)).await, Ok(key_package_ref(1)));
     }
@@ -136,7 +136,7 @@ checks! {
             .expect("carol's is untouched");
         assert_eq!(theirs, one_time(1).with_bytes_of(9));
         assert_eq!(carol.reserve_ref(&carol.take(2), at(1)).await, Ok(key_package_ref(2)));
-        assert_eq!(bob.reserve(&bob.take(2), at(1)).await, Err(PoolExhausted));
+        bob.refuses(&bob.take(2), at(1), PoolExhausted).await;
     }
 
     /// Of the outcomes that apply the first is given: `Expired`, `AlreadySpent`, `RefConflict`, `AlreadyStored`,
@@ -222,7 +222,7 @@ checks! {
         assert_eq!(pool.save_one(one_time(2).with_bytes_of(9), at(0)).await, Saved);
         assert_eq!(pool.save_one(last_resort(3).valid(1, END), at(1)).await, Saved);
         let last = pool.take(1).last_resort(LastResort::Only);
-        assert_eq!(pool.reserve(&last, at(0)).await, Err(NothingFits));
+        pool.refuses(&last, at(0), NothingFits).await;
         assert_eq!(pool.reserve_ref(&last, at(1)).await, Ok(key_package_ref(3)));
     }
 }

@@ -31,11 +31,10 @@ checks! {
     /// `cleanup_expired` removes what is past its `not_after`, of every kind, and nothing else.
     #[rules("SWEEP-1", "TIME-1")]
     async fn a_sweep_removes_what_has_expired_and_nothing_else(context: &Context) {
-        let pool = context.pool().await;
         let mut batch: Vec<_> = (1..=4).map(|n| one_time(n).valid(-DAY, 100)).collect();
         batch.push(last_resort(5).valid(-DAY, 100));
         batch.extend([one_time(6).valid(-DAY, 101), last_resort(7).of(OTHER_SUITE), one_time(8)]);
-        pool.stock(batch, at(0)).await;
+        let pool = context.stocked(batch).await;
         pool.lease(&pool.take(1), at(50)).await;
         pool.claimed(&pool.take(2), at(50)).await;
         pool.withdraw([3], at(50)).await;
@@ -59,11 +58,8 @@ checks! {
             assert_eq!(pool.spend(token, &no_usage(), at(99)).await, Err(NotFound));
         }
         assert_eq!(pool.release(&token, at(99)).await, Err(NotFound));
-        assert_eq!(
-            pool.claim(&pool.take(1), None, at(99)).await,
-            Err(PoolExhausted),
-            "the id is not bound"
-        );
+        // The id is not bound.
+        pool.refuses(&pool.take(1), at(99), PoolExhausted).await;
         assert_eq!(pool.save(one_times([1, 2]), at(100)).await, [Saved; 2]);
         assert_eq!(pool.claim(&pool.take(1), None, at(100)).await, Ok(one_time(1)));
     }
