@@ -1,7 +1,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tokio::sync::Barrier;
+use tokio::task::JoinError;
 
 /// Runs `task` so many times at once, through all handles, and waits for all of them, also when one fails.
 pub(crate) async fn at_once<H: Clone, T, F>(handles: &[H], tasks: u64, task: impl Fn(H, u64) -> F) -> Vec<T>
@@ -20,13 +22,9 @@ where
             })
         })
         .collect();
-    let mut ended = Vec::with_capacity(running.len());
-    for handle in running {
-        ended.push(handle.await);
-    }
-    let result = |ended: Result<T, tokio::task::JoinError>| match ended {
+    let result = |ended: Result<T, JoinError>| match ended {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
-    ended.into_iter().map(result).collect()
+    join_all(running).await.into_iter().map(result).collect()
 }

@@ -138,6 +138,15 @@ impl Pool {
         Ok(self.claim(take, None, now).await?.info.key_package_ref)
     }
 
+    /// Claims or reserves, and says which package it was.
+    pub(crate) async fn taken(&self, claims: bool, take: &TakeRequest, now: Timestamp) -> Answer<KeyPackageRef> {
+        if claims {
+            self.claim_ref(take, now).await
+        } else {
+            self.reserve_ref(take, now).await
+        }
+    }
+
     pub(crate) async fn spend(&self, token: &ReservationToken, usage: &Spend, now: Timestamp) -> Answer<Receipt> {
         answered(self.store.spend_key_package(token, usage, now).await)
     }

@@ -19,7 +19,6 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::packages::at;
-use crate::pool::Pool;
 use crate::{Context, Factory, Space};
 
 const JOB: &str = "KP_CONFORMANCE_JOB";
@@ -112,7 +111,8 @@ async fn work(order: Order, factory: Arc<dyn Factory>) -> io::Result<()> {
         let (pool, order) = (&pool, &order);
         async move {
             for n in (lane..order.count).step_by(AT_ONCE) {
-                let answer = take(pool, order.job, order.first + n).await;
+                let take = pool.take(order.first + n);
+                let answer = pool.taken(order.job == Job::Claim, &take, at(0)).await;
                 let named = answer.map_err(|rejection| io::Error::other(format!("id {n}: {rejection}")))?;
                 let mut out = io::stdout().lock();
                 writeln!(out, "{}", name(&named))?;
@@ -122,13 +122,6 @@ async fn work(order: Order, factory: Arc<dyn Factory>) -> io::Result<()> {
         }
     };
     join_all((0..AT_ONCE as u64).map(lane)).await.into_iter().collect()
-}
-
-async fn take(pool: &Pool, job: Job, n: u64) -> Result<KeyPackageRef, kp_core::Rejection> {
-    match job {
-        Job::Reserve => pool.reserve_ref(&pool.take(n), at(0)).await,
-        Job::Claim => pool.claim_ref(&pool.take(n), at(0)).await,
-    }
 }
 
 /// A worker, as the suite sees it. Killed when it is dropped.

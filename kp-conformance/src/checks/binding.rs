@@ -1,7 +1,7 @@
 use crate::asking::Asking as _;
-use kp_core::Rejection::{AlreadySpent, NothingFits, PoolExhausted, ReservationConflict};
+use kp_core::Rejection::{AlreadySpent, NothingFits, ReservationConflict};
+use kp_core::Status;
 use kp_core::server::{LastResort, OnLapse};
-use kp_core::{Rejection, Status};
 
 use crate::Context;
 use crate::check::checks;
@@ -77,20 +77,5 @@ checks! {
         let again = pool.lease(&pool.take(1), at(50)).await;
         assert_eq!(again, new, "and not the first, whatever the time");
         assert_eq!(pool.spend(&old, &no_usage(), at(50)).await, receipt, "its receipt stays");
-    }
-
-    /// A request that is refused binds nothing.
-    #[rules("RES-5", "RES-6")]
-    async fn a_refused_request_binds_nothing(context: &Context) {
-        let pool = context.pool().await;
-        let alices = pool.take(1).by(party("alice"));
-        pool.refuses(&alices, at(0), PoolExhausted).await;
-        pool.stock(one_times([1]), at(0)).await;
-        let missing = pool.take(1).only(key_package_ref(9));
-        pool.refuses(&missing, at(0), Rejection::NotFound).await;
-        assert_eq!(
-            pool.reserve_ref(&pool.take(1).by(party("bob")), at(0)).await,
-            Ok(key_package_ref(1))
-        );
     }
 }

@@ -42,17 +42,12 @@ checks! {
     /// not.
     #[rules("SAVE-6", "DEL-3", "SAVE-7")]
     async fn the_cap_counts_what_is_free_or_reserved(context: &Context) {
-        let pool = context.pool().await;
+        let batch = vec![one_time(1), one_time(2), one_time(3).valid(-DAY, 100), one_time(4).valid(50, END)];
+        let pool = context.stocked(batch).await;
         let full = async |now, refused: &str| {
-            let outcome = pool
-                .save_as(&pool.request(one_times([9])).cap_per_ciphersuite(4), at(now))
-                .await;
-            assert_eq!(outcome, [PoolFull], "{refused}");
+            let one_more = pool.request(one_times([9])).cap_per_ciphersuite(4);
+            assert_eq!(pool.save_as(&one_more, at(now)).await, [PoolFull], "{refused}");
         };
-        let mut batch = one_times(1..=2);
-        batch.push(one_time(3).valid(-DAY, 100));
-        batch.push(one_time(4).valid(50, END));
-        pool.stock(batch, at(0)).await;
         full(0, "free ones count, also one that is not yet valid").await;
         pool.lease(&pool.take(1), at(0)).await;
         full(1, "a reserved one counts").await;

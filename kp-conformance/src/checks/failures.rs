@@ -6,7 +6,8 @@ use kp_core::{Cause, KeyPackageRef, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    OTHER_SUITE, SUITE, at, group, id, key_package_ref, last_resort, no_usage, one_time, one_times, usage,
+    OTHER_SUITE, SUITE, at, group, id, key_package_ref, last_resort, no_usage, one_time, one_times, reserved, spent,
+    usage,
 };
 use crate::pool::{Pool, each};
 
@@ -56,71 +57,44 @@ checks! {
         packages.push(last_resort(6));
         context.pool().await.stock(packages, at(0)).await;
 
-        let reopened = context.pool().await;
-        assert_eq!(reopened.available(at(0)).await, [1, 2, 3, 4, 5].map(key_package_ref));
-        let token = reopened.lease(&reopened.take(1), at(0)).await;
-        drop(reopened);
+        let pool = context.pool().await;
+        assert_eq!(pool.available(at(0)).await, [1, 2, 3, 4, 5].map(key_package_ref));
+        let token = pool.lease(&pool.take(1), at(0)).await;
+        drop(pool);
 
-        let reopened = context.pool().await;
-        assert_eq!(reopened.lease(&reopened.take(1), at(1)).await, token);
-        let receipt = reopened.spend(&token, &usage("club", "alice"), at(2)).await;
+        let pool = context.pool().await;
+        assert_eq!(pool.lease(&pool.take(1), at(1)).await, token);
+        let receipt = pool.spend(&token, &usage("club", "alice"), at(2)).await;
         assert!(receipt.is_ok());
-        drop(reopened);
+        drop(pool);
 
-        let reopened = context.pool().await;
-        assert_eq!(reopened.spend(&token, &usage("club", "alice"), at(3)).await, receipt);
-        assert_eq!(
-            reopened.spend(&token, &no_usage(), at(3)).await,
-            Err(AlreadySpent)
-        );
+        let pool = context.pool().await;
+        assert_eq!(pool.spend(&token, &usage("club", "alice"), at(3)).await, receipt);
+        assert_eq!(pool.spend(&token, &no_usage(), at(3)).await, Err(AlreadySpent));
         let club = group("club");
-        assert_eq!(
-            reopened.claim(&reopened.take(2), Some(&club), at(4)).await,
-            Ok(one_time(2))
-        );
-        reopened.lease(&reopened.take(3), at(4)).await;
-        assert_eq!(reopened.withdraw([3, 4], at(5)).await, [WithdrawOutcome::Withdrawn; 2]);
-        let last = reopened.take(7).last_resort(LastResort::Only);
-        assert_eq!(reopened.claim(&last, None, at(5)).await, Ok(last_resort(6)));
-        let before = reopened.picture(1..=6, at(6)).await;
-        drop(reopened);
+        assert_eq!(pool.claim(&pool.take(2), Some(&club), at(4)).await, Ok(one_time(2)));
+        pool.lease(&pool.take(3), at(4)).await;
+        assert_eq!(pool.withdraw([3, 4], at(5)).await, [WithdrawOutcome::Withdrawn; 2]);
+        let last = pool.take(7).last_resort(LastResort::Only);
+        assert_eq!(pool.claim(&last, None, at(5)).await, Ok(last_resort(6)));
+        let before = pool.picture(1..=6, at(6)).await;
+        drop(pool);
 
-        let reopened = context.pool().await;
-        assert_eq!(reopened.picture(1..=6, at(6)).await, before);
-        assert_eq!(
-            reopened.claim(&reopened.take(2), Some(&club), at(6)).await,
-            Ok(one_time(2))
-        );
-        assert_eq!(
-            reopened.save(one_times([1, 4]), at(6)).await,
-            [SaveOutcome::AlreadySpent; 2]
-        );
-        assert_eq!(
-            reopened.spend(&reopened.token(9, 9), &no_usage(), at(64)).await,
-            Err(NotFound)
-        );
-        drop(reopened);
+        let pool = context.pool().await;
+        assert_eq!(pool.picture(1..=6, at(6)).await, before);
+        assert_eq!(pool.claim(&pool.take(2), Some(&club), at(6)).await, Ok(one_time(2)));
+        assert_eq!(pool.save(one_times([1, 4]), at(6)).await, [SaveOutcome::AlreadySpent; 2]);
+        assert_eq!(pool.spend(&pool.token(9, 9), &no_usage(), at(64)).await, Err(NotFound));
+        drop(pool);
 
-        let reopened = context.pool().await;
-        let stale = reopened.spend(&reopened.token(3, 3), &no_usage(), at(6)).await;
-        assert_eq!(
-            stale,
-            Err(NoLiveReservation),
-            "the refused call settled this lease for good"
-        );
-        let settled = Status::Spent {
-            at: at(64),
-            cause: Cause::Withdrawn,
-        };
-        assert_eq!(reopened.status(3, at(6)).await, Some(settled));
-        reopened.stock(one_times([8]), at(65)).await;
-        assert_eq!(
-            reopened.available(at(65)).await,
-            [5, 8].map(key_package_ref),
-            "the order goes on"
-        );
-        reopened.delete().await;
-        drop(reopened);
+        let pool = context.pool().await;
+        let stale = pool.spend(&pool.token(3, 3), &no_usage(), at(6)).await;
+        assert_eq!(stale, Err(NoLiveReservation), "the refused call settled this lease for good");
+        assert_eq!(pool.status(3, at(6)).await, spent(64, Cause::Withdrawn));
+        pool.stock(one_times([8]), at(65)).await;
+        assert_eq!(pool.available(at(65)).await, [5, 8].map(key_package_ref), "the order goes on");
+        pool.delete().await;
+        drop(pool);
         assert!(context.pool().await.counts(at(65)).await.is_empty());
     }
 
@@ -132,27 +106,16 @@ checks! {
         for n in 1..=12 {
             let package = one_time(n);
             turn(n).stock(vec![package.clone()], at(0)).await;
-            seen(turn(n + 1), n, Status::Available).await;
+            seen(turn(n + 1), n, Some(Status::Available)).await;
             let token = turn(n + 1).lease(&turn(n).take(n), at(0)).await;
             assert_eq!(token.id(), id(n));
-            seen(turn(n + 2), n, Status::Reserved { until: at(60) }).await;
+            seen(turn(n + 2), n, reserved(60)).await;
             assert_eq!(turn(n + 2).release(&token, at(1)).await, Ok(()));
-            seen(turn(n), n, Status::Available).await;
+            seen(turn(n), n, Some(Status::Available)).await;
             assert_eq!(turn(n).claim(&turn(n).take(100 + n), None, at(1)).await, Ok(package));
-            seen(
-                turn(n + 1),
-                n,
-                Status::Spent {
-                    at: at(1),
-                    cause: Cause::Used,
-                },
-            )
-            .await;
+            seen(turn(n + 1), n, spent(1, Cause::Used)).await;
             assert_eq!(turn(n + 1).available(at(1)).await, Vec::<KeyPackageRef>::new());
-            assert_eq!(
-                turn(n + 2).count(SUITE, at(1)).await.spent,
-                u32::try_from(n).expect("it is small")
-            );
+            assert_eq!(u64::from(turn(n + 2).count(SUITE, at(1)).await.spent), n);
         }
         turn(0).delete().await;
         assert!(turn(1).counts(at(1)).await.is_empty());
@@ -160,7 +123,7 @@ checks! {
 }
 
 /// The package is seen so by each of the reads.
-async fn seen(pool: &Pool, n: u64, status: Status) {
-    assert_eq!(pool.status(n, at(1)).await, Some(status));
-    assert_eq!(pool.get(n, at(1)).await.map(|stored| stored.status), Some(status));
+async fn seen(pool: &Pool, n: u64, status: Option<Status>) {
+    assert_eq!(pool.status(n, at(1)).await, status);
+    assert_eq!(pool.get(n, at(1)).await.map(|stored| stored.status), status);
 }

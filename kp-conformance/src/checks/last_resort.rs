@@ -1,5 +1,5 @@
 use crate::asking::Asking as _;
-use kp_core::Rejection::{AlreadyReserved, NoLiveReservation, NothingFits, PoolExhausted};
+use kp_core::Rejection::{AlreadyReserved, NoLiveReservation, NotFound, NothingFits, PoolExhausted};
 use kp_core::Slot;
 use kp_core::server::SaveOutcome::AlreadyStored;
 use kp_core::server::{LastResort, OnLapse};
@@ -63,19 +63,18 @@ checks! {
     }
 
     /// What is reserved, not yet valid or expired is not available: the pool is exhausted. What is available and not as
-    /// asked means that nothing fits, of whatever ciphersuite it is.
-    #[rules("RES-6", "READ-5")]
+    /// asked means that nothing fits, of whatever ciphersuite it is. A request that is refused binds nothing.
+    #[rules("RES-6", "READ-5", "RES-5")]
     async fn exhausted_and_nothing_fits_are_told_apart(context: &Context) {
         let pool = context.pool().await;
         // A pool never seen is empty.
-        pool.refuses(&pool.take(1), at(0), PoolExhausted).await;
+        let alices = pool.take(1).by(party("alice"));
+        pool.refuses(&alices, at(0), PoolExhausted).await;
         assert_eq!(pool.save(Vec::new(), at(0)).await, []);
         assert_eq!(pool.pools_by(10).await, [], "to ask makes no pool, nor does an empty batch");
-        pool.stock(
-            vec![one_time(1), one_time(2).valid(50, END), one_time(3).valid(-DAY, 5)],
-            at(0),
-        )
-        .await;
+        let batch = vec![one_time(1), one_time(2).valid(50, END), one_time(3).valid(-DAY, 5)];
+        pool.stock(batch, at(0)).await;
+        pool.refuses(&alices.only(key_package_ref(9)), at(10), NotFound).await;
         pool.lease(&pool.take(1), at(10)).await;
         pool.refuses(&pool.take(2), at(10), PoolExhausted).await;
         pool.stock(vec![one_time(4).of(OTHER_SUITE)], at(10)).await;
@@ -86,13 +85,9 @@ checks! {
     /// Of several slots that fit, the oldest saved; a replaced one counts as saved when it was replaced.
     #[rules("RES-6", "RES-2")]
     async fn of_several_last_resorts_the_oldest_saved_is_handed_out(context: &Context) {
-        let pool = context.pool().await;
         let third = Ciphersuite(2);
-        pool.stock(
-            vec![last_resort(1).of(third), last_resort(2).of(OTHER_SUITE), last_resort(3)],
-            at(0),
-        )
-        .await;
+        let batch = vec![last_resort(1).of(third), last_resort(2).of(OTHER_SUITE), last_resort(3)];
+        let pool = context.stocked(batch).await;
         assert_eq!(pool.reserve_ref(&pool.take(1), at(0)).await, Ok(key_package_ref(1)));
         let two = pool.take(2).ciphersuites([SUITE, OTHER_SUITE]);
         assert_eq!(pool.reserve_ref(&two, at(0)).await, Ok(key_package_ref(2)));

@@ -2,7 +2,6 @@
 
 mod binding;
 mod caps;
-mod claim;
 mod conservation;
 mod deleting;
 mod failures;
@@ -30,7 +29,6 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     reserve::CHECKS,
     binding::CHECKS,
     limits::CHECKS,
-    claim::CHECKS,
     spend::CHECKS,
     last_resort::CHECKS,
     reading::CHECKS,

@@ -17,17 +17,6 @@ const PROCESSES: u64 = 4;
 /// How many ids a process that is to be killed has.
 const IDS: u64 = 100;
 
-/// Starts the processes, lets each take 100 packages with ids of its own, and gives back what they took.
-async fn taken_by_all(context: &Context, job: Job) -> Vec<String> {
-    let order = |first| Order::new(job, context.space(), first, 100);
-    let workers: Vec<_> = (0..PROCESSES).map(|n| Worker::start(&order(n * 100))).collect();
-    let mut taken = Vec::new();
-    for worker in workers {
-        taken.extend(worker.refs().await);
-    }
-    taken
-}
-
 checks! {
     /// 4 processes reserve 100 packages each of 400, and then claim them: all distinct, none told that the pool is
     /// exhausted, none given the last resort, and no failure.
@@ -37,7 +26,9 @@ checks! {
         for job in [Job::Reserve, Job::Claim] {
             let pool = context.stocked(one_times(1..=400)).await;
             pool.stock(vec![last_resort(401)], at(0)).await;
-            let taken = taken_by_all(context, job).await;
+            let orders = (0..PROCESSES).map(|n| Order::new(job, context.space(), n * 100, 100));
+            let workers: Vec<_> = orders.map(|order| Worker::start(&order)).collect();
+            let taken = join_all(workers.into_iter().map(Worker::refs)).await.concat();
             assert_eq!(taken.len(), 400);
             let distinct: HashSet<_> = taken.into_iter().collect();
             assert_eq!(distinct.len(), 400, "one package went to two processes");

@@ -15,10 +15,8 @@ use crate::pool::{Pool, works};
 async fn colourful(context: &Context) -> Pool {
     let pool = context.pool().await;
     let mut batch = one_times(1..=6);
-    batch.push(one_time(7).valid(200, END));
-    batch.push(one_time(8).valid(-DAY, 100));
-    batch.push(last_resort(9));
-    batch.push(one_time(10).of(OTHER_SUITE));
+    batch.extend([one_time(7).valid(200, END), one_time(8).valid(-DAY, 100)]);
+    batch.extend([last_resort(9), one_time(10).of(OTHER_SUITE)]);
     pool.stock(batch, at(0)).await;
     pool.lease(&pool.take(1), at(0)).await;
     pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
@@ -162,7 +160,8 @@ checks! {
         assert!(spent.counts(at(END)).await.is_empty());
     }
 
-    /// Ids are any bytes, compared bytewise: of one byte and of the longest, with NUL bytes, and not UTF-8.
+    /// Ids are any bytes, compared bytewise: of one byte and of the longest, with NUL bytes, and not UTF-8. The same ref in
+    /// another pool is another package.
     #[rules("READ-5", "SAVE-5", "PRIV-1")]
     async fn ids_are_any_bytes(context: &Context) {
         let pool = context.pool().await;
@@ -178,7 +177,7 @@ checks! {
         ];
         let refs: [&[u8]; 5] = [b"\0", b"r", b"r\0", b"\xC3\x28", &[0xCD; 64]];
         let mut expected: Vec<PoolId> = Vec::new();
-        for bytes in ids {
+        for (pools, bytes) in (0..).zip(ids) {
             let pool = Pool {
                 id: bytes.try_into().expect("1 to 255 bytes"),
                 ..pool.clone()
@@ -186,7 +185,7 @@ checks! {
             let packages: Vec<_> = (1..)
                 .zip(refs)
                 .map(|(n, bytes)| {
-                    let mut package = one_time(n);
+                    let mut package = one_time(n).with_bytes_of(10 * pools + n);
                     package.info.key_package_ref = bytes.try_into().expect("1 to 64 bytes");
                     package
                 })

@@ -24,13 +24,8 @@ checks! {
             (1..=9).map(key_package_ref).collect::<Vec<_>>()
         );
         for n in 1..=9 {
-            let take = pool.take(n);
-            let given = if n % 2 == 0 {
-                pool.claim_ref(&take, at(7)).await
-            } else {
-                pool.reserve_ref(&take, at(7)).await
-            };
-            assert_eq!(given, Ok(key_package_ref(n)));
+            let taken = pool.taken(n % 2 == 0, &pool.take(n), at(7)).await;
+            assert_eq!(taken, Ok(key_package_ref(n)));
         }
     }
 
@@ -85,33 +80,23 @@ checks! {
         }
     }
 
-    /// Only packages of an accepted ciphersuite; none given means any, and an order means nothing.
+    /// Only packages of an accepted ciphersuite, with at least as much of their lifetime left as asked, to the second. No
+    /// ciphersuite given means any, and an order means nothing.
     #[rules("RES-3", "RES-6")]
-    async fn only_accepted_ciphersuites_are_handed_out(context: &Context) {
-        let pool = context.stocked(vec![one_time(1), one_time(2).of(OTHER_SUITE), one_time(3)]).await;
-        let other = pool.take(1).ciphersuites([OTHER_SUITE]);
-        assert_eq!(pool.reserve_ref(&other, at(0)).await, Ok(key_package_ref(2)));
-        let both = pool.take(2).ciphersuites([OTHER_SUITE, SUITE]);
-        assert_eq!(pool.reserve_ref(&both, at(0)).await, Ok(key_package_ref(1)));
-        let none_left = pool.take(3).ciphersuites([OTHER_SUITE]);
-        pool.refuses(&none_left, at(0), NothingFits).await;
-        assert_eq!(pool.claim_ref(&pool.take(3), at(0)).await, Ok(key_package_ref(3)));
-    }
-
-    /// A package must have at least as much of its lifetime left as asked, to the second.
-    #[rules("RES-3", "RES-6")]
-    async fn enough_lifetime_must_be_left(context: &Context) {
-        let pool = context.stocked(vec![one_time(1).valid(-DAY, 100), one_time(2).valid(-DAY, 200)]).await;
-        assert_eq!(
-            pool.reserve_ref(&pool.take(1).remaining(101), at(0)).await,
-            Ok(key_package_ref(2))
-        );
-        pool.refuses(&pool.take(2).remaining(101), at(0), NothingFits).await;
-        pool.refuses(&pool.take(2).remaining(u32::MAX), at(0), NothingFits).await;
-        assert_eq!(
-            pool.reserve_ref(&pool.take(2).remaining(100), at(0)).await,
-            Ok(key_package_ref(1))
-        );
+    async fn only_what_fits_is_handed_out(context: &Context) {
+        let short = [(1, 100), (2, 200)].map(|(n, end)| one_time(n).valid(-DAY, end));
+        let pool = context.stocked([&short[..], &[one_time(3).of(OTHER_SUITE)]].concat()).await;
+        let other = pool.take(3).ciphersuites([OTHER_SUITE]);
+        assert_eq!(pool.reserve_ref(&other, at(0)).await, Ok(key_package_ref(3)));
+        let long = pool.take(2).remaining(101);
+        assert_eq!(pool.reserve_ref(&long, at(0)).await, Ok(key_package_ref(2)));
+        let new = pool.take(1);
+        pool.refuses(&new.clone().ciphersuites([OTHER_SUITE]), at(0), NothingFits).await;
+        for seconds in [101, u32::MAX] {
+            pool.refuses(&new.clone().remaining(seconds), at(0), NothingFits).await;
+        }
+        let fits = new.ciphersuites([OTHER_SUITE, SUITE]).remaining(100);
+        assert_eq!(pool.reserve_ref(&fits, at(0)).await, Ok(key_package_ref(1)));
     }
 
     /// A named package that is free and not as asked is `Unsuitable`, and one that is as asked is handed out, whatever
@@ -150,10 +135,7 @@ checks! {
             let take = pool.take(n).lasting(seconds);
             let (_, expires_at) = pool.lease_until(&take, OnLapse::Return, at(0)).await;
             assert_eq!(expires_at, at(expected));
-            assert_eq!(
-                pool.status(n, at(0)).await,
-                reserved(expected)
-            );
+            assert_eq!(pool.status(n, at(0)).await, reserved(expected));
         }
         assert_eq!(pool.status(1, at(1)).await, Some(Status::Available));
         assert_eq!(pool.status(4, at(50)).await, Some(Status::Expired));

@@ -119,26 +119,6 @@ checks! {
         assert_eq!(given.package, one_time(1));
     }
 
-    /// The same ref in another pool is another package.
-    #[rules("SAVE-5")]
-    async fn the_same_ref_in_another_pool_is_another_package(context: &Context) {
-        let bob = context.pool().await;
-        let carol = bob.beside("carol/laptop");
-        bob.stock(one_times([1, 2]), at(0)).await;
-        carol
-            .stock(vec![one_time(1).with_bytes_of(9), one_time(2)], at(0))
-            .await;
-        bob.claimed(&bob.take(1), at(1)).await;
-        bob.withdraw([2], at(1)).await;
-        let theirs = carol
-            .claim(&carol.take(1), None, at(1))
-            .await
-            .expect("carol's is untouched");
-        assert_eq!(theirs, one_time(1).with_bytes_of(9));
-        assert_eq!(carol.reserve_ref(&carol.take(2), at(1)).await, Ok(key_package_ref(2)));
-        bob.refuses(&bob.take(2), at(1), PoolExhausted).await;
-    }
-
     /// Of the outcomes that apply the first is given: `Expired`, `AlreadySpent`, `RefConflict`, `AlreadyStored`,
     /// `NotYetValid`, `PoolFull`. A lower cap removes nothing.
     #[rules("SAVE-7", "SAVE-6", "LAST-2")]

@@ -111,11 +111,8 @@ checks! {
         pool.refuses(&pool.take(3), max.minus(3), PoolExhausted).await;
         let (token, until) = pool.lease_until(&pool.take(3), OnLapse::Return, max.minus(2)).await;
         assert_eq!(until, max);
-        assert_eq!(
-            pool.spent(&token, &no_usage(), max.minus(1)).await
-                .spent_at,
-            max.minus(1)
-        );
+        let receipt = pool.spent(&token, &no_usage(), max.minus(1)).await;
+        assert_eq!(receipt.spent_at, max.minus(1));
         let stored = pool.get(1, max.minus(1)).await.expect("it is remembered");
         assert_eq!(stored.info, whole.info);
         assert_eq!(pool.status(1, max).await, Some(Status::Expired));

@@ -138,6 +138,12 @@ impl Call {
         )
     }
 
+    /// The call, with what the rules answer.
+    pub(crate) fn answered(self, model: &mut Model) -> (Self, Reply) {
+        let reply = self.answered_by(model);
+        (self, reply)
+    }
+
     /// What the rules answer, as the [`ReferenceStore`] follows them.
     pub(crate) fn answered_by(&self, model: &mut Model) -> Reply {
         let store = ReferenceStore::of_model(mem::take(model));
