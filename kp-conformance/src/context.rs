@@ -75,6 +75,13 @@ impl Context {
         pool
     }
 
+    /// A pool that holds these packages, saved at 0, through this many [`handles`](Self::handles).
+    pub(crate) async fn stocked_pools(&self, handles: usize, packages: Vec<KeyPackage>) -> Vec<Pool> {
+        let pools = self.pools(handles).await;
+        pools[0].stock(packages, at(0)).await;
+        pools
+    }
+
     /// The pool through this many [`handles`](Self::handles).
     pub(crate) async fn pools(&self, handles: usize) -> Vec<Pool> {
         let pool = |handle| Pool::new(handle, "bob/phone");

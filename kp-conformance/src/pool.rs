@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use kp_core::server::{
-    KeyPackageStore, KeyPackageStoreExt, Lease, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode,
-    SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, KeyPackageStore, KeyPackageStoreExt, Lease, OnLapse, Receipt, Reservation, ReservationToken, Save,
+    SaveMode, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     Ciphersuite, Counts, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Rejection, Result, Status,
@@ -120,6 +120,13 @@ impl Pool {
         answered(self.store.claim_key_package(take, group, now).await)
     }
 
+    /// Such a request gets no package now, by reservation or by claim: both are refused with this.
+    pub(crate) async fn refuses(&self, take: &TakeRequest, now: Timestamp, why: Rejection) {
+        let reserved = self.reserve(take, now).await.map(drop);
+        let claimed = self.claim(take, None, now).await.map(drop);
+        assert_eq!([reserved, claimed], [Err(why); 2], "{take:?} at {now:?}");
+    }
+
     /// Claims a package that must be there, for no group.
     pub(crate) async fn claimed(&self, take: &TakeRequest, now: Timestamp) -> KeyPackage {
         let claimed = self.claim(take, None, now).await;
@@ -129,6 +136,15 @@ impl Pool {
     /// Claims for no group, and says which package it was.
     pub(crate) async fn claim_ref(&self, take: &TakeRequest, now: Timestamp) -> Answer<KeyPackageRef> {
         Ok(self.claim(take, None, now).await?.info.key_package_ref)
+    }
+
+    /// Claims or reserves, and says which package it was.
+    pub(crate) async fn taken(&self, claims: bool, take: &TakeRequest, now: Timestamp) -> Answer<KeyPackageRef> {
+        if claims {
+            self.claim_ref(take, now).await
+        } else {
+            self.reserve_ref(take, now).await
+        }
     }
 
     pub(crate) async fn spend(&self, token: &ReservationToken, usage: &Spend, now: Timestamp) -> Answer<Receipt> {
@@ -294,6 +310,11 @@ pub(crate) fn answered<T, R: Display>(result: Result<T, Error<R>>) -> Answer<T, 
         Err(Error::Rejected(rejection)) => Err(rejection),
         Err(failure) => panic!("the backend has to work: {failure}"),
     }
+}
+
+/// What each item of a batch was answered.
+pub(crate) fn each<T, U>(answers: Answers<T>, of: impl Fn(T) -> U) -> Vec<Answer<U>> {
+    answers.into_iter().map(|answer| answered(answer).map(&of)).collect()
 }
 
 /// How often a call is made again before it counts as never answered: far more often than faults come in a row.

@@ -1,4 +1,3 @@
-use kp_core::server::Answers;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -6,8 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use kp_core::rules::{Limits, Model, bounded, bounded_takes, bounded_withdrawal, retire, settle};
 use kp_core::server::{
-    Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
-    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
+    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Rejection, Result, Status, Timestamp, Ttl,
@@ -36,9 +35,13 @@ impl ReferenceStore {
     /// An empty store with these limits.
     #[must_use]
     pub fn with_limits(limits: Limits) -> Self {
-        Self {
-            model: Arc::new(Mutex::new(Model::with_limits(limits))),
-        }
+        Self::of_model(Model::with_limits(limits))
+    }
+
+    /// A store that holds what this model holds.
+    pub(crate) fn of_model(model: Model) -> Self {
+        let model = Arc::new(Mutex::new(model));
+        Self { model }
     }
 
     /// Forgets the store of this space; its handles keep it.
@@ -79,16 +82,19 @@ fn each<'a, I, T>(
     }
 }
 
-impl ReferenceStore {
-    /// The pools after this one, and whether there are more than `limit`.
-    fn pools_after(&self, after: Option<&PoolId>, limit: u32) -> (Vec<PoolId>, bool) {
-        let model = self.model();
-        let mut pools = model
-            .list_pools()
-            .filter(|pool| after.is_none_or(|after| *pool > after));
-        let some: Vec<_> = pools.by_ref().take(page_size(limit)).cloned().collect();
-        (some, pools.next().is_some())
-    }
+/// The first of these items, and where the next page begins, if there are more.
+fn page<T>(mut items: impl Iterator<Item = T>, limit: u32, after: impl FnOnce(&T) -> Cursor) -> Page<T> {
+    let first: Vec<_> = items.by_ref().take(page_size(limit)).collect();
+    let next = first.last().filter(|_| items.next().is_some()).map(after);
+    Page::new(first, next)
+}
+
+/// The pools of the model after this one.
+fn pools(model: &Model, after: Option<&PoolId>, limit: u32) -> Page<PoolId> {
+    let pools = model
+        .list_pools()
+        .filter(|pool| after.is_none_or(|after| *pool > after));
+    page(pools.cloned(), limit, |pool| Cursor::after_pool(pool.clone()))
 }
 
 #[async_trait]
@@ -157,13 +163,14 @@ impl KeyPackageStore for ReferenceStore {
         let after = after.map(Cursor::sequence).transpose()?;
         let model = self.model();
         let records = model.pool(pool).into_iter().flat_map(|pool| &pool.records);
-        let mut available = records
+        let available = records
             .map(|(record, _)| record.clone().settled(now))
             .filter(|record| record.is_available(now) && after.is_none_or(|after| record.sequence > after));
-        let page: Vec<_> = available.by_ref().take(page_size(limit)).collect();
-        let next = page.last().filter(|_| available.next().is_some());
-        let next = next.map(|record| Cursor::after_sequence(record.sequence));
-        Ok(Page::new(page.into_iter().map(|record| record.info).collect(), next))
+        let page = page(available, limit, |record| Cursor::after_sequence(record.sequence));
+        Ok(Page::new(
+            page.items.into_iter().map(|record| record.info).collect(),
+            page.next,
+        ))
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
@@ -172,12 +179,7 @@ impl KeyPackageStore for ReferenceStore {
 
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
         let after = after.map(Cursor::pool).transpose()?;
-        let (items, more) = self.pools_after(after, limit);
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|pool| Cursor::after_pool(pool.clone()));
-        Ok(Page::new(items, next))
+        Ok(pools(&self.model(), after, limit))
     }
 
     async fn withdraw_key_packages(
@@ -203,24 +205,18 @@ impl KeyPackageStore for ReferenceStore {
         limit: u32,
     ) -> Result<(u64, Option<Cursor>)> {
         let after = after.map(Cursor::pool).transpose()?;
-        let (pools, more) = self.pools_after(after, limit);
         let mut model = self.model();
-        let mut count = 0;
-        for pool in &pools {
-            count += model.step(pool, |records| retire(records, saved_before, now));
-        }
-        let next = pools
-            .last()
-            .filter(|_| more)
-            .map(|pool| Cursor::after_pool(pool.clone()));
-        Ok((count, next))
+        let Page { items, next, .. } = pools(&model, after, limit);
+        let retired = items
+            .iter()
+            .map(|pool| model.step(pool, |records| retire(records, saved_before, now)));
+        Ok((retired.sum(), next))
     }
 
     async fn cleanup_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {
         let mut model = self.model();
-        let pools: Vec<_> = model.list_pools().cloned().collect();
         let mut left = page_size(limit);
-        for pool in &pools {
+        for pool in &pools(&model, None, u32::MAX).items {
             model.step(pool, |records| {
                 records.records.retain(|(record, _)| {
                     let swept = left > 0 && record.is_expired(now);
@@ -235,10 +231,10 @@ impl KeyPackageStore for ReferenceStore {
 
     async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64> {
         let mut model = self.model();
-        let pools: Vec<_> = model.list_pools().cloned().collect();
-        let settled = pools
-            .iter()
-            .map(|pool| model.step(pool, |records| settle(records, now)))
+        let settled = pools(&model, None, u32::MAX)
+            .items
+            .into_iter()
+            .map(|pool| model.step(&pool, |records| settle(records, now)))
             .filter(|count| *count > 0);
         Ok(settled.take(page_size(limit)).sum())
     }

@@ -46,11 +46,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    const fn name(&self) -> &'static str {
+    /// Its name, and the reason.
+    fn told(&self) -> (&'static str, Option<&str>) {
         match self {
-            Self::Passed => "passed",
-            Self::Failed(_) => "failed",
-            Self::Ignored(_) => "ignored",
+            Self::Passed => ("passed", None),
+            Self::Failed(reason) => ("failed", Some(reason)),
+            Self::Ignored(reason) => ("ignored", Some(reason)),
         }
     }
 }
@@ -107,8 +108,7 @@ pub fn report(factory: impl Factory) -> Report {
                 },
                 (None, None) => return,
             };
-            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.push((n, finding));
+            found.lock().unwrap_or_else(PoisonError::into_inner).push((n, finding));
         }
     };
     thread::scope(|scope| {
@@ -165,11 +165,8 @@ impl Report {
             .map(|(rule, totals)| (rule.to_owned(), counted(totals)))
             .collect();
         let findings = self.findings.iter().map(|finding| {
-            let reason = match &finding.verdict {
-                Verdict::Passed => None,
-                Verdict::Failed(reason) | Verdict::Ignored(reason) => Some(reason),
-            };
-            json!({"rules": finding.rules, "name": finding.name, "verdict": finding.verdict.name(), "reason": reason})
+            let (verdict, reason) = finding.verdict.told();
+            json!({"rules": finding.rules, "name": finding.name, "verdict": verdict, "reason": reason})
         });
         let findings: Vec<_> = findings.collect();
         let totals = counted(self.totals());
@@ -193,11 +190,8 @@ impl fmt::Display for Report {
             row(f, rule, totals)?;
         }
         for finding in &self.findings {
-            match &finding.verdict {
-                Verdict::Passed => (),
-                Verdict::Failed(reason) | Verdict::Ignored(reason) => {
-                    writeln!(f, "{} {}: {reason}", finding.verdict.name(), finding.name)?;
-                }
+            if let (verdict, Some(reason)) = finding.verdict.told() {
+                writeln!(f, "{verdict} {}: {reason}", finding.name)?;
             }
         }
         row(f, &self.backend, self.totals())

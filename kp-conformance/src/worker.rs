@@ -19,7 +19,6 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::packages::at;
-use crate::pool::Pool;
 use crate::{Context, Factory, Space};
 
 const JOB: &str = "KP_CONFORMANCE_JOB";
@@ -97,14 +96,7 @@ pub(crate) fn obey(order: Order, factory: Arc<dyn Factory>) -> ExitCode {
         .worker_threads(2)
         .enable_all()
         .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("no runtime for the worker: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(work(order, factory)) {
+    match runtime.and_then(|runtime| runtime.block_on(work(order, factory))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -119,7 +111,8 @@ async fn work(order: Order, factory: Arc<dyn Factory>) -> io::Result<()> {
         let (pool, order) = (&pool, &order);
         async move {
             for n in (lane..order.count).step_by(AT_ONCE) {
-                let answer = take(pool, order.job, order.first + n).await;
+                let take = pool.take(order.first + n);
+                let answer = pool.taken(order.job == Job::Claim, &take, at(0)).await;
                 let named = answer.map_err(|rejection| io::Error::other(format!("id {n}: {rejection}")))?;
                 let mut out = io::stdout().lock();
                 writeln!(out, "{}", name(&named))?;
@@ -129,13 +122,6 @@ async fn work(order: Order, factory: Arc<dyn Factory>) -> io::Result<()> {
         }
     };
     join_all((0..AT_ONCE as u64).map(lane)).await.into_iter().collect()
-}
-
-async fn take(pool: &Pool, job: Job, n: u64) -> Result<KeyPackageRef, kp_core::Rejection> {
-    match job {
-        Job::Reserve => pool.reserve_ref(&pool.take(n), at(0)).await,
-        Job::Claim => pool.claim_ref(&pool.take(n), at(0)).await,
-    }
 }
 
 /// A worker, as the suite sees it. Killed when it is dropped.
@@ -157,7 +143,6 @@ impl Worker {
             .env(COUNT, order.count.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn();
         Self(child.expect("the test can start its own executable"))
@@ -167,8 +152,7 @@ impl Worker {
     pub(crate) async fn refs(self) -> Vec<String> {
         let output = tokio::time::timeout(TIMEOUT, self.0.wait_with_output()).await;
         let output = output.expect("the worker hangs").expect("the worker can be waited for");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "the worker failed, {}: {said}", output.status);
+        assert!(output.status.success(), "the worker failed: {}", output.status);
         String::from_utf8_lossy(&output.stdout)
             .lines()
             .map(str::to_owned)
@@ -183,7 +167,7 @@ impl Worker {
             let line = tokio::time::timeout(TIMEOUT, lines.next_line()).await;
             match line.expect("the worker hangs").expect("it can be read") {
                 Some(line) => refs.push(line),
-                None => panic!("the worker ended after {} packages: {}", refs.len(), self.said().await),
+                None => panic!("the worker ended after {} packages", refs.len()),
             }
         }
         self.0.kill().await.expect("it can be killed");
@@ -191,20 +175,8 @@ impl Worker {
         let mut rest = String::new();
         let read = lines.into_inner().read_to_string(&mut rest).await;
         read.expect("it can be read");
-        refs.extend(
-            rest.split_inclusive('\n')
-                .filter_map(|line| line.strip_suffix('\n'))
-                .map(str::to_owned),
-        );
+        let whole = rest.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        refs.extend(whole.map(str::to_owned));
         refs
-    }
-
-    async fn said(&mut self) -> String {
-        let mut said = String::new();
-        if let Some(stderr) = &mut self.0.stderr {
-            let read = stderr.read_to_string(&mut said).await;
-            read.expect("it can be read");
-        }
-        said
     }
 }

@@ -169,7 +169,11 @@ async fn what_is_saved_beside_a_cleanup_is_swept_at_its_time() {
         saving.await.unwrap();
         while store.cleanup_expired(soon, 1_000).await.unwrap() > 0 {}
         while store.cleanup_expired(now().plus(2_000), 1_000).await.unwrap() > 0 {}
-        let counts = store.count_by_status(&bob, now().plus(2_000)).await.unwrap().of(Ciphersuite(1));
+        let counts = store
+            .count_by_status(&bob, now().plus(2_000))
+            .await
+            .unwrap()
+            .of(Ciphersuite(1));
         assert_eq!((counts.available, counts.expired), (4_000, 0));
     }
 }
@@ -195,7 +199,11 @@ async fn a_sweep_of_lapses_settles_in_steps() {
         println!("5,000 lapses: {}", ran.times());
         assert!(ran.scripts.len() >= 50, "{}", ran.scripts.len());
         assert_eq!(store.release_expired_reservations(now().plus(60), 1).await.unwrap(), 0);
-        let counts = store.count_by_status(&bob, now().plus(60)).await.unwrap().of(Ciphersuite(1));
+        let counts = store
+            .count_by_status(&bob, now().plus(60))
+            .await
+            .unwrap()
+            .of(Ciphersuite(1));
         assert_eq!((counts.available, counts.reserved), (5_000, 0));
     }
 }

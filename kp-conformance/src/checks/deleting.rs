@@ -1,10 +1,9 @@
 use crate::asking::Asking as _;
-use kp_core::Rejection::{NoLiveReservation, NotFound, PoolExhausted};
-use kp_core::Slot;
-use kp_core::server::SaveOutcome::{AlreadySpent, AlreadyStored, Saved};
+use kp_core::Rejection::{NotFound, PoolExhausted};
+use kp_core::server::SaveOutcome::{AlreadyStored, Saved};
 use kp_core::server::WithdrawOutcome::{self, Withdrawn};
-use kp_core::server::{OnLapse, Withdrawal};
-use kp_core::{Cause, Status, Timestamp};
+use kp_core::server::Withdrawal;
+use kp_core::{Cause, Status};
 
 use crate::Context;
 use crate::check::checks;
@@ -28,17 +27,12 @@ checks! {
         bob.withdraw([3], at(0)).await;
         let carols = carol.picture(1..=3, at(1)).await;
         bob.delete().await;
-        assert_eq!(bob.statuses(1..=4, at(1)).await, [None; 4]);
-        assert!(bob.counts(at(1)).await.is_empty());
-        assert_eq!(bob.available(at(1)).await, []);
-        assert_eq!(bob.get(1, at(1)).await, None);
+        let nothing = bob.beside("nobody").picture(1..=4, at(1)).await;
+        assert_eq!(bob.picture(1..=4, at(1)).await, nothing);
         assert_eq!(bob.spend(&token, &no_usage(), at(1)).await, Err(NotFound));
         assert_eq!(bob.release(&token, at(1)).await, Err(NotFound));
-        assert_eq!(
-            bob.claim(&bob.take(2), None, at(1)).await,
-            Err(PoolExhausted),
-            "no replay, no last resort"
-        );
+        // No replay, no last resort.
+        bob.refuses(&bob.take(2), at(1), PoolExhausted).await;
         assert_eq!(bob.settle(at(60), 10).await, 0);
         assert_eq!(bob.cleanup(at(DAY), 10).await, 0);
         assert_eq!(carol.picture(1..=3, at(1)).await, carols);
@@ -46,148 +40,68 @@ checks! {
         assert!(bob.reserve(&alices, at(1)).await.is_ok(), "no reserver is remembered");
     }
 
-    /// To delete what is not there is no error, and makes no pool.
-    #[rules("DEL-1", "READ-5")]
-    async fn a_pool_that_is_not_there_can_be_deleted(context: &Context) {
-        let pool = context.pool().await;
-        pool.delete().await;
-        pool.stock(one_times([1]), at(0)).await;
-        pool.delete().await;
-        pool.delete().await;
-        assert_eq!(pool.pools_by(10).await, []);
-    }
-
     /// What was first saved before `saved_before` is retired, and what was saved then or later stays.
     #[rules("DEL-2")]
     async fn what_was_saved_before_the_backup_is_retired(context: &Context) {
         let pool = context.pool().await;
-        pool.stock(
-            vec![one_time(1), one_time(2).valid(DAY, END), one_time(3).valid(-DAY, 50)],
-            at(9),
-        )
-        .await;
+        let batch = vec![one_time(1), one_time(2).valid(DAY, END), one_time(3).valid(-DAY, 50)];
+        pool.stock(batch, at(9)).await;
         pool.stock(one_times([4]), at(10)).await;
         pool.stock(vec![one_time(5), last_resort(6)], at(11)).await;
-        assert_eq!(
-            pool.save_one(one_time(1), at(20)).await,
-            AlreadyStored,
-            "first saved at 9 still"
-        );
+        let again = pool.save_one(one_time(1), at(20)).await;
+        assert_eq!(again, AlreadyStored, "first saved at 9 still");
         pool.claimed(&pool.take(5).only(key_package_ref(5)), at(30)).await;
         assert_eq!(pool.retire(at(10), at(50)).await, 2);
         assert_eq!(pool.statuses([1, 2], at(50)).await, [spent(50, Cause::Retired); 2]);
-        assert_eq!(pool.get(1, at(50)).await.expect("it is remembered").bytes, None);
-        assert_eq!(pool.status(3, at(50)).await, Some(Status::Expired));
-        assert_eq!(pool.available(at(50)).await, [key_package_ref(4)]);
-        assert_eq!(pool.status(5, at(50)).await, spent(30, Cause::Used));
+        let others = [Some(Status::Expired), Some(Status::Available), spent(30, Cause::Used)];
+        assert_eq!(pool.statuses(3..=5, at(50)).await, others);
         assert_eq!(pool.status(6, at(50)).await, Some(Status::LastResort { used: false }));
-        assert_eq!(pool.save_one(one_time(1), at(50)).await, AlreadySpent);
         assert_eq!(pool.retire(at(10), at(51)).await, 0);
         assert_eq!(pool.statuses([1, 2], at(51)).await, [spent(50, Cause::Retired); 2]);
     }
 
-    /// Every pool is visited, each once, and settled, whether anything in it is that old or not.
-    #[rules("DEL-2", "TIME-2")]
-    async fn every_pool_is_visited_and_settled(context: &Context) {
-        let first = context.pool().await;
-        let pools: Vec<_> = (0..5).map(|n| first.beside(&format!("user-{n}"))).collect();
-        for pool in &pools {
-            pool.stock(one_times([1, 2]), at(0)).await;
-            pool.lease(&pool.take(1), at(0)).await;
-        }
-        assert_eq!(first.retire_by(2, Timestamp::MIN, at(60)).await, 0);
-        for pool in &pools {
-            let late = pool.spend(&pool.token(1, 1), &no_usage(), at(59)).await;
-            assert_eq!(late, Err(NoLiveReservation));
-        }
-        for limit in [0, 2] {
-            let expected = if limit == 0 { 10 } else { 0 };
-            assert_eq!(
-                first.retire_by(limit, at(1), at(60)).await,
-                expected,
-                "in steps of {limit}"
-            );
-        }
-    }
-
-    /// The owner withdraws: each ref is answered, in order, and what is withdrawn is remembered, without its bytes.
+    /// The owner withdraws: each ref is answered, in order, as often as it is named, and again.
     #[rules("DEL-3", "READ-4")]
     async fn an_owner_withdraws_packages(context: &Context) {
-        let pool = context.pool().await;
-        let batch = vec![
-            one_time(1),
-            one_time(2).valid(DAY, END),
-            one_time(3),
-            one_time(4),
-            one_time(5).valid(-DAY, 10),
-            last_resort(6).of(OTHER_SUITE),
-        ];
-        pool.stock(batch, at(0)).await;
-        pool.stock(vec![last_resort(7).of(OTHER_SUITE)], at(1)).await;
-        pool.stock(one_times([8]), at(2)).await;
-        pool.claimed(&pool.take(3).only(key_package_ref(3)), at(3)).await;
-        let retires = pool.take(4).only(key_package_ref(4));
-        pool.lease_until(&retires, OnLapse::Retire, at(-57)).await;
-        let asked = [9, 1, 2, 3, 4, 5, 6, 7, 1];
-        let expected = [
-            WithdrawOutcome::NotFound,
-            Withdrawn,
-            Withdrawn,
-            WithdrawOutcome::AlreadySpent,
-            WithdrawOutcome::AlreadySpent,
-            WithdrawOutcome::NotFound,
-            WithdrawOutcome::AlreadySpent,
-            Withdrawn,
-            Withdrawn,
-        ];
-        assert_eq!(pool.withdraw(asked, at(10)).await, expected);
-        assert_eq!(
-            pool.withdraw(asked, at(11)).await,
-            expected,
-            "the same again is answered the same"
-        );
-        for n in [1, 2, 7] {
-            let stored = pool.get(n, at(11)).await.expect("it is remembered");
-            assert_eq!((Some(stored.status), stored.bytes), (spent(10, Cause::Withdrawn), None));
+        let pool = context.stocked(vec![one_time(1), one_time(2), last_resort(3)]).await;
+        pool.claimed(&pool.take(1), at(3)).await;
+        let expected = [WithdrawOutcome::NotFound, Withdrawn, WithdrawOutcome::AlreadySpent, Withdrawn, Withdrawn];
+        for now in [10, 11] {
+            assert_eq!(pool.withdraw([9, 2, 1, 3, 2], at(now)).await, expected);
+            assert_eq!(pool.statuses([2, 3], at(now)).await, [spent(10, Cause::Withdrawn); 2]);
         }
-        assert_eq!(pool.available(at(11)).await, [key_package_ref(8)]);
-        assert_eq!(pool.count(OTHER_SUITE, at(11)).await.last_resort, Slot::Empty);
-        let late = pool
-            .save(vec![one_time(1), last_resort(7).of(OTHER_SUITE)], at(11))
-            .await;
-        assert_eq!(late, [AlreadySpent; 2]);
     }
 
-    /// A live reservation is recalled: it holds for its id, and when it ends the package is spent.
-    #[rules("DEL-3", "REL-1")]
+    /// A live reservation is recalled when its package is withdrawn or replaced: it holds for its id, and when it ends the
+    /// package is spent.
+    #[rules("DEL-3", "SAVE-8", "REL-1", "READ-4")]
     async fn a_withdrawal_recalls_a_live_reservation(context: &Context) {
-        let pool = context.stocked(one_times(1..=3)).await;
-        let spends = pool.lease(&pool.take(1), at(0)).await;
-        let releases = pool.lease(&pool.take(2), at(0)).await;
-        pool.lease(&pool.take(3), at(0)).await;
-        assert_eq!(pool.withdraw([1, 2, 3], at(1)).await, [Withdrawn; 3]);
-        assert_eq!(
-            pool.statuses(1..=3, at(1)).await,
-            [reserved(60); 3]
-        );
-        assert_eq!(pool.withdraw([1], at(2)).await, [Withdrawn], "again");
-        assert!(pool.get(1, at(2)).await.expect("it is reserved").bytes.is_some());
-        pool.spent(&spends, &no_usage(), at(3)).await;
-        assert_eq!(pool.withdraw([1], at(3)).await, [WithdrawOutcome::AlreadySpent], "too late");
-        pool.released(&releases, at(3)).await;
-        let expected = [
-            spent(3, Cause::Used),
-            spent(3, Cause::Withdrawn),
-            spent(60, Cause::Withdrawn),
-        ];
-        assert_eq!(pool.statuses(1..=3, at(60)).await, expected);
-        assert_eq!(pool.reserve(&pool.take(4), at(60)).await, Err(PoolExhausted));
+        for replaced in [false, true] {
+            let pool = context.pool().await.beside(if replaced { "bob" } else { "carol" });
+            pool.stock(one_times(1..=3), at(0)).await;
+            let spends = pool.lease(&pool.take(1), at(0)).await;
+            let releases = pool.lease(&pool.take(2), at(0)).await;
+            pool.lease(&pool.take(3), at(0)).await;
+            if replaced {
+                assert_eq!(pool.replace(vec![one_time(4).valid(DAY, END)], at(1)).await, [Saved]);
+            } else {
+                assert_eq!(pool.withdraw([1, 2, 3], at(1)).await, [Withdrawn; 3]);
+            }
+            assert_eq!(pool.statuses(1..=3, at(1)).await, [reserved(60); 3]);
+            assert_eq!(pool.withdraw([1], at(2)).await, [Withdrawn], "again");
+            assert!(pool.get(1, at(2)).await.expect("it is reserved").bytes.is_some());
+            pool.spent(&spends, &no_usage(), at(3)).await;
+            assert_eq!(pool.withdraw([1], at(3)).await, [WithdrawOutcome::AlreadySpent], "too late");
+            pool.released(&releases, at(3)).await;
+            let withdrawn = [3, 60].map(|end| spent(end, Cause::Withdrawn));
+            assert_eq!(pool.statuses(2..=3, at(60)).await, withdrawn);
+            assert_eq!(pool.available(at(60)).await, []);
+        }
     }
 
     /// With `All`: the unspent ones in the pool's order, recalled ones too, then last resorts by ciphersuite.
     #[rules("DEL-3", "RES-2")]
     async fn all_are_withdrawn_in_the_pools_order(context: &Context) {
-        let pool = context.pool().await;
         let batch = vec![
             last_resort(1).of(OTHER_SUITE),
             one_time(2),
@@ -198,7 +112,7 @@ checks! {
             one_time(7),
             one_time(8).valid(-DAY, 50),
         ];
-        pool.stock(batch, at(0)).await;
+        let pool = context.stocked(batch).await;
         pool.lease(&pool.take(2).ciphersuites([OTHER_SUITE]), at(10)).await;
         pool.lease(&pool.take(1).only(key_package_ref(5)), at(10)).await;
         pool.withdraw([5], at(10)).await;
@@ -206,14 +120,11 @@ checks! {
         let withdrawn = pool.withdraw_as(&Withdrawal::All, at(50)).await;
         let expected = [2, 3, 5, 6, 4, 1].map(|n| (key_package_ref(n), Withdrawn));
         assert_eq!(withdrawn, expected);
-        let recalled = [3, 5].map(|n| (key_package_ref(n), Withdrawn));
-        assert_eq!(
-            pool.withdraw_as(&Withdrawal::All, at(51)).await,
-            recalled,
-            "what is leased is unspent still"
-        );
+        let recalled = pool.withdraw_as(&Withdrawal::All, at(51)).await;
+        let expected = [3, 5].map(|n| (key_package_ref(n), Withdrawn));
+        assert_eq!(recalled, expected, "what is leased is unspent still");
         assert_eq!(pool.withdraw_as(&Withdrawal::All, at(70)).await, []);
-        assert_eq!(pool.reserve(&pool.take(9), at(70)).await, Err(PoolExhausted));
+        pool.refuses(&pool.take(9), at(70), PoolExhausted).await;
         assert_eq!(pool.beside("nobody").withdraw_as(&Withdrawal::All, at(70)).await, []);
         assert_eq!(pool.withdraw_as(&Withdrawal::Refs(Vec::new()), at(70)).await, []);
     }

@@ -1,15 +1,15 @@
-use std::collections::HashSet;
-
 use crate::asking::Asking as _;
+use kp_core::Rejection::{AlreadySpent, NoLiveReservation, NotFound, NothingFits, PoolExhausted};
 use kp_core::server::{Answers, LastResort, OnLapse, SaveOutcome, WithdrawOutcome, Withdrawal};
 use kp_core::{Cause, Ciphersuite, KeyPackageRef, Rejection, Status};
 
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    SUITE, at, group, id, key_package_ref, last_resort, no_usage, one_time, one_times, reserved, ttl, usage,
+    OTHER_SUITE, SUITE, at, group, id, key_package_ref, last_resort, no_usage, one_time, one_times, reserved, spent,
+    ttl, usage,
 };
-use crate::pool::{Pool, answered, works};
+use crate::pool::{Pool, each, works};
 
 /// What refused each item of a batch.
 fn rejections<T>(answers: Answers<T>) -> Vec<Option<Rejection>> {
@@ -18,42 +18,40 @@ fn rejections<T>(answers: Answers<T>) -> Vec<Option<Rejection>> {
 }
 
 checks! {
-    /// Every refusal has a code of its own, which never changes.
-    #[rules("ERR-3")]
-    async fn refusals_have_stable_codes(_context: &Context) {
-        let codes: Vec<_> = Rejection::ALL.iter().map(|rejection| rejection.code()).collect();
-        let stable = [
-            "pool_exhausted",
-            "nothing_fits",
-            "already_spent",
-            "already_reserved",
-            "expired",
-            "not_found",
-            "unsuitable",
-            "reservation_conflict",
-            "too_many_reservations",
-            "no_live_reservation",
-            "too_many_items",
-            "invalid_cursor",
-        ];
-        assert_eq!(codes, stable);
-        assert_eq!(codes.iter().collect::<HashSet<_>>().len(), codes.len());
-    }
+    /// A batch, over several pools, has an answer for each item, in order: each item is judged after the ones before it, and
+    /// one that is refused keeps no other from its answer.
+    #[rules("ERR-3", "RES-5", "CLAIM-1", "SPEND-1", "REL-1", "REL-3")]
+    async fn a_batch_has_an_answer_for_each_item(context: &Context) {
+        let bob = context.pool().await;
+        let carol = bob.beside("carol/laptop");
+        bob.stock(one_times(1..=4), at(0)).await;
+        carol.stock(one_times([5]), at(0)).await;
+        let (store, [one, two, three, four, five]) = (&bob.store, [1, 2, 3, 4, 5].map(key_package_ref));
+        let (missing, unknown) = (bob.take(9).only(key_package_ref(9)), bob.token(9, 9));
 
-    /// In a batch a refused item keeps no other from its answer, and changes nothing of its own.
-    #[rules("ERR-3", "SPEND-1")]
-    async fn a_refused_item_keeps_no_other_from_its_answer(context: &Context) {
-        let pool = context.stocked(one_times([1, 2])).await;
-        let missing = pool.take(9).only(key_package_ref(9));
-        let takes = [missing.clone(), pool.take(1), missing.clone(), pool.take(2), missing];
-        let answers = pool.store.claim_key_packages(&takes, None, at(0)).await;
-        let answers: Vec<_> = answers.into_iter().map(answered).collect();
-        let none = Err(Rejection::NotFound);
-        assert_eq!(
-            answers,
-            [none.clone(), Ok(one_time(1)), none.clone(), Ok(one_time(2)), none]
-        );
-        assert_eq!(pool.count(SUITE, at(0)).await.total(), 2);
+        // One id serves several pools.
+        let unfit = bob.take(2).ciphersuites([OTHER_SUITE]);
+        let takes = [missing.clone(), bob.take(1), carol.take(1), carol.take(2), bob.take(1), unfit, bob.take(2)];
+        let reserved = store.reserve_key_packages(&takes, OnLapse::Return, at(0)).await;
+        let (first, none) = (Ok(one.clone()), Err(PoolExhausted));
+        let expected = [Err(NotFound), first.clone(), Ok(five), none, first, Err(NothingFits), Ok(two)];
+        assert_eq!(each(reserved, |reserved| reserved.package.info.key_package_ref), expected);
+
+        let takes = [missing.clone(), bob.take(3), carol.take(2), bob.take(4), bob.take(4), missing];
+        let claimed = store.claim_key_packages(&takes, None, at(0)).await;
+        let expected = [Err(NotFound), Ok(three), Err(PoolExhausted), Ok(four.clone()), Ok(four), Err(NotFound)];
+        assert_eq!(each(claimed, |package| package.info.key_package_ref), expected);
+
+        let tokens = [unknown.clone(), bob.token(1, 1), bob.token(5, 1), bob.token(1, 9), bob.token(1, 1)];
+        let spent = store.spend_key_packages(&tokens, &no_usage(), at(1)).await;
+        let expected = [Err(NotFound), Ok(one.clone()), Err(NotFound), Err(AlreadySpent), Ok(one)];
+        assert_eq!(each(spent, |receipt| receipt.key_package_ref), expected);
+
+        let tokens = [unknown, bob.token(2, 2), carol.token(5, 1), bob.token(2, 2), bob.token(1, 1)];
+        let released = store.release_key_packages(&tokens, at(1)).await;
+        let expected = [Err(NotFound), Ok(()), Ok(()), Err(NoLiveReservation), Err(AlreadySpent)];
+        assert_eq!(each(released, |()| ()), expected);
+        assert_eq!(bob.spend(&bob.token(2, 2), &no_usage(), at(1)).await, Err(NoLiveReservation));
     }
 
     /// A list of more than 1,000 items is refused as a whole, whatever the call, and settles nothing; one of 1,000 is not.
@@ -101,71 +99,44 @@ checks! {
         packages.push(last_resort(6));
         context.pool().await.stock(packages, at(0)).await;
 
-        let reopened = context.pool().await;
-        assert_eq!(reopened.available(at(0)).await, [1, 2, 3, 4, 5].map(key_package_ref));
-        let token = reopened.lease(&reopened.take(1), at(0)).await;
-        drop(reopened);
+        let pool = context.pool().await;
+        assert_eq!(pool.available(at(0)).await, [1, 2, 3, 4, 5].map(key_package_ref));
+        let token = pool.lease(&pool.take(1), at(0)).await;
+        drop(pool);
 
-        let reopened = context.pool().await;
-        assert_eq!(reopened.lease(&reopened.take(1), at(1)).await, token);
-        let receipt = reopened.spend(&token, &usage("club", "alice"), at(2)).await;
+        let pool = context.pool().await;
+        assert_eq!(pool.lease(&pool.take(1), at(1)).await, token);
+        let receipt = pool.spend(&token, &usage("club", "alice"), at(2)).await;
         assert!(receipt.is_ok());
-        drop(reopened);
+        drop(pool);
 
-        let reopened = context.pool().await;
-        assert_eq!(reopened.spend(&token, &usage("club", "alice"), at(3)).await, receipt);
-        assert_eq!(
-            reopened.spend(&token, &no_usage(), at(3)).await,
-            Err(Rejection::AlreadySpent)
-        );
+        let pool = context.pool().await;
+        assert_eq!(pool.spend(&token, &usage("club", "alice"), at(3)).await, receipt);
+        assert_eq!(pool.spend(&token, &no_usage(), at(3)).await, Err(AlreadySpent));
         let club = group("club");
-        assert_eq!(
-            reopened.claim(&reopened.take(2), Some(&club), at(4)).await,
-            Ok(one_time(2))
-        );
-        reopened.lease(&reopened.take(3), at(4)).await;
-        assert_eq!(reopened.withdraw([3, 4], at(5)).await, [WithdrawOutcome::Withdrawn; 2]);
-        let last = reopened.take(7).last_resort(kp_core::server::LastResort::Only);
-        assert_eq!(reopened.claim(&last, None, at(5)).await, Ok(last_resort(6)));
-        let before = reopened.picture(1..=6, at(6)).await;
-        drop(reopened);
+        assert_eq!(pool.claim(&pool.take(2), Some(&club), at(4)).await, Ok(one_time(2)));
+        pool.lease(&pool.take(3), at(4)).await;
+        assert_eq!(pool.withdraw([3, 4], at(5)).await, [WithdrawOutcome::Withdrawn; 2]);
+        let last = pool.take(7).last_resort(LastResort::Only);
+        assert_eq!(pool.claim(&last, None, at(5)).await, Ok(last_resort(6)));
+        let before = pool.picture(1..=6, at(6)).await;
+        drop(pool);
 
-        let reopened = context.pool().await;
-        assert_eq!(reopened.picture(1..=6, at(6)).await, before);
-        assert_eq!(
-            reopened.claim(&reopened.take(2), Some(&club), at(6)).await,
-            Ok(one_time(2))
-        );
-        assert_eq!(
-            reopened.save(one_times([1, 4]), at(6)).await,
-            [SaveOutcome::AlreadySpent; 2]
-        );
-        assert_eq!(
-            reopened.spend(&reopened.token(9, 9), &no_usage(), at(64)).await,
-            Err(Rejection::NotFound)
-        );
-        drop(reopened);
+        let pool = context.pool().await;
+        assert_eq!(pool.picture(1..=6, at(6)).await, before);
+        assert_eq!(pool.claim(&pool.take(2), Some(&club), at(6)).await, Ok(one_time(2)));
+        assert_eq!(pool.save(one_times([1, 4]), at(6)).await, [SaveOutcome::AlreadySpent; 2]);
+        assert_eq!(pool.spend(&pool.token(9, 9), &no_usage(), at(64)).await, Err(NotFound));
+        drop(pool);
 
-        let reopened = context.pool().await;
-        let stale = reopened.spend(&reopened.token(3, 3), &no_usage(), at(6)).await;
-        assert_eq!(
-            stale,
-            Err(Rejection::NoLiveReservation),
-            "the refused call settled this lease for good"
-        );
-        let settled = Status::Spent {
-            at: at(64),
-            cause: Cause::Withdrawn,
-        };
-        assert_eq!(reopened.status(3, at(6)).await, Some(settled));
-        reopened.stock(one_times([8]), at(65)).await;
-        assert_eq!(
-            reopened.available(at(65)).await,
-            [5, 8].map(key_package_ref),
-            "the order goes on"
-        );
-        reopened.delete().await;
-        drop(reopened);
+        let pool = context.pool().await;
+        let stale = pool.spend(&pool.token(3, 3), &no_usage(), at(6)).await;
+        assert_eq!(stale, Err(NoLiveReservation), "the refused call settled this lease for good");
+        assert_eq!(pool.status(3, at(6)).await, spent(64, Cause::Withdrawn));
+        pool.stock(one_times([8]), at(65)).await;
+        assert_eq!(pool.available(at(65)).await, [5, 8].map(key_package_ref), "the order goes on");
+        pool.delete().await;
+        drop(pool);
         assert!(context.pool().await.counts(at(65)).await.is_empty());
     }
 
@@ -177,27 +148,16 @@ checks! {
         for n in 1..=12 {
             let package = one_time(n);
             turn(n).stock(vec![package.clone()], at(0)).await;
-            seen(turn(n + 1), n, Status::Available).await;
+            seen(turn(n + 1), n, Some(Status::Available)).await;
             let token = turn(n + 1).lease(&turn(n).take(n), at(0)).await;
             assert_eq!(token.id(), id(n));
-            seen(turn(n + 2), n, Status::Reserved { until: at(60) }).await;
+            seen(turn(n + 2), n, reserved(60)).await;
             assert_eq!(turn(n + 2).release(&token, at(1)).await, Ok(()));
-            seen(turn(n), n, Status::Available).await;
+            seen(turn(n), n, Some(Status::Available)).await;
             assert_eq!(turn(n).claim(&turn(n).take(100 + n), None, at(1)).await, Ok(package));
-            seen(
-                turn(n + 1),
-                n,
-                Status::Spent {
-                    at: at(1),
-                    cause: Cause::Used,
-                },
-            )
-            .await;
+            seen(turn(n + 1), n, spent(1, Cause::Used)).await;
             assert_eq!(turn(n + 1).available(at(1)).await, Vec::<KeyPackageRef>::new());
-            assert_eq!(
-                turn(n + 2).count(SUITE, at(1)).await.spent,
-                u32::try_from(n).expect("it is small")
-            );
+            assert_eq!(u64::from(turn(n + 2).count(SUITE, at(1)).await.spent), n);
         }
         turn(0).delete().await;
         assert!(turn(1).counts(at(1)).await.is_empty());
@@ -205,7 +165,7 @@ checks! {
 }
 
 /// The package is seen so by each of the reads.
-async fn seen(pool: &Pool, n: u64, status: Status) {
-    assert_eq!(pool.status(n, at(1)).await, Some(status));
-    assert_eq!(pool.get(n, at(1)).await.map(|stored| stored.status), Some(status));
+async fn seen(pool: &Pool, n: u64, status: Option<Status>) {
+    assert_eq!(pool.status(n, at(1)).await, status);
+    assert_eq!(pool.get(n, at(1)).await.map(|stored| stored.status), status);
 }

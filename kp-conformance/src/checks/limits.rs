@@ -21,20 +21,13 @@ checks! {
         let pool = context.stocked(one_times(1..=9)).await;
         pool.lease(&alices(&pool, 1), at(0)).await;
         pool.claimed(&alices(&pool, 2), at(0)).await;
-        assert_eq!(pool.reserve(&alices(&pool, 3), at(0)).await, Err(TooManyReservations));
-        assert_eq!(
-            pool.claim(&alices(&pool, 3), None, at(0)).await,
-            Err(TooManyReservations)
-        );
+        pool.refuses(&alices(&pool, 3), at(0), TooManyReservations).await;
         assert_eq!(pool.available(at(0)).await.len(), 7, "nothing was taken");
         pool.lease(&alices(&pool, 3).limit(3), at(0)).await;
         pool.lease(&pool.take(4).by(party("bob")).limit(1), at(0)).await;
         pool.lease(&pool.take(5).limit(0), at(0)).await;
         pool.lease(&pool.take(6).by(party("alice")), at(0)).await;
-        assert_eq!(
-            pool.reserve(&pool.take(7).by(party("carol")).limit(0), at(0)).await,
-            Err(TooManyReservations)
-        );
+        pool.refuses(&pool.take(7).by(party("carol")).limit(0), at(0), TooManyReservations).await;
     }
 
     /// A package counts until the `expires_at` of its reservation, used or not; a released one no longer counts.
@@ -44,20 +37,14 @@ checks! {
         let spent = pool.lease(&alices(&pool, 1), at(0)).await;
         let released = pool.lease(&alices(&pool, 2), at(10)).await;
         pool.spent(&spent, &no_usage(), at(20)).await;
-        assert_eq!(
-            pool.reserve(&alices(&pool, 3), at(20)).await,
-            Err(TooManyReservations),
-            "a used one counts"
-        );
+        // A used one counts.
+        pool.refuses(&alices(&pool, 3), at(20), TooManyReservations).await;
         pool.released(&released, at(30)).await;
         pool.lease(&alices(&pool, 3), at(30)).await;
-        assert_eq!(
-            pool.reserve(&alices(&pool, 4), at(59)).await,
-            Err(TooManyReservations),
-            "until its end"
-        );
+        // Until its end.
+        pool.refuses(&alices(&pool, 4), at(59), TooManyReservations).await;
         pool.lease(&alices(&pool, 4), at(60)).await;
-        assert_eq!(pool.reserve(&alices(&pool, 5), at(89)).await, Err(TooManyReservations));
+        pool.refuses(&alices(&pool, 5), at(89), TooManyReservations).await;
         pool.lease(&alices(&pool, 5), at(90)).await;
     }
 
@@ -69,15 +56,9 @@ checks! {
         pool.lease(&alices(&pool, 2), at(0)).await;
         let longer = alices(&pool, 2).lasting(100);
         pool.claimed(&longer, at(10)).await;
-        assert_eq!(
-            pool.claim(&alices(&pool, 3), None, at(59)).await,
-            Err(TooManyReservations)
-        );
+        pool.refuses(&alices(&pool, 3), at(59), TooManyReservations).await;
         pool.claimed(&alices(&pool, 3), at(60)).await;
-        assert_eq!(
-            pool.claim(&alices(&pool, 4), None, at(109)).await,
-            Err(TooManyReservations)
-        );
+        pool.refuses(&alices(&pool, 4), at(109), TooManyReservations).await;
         pool.claimed(&alices(&pool, 4), at(110)).await;
     }
 
@@ -91,24 +72,20 @@ checks! {
         pool.settle(at(60), 10).await;
         pool.lease(&alices(&pool, 3), at(1)).await;
         pool.lease(&alices(&pool, 4), at(1)).await;
-        assert_eq!(pool.reserve(&alices(&pool, 5), at(1)).await, Err(TooManyReservations));
+        pool.refuses(&alices(&pool, 5), at(1), TooManyReservations).await;
     }
 
     /// A recalled reservation counts while it is live; a package past its `not_after` does not.
     #[rules("RES-7", "RES-4")]
     async fn recalled_leases_count_and_expired_packages_do_not(context: &Context) {
-        let pool = context.pool().await;
-        pool.stock(
-            vec![one_time(1), one_time(2).valid(-DAY, 30), one_time(3), one_time(4)],
-            at(0),
-        )
-        .await;
+        let batch = vec![one_time(1), one_time(2).valid(-DAY, 30), one_time(3), one_time(4)];
+        let pool = context.stocked(batch).await;
         pool.lease_until(&alices(&pool, 1), OnLapse::Retire, at(0)).await;
         pool.withdraw([1], at(0)).await;
         pool.lease(&alices(&pool, 2), at(0)).await;
-        assert_eq!(pool.reserve(&alices(&pool, 3), at(29)).await, Err(TooManyReservations));
+        pool.refuses(&alices(&pool, 3), at(29), TooManyReservations).await;
         pool.lease(&alices(&pool, 3), at(30)).await;
-        assert_eq!(pool.reserve(&alices(&pool, 4), at(59)).await, Err(TooManyReservations));
+        pool.refuses(&alices(&pool, 4), at(59), TooManyReservations).await;
         pool.lease(&alices(&pool, 4), at(60)).await;
     }
 
@@ -124,7 +101,7 @@ checks! {
         bob.lease(&alices(&bob, 2), at(0)).await;
         bob.lease(&alices(&bob, 3), at(0)).await;
         let none_left = bob.take(9).by(party("dave")).limit(1);
-        assert_eq!(bob.reserve(&none_left, at(0)).await, Err(PoolExhausted));
+        bob.refuses(&none_left, at(0), PoolExhausted).await;
         carol.lease(&alices(&carol, 2), at(0)).await;
         carol.lease(&carol.take(3).by(party("dave")).limit(1), at(0)).await;
         for n in 4..=6 {

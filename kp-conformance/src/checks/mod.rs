@@ -2,7 +2,6 @@
 
 mod binding;
 mod caps;
-mod claim;
 mod conservation;
 mod deleting;
 mod failures;
@@ -14,7 +13,6 @@ mod privacy;
 mod processes;
 mod races;
 mod reading;
-mod release;
 mod renew;
 mod replace;
 mod reserve;
@@ -32,9 +30,7 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     reserve::CHECKS,
     binding::CHECKS,
     limits::CHECKS,
-    claim::CHECKS,
     spend::CHECKS,
-    release::CHECKS,
     renew::CHECKS,
     last_resort::CHECKS,
     reading::CHECKS,

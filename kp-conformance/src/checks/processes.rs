@@ -9,86 +9,34 @@ use crate::Context;
 use crate::check::checks;
 use crate::level::seeds;
 use crate::packages::{SUITE, at, last_resort, one_times};
-use crate::worker::{Order, Worker};
+use crate::pool::each;
+use crate::worker::{AT_ONCE, Job, Order, Worker, name};
 
 /// How many processes run against each other.
 const PROCESSES: u64 = 4;
 /// How many ids a process that is to be killed has.
 const IDS: u64 = 100;
 
-/// Starts the processes, lets each take 100 packages with ids of its own, and gives back what they took.
-async fn taken_by_all(context: &Context, job: crate::worker::Job) -> Vec<String> {
-    let order = |first| Order::new(job, context.space(), first, 100);
-    let workers: Vec<_> = (0..PROCESSES).map(|n| Worker::start(&order(n * 100))).collect();
-    let mut taken = Vec::new();
-    for worker in workers {
-        taken.extend(worker.refs().await);
-    }
-    taken
-}
-
 checks! {
-    /// 4 processes reserve 100 packages each of 400: all distinct, none told that the pool is exhausted, none given the
-    /// last resort, and no failure.
-    #[rules("RES-8", "RES-1", "LIN-1")]
+    /// 4 processes reserve 100 packages each of 400, and then claim them: all distinct, none told that the pool is
+    /// exhausted, none given the last resort, and no failure.
+    #[rules("RES-8", "RES-1", "CLAIM-1", "SPEND-1", "LIN-1")]
     #[needs(processes)]
-    async fn four_processes_reserve_four_hundred_distinct_packages(context: &Context) {
-        let pool = context.stocked(one_times(1..=400)).await;
-        pool.stock(vec![last_resort(401)], at(0)).await;
-        let taken = taken_by_all(context, crate::worker::Job::Reserve).await;
-        assert_eq!(taken.len(), 400);
-        assert_eq!(
-            HashSet::<_>::from_iter(taken).len(),
-            400,
-            "one package went to two processes"
-        );
-        assert_eq!(pool.count(SUITE, at(0)).await.reserved, 400);
-        assert_eq!(pool.status(401, at(0)).await, Some(Status::LastResort { used: false }));
-    }
-
-    /// The same for claims.
-    #[rules("RES-8", "CLAIM-1", "SPEND-1")]
-    #[needs(processes)]
-    async fn four_processes_claim_four_hundred_distinct_packages(context: &Context) {
-        let pool = context.stocked(one_times(1..=400)).await;
-        let taken = taken_by_all(context, crate::worker::Job::Claim).await;
-        assert_eq!(taken.len(), 400);
-        assert_eq!(
-            HashSet::<_>::from_iter(taken).len(),
-            400,
-            "one package went to two processes"
-        );
-        assert_eq!(pool.count(SUITE, at(0)).await.spent, 400);
-    }
-
-    /// What a process was answered before it was killed is there, and the others go on.
-    #[rules("ERR-5", "ERR-2")]
-    #[needs(processes)]
-    async fn what_a_killed_process_was_answered_is_there(context: &Context) {
-        let pool = context.stocked(one_times(1..=400)).await;
-        let order = Order::new(crate::worker::Job::Claim, context.space(), 0, 400);
-        let answered = Worker::start(&order).killed_after(20).await;
-        assert!(answered.len() >= 20);
-        let mut claimed = HashSet::new();
-        for n in 1..=400 {
-            let stored = pool.get(n, at(0)).await.expect("nothing is lost");
-            if matches!(stored.status, Status::Spent { .. }) {
-                claimed.insert(crate::worker::name(&stored.info.key_package_ref));
-            }
-        }
-        for name in &answered {
-            assert!(claimed.contains(name), "an answer left before it was durable");
-        }
-        assert!(
-            claimed.len() <= answered.len() + crate::worker::AT_ONCE,
-            "nothing was claimed but by its calls"
-        );
-        for n in 0..20 {
-            let again = pool
-                .claim(&pool.take(n), None, at(0))
-                .await
-                .expect("a replay, or a new claim");
-            assert!(!again.info.role.is_last_resort());
+    async fn four_processes_take_four_hundred_distinct_packages(context: &Context) {
+        for job in [Job::Reserve, Job::Claim] {
+            let pool = context.stocked(one_times(1..=400)).await;
+            pool.stock(vec![last_resort(401)], at(0)).await;
+            let orders = (0..PROCESSES).map(|n| Order::new(job, context.space(), n * 100, 100));
+            let workers: Vec<_> = orders.map(|order| Worker::start(&order)).collect();
+            let taken = join_all(workers.into_iter().map(Worker::refs)).await.concat();
+            assert_eq!(taken.len(), 400);
+            let distinct: HashSet<_> = taken.into_iter().collect();
+            assert_eq!(distinct.len(), 400, "one package went to two processes");
+            let count = pool.count(SUITE, at(0)).await;
+            let expected = if job == Job::Reserve { (400, 0) } else { (0, 400) };
+            assert_eq!((count.reserved, count.spent), expected);
+            assert_eq!(pool.status(401, at(0)).await, Some(Status::LastResort { used: false }));
+            pool.delete().await;
         }
     }
 
@@ -101,22 +49,22 @@ checks! {
             let pool = context.stocked(one_times(0..PROCESSES * IDS)).await;
             let mut random = StdRng::seed_from_u64(seed);
             let doomed = (0..PROCESSES).map(|n| {
-                let order = Order::new(crate::worker::Job::Claim, context.space(), n * IDS, IDS);
+                let order = Order::new(Job::Claim, context.space(), n * IDS, IDS);
                 Worker::start(&order).killed_after(random.random_range(0..60))
             });
             let answered = join_all(doomed).await;
+            let (told, spent) = (answered.iter().flatten().count(), pool.count(SUITE, at(0)).await.spent as usize);
+            let under_way = PROCESSES as usize * AT_ONCE;
+            assert!((told..=told + under_way).contains(&spent), "seed {seed}: {told} were told, and {spent} are spent");
             let mut given = HashSet::new();
             for (n, answered) in (0..).zip(answered) {
                 // What the killed one asked for, or would have, asked for again by its ids.
                 let takes: Vec<_> = (n * IDS..(n + 1) * IDS).map(|id| pool.take(id)).collect();
                 let again = pool.store.claim_key_packages(&takes, None, at(0)).await;
-                let again: HashSet<_> = again
-                    .into_iter()
-                    .map(|claim| crate::pool::answered(claim).expect("there is one for each id"))
-                    .map(|package| crate::worker::name(&package.info.key_package_ref))
-                    .collect();
-                for name in answered {
-                    assert!(again.contains(&name), "seed {seed}: an answer left before it was durable");
+                let again = each(again, |package| name(&package.info.key_package_ref)).into_iter();
+                let again: HashSet<_> = again.map(|claim| claim.expect("there is one for each id")).collect();
+                for told in answered {
+                    assert!(again.contains(&told), "seed {seed}: an answer left before it was durable");
                 }
                 given.extend(again);
             }

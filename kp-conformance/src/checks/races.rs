@@ -29,8 +29,7 @@ checks! {
     /// resort.
     #[rules("RES-8", "RES-1", "LIN-1")]
     async fn four_hundred_reservations_get_four_hundred_packages(context: &Context) {
-        let pools = context.pools(HANDLES).await;
-        pools[0].stock(one_times(1..=400), at(0)).await;
+        let pools = context.stocked_pools(HANDLES, one_times(1..=400)).await;
         pools[0].stock(vec![last_resort(401)], at(0)).await;
         let taken = at_once(&pools, TASKS, |pool, task| async move {
             let mut refs = Vec::new();
@@ -57,8 +56,7 @@ checks! {
     /// The same for claims, in batches: all distinct, all spent.
     #[rules("RES-8", "CLAIM-1", "SPEND-1")]
     async fn concurrent_claims_get_distinct_packages(context: &Context) {
-        let pools = context.pools(HANDLES).await;
-        pools[0].stock(one_times(1..=160), at(0)).await;
+        let pools = context.stocked_pools(HANDLES, one_times(1..=160)).await;
         pools[0].stock(vec![last_resort(401)], at(0)).await;
         let taken = at_once(&pools, TASKS, |pool, task| async move {
             let mut refs = Vec::new();
@@ -90,11 +88,7 @@ checks! {
             let pools = Pool::all_beside(&pools, &format!("round-{round}"));
             pools[0].stock(one_times(1..=3), at(0)).await;
             let answers = at_once(&pools, TASKS, |pool, n| async move {
-                if n % 2 == 0 {
-                    pool.reserve_ref(&pool.take(n), at(0)).await
-                } else {
-                    pool.claim_ref(&pool.take(n), at(0)).await
-                }
+                pool.taken(n % 2 == 1, &pool.take(n), at(0)).await
             })
             .await;
             let given: HashSet<_> = answers.iter().flatten().collect();
@@ -106,8 +100,7 @@ checks! {
     /// All ask for the one package by name: one gets it.
     #[rules("RES-1", "RES-3")]
     async fn one_of_many_gets_the_package_named(context: &Context) {
-        let pools = context.pools(HANDLES).await;
-        pools[0].stock(one_times(1..=10), at(0)).await;
+        let pools = context.stocked_pools(HANDLES, one_times(1..=10)).await;
         for package in 1..=10 {
             let answers = at_once(&pools, TASKS, |pool, n| async move {
                 let named = pool.take(package * 100 + n).only(key_package_ref(package));
@@ -122,23 +115,14 @@ checks! {
     /// The same id at once is one request: all get the same package, reserved or claimed.
     #[rules("RES-5", "CLAIM-1", "ERR-1")]
     async fn the_same_id_at_once_gets_one_package(context: &Context) {
-        let pools = context.pools(HANDLES).await;
-        pools[0].stock(one_times(1..=20), at(0)).await;
+        let pools = context.stocked_pools(HANDLES, one_times(1..=20)).await;
         for request in 1..=10 {
             let answers = at_once(&pools, TASKS, |pool, _| async move {
-                let take = pool.take(request);
-                if request % 2 == 0 {
-                    pool.reserve_ref(&take, at(0)).await
-                } else {
-                    pool.claim_ref(&take, at(0)).await
-                }
+                pool.taken(request % 2 == 1, &pool.take(request), at(0)).await
             })
             .await;
-            let given: HashSet<_> = answers
-                .into_iter()
-                .map(|answer| answer.expect("there are enough"))
-                .collect();
-            assert_eq!(given.len(), 1);
+            assert_eq!(how_many(&answers, |answer| answer.is_ok()), answers.len());
+            assert_eq!(answers.into_iter().collect::<HashSet<_>>().len(), 1);
         }
         let count = pools[0].count(SUITE, at(0)).await;
         assert_eq!((count.reserved, count.spent, count.available), (5, 5, 10));
@@ -147,8 +131,7 @@ checks! {
     /// Of spends for different groups exactly one gets a receipt; of the same spend, all get the same one.
     #[rules("SPEND-1", "SPEND-3")]
     async fn of_concurrent_spends_one_wins(context: &Context) {
-        let pools = context.pools(HANDLES).await;
-        pools[0].stock(one_times(1..=10), at(0)).await;
+        let pools = context.stocked_pools(HANDLES, one_times(1..=10)).await;
         for n in 1..=10 {
             let token = pools[0].lease(&pools[0].take(n), at(0)).await;
             let answers = at_once(&pools, TASKS, |pool, task| {
@@ -180,8 +163,7 @@ checks! {
     /// Of a release and a spend exactly one wins.
     #[rules("REL-3", "SPEND-1")]
     async fn of_a_release_and_a_spend_one_wins(context: &Context) {
-        let pools = context.pools(HANDLES).await;
-        pools[0].stock(one_times(1..=20), at(0)).await;
+        let pools = context.stocked_pools(HANDLES, one_times(1..=20)).await;
         for n in 1..=20 {
             let token = pools[0].lease(&pools[0].take(n).only(key_package_ref(n)), at(0)).await;
             let answers = at_once(&pools, 2, |pool, task| {
@@ -266,8 +248,7 @@ checks! {
     /// With another last resort saved meanwhile, whoever asks gets the old or the new, and never none.
     #[rules("LAST-1", "LIN-1")]
     async fn whoever_asks_gets_the_old_last_resort_or_the_new(context: &Context) {
-        let pools = context.pools(HANDLES).await;
-        pools[0].stock(vec![last_resort(0)], at(0)).await;
+        let pools = context.stocked_pools(HANDLES, vec![last_resort(0)]).await;
         at_once(&pools, 4, |pool, task| async move {
             let mut newest = 0;
             for n in 1..=20 {
@@ -292,8 +273,7 @@ checks! {
     /// Beside a replace, a reservation gets an old package, which is then recalled, or a new one; none is lost.
     #[rules("SAVE-8", "LIN-1", "DEL-3")]
     async fn a_replace_beside_reservations_loses_nothing(context: &Context) {
-        let pools = context.pools(HANDLES).await;
-        pools[0].stock(one_times(0..20), at(0)).await;
+        let pools = context.stocked_pools(HANDLES, one_times(0..20)).await;
         at_once(&pools, 4, |pool, task| async move {
             for n in 1..=5 {
                 if task == 0 {

@@ -1,52 +1,12 @@
-use crate::asking::Asking as _;
-use kp_core::Rejection::AlreadySpent;
 use kp_core::server::SaveOutcome::{AlreadyStored, Expired, PoolFull, RefConflict, Saved};
 use kp_core::server::{SaveMode, SaveOutcome};
 use kp_core::{Cause, Status};
 
 use crate::Context;
 use crate::check::checks;
-use crate::packages::{
-    Altered, DAY, END, OTHER_SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, reserved, spent,
-};
+use crate::packages::{Altered, DAY, OTHER_SUITE, at, key_package_ref, last_resort, one_time, one_times, spent};
 
 checks! {
-    /// The other unspent packages are withdrawn in the same step, also those not yet valid, and remembered.
-    #[rules("SAVE-8", "DEL-3")]
-    async fn replace_withdraws_the_others(context: &Context) {
-        let pool = context.pool().await;
-        let mut old = one_times(1..=3);
-        old.push(one_time(4).valid(DAY, END));
-        pool.stock(old, at(0)).await;
-        assert_eq!(pool.replace(one_times([5, 6]), at(10)).await, [Saved, Saved]);
-        assert_eq!(pool.statuses(1..=4, at(10)).await, [spent(10, Cause::Withdrawn); 4]);
-        assert_eq!(pool.available(at(10)).await, [5, 6].map(key_package_ref));
-        assert_eq!(pool.save(one_times([1]), at(11)).await, [SaveOutcome::AlreadySpent]);
-        assert_eq!(
-            pool.reserve(&pool.take(1).only(key_package_ref(2)), at(11)).await,
-            Err(AlreadySpent)
-        );
-    }
-
-    /// A reserved package is recalled: its id may still spend it, and when it lapses or is released it is spent.
-    #[rules("SAVE-8", "DEL-3", "REL-1")]
-    async fn replace_recalls_reserved_packages(context: &Context) {
-        let pool = context.stocked(one_times(1..=3)).await;
-        let spends = pool.lease(&pool.take(1), at(0)).await;
-        let releases = pool.lease(&pool.take(2), at(0)).await;
-        pool.lease(&pool.take(3), at(0)).await;
-        pool.replace(one_times([4]), at(10)).await;
-        assert_eq!(
-            pool.statuses(1..=3, at(10)).await,
-            [reserved(60); 3]
-        );
-        pool.spent(&spends, &no_usage(), at(10)).await;
-        pool.released(&releases, at(10)).await;
-        assert_eq!(pool.status(2, at(10)).await, spent(10, Cause::Withdrawn));
-        assert_eq!(pool.status(3, at(60)).await, spent(60, Cause::Withdrawn));
-        assert_eq!(pool.available(at(60)).await, [4].map(key_package_ref));
-    }
-
     /// Only ciphersuites of which a one-time package was accepted are replaced; a last resort replaces no one-time
     /// package, nor the reverse.
     #[rules("SAVE-8")]
@@ -84,6 +44,7 @@ checks! {
         let batch = vec![one_time(1), one_time(2).with_bytes_of(9), one_time(4).valid(-DAY, 10)];
         let expected = [SaveOutcome::AlreadySpent, RefConflict, Expired];
         assert_eq!(pool.replace(batch, at(10)).await, expected);
+        assert_eq!(pool.replace(Vec::new(), at(10)).await, []);
         let full = pool.request(one_times([4])).mode(SaveMode::Replace).cap_per_ciphersuite(0);
         assert_eq!(pool.save_as(&full, at(10)).await, [PoolFull]);
         assert_eq!(pool.picture(1..=4, at(10)).await, before);

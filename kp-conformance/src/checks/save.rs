@@ -1,7 +1,8 @@
-use kp_core::Rejection::PoolExhausted;
+use crate::asking::Asking as _;
+use kp_core::Rejection::{NoLiveReservation, NothingFits, PoolExhausted};
 use kp_core::server::SaveOutcome::{AlreadySpent, AlreadyStored, Expired, NotYetValid, PoolFull, RefConflict, Saved};
-use kp_core::server::{Save, Withdrawal};
-use kp_core::{CredentialHash, Status};
+use kp_core::server::{LastResort, Withdrawal};
+use kp_core::{Ciphersuite, CredentialHash, Status};
 
 use crate::Context;
 use crate::check::checks;
@@ -32,39 +33,6 @@ checks! {
         assert_eq!(pool.count(SUITE, at(0)).await.total(), 3);
     }
 
-    /// The same package twice in one batch is stored once.
-    #[rules("SAVE-2", "SAVE-7")]
-    async fn a_package_twice_in_one_batch_is_stored_once(context: &Context) {
-        let pool = context.pool().await;
-        let outcomes = pool.save(one_times([1, 2, 1, 2, 1]), at(0)).await;
-        assert_eq!(outcomes, [Saved, Saved, AlreadyStored, AlreadyStored, AlreadyStored]);
-        assert_eq!(pool.available(at(0)).await, [1, 2].map(key_package_ref));
-    }
-
-    /// An empty batch changes nothing, whatever its mode, and makes no pool.
-    #[rules("SAVE-2", "SAVE-8")]
-    async fn an_empty_batch_changes_nothing(context: &Context) {
-        let pool = context.pool().await;
-        assert_eq!(pool.save(Vec::new(), at(0)).await, []);
-        assert_eq!(pool.replace(Vec::new(), at(0)).await, []);
-        assert!(pool.counts(at(0)).await.is_empty());
-        pool.stock(one_times(1..=3), at(0)).await;
-        let before = pool.picture(1..=3, at(1)).await;
-        assert_eq!(pool.save(Vec::new(), at(1)).await, []);
-        assert_eq!(pool.replace(Vec::new(), at(1)).await, []);
-        assert_eq!(pool.picture(1..=3, at(1)).await, before);
-    }
-
-    /// A save takes 1,000 packages, and 1,001 cannot be made into one.
-    #[rules("SAVE-2")]
-    async fn a_thousand_packages_go_into_one_save(context: &Context) {
-        let pool = context.pool().await;
-        assert!(Save::new(pool.id.clone(), one_times(1..=1_001)).is_err());
-        let outcomes = pool.save(one_times(1..=1_000), at(0)).await;
-        assert!(outcomes.iter().all(|outcome| *outcome == Saved));
-        assert_eq!(pool.count(SUITE, at(0)).await.available, 1_000);
-    }
-
     /// A ref that was used, claimed, retired, withdrawn, or withdrawn while reserved, is remembered until its `not_after`,
     /// and never handed out again.
     #[rules("SAVE-3", "SPEND-1", "DEL-2", "DEL-3")]
@@ -82,7 +50,7 @@ checks! {
             assert_eq!(pool.save(one_times(1..=5), at(now)).await, [AlreadySpent; 5], "at {now}");
             assert_eq!(pool.available(at(now)).await, []);
         }
-        assert_eq!(pool.reserve(&pool.take(6), at(70)).await, Err(PoolExhausted));
+        pool.refuses(&pool.take(6), at(70), PoolExhausted).await;
         assert_eq!(pool.save(one_times(1..=5), at(END)).await, [Expired; 5]);
     }
 
@@ -121,8 +89,8 @@ checks! {
         assert_eq!(pool.status(1, at(99)).await, Some(Status::NotYetValid));
         assert_eq!(pool.count(SUITE, at(99)).await.not_yet_valid, 1);
         assert_eq!(pool.available(at(99)).await, []);
-        assert_eq!(pool.reserve(&pool.take(1), at(99)).await, Err(PoolExhausted));
-        assert_eq!(pool.claim(&pool.take(2), None, at(99)).await, Err(PoolExhausted));
+        pool.refuses(&pool.take(1), at(99), PoolExhausted).await;
+        pool.refuses(&pool.take(2), at(99), PoolExhausted).await;
         assert_eq!(pool.status(1, at(100)).await, Some(Status::Available));
         assert_eq!(pool.reserve_ref(&pool.take(3), at(100)).await, Ok(key_package_ref(1)));
     }
@@ -151,79 +119,49 @@ checks! {
         assert_eq!(given.package, one_time(1));
     }
 
-    /// The same ref in another pool is another package.
-    #[rules("SAVE-5")]
-    async fn the_same_ref_in_another_pool_is_another_package(context: &Context) {
-        let bob = context.pool().await;
-        let carol = bob.beside("carol/laptop");
-        bob.stock(one_times([1, 2]), at(0)).await;
-        carol
-            .stock(vec![one_time(1).with_bytes_of(9), one_time(2)], at(0))
-            .await;
-        bob.claimed(&bob.take(1), at(1)).await;
-        bob.withdraw([2], at(1)).await;
-        let theirs = carol
-            .claim(&carol.take(1), None, at(1))
-            .await
-            .expect("carol's is untouched");
-        assert_eq!(theirs, one_time(1).with_bytes_of(9));
-        assert_eq!(carol.reserve_ref(&carol.take(2), at(1)).await, Ok(key_package_ref(2)));
-        assert_eq!(bob.reserve(&bob.take(2), at(1)).await, Err(PoolExhausted));
-    }
-
-    /// `Expired` comes before everything, and `AlreadySpent` before `RefConflict`.
-    #[rules("SAVE-7")]
-    async fn expired_is_judged_before_spent_and_spent_before_conflict(context: &Context) {
-        let pool = context.stocked(one_times([1, 2])).await;
+    /// Of the outcomes that apply the first is given: `Expired`, `AlreadySpent`, `RefConflict`, `AlreadyStored`,
+    /// `NotYetValid`, `PoolFull`. A lower cap removes nothing.
+    #[rules("SAVE-7", "SAVE-6", "LAST-2")]
+    async fn of_outcomes_that_apply_the_first_is_given(context: &Context) {
+        let pool = context.stocked(vec![one_time(1), one_time(2), last_resort(3).valid(0, END)]).await;
         pool.claimed(&pool.take(1), at(1)).await;
-        let batch = vec![
-            one_time(1).valid(-DAY, 1),
-            one_time(1).with_bytes_of(9),
-            last_resort(1),
-            one_time(2).valid(-DAY, 1),
-        ];
-        assert_eq!(
-            pool.save(batch, at(1)).await,
-            [Expired, AlreadySpent, AlreadySpent, Expired]
-        );
-    }
-
-    /// What is known already is judged before `NotYetValid`, and that before `PoolFull`.
-    #[rules("SAVE-7", "LAST-2")]
-    async fn known_is_judged_before_not_yet_valid_and_that_before_full(context: &Context) {
-        let pool = context.stocked(vec![one_time(1), last_resort(2).valid(0, END)]).await;
-        let again = vec![last_resort(1).valid(10, END), last_resort(2).valid(0, END)];
+        let ended = one_time(1).valid(-DAY, 1);
+        let batch = vec![ended, one_time(1).with_bytes_of(9), last_resort(1), one_time(2).valid(-DAY, 1)];
+        assert_eq!(pool.save(batch, at(1)).await, [Expired, AlreadySpent, AlreadySpent, Expired]);
+        let again = vec![last_resort(2).valid(10, END), last_resort(3).valid(0, END)];
         assert_eq!(pool.save(again, at(-1)).await, [RefConflict, AlreadyStored]);
-        let slots = (100..115).map(|n| last_resort(n).of(kp_core::Ciphersuite(n as u16)));
-        pool.stock(slots.collect(), at(0)).await;
-        let late = vec![
-            last_resort(200).of(OTHER_SUITE).valid(1, END),
-            last_resort(200).of(OTHER_SUITE),
-        ];
-        assert_eq!(pool.save(late, at(0)).await, [NotYetValid, PoolFull]);
+        let full = pool.request(one_times([4, 2])).cap_per_ciphersuite(0);
+        assert_eq!(pool.save_as(&full, at(1)).await, [PoolFull, AlreadyStored]);
+        let slots = (100..115).map(|n| last_resort(n).of(Ciphersuite(n as u16)));
+        pool.stock(slots.collect(), at(1)).await;
+        let other = last_resort(200).of(OTHER_SUITE);
+        assert_eq!(pool.save(vec![other.clone().valid(2, END), other], at(1)).await, [NotYetValid, PoolFull]);
+        assert_eq!(pool.available(at(1)).await, [key_package_ref(2)]);
     }
 
-    /// Each item is judged after the ones before it.
-    #[rules("SAVE-7", "LAST-1")]
+    /// Each item is judged after the ones before it: the same package twice in one batch is stored once.
+    #[rules("SAVE-7", "SAVE-2", "LAST-1")]
     async fn each_item_sees_the_ones_before(context: &Context) {
         let pool = context.pool().await;
         let batch = vec![
             one_time(1),
             one_time(1).with_bytes_of(9),
             last_resort(1),
+            one_time(1),
             last_resort(2),
             last_resort(3),
             last_resort(2),
             one_time(3),
         ];
-        let expected = [Saved, RefConflict, RefConflict, Saved, Saved, AlreadySpent, RefConflict];
+        let known = [RefConflict, RefConflict, AlreadyStored];
+        let expected = [&[Saved], &known[..], &[Saved, Saved, AlreadySpent, RefConflict]].concat();
         assert_eq!(pool.save(batch, at(0)).await, expected);
         assert_eq!(pool.count(SUITE, at(0)).await.total(), 3);
     }
 
     /// A record past its own `not_after` counts as absent: the same ref starts anew, at the end of the queue, in
     /// whatever state it was and in whatever role it comes.
-    #[rules("SAVE-7", "RES-2")]
+    #[rules("SAVE-7", "RES-2", "SPEND-3")]
     async fn a_ref_past_its_end_starts_anew(context: &Context) {
         let pool = context.pool().await;
         let short = (1..=3).map(|n| one_time(n).valid(-DAY, 100)).collect();
@@ -240,15 +178,19 @@ checks! {
             pool.save(anew.clone(), at(99)).await,
             [AlreadySpent, AlreadySpent, RefConflict]
         );
+        assert!(pool.spend(&pool.token(1, 1), &no_usage(), at(100)).await.is_ok());
         assert_eq!(pool.save(anew, at(100)).await, [Saved; 3]);
+        let late = pool.spend(&pool.token(1, 1), &no_usage(), at(100)).await;
+        assert_eq!(late, Err(NoLiveReservation), "its receipt went with its record");
         assert_eq!(pool.available(at(100)).await, [4, 1, 3].map(key_package_ref));
         assert_eq!(pool.status(2, at(100)).await, Some(Status::LastResort { used: false }));
         let first = pool.get(1, at(100)).await.expect("it was saved");
         assert_eq!(first.bytes, Some(one_time(9).bytes));
     }
 
-    /// A refused item leaves no trace: it may come again when nothing speaks against it any more.
-    #[rules("SAVE-7")]
+    /// A refused item leaves no trace: it may come again when nothing speaks against it any more, and a last resort serves
+    /// from its `not_before` on.
+    #[rules("SAVE-7", "LAST-2")]
     async fn a_refused_item_leaves_no_trace(context: &Context) {
         let pool = context.stocked(one_times([1])).await;
         let before = pool.picture(1..=4, at(0)).await;
@@ -259,5 +201,8 @@ checks! {
         assert_eq!(pool.picture(1..=4, at(0)).await, before);
         assert_eq!(pool.save_one(one_time(2).with_bytes_of(9), at(0)).await, Saved);
         assert_eq!(pool.save_one(last_resort(3).valid(1, END), at(1)).await, Saved);
+        let last = pool.take(1).last_resort(LastResort::Only);
+        pool.refuses(&last, at(0), NothingFits).await;
+        assert_eq!(pool.reserve_ref(&last, at(1)).await, Ok(key_package_ref(3)));
     }
 }

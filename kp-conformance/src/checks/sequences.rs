@@ -54,11 +54,7 @@ fn drawn(seed: u64, scale: Scale, limits: Limits) -> Vec<(Call, Reply)> {
 /// The calls with what the rules answer.
 fn answered(calls: Vec<Call>, limits: Limits) -> Vec<(Call, Reply)> {
     let mut model = Model::with_limits(limits);
-    let answered = |call: Call| {
-        let reply = call.answered_by(&mut model);
-        (call, reply)
-    };
-    calls.into_iter().map(answered).collect()
+    calls.into_iter().map(|call| call.answered(&mut model)).collect()
 }
 
 /// A sequence whose last call is not answered as the rules answer it.

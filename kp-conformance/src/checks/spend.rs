@@ -1,10 +1,13 @@
-use kp_core::Rejection::{AlreadySpent, Expired, NoLiveReservation, NotFound};
-use kp_core::server::Spend;
+use crate::asking::Asking as _;
+use kp_core::Cause;
+use kp_core::Rejection::{AlreadySpent, Expired, PoolExhausted, ReservationConflict};
+use kp_core::server::{LastResort, Spend};
 
 use crate::Context;
 use crate::check::checks;
-use crate::packages::{Altered, DAY, at, group, key_package_ref, no_usage, one_time, one_times, party, usage};
-use crate::pool::answered;
+use crate::packages::{
+    Altered, DAY, OTHER_SUITE, SUITE, at, group, key_package_ref, no_usage, one_time, one_times, party, spent, usage,
+};
 
 checks! {
     /// The same spend again gets the same receipt: later, after the lease would have ended, and past `not_after`. Any other
@@ -29,50 +32,85 @@ checks! {
         }
     }
 
-    /// A receipt is kept until the record is swept, or saved anew past its `not_after`.
-    #[rules("SPEND-3", "SWEEP-1", "SAVE-7")]
-    async fn a_receipt_ends_with_its_record(context: &Context) {
-        let pool = context.stocked((1..=2).map(|n| one_time(n).valid(-DAY, 100)).collect()).await;
-        for n in 1..=2 {
-            let token = pool.lease(&pool.take(n), at(0)).await;
-            pool.spent(&token, &no_usage(), at(0)).await;
+    /// The same claim before its `expires_at` returns the same package, bytes included, and changes nothing.
+    #[rules("CLAIM-1", "RES-5")]
+    async fn the_same_claim_returns_the_same_package(context: &Context) {
+        let pool = context.stocked(one_times([1, 2])).await;
+        let take = pool.take(1).by(party("alice"));
+        let club = group("club");
+        assert_eq!(pool.claim(&take, Some(&club), at(0)).await, Ok(one_time(1)));
+        let before = pool.picture([1, 2], at(59)).await;
+        let longer = take.clone().lasting(600);
+        for again in [
+            take.clone(),
+            longer,
+            take.clone().ciphersuites([SUITE, OTHER_SUITE]),
+            take.clone().limit(0),
+            take.clone().last_resort(LastResort::Only),
+            take.clone().only(key_package_ref(1)),
+        ] {
+            assert_eq!(
+                pool.claim(&again, Some(&club), at(59)).await,
+                Ok(one_time(1)),
+                "{again:?}"
+            );
         }
-        pool.stock(one_times([2]), at(100)).await;
+        assert_eq!(pool.picture([1, 2], at(59)).await, before);
         assert_eq!(
-            pool.spend(&pool.token(2, 2), &no_usage(), at(100)).await,
-            Err(NoLiveReservation)
+            pool.claim(&take, Some(&club), at(60)).await,
+            Err(AlreadySpent),
+            "a retry extends nothing"
         );
-        pool.spent(&pool.token(1, 1), &no_usage(), at(100)).await;
-        assert_eq!(pool.cleanup(at(100), 10).await, 1);
-        assert_eq!(pool.spend(&pool.token(1, 1), &no_usage(), at(100)).await, Err(NotFound));
     }
 
-    /// A batch of spends has a receipt or a refusal for each, in order, each item after the ones before it.
-    #[rules("SPEND-1", "ERR-3")]
-    async fn a_batch_of_spends_has_an_answer_for_each(context: &Context) {
-        let bob = context.pool().await;
-        let carol = bob.beside("carol/laptop");
-        bob.stock(one_times([1, 2]), at(0)).await;
-        carol.stock(one_times([1]), at(0)).await;
-        let first = bob.lease(&bob.take(1), at(0)).await;
-        let second = bob.lease(&bob.take(2), at(0)).await;
-        let carols = carol.lease(&carol.take(1), at(0)).await;
-        let tokens = [second, bob.token(9, 9), carols, first.clone(), bob.token(1, 9), first];
-        let answers = bob.store.spend_key_packages(&tokens, &no_usage(), at(1)).await;
-        let answers: Vec<_> = answers
-            .into_iter()
-            .map(|answer| answered(answer).map(|receipt| receipt.key_package_ref))
-            .collect();
-        let [one, two] = [1, 2].map(key_package_ref);
-        let expected = [
-            Ok(two),
-            Err(NotFound),
-            Ok(one.clone()),
-            Ok(one.clone()),
-            Err(AlreadySpent),
-            Ok(one),
-        ];
-        assert_eq!(answers, expected);
-        assert!(bob.store.spend_key_packages(&[], &no_usage(), at(1)).await.is_empty());
+    /// With another party, another group, or none instead of one, it is not the same claim.
+    #[rules("CLAIM-1", "PRIV-1")]
+    async fn another_party_or_group_gets_no_replay(context: &Context) {
+        let pool = context.stocked(one_times(1..=4)).await;
+        let nobodys = pool.take(1);
+        let alices = pool.take(2).by(party("alice"));
+        let (club, other) = (group("club"), group("other"));
+        pool.claimed(&nobodys, at(0)).await;
+        pool.claim(&alices, Some(&club), at(0))
+            .await
+            .expect("a package is there");
+        let mallorys = pool.take(2).by(party("mallory"));
+        for (take, group) in [
+            (nobodys.clone().by(party("alice")), None),
+            (nobodys, Some(&club)),
+            (pool.take(2), Some(&club)),
+            (mallorys, Some(&club)),
+            (alices.clone(), None),
+            (alices.clone(), Some(&other)),
+        ] {
+            assert_eq!(
+                pool.claim(&take, group, at(1)).await,
+                Err(AlreadySpent),
+                "{take:?} {group:?}"
+            );
+        }
+        let named = alices.only(key_package_ref(3));
+        assert_eq!(pool.claim(&named, Some(&club), at(1)).await, Err(ReservationConflict));
+        assert_eq!(pool.available(at(1)).await, [3, 4].map(key_package_ref));
+    }
+
+    /// An id that is live from a reservation is spent by its claim, whose window is of its own `now` and ttl. The window ends
+    /// with the package at the latest; then the id is a new request.
+    #[rules("CLAIM-1", "RES-5", "RES-4")]
+    async fn a_claim_spends_the_reservation_of_its_id(context: &Context) {
+        let short = one_time(2).valid(-DAY, 130);
+        let pool = context.stocked(vec![one_time(1), short.clone()]).await;
+        let take = pool.take(1).by(party("alice"));
+        let token = pool.lease(&take, at(0)).await;
+        pool.refuses(&pool.take(1).by(party("bob")), at(50), ReservationConflict).await;
+        assert_eq!(pool.claim(&take.clone().limit(0), None, at(50)).await, Ok(one_time(1)));
+        assert_eq!(pool.status(1, at(50)).await, spent(50, Cause::Used));
+        assert_eq!(pool.claim(&take, None, at(109)).await, Ok(one_time(1)), "its window is its own");
+        pool.refuses(&take, at(110), AlreadySpent).await;
+        assert_eq!(pool.release(&token, at(110)).await, Err(AlreadySpent));
+        for now in [110, 129] {
+            assert_eq!(pool.claim(&pool.take(2), None, at(now)).await, Ok(short.clone()));
+        }
+        pool.refuses(&pool.take(2), at(130), PoolExhausted).await;
     }
 }

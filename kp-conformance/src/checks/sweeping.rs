@@ -3,17 +3,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kp_core::Rejection::{NoLiveReservation, NotFound, PoolExhausted};
-use kp_core::Status;
 use kp_core::server::OnLapse;
 use kp_core::server::SaveOutcome::Saved;
+use kp_core::{Cause, Status, Timestamp};
 
 use crate::Context;
 use crate::at_once::at_once;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, END, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party,
+    Altered, DAY, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party, spent,
 };
-use crate::pool::Pool;
+use crate::pool::{Pool, works};
 
 /// This many pools with a lapsing lease and a claim window each, which end at 60.
 async fn lapsing(context: &Context, pools: usize) -> Vec<Pool> {
@@ -31,37 +31,19 @@ checks! {
     /// `cleanup_expired` removes what is past its `not_after`, of every kind, and nothing else.
     #[rules("SWEEP-1", "TIME-1")]
     async fn a_sweep_removes_what_has_expired_and_nothing_else(context: &Context) {
-        let pool = context.pool().await;
-        let short = |n| one_time(n).valid(-DAY, 100);
-        let mut batch: Vec<_> = (1..=4).map(short).collect();
+        let mut batch: Vec<_> = (1..=4).map(|n| one_time(n).valid(-DAY, 100)).collect();
         batch.push(last_resort(5).valid(-DAY, 100));
-        batch.extend([
-            one_time(6).valid(-DAY, 101),
-            last_resort(7).of(crate::packages::OTHER_SUITE),
-            one_time(8),
-        ]);
-        pool.stock(batch, at(0)).await;
+        batch.extend([one_time(6).valid(-DAY, 101), last_resort(7).of(OTHER_SUITE), one_time(8)]);
+        let pool = context.stocked(batch).await;
         pool.lease(&pool.take(1), at(50)).await;
         pool.claimed(&pool.take(2), at(50)).await;
         pool.withdraw([3], at(50)).await;
         assert_eq!(pool.cleanup(at(99), 100).await, 0);
-        let kept = pool.picture(6..=8, at(100)).await;
         assert_eq!(pool.cleanup(at(100), 100).await, 5);
         assert_eq!(pool.cleanup(at(100), 100).await, 0);
-        assert_eq!(
-            pool.statuses(1..=5, at(50)).await,
-            [None; 5],
-            "forgotten, whatever the time"
-        );
-        for n in 6..=8 {
-            assert!(pool.get(n, at(100)).await.is_some());
-        }
+        assert_eq!(pool.statuses(1..=5, at(50)).await, [None; 5], "forgotten, whatever the time");
+        assert_eq!(pool.status(7, at(100)).await, Some(Status::LastResort { used: false }));
         assert_eq!(pool.count(SUITE, at(100)).await.total(), 2);
-        assert_ne!(
-            pool.picture(6..=8, at(100)).await,
-            kept,
-            "the expired ones are not counted any more"
-        );
         assert_eq!(pool.available(at(100)).await, [6, 8].map(key_package_ref));
     }
 
@@ -72,13 +54,12 @@ checks! {
         pool.claimed(&pool.take(1), at(50)).await;
         let token = pool.lease(&pool.take(2), at(50)).await;
         assert_eq!(pool.cleanup(at(100), 100).await, 2);
-        assert_eq!(pool.spend(&token, &no_usage(), at(99)).await, Err(NotFound));
+        for token in [&token, &pool.token(1, 1)] {
+            assert_eq!(pool.spend(token, &no_usage(), at(99)).await, Err(NotFound));
+        }
         assert_eq!(pool.release(&token, at(99)).await, Err(NotFound));
-        assert_eq!(
-            pool.claim(&pool.take(1), None, at(99)).await,
-            Err(PoolExhausted),
-            "the id is not bound"
-        );
+        // The id is not bound.
+        pool.refuses(&pool.take(1), at(99), PoolExhausted).await;
         assert_eq!(pool.save(one_times([1, 2]), at(100)).await, [Saved; 2]);
         assert_eq!(pool.claim(&pool.take(1), None, at(100)).await, Ok(one_time(1)));
     }
@@ -88,33 +69,26 @@ checks! {
     #[rules("SWEEP-1", "COST-1")]
     async fn a_sweep_goes_in_bounded_steps(context: &Context) {
         let first = context.pool().await;
-        for n in 0..4 {
-            let pool = first.beside(&format!("user-{n}"));
-            pool.stock((1..=5).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0))
-                .await;
+        let pools = [0, 1, 2, 3].map(|n| first.beside(&format!("user-{n}")));
+        for pool in &pools {
+            pool.stock((1..=5).map(|n| one_time(n).valid(-DAY, 100)).collect(), at(0)).await;
             pool.stock(one_times([6]), at(0)).await;
         }
-        assert_eq!(first.cleanup(at(100), 0).await, 1);
-        let mut removed = 1;
-        loop {
-            let step = first.cleanup(at(100), 6).await;
-            assert!(step <= 6, "{step} of 6");
+        let (mut removed, mut step) = (0, first.cleanup(at(100), 0).await);
+        assert_eq!(step, 1);
+        while step > 0 {
             removed += step;
             let mut left = 0;
-            for n in 0..4 {
-                left += u64::from(first.beside(&format!("user-{n}")).count(SUITE, at(100)).await.expired);
+            for pool in &pools {
+                left += u64::from(pool.count(SUITE, at(100)).await.expired);
             }
             assert_eq!(removed + left, 20, "it says how many it removed");
-            if step == 0 {
-                assert_eq!(left, 0, "0 only when none is left");
-                break;
-            }
+            step = first.cleanup(at(100), 6).await;
+            assert!(step <= left.min(6), "{step} of 6");
         }
-        for n in 0..4 {
-            assert_eq!(
-                first.beside(&format!("user-{n}")).available(at(100)).await,
-                [key_package_ref(6)]
-            );
+        assert_eq!(removed, 20, "0 only when none is left");
+        for pool in &pools {
+            assert_eq!(pool.available(at(100)).await, [key_package_ref(6)]);
         }
     }
 
@@ -138,33 +112,13 @@ checks! {
             "two leases, a claim's window, and a reserver's"
         );
         assert_eq!(pool.settle(at(60), 10).await, 0);
-        assert_eq!(
-            pool.status(1, at(0)).await,
-            Some(Status::Available),
-            "it has ended for good"
-        );
+        let ended = [Some(Status::Available), spent(60, Cause::Retired)];
+        assert_eq!(pool.statuses([1, 2], at(0)).await, ended, "for good");
         assert_eq!(
             pool.spend(&pool.token(1, 1), &no_usage(), at(0)).await,
             Err(NoLiveReservation)
         );
         pool.spent(&live, &no_usage(), at(60)).await;
-    }
-
-    /// To settle changes no answer to a call with the same or a later `now`.
-    #[rules("SWEEP-2", "TIME-2")]
-    async fn settling_changes_no_answer(context: &Context) {
-        let pool = context.stocked(one_times(1..=6)).await;
-        pool.lease(&pool.take(1), at(0)).await;
-        pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
-        pool.lease(&pool.take(3), at(0)).await;
-        pool.withdraw([3], at(1)).await;
-        pool.claimed(&pool.take(4), at(0)).await;
-        pool.lease(&pool.take(5), at(30)).await;
-        let now = pool.picture(1..=6, at(60)).await;
-        let later = pool.picture(1..=6, at(90)).await;
-        assert_eq!(pool.settle(at(60), 10).await, 4);
-        assert_eq!(pool.picture(1..=6, at(60)).await, now);
-        assert_eq!(pool.picture(1..=6, at(90)).await, later);
     }
 
     /// It settles `limit` pools at most, and says 0 only when none is left; a limit of 0 counts as 1.
@@ -185,15 +139,20 @@ checks! {
         }
     }
 
-    /// A listing and a retirement over all pools go in steps of `limit` too.
-    #[rules("COST-1", "DEL-2", "READ-5")]
+    /// A retirement visits every pool, in steps of `limit`, and settles it, whether anything in it is that old or not; a
+    /// limit of 0 counts as 1.
+    #[rules("COST-1", "DEL-2", "READ-5", "TIME-2")]
     async fn a_retirement_goes_in_bounded_steps(context: &Context) {
         let pools = lapsing(context, 7).await;
+        assert_eq!(pools[0].retire_by(0, Timestamp::MIN, at(60)).await, 0);
+        for pool in &pools {
+            let late = pool.spend(&pool.token(1, 1), &no_usage(), at(59)).await;
+            assert_eq!(late, Err(NoLiveReservation));
+        }
         let store = &pools[0].store;
         let (mut total, mut steps, mut after) = (0, 0, None);
         loop {
-            let step = store.retire_unspent(at(1), at(60), after.as_ref(), 3).await;
-            let (count, next) = crate::pool::works(step);
+            let (count, next) = works(store.retire_unspent(at(1), at(60), after.as_ref(), 3).await);
             assert!(count <= 6, "three pools with two unspent packages each, and {count}");
             total += count;
             steps += 1;
@@ -204,18 +163,7 @@ checks! {
         }
         assert_eq!(total, 14);
         assert!((3..=4).contains(&steps), "seven pools by three, in {steps} steps");
-    }
-
-    /// A pool that was swept empty is gone, and can be filled anew.
-    #[rules("SWEEP-1", "READ-5")]
-    async fn a_pool_swept_empty_can_be_filled_anew(context: &Context) {
-        let pool = context.stocked(one_times(1..=3)).await;
-        assert_eq!(pool.cleanup(at(END), 100).await, 3);
-        assert_eq!(pool.pools_by(10).await, []);
-        assert!(pool.counts(at(END)).await.is_empty());
-        let anew = (4..=6).map(|n| one_time(n).valid(0, 2 * END)).collect();
-        pool.stock(anew, at(END)).await;
-        assert_eq!(pool.available(at(END)).await, [4, 5, 6].map(key_package_ref));
+        assert_eq!(pools[0].retire_by(2, at(1), at(60)).await, 0);
     }
 
     /// Sweeps run beside live traffic: they take nothing that has not expired, and nobody is told a failure.

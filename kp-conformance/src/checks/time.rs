@@ -69,31 +69,23 @@ fn others(pool: &Pool) -> Vec<Vec<Call>> {
     ]
 }
 
-/// Makes calls, which are to be answered as by the rules, on a pool as [`ending`] makes it.
-async fn ask(pool: &Pool, calls: &[Call]) {
-    let mut model = Model::default();
-    for before in [
+/// What leads to a pool with a lease on the first package and a claim of the second, both until 60, and a third package.
+fn beginning(pool: &Pool) -> [Call; 3] {
+    [
         Call::Save(pool.request(one_times(1..=3)), at(0)),
         Call::Reserve(pool.take(1), OnLapse::Return, at(0)),
         Call::Claim(pool.take(2), None, at(0)),
-    ] {
-        before.answered_by(&mut model);
-    }
-    for call in calls {
-        assert_eq!(
-            works(call.ask(&*pool.store).await),
-            call.answered_by(&mut model),
-            "{call:?}"
-        );
-    }
+    ]
 }
 
-/// A pool with a lease on the first package and a claim of the second, both until 60, and a third package.
-async fn ending(context: &Context, name: &str) -> Pool {
+/// Such a pool, after these calls, all of them answered as by the rules.
+async fn ended(context: &Context, name: &str, calls: impl FnOnce(&Pool) -> Vec<Call>) -> Pool {
     let pool = context.pool().await.beside(name);
-    pool.stock(one_times(1..=3), at(0)).await;
-    pool.lease(&pool.take(1), at(0)).await;
-    pool.claimed(&pool.take(2), at(0)).await;
+    let mut model = Model::default();
+    for call in beginning(&pool).into_iter().chain(calls(&pool)) {
+        let reply = works(call.ask(&*pool.store).await);
+        assert_eq!(reply, call.answered_by(&mut model), "{call:?}");
+    }
     pool
 }
 
@@ -116,14 +108,11 @@ checks! {
         let second = pool.take(2).lasting(1);
         let (_, until) = pool.lease_until(&second, OnLapse::Return, max.minus(3)).await;
         assert_eq!(until, max.minus(2));
-        assert_eq!(pool.reserve(&pool.take(3), max.minus(3)).await, Err(PoolExhausted));
+        pool.refuses(&pool.take(3), max.minus(3), PoolExhausted).await;
         let (token, until) = pool.lease_until(&pool.take(3), OnLapse::Return, max.minus(2)).await;
         assert_eq!(until, max);
-        assert_eq!(
-            pool.spent(&token, &no_usage(), max.minus(1)).await
-                .spent_at,
-            max.minus(1)
-        );
+        let receipt = pool.spent(&token, &no_usage(), max.minus(1)).await;
+        assert_eq!(receipt.spent_at, max.minus(1));
         let stored = pool.get(1, max.minus(1)).await.expect("it is remembered");
         assert_eq!(stored.info, whole.info);
         assert_eq!(pool.status(1, max).await, Some(Status::Expired));
@@ -135,14 +124,9 @@ checks! {
     #[rules("TIME-2", "TIME-3")]
     async fn a_changing_call_settles_its_pool_also_when_refused(context: &Context) {
         for n in 0..changing(&context.pool().await).len() {
-            let pool = ending(context, &format!("user-{n}")).await;
+            let pool = ended(context, &format!("user-{n}"), |pool| vec![changing(pool).swap_remove(n)]).await;
             let call = &changing(&pool)[n];
-            ask(&pool, std::slice::from_ref(call)).await;
-            assert_eq!(
-                pool.claim(&pool.take(2), None, at(59)).await,
-                Err(AlreadySpent),
-                "{call:?} ends the window"
-            );
+            pool.refuses(&pool.take(2), at(59), AlreadySpent).await;
             assert_eq!(
                 pool.status(1, at(59)).await,
                 Some(Status::Available),
@@ -157,9 +141,8 @@ checks! {
     #[rules("TIME-2", "READ-1", "SAVE-2")]
     async fn what_is_no_call_on_the_pool_settles_nothing(context: &Context) {
         for n in 0..others(&context.pool().await).len() {
-            let pool = ending(context, &format!("user-{n}")).await;
+            let pool = ended(context, &format!("user-{n}"), |pool| others(pool).swap_remove(n)).await;
             let calls = &others(&pool)[n];
-            ask(&pool, calls).await;
             assert!(pool.store.claim_key_packages(&[], None, at(60)).await.is_empty());
             assert!(pool.store.spend_key_packages(&[], &no_usage(), at(60)).await.is_empty());
             assert!(pool.store.release_key_packages(&[], at(60)).await.is_empty());
@@ -176,9 +159,9 @@ checks! {
     /// Each item of a call on many pools settles the pool it names.
     #[rules("TIME-2")]
     async fn each_item_settles_the_pool_it_names(context: &Context) {
-        let bob = ending(context, "bob").await;
-        let carol = ending(context, "carol").await;
-        let dave = ending(context, "dave").await;
+        let bob = ended(context, "bob", |_| Vec::new()).await;
+        let carol = ended(context, "carol", |_| Vec::new()).await;
+        let dave = ended(context, "dave", |_| Vec::new()).await;
         let tokens = [bob.token(9, 9), carol.token(9, 9)];
         let _ = bob.store.spend_key_packages(&tokens, &no_usage(), at(60)).await;
         for pool in [&bob, &carol] {
@@ -188,17 +171,13 @@ checks! {
     }
 
     /// At most one id holds a package, whatever `now` is passed.
-    #[rules("TIME-3", "RES-1", "SPEND-2")]
+    #[rules("TIME-3", "RES-1", "SPEND-2", "REL-2")]
     async fn one_id_holds_a_package_whatever_the_time(context: &Context) {
         let pool = context.stocked(one_times([1])).await;
         let first = pool.lease(&pool.take(1), at(0)).await;
         let second = pool.lease(&pool.take(2), at(60)).await;
         for now in [30, 0, -60, 61] {
-            assert_eq!(
-                pool.reserve(&pool.take(1), at(now)).await,
-                Err(PoolExhausted),
-                "at {now}"
-            );
+            pool.refuses(&pool.take(1), at(now), PoolExhausted).await;
             assert_eq!(
                 pool.spend(&first, &no_usage(), at(now)).await,
                 Err(NoLiveReservation),

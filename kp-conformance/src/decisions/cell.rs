@@ -88,16 +88,8 @@ impl Cell {
             }
         }
         if answer.changes_nothing() {
-            assert_eq!(
-                before.call.others(),
-                after.call.others(),
-                "nothing became of the others"
-            );
-            assert_eq!(
-                before.earlier.others(),
-                after.earlier.others(),
-                "nothing became of the others"
-            );
+            let others = |moments: &Moments| [&moments.call, &moments.earlier].map(|view| view.others().to_vec());
+            assert_eq!(others(before), others(after), "nothing became of the others");
         }
     }
 

@@ -189,34 +189,40 @@ impl Scene {
 
     /// Makes the call.
     pub(super) async fn act(&mut self, event: Event, who: u64, asker: Asker, now: i64) -> Answer {
-        let now = at(now);
+        let answer = self.ask(event, who, asker, at(now)).await;
+        answer.unwrap_or_else(Answer::Rejected)
+    }
+
+    async fn ask(&mut self, event: Event, who: u64, asker: Asker, now: Timestamp) -> Result<Answer, Rejection> {
         let take = self.take(who, asker, LONG);
         let named = take.clone().only(key_package_ref(P));
-        match event {
-            Event::ReserveNamed | Event::ReserveNamedByOtherParty => self.reserve(&named, now).await,
-            Event::ReserveNamedUnfit => self.reserve(&named.remaining(u32::MAX), now).await,
-            Event::ReserveNamedLastResort => self.reserve(&named.last_resort(LastResort::Only), now).await,
+        Ok(match event {
+            Event::ReserveNamed | Event::ReserveNamedByOtherParty => self.reserve(&named, now).await?,
+            Event::ReserveNamedUnfit => self.reserve(&named.remaining(u32::MAX), now).await?,
+            Event::ReserveNamedLastResort => self.reserve(&named.last_resort(LastResort::Only), now).await?,
             Event::ReserveNamedIdTaken => {
                 let take = self.take(TAKEN, asker, LONG).only(key_package_ref(P));
-                self.reserve(&take, now).await
+                self.reserve(&take, now).await?
             }
-            Event::ReserveOther => self.reserve(&take.only(key_package_ref(SPARE)), now).await,
-            Event::ReserveById | Event::ReserveByIdByOtherParty => self.reserve(&take, now).await,
-            Event::ReserveOtherSuite => self.reserve(&take.ciphersuites([OTHER_SUITE]), now).await,
-            Event::ReserveLastResort => self.reserve(&take.last_resort(LastResort::Only), now).await,
-            Event::Claim | Event::ClaimByOtherParty | Event::ClaimForOtherGroup => self.claim(&take, asker, now).await,
-            Event::ClaimOtherSuite => self.claim(&take.ciphersuites([OTHER_SUITE]), asker, now).await,
-            Event::ClaimLastResort => self.claim(&take.last_resort(LastResort::Only), asker, now).await,
+            Event::ReserveOther => self.reserve(&take.only(key_package_ref(SPARE)), now).await?,
+            Event::ReserveById | Event::ReserveByIdByOtherParty => self.reserve(&take, now).await?,
+            Event::ReserveOtherSuite => self.reserve(&take.ciphersuites([OTHER_SUITE]), now).await?,
+            Event::ReserveLastResort => self.reserve(&take.last_resort(LastResort::Only), now).await?,
+            Event::Claim | Event::ClaimByOtherParty | Event::ClaimForOtherGroup => {
+                self.claim(&take, asker, now).await?
+            }
+            Event::ClaimOtherSuite => self.claim(&take.ciphersuites([OTHER_SUITE]), asker, now).await?,
+            Event::ClaimLastResort => self.claim(&take.last_resort(LastResort::Only), asker, now).await?,
             Event::Spend | Event::SpendForOtherGroup | Event::SpendByOtherParty => {
                 let spent = self.pool.spend(&self.pool.token(P, who), &asker.usage(), now).await;
-                self.receipt(spent, now)
+                self.receipt(&spent?, now)
             }
-            Event::Release => match self.pool.release(&self.pool.token(P, who), now).await {
-                Ok(()) => Answer::Released,
-                Err(rejection) => Answer::Rejected(rejection),
-            },
-            Event::Renew => self.renew(who, LONG, now).await,
-            Event::RenewShorter => self.renew(who, 1, now).await,
+            Event::Release => {
+                self.pool.release(&self.pool.token(P, who), now).await?;
+                Answer::Released
+            }
+            Event::Renew => self.renew(who, LONG, now).await?,
+            Event::RenewShorter => self.renew(who, 1, now).await?,
             Event::SaveAgain => self.save(self.p.clone(), now).await,
             Event::SaveOtherBytes => self.save(self.p.clone().with_bytes_of(NEW), now).await,
             Event::SaveOtherFacts => {
@@ -261,73 +267,53 @@ impl Scene {
                 Answer::Done
             }
             Event::Read => Answer::Seen(self.view(CALL).await.seen()),
-        }
+        })
     }
 
-    async fn reserve(&self, take: &TakeRequest, now: Timestamp) -> Answer {
-        let Reservation { package, lease, .. } = match self.pool.reserve(take, now).await {
-            Ok(reserved) => reserved,
-            Err(rejection) => return Answer::Rejected(rejection),
-        };
-        assert_eq!(
-            lease.is_none(),
-            package.info.role.is_last_resort(),
-            "a lease goes with a one-time package"
-        );
+    async fn reserve(&self, take: &TakeRequest, now: Timestamp) -> Result<Answer, Rejection> {
+        let Reservation { package, lease, .. } = self.pool.reserve(take, now).await?;
+        let shared = package.info.role.is_last_resort();
+        assert_eq!(lease.is_none(), shared, "a lease goes with a one-time package");
         let Some(lease) = lease else {
-            return self.handed_out(&package);
+            return Ok(self.handed_out(&package));
         };
         let token = ReservationToken::new(take.pool.clone(), package.info.key_package_ref.clone(), take.id);
         assert_eq!(lease.token, token);
-        if package != self.p {
-            return self.handed_out(&package);
-        }
-        match lease.expires_at {
+        Ok(match lease.expires_at {
+            _ if package != self.p => self.handed_out(&package),
             end if end == now.after(take.ttl) => Answer::Lease,
             end if end == at(LONG.into()) => Answer::SameLease,
             end => panic!("neither a lease of now, nor the one made before: {end:?}"),
-        }
+        })
     }
 
-    async fn claim(&self, take: &TakeRequest, asker: Asker, now: Timestamp) -> Answer {
-        match self.pool.claim(take, Some(&group(asker.group)), now).await {
-            Ok(package) => self.handed_out(&package),
-            Err(rejection) => Answer::Rejected(rejection),
-        }
+    async fn claim(&self, take: &TakeRequest, asker: Asker, now: Timestamp) -> Result<Answer, Rejection> {
+        let package = self.pool.claim(take, Some(&group(asker.group)), now).await?;
+        Ok(self.handed_out(&package))
     }
 
-    async fn renew(&self, who: u64, seconds: u32, now: Timestamp) -> Answer {
+    async fn renew(&self, who: u64, seconds: u32, now: Timestamp) -> Result<Answer, Rejection> {
         let token = self.pool.token(P, who);
-        let lease = match self.pool.renew(&token, seconds, now).await {
-            Ok(lease) => lease,
-            Err(rejection) => return Answer::Rejected(rejection),
-        };
+        let lease = self.pool.renew(&token, seconds, now).await?;
         assert_eq!(lease.token, token);
-        match lease.expires_at {
+        Ok(match lease.expires_at {
             end if end == at(0).after(ttl(LONG)) => Answer::SameLease,
             end if end == now.after(ttl(seconds)) => Answer::LongerLease,
             end => panic!("the lease ends neither as before nor as asked: {end:?}"),
-        }
+        })
     }
 
     fn handed_out(&self, package: &KeyPackage) -> Answer {
-        if *package == self.p {
-            return if package.info.role.is_last_resort() {
-                Answer::LastResort
-            } else {
-                Answer::KeyPackage
-            };
-        }
         let others = [one_time(SPARE).of(OTHER_SUITE), last_resort(SUCCESSOR)];
-        assert!(others.contains(package), "a package that was saved, as it was saved");
-        Answer::NewRequest
+        match package {
+            p if *p == self.p && p.info.role.is_last_resort() => Answer::LastResort,
+            p if *p == self.p => Answer::KeyPackage,
+            other if others.contains(other) => Answer::NewRequest,
+            other => panic!("{other:?} is no package as it was saved"),
+        }
     }
 
-    fn receipt(&self, spent: Result<Receipt, Rejection>, now: Timestamp) -> Answer {
-        let receipt = match spent {
-            Ok(receipt) => receipt,
-            Err(rejection) => return Answer::Rejected(rejection),
-        };
+    fn receipt(&self, receipt: &Receipt, now: Timestamp) -> Answer {
         assert_eq!(receipt.key_package_ref, self.p.info.key_package_ref);
         match receipt.spent_at {
             time if time == now => Answer::Receipt,

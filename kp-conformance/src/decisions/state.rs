@@ -159,26 +159,20 @@ impl State {
 
     /// The same, seen by the other id.
     #[must_use]
-    pub const fn mirrored(self) -> Self {
-        match self {
-            Self::Reserved => Self::OtherReserved,
-            Self::OtherReserved => Self::Reserved,
-            Self::WithdrawnWhileReserved => Self::OtherWithdrawnWhileReserved,
-            Self::OtherWithdrawnWhileReserved => Self::WithdrawnWhileReserved,
-            Self::RetiredWhileReserved => Self::OtherRetiredWhileReserved,
-            Self::OtherRetiredWhileReserved => Self::RetiredWhileReserved,
-            Self::Spent => Self::OtherSpent,
-            Self::OtherSpent => Self::Spent,
-            Self::Claimed => Self::OtherClaimed,
-            Self::OtherClaimed => Self::Claimed,
-            Self::ClaimedLapsed => Self::OtherClaimedLapsed,
-            Self::OtherClaimedLapsed => Self::ClaimedLapsed,
-            Self::ClaimedEnded => Self::OtherClaimedEnded,
-            Self::OtherClaimedEnded => Self::ClaimedEnded,
-            Self::ExpiredSpent => Self::ExpiredOtherSpent,
-            Self::ExpiredOtherSpent => Self::ExpiredSpent,
-            nobodys => nobodys,
-        }
+    pub fn mirrored(self) -> Self {
+        let pairs = [
+            (Self::Reserved, Self::OtherReserved),
+            (Self::WithdrawnWhileReserved, Self::OtherWithdrawnWhileReserved),
+            (Self::RetiredWhileReserved, Self::OtherRetiredWhileReserved),
+            (Self::Spent, Self::OtherSpent),
+            (Self::Claimed, Self::OtherClaimed),
+            (Self::ClaimedLapsed, Self::OtherClaimedLapsed),
+            (Self::ClaimedEnded, Self::OtherClaimedEnded),
+            (Self::ExpiredSpent, Self::ExpiredOtherSpent),
+        ];
+        let both_ways = pairs.into_iter().flat_map(|(one, other)| [(one, other), (other, one)]);
+        let mut mirrored = both_ways.filter(|(state, _)| *state == self);
+        mirrored.next().map_or(self, |(_, other)| other)
     }
 
     /// What is left when its record is gone.

@@ -1,10 +1,15 @@
+use std::future::Future;
+use std::mem;
+
+use futures::FutureExt as _;
 use kp_core::rules::{Answer, Model};
 use kp_core::server::{
-    Cursor, KeyPackageStore, KeyPackageStoreExt, OnLapse, ReservationToken, Save, Spend, TakeRequest, Withdrawal,
+    Cursor, KeyPackageStore, KeyPackageStoreExt, OnLapse, Page, ReservationToken, Save, Spend, TakeRequest, Withdrawal,
 };
 use kp_core::{Error, GroupId, KeyPackageRef, PoolId, Result, Timestamp, Ttl};
 
 use super::Reply;
+use crate::ReferenceStore;
 
 /// One call; of one item where the trait takes batches, but for `ReserveMany`. Those that go in steps (listings, sweeps,
 /// retirements) are made to their end.
@@ -76,9 +81,8 @@ impl Call {
             } => {
                 let (mut total, mut after) = (0, None);
                 loop {
-                    let (count, next) = store
-                        .retire_unspent(*saved_before, *now, after.as_ref(), *limit)
-                        .await?;
+                    let step = store.retire_unspent(*saved_before, *now, after.as_ref(), *limit);
+                    let (count, next) = step.await?;
                     total += count;
                     after = next;
                     if after.is_none() {
@@ -86,59 +90,27 @@ impl Call {
                     }
                 }
             }
-            Self::CleanUp { limit, now } => {
-                let mut total = 0;
-                loop {
-                    match store.cleanup_expired(*now, *limit).await? {
-                        0 => break Reply::Swept(total),
-                        count if count > u64::from(most(*limit)) => break Reply::TooMany,
-                        count => total += count,
-                    }
-                }
-            }
-            Self::Settle { limit, now } => {
-                let mut total = 0;
-                loop {
-                    match store.release_expired_reservations(*now, *limit).await? {
-                        0 => break Reply::Swept(total),
-                        count => total += count,
-                    }
-                }
-            }
+            Self::CleanUp { limit, now } => swept(most(*limit), || store.cleanup_expired(*now, *limit)).await?,
+            Self::Settle { limit, now } => swept(u64::MAX, || store.release_expired_reservations(*now, *limit)).await?,
             Self::Get(pool, key_package_ref, now) => {
                 Reply::Got(store.get_key_package(pool, key_package_ref, *now).await?)
             }
             Self::Statuses(pool, refs, now) => Reply::Statuses(store.get_statuses(pool, refs, *now).await?),
             Self::List { pool, limit, now } => {
-                let (mut all, mut after) = (Vec::new(), None::<Cursor>);
-                loop {
-                    let page = store.list_available(pool, after.as_ref(), *limit, *now).await?;
-                    if page.items.len() > most(*limit) as usize {
-                        break Reply::TooMany;
-                    }
-                    all.extend(page.items);
-                    after = page.next;
-                    if after.is_none() {
-                        break Reply::Listed(all);
-                    }
-                }
+                let page = |after: Option<Cursor>| async move {
+                    store.list_available(pool, after.as_ref(), *limit, *now).await
+                };
+                all_pages(*limit, page).await?.map_or(Reply::TooMany, Reply::Listed)
             }
             Self::Count(pool, now) => Reply::Counted(store.count_by_status(pool, *now).await?),
             Self::Pools { limit } => {
-                let (mut all, mut after) = (Vec::new(), None::<Cursor>);
-                loop {
-                    let page = store.list_pools(after.as_ref(), *limit).await?;
-                    if page.items.len() > most(*limit) as usize {
-                        break Reply::TooMany;
-                    }
-                    all.extend(page.items);
-                    after = page.next;
-                    if after.is_none() {
-                        // READ-5 promises no order.
-                        all.sort();
-                        break Reply::Pools(all);
-                    }
-                }
+                let page = |after: Option<Cursor>| async move { store.list_pools(after.as_ref(), *limit).await };
+                // READ-5 promises no order.
+                let sorted = |mut all: Vec<PoolId>| {
+                    all.sort();
+                    Reply::Pools(all)
+                };
+                all_pages(*limit, page).await?.map_or(Reply::TooMany, sorted)
             }
         })
     }
@@ -168,41 +140,58 @@ impl Call {
         )
     }
 
-    /// What the rules answer.
+    /// The call, with what the rules answer.
+    pub(crate) fn answered(self, model: &mut Model) -> (Self, Reply) {
+        let reply = self.answered_by(model);
+        (self, reply)
+    }
+
+    /// What the rules answer, as the [`ReferenceStore`] follows them.
     pub(crate) fn answered_by(&self, model: &mut Model) -> Reply {
-        match self {
-            Self::Save(save, now) => Reply::Saved(model.save(save, *now)),
-            Self::Reserve(take, lapse, now) => Reply::Reserved(model.reserve(take, *lapse, *now)),
-            Self::ReserveMany(takes, lapse, now) => {
-                let reserve = |take| model.reserve(take, *lapse, *now);
-                Reply::ReservedMany(takes.iter().map(reserve).collect())
-            }
-            Self::Claim(take, group, now) => Reply::Claimed(model.claim(take, group.as_ref(), *now)),
-            Self::Spend(token, usage, now) => Reply::Spent(model.spend(token, usage, *now)),
-            Self::Release(token, now) => Reply::Released(model.release(token, *now)),
-            Self::Renew(token, ttl, now) => Reply::Renewed(model.renew(token, *ttl, *now)),
-            Self::Withdraw(pool, what, now) => Reply::Withdrawn(model.withdraw(pool, what, *now)),
-            Self::Delete(pool) => {
-                model.delete_pool(pool);
-                Reply::Deleted
-            }
-            Self::Retire { saved_before, now, .. } => Reply::Swept(model.retire_unspent(*saved_before, *now)),
-            Self::CleanUp { now, .. } => Reply::Swept(model.cleanup_expired(*now)),
-            Self::Settle { now, .. } => Reply::Swept(model.release_expired_reservations(*now)),
-            Self::Get(pool, key_package_ref, now) => Reply::Got(model.get(pool, key_package_ref, *now)),
-            Self::Statuses(pool, refs, now) => {
-                Reply::Statuses(refs.iter().map(|named| model.status(pool, named, *now)).collect())
-            }
-            Self::List { pool, now, .. } => Reply::Listed(model.list_available(pool, *now)),
-            Self::Count(pool, now) => Reply::Counted(model.count_by_status(pool, *now)),
-            Self::Pools { .. } => Reply::Pools(model.list_pools().cloned().collect()),
+        let store = ReferenceStore::of_model(mem::take(model));
+        let answered = self.ask(&store).now_or_never();
+        *model = mem::take(&mut store.model());
+        match answered {
+            Some(Ok(reply)) => reply,
+            other => panic!("it neither waits nor fails: {other:?}"),
         }
     }
 }
 
 /// How many there may be at once: 0 counts as 1 (`COST-1`).
-fn most(limit: u32) -> u32 {
-    limit.max(1)
+fn most(limit: u32) -> u64 {
+    u64::from(limit.max(1))
+}
+
+/// The items of all pages, unless there are too many on one.
+async fn all_pages<T, F: Future<Output = Result<Page<T>>>>(
+    limit: u32,
+    page: impl Fn(Option<Cursor>) -> F,
+) -> Result<Option<Vec<T>>> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let Page { items, next, .. } = page(after).await?;
+        if items.len() as u64 > most(limit) {
+            return Ok(None);
+        }
+        all.extend(items);
+        after = next;
+        if after.is_none() {
+            return Ok(Some(all));
+        }
+    }
+}
+
+/// How much is swept by steps of so many at most, until nothing is left.
+async fn swept<F: Future<Output = Result<u64>>>(most: u64, step: impl Fn() -> F) -> Result<Reply> {
+    let mut total = 0;
+    loop {
+        match step().await? {
+            0 => return Ok(Reply::Swept(total)),
+            count if count > most => return Ok(Reply::TooMany),
+            count => total += count,
+        }
+    }
 }
 
 /// What the rules said; a failure of the backend stays an error.

@@ -85,8 +85,8 @@ impl<'a> Draw<'a> {
             79..84 => self.series(),
             84..89 if !self.scale.in_steps => self.series(),
             84..90 => {
-                let n = self.random.random_range(0..self.scale.packages);
-                Call::Get(self.pool(), key_package_ref(n), self.moment())
+                let named = key_package_ref(self.number());
+                Call::Get(self.pool(), named, self.moment())
             }
             90..95 => {
                 let limit = if self.scale.in_steps { self.limit() } else { 1_000 };
@@ -98,8 +98,7 @@ impl<'a> Draw<'a> {
             }
             _ => Call::Count(self.pool(), self.moment()),
         };
-        let reply = call.answered_by(&mut self.model);
-        (call, reply)
+        call.answered(&mut self.model)
     }
 
     /// Reads of all pools, at some moment, and what the rules answer: everything, but of many packages only some.
@@ -120,11 +119,7 @@ impl<'a> Draw<'a> {
                 Call::List { pool, limit, now },
             ]);
         }
-        let answered = |call: Call| {
-            let reply = call.answered_by(&mut self.model);
-            (call, reply)
-        };
-        calls.into_iter().map(answered).collect()
+        calls.into_iter().map(|call| call.answered(&mut self.model)).collect()
     }
 
     /// Time stands still, goes on, jumps, and steps back (`TIME-3`).
@@ -165,6 +160,11 @@ impl<'a> Draw<'a> {
         PoolId::try_from(self.one_of(self.scale.pools)).expect("a short name is a pool id")
     }
 
+    /// Of a package.
+    fn number(&mut self) -> u64 {
+        self.random.random_range(0..self.scale.packages)
+    }
+
     fn party(&mut self) -> Option<Party> {
         self.one_of(&[None, Some("alice"), Some("mallory")]).map(party)
     }
@@ -175,7 +175,7 @@ impl<'a> Draw<'a> {
 
     /// The facts follow from the number, but now and then.
     fn package(&mut self) -> KeyPackage {
-        let n = self.random.random_range(0..self.scale.packages);
+        let n = self.number();
         let (moments, wide) = (self.scale.moments, self.is_wide());
         let mut facts = StdRng::seed_from_u64(n);
         let facts = if self.random.random_bool(0.03) {
@@ -237,7 +237,7 @@ impl<'a> Draw<'a> {
         let (never, fallback) = (LastResort::Never, LastResort::Fallback);
         take.options.last_resort = self.one_of(&[never, never, fallback, fallback, LastResort::Only]);
         if self.random.random_bool(0.2) {
-            take.options.only = Some(key_package_ref(self.random.random_range(0..self.scale.packages)));
+            take.options.only = Some(key_package_ref(self.number()));
         }
         take
     }
@@ -259,7 +259,7 @@ impl<'a> Draw<'a> {
             records.filter_map(|(record, _)| Some((record.info.key_package_ref.clone(), *record.state.bound_id()?)));
         let bound: Vec<_> = bound.collect();
         let any = (
-            key_package_ref(self.random.random_range(0..self.scale.packages)),
+            key_package_ref(self.number()),
             id(self.random.random_range(0..self.scale.ids)),
         );
         let known = bound.choose(&mut self.random).filter(|_| self.random.random_bool(0.9));
@@ -272,7 +272,7 @@ impl<'a> Draw<'a> {
             return Withdrawal::All;
         }
         let count = self.random.random_range(0..4);
-        let refs = (0..count).map(|_| key_package_ref(self.random.random_range(0..self.scale.packages)));
+        let refs = (0..count).map(|_| key_package_ref(self.number()));
         Withdrawal::Refs(refs.collect())
     }
 

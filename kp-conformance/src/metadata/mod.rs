@@ -62,7 +62,9 @@ fn size_trial(factory: &Backend) -> Trial {
             )));
         };
         println!("META-4: {} takes {bytes} bytes a row, indexes included", factory.name());
-        size::judge(bytes)?;
+        if bytes > size::MOST {
+            return Err(format!("a row takes {bytes} bytes, and {} are the most", size::MOST).into());
+        }
         Ok(Completion::Completed)
     })
 }

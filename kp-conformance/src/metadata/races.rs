@@ -1,11 +1,11 @@
 use futures::FutureExt;
-use futures::future::join_all;
 use kp_core::client::Lifecycle::{Available, Created, Expired, Failed, Reserved, Spent};
 use kp_core::client::MetadataRejection::{Exists, IllegalStep, NotFound};
 use kp_core::client::{KeyPackageMetadata, Lifecycle};
 
-use super::ledger::{Context, Ledger};
+use super::ledger::Context;
 use super::rows::{row, row_in, rows};
+use crate::at_once::at_once;
 use crate::check::checks;
 use crate::packages::at;
 
@@ -14,9 +14,9 @@ checks! {
     #[rules("META-1")]
     async fn one_creation_wins(context: &Context) {
         let ledgers = context.ledgers(4).await;
-        let answers = all(&ledgers, 16, |ledger, n| async move {
-            let theirs = KeyPackageMetadata { created_at: at(n), ..row(1) };
-            (theirs.clone(), ledger.create(&[row(100 + n.unsigned_abs()), theirs]).await)
+        let answers = at_once(&ledgers, 16, |ledger, n| async move {
+            let theirs = KeyPackageMetadata { created_at: at(n as i64), ..row(1) };
+            (theirs.clone(), ledger.create(&[row(100 + n), theirs]).await)
         });
         let (won, lost): (Vec<_>, Vec<_>) = answers.await.into_iter().partition(|(_, answer)| answer.is_ok());
         assert_eq!(won.len(), 1, "one creates it");
@@ -31,9 +31,9 @@ checks! {
         let ledgers = context.ledgers(4).await;
         assert_eq!(ledgers[0].create(&rows(0..8)).await, Ok(()));
         for n in 0..8 {
-            let answers = all(&ledgers, 12, |ledger, task| async move {
-                let to = [Spent, Expired, Failed][usize::try_from(task).expect("a small number") % 3];
-                (to, ledger.step(n, to, at(task)).await)
+            let answers = at_once(&ledgers, 12, |ledger, task| async move {
+                let to = [Spent, Expired, Failed][task as usize % 3];
+                (to, ledger.step(n, to, at(task as i64)).await)
             });
             let answers = answers.await;
             let stored = ledgers[0].row(n).await;
@@ -53,10 +53,9 @@ checks! {
     async fn no_step_is_lost(context: &Context) {
         let ledgers = context.ledgers(4).await;
         assert_eq!(ledgers[0].create(&rows(0..40)).await, Ok(()));
-        let answers = all(&ledgers, 40, |ledger, task| async move {
-            let n = task.unsigned_abs();
-            let steps = [(n, Available), ((n + 1) % 40, Available)];
-            ledger.steps(&steps, at(task)).await
+        let answers = at_once(&ledgers, 40, |ledger, task| async move {
+            let steps = [(task, Available), ((task + 1) % 40, Available)];
+            ledger.steps(&steps, at(task as i64)).await
         });
         assert!(answers.await.iter().all(Result::is_ok));
         assert_eq!(ledgers[0].counts().await.get("available"), Some(&40));
@@ -67,7 +66,7 @@ checks! {
     async fn nobody_sees_half_a_batch(context: &Context) {
         let ledgers = context.ledgers(4).await;
         assert_eq!(ledgers[0].create(&rows([1, 2])).await, Ok(()));
-        let seen = all(&ledgers, 40, |ledger, task| async move {
+        let seen = at_once(&ledgers, 40, |ledger, task| async move {
             let to = match task % 4 {
                 0 => Available,
                 1 => Created,
@@ -76,7 +75,7 @@ checks! {
                     return rows.iter().map(|row| (row.lifecycle, row.uploaded_at)).collect::<Vec<_>>();
                 }
             };
-            assert_eq!(ledger.steps(&[(1, to), (2, to)], at(task)).await, Ok(()));
+            assert_eq!(ledger.steps(&[(1, to), (2, to)], at(task as i64)).await, Ok(()));
             Vec::new()
         });
         for pair in seen.await.into_iter().filter(|seen| !seen.is_empty()) {
@@ -91,12 +90,12 @@ checks! {
         let ledgers = context.ledgers(4).await;
         assert_eq!(ledgers[0].create(&rows(0..10)).await, Ok(()));
         for n in 0..10 {
-            let answers = all(&ledgers, 8, |ledger, task| async move {
+            let answers = at_once(&ledgers, 8, |ledger, task| async move {
                 if task == 4 {
                     assert_eq!(ledger.delete([n]).await, 1);
                     return Ok(());
                 }
-                ledger.step(n, if task % 2 == 0 { Available } else { Reserved }, at(task)).await
+                ledger.step(n, if task % 2 == 0 { Available } else { Reserved }, at(task as i64)).await
             });
             assert!(answers.await.iter().all(|answer| matches!(answer, Ok(()) | Err(NotFound))));
             assert_eq!(ledgers[0].get(n).await, None);
@@ -109,7 +108,7 @@ checks! {
     async fn a_row_is_deleted_once(context: &Context) {
         let ledgers = context.ledgers(4).await;
         assert_eq!(ledgers[0].create(&rows(0..20)).await, Ok(()));
-        let deleted = all(&ledgers, 8, |ledger, _| async move { ledger.delete(0..20).await });
+        let deleted = at_once(&ledgers, 8, |ledger, _| async move { ledger.delete(0..20).await });
         assert_eq!(deleted.await.iter().sum::<u64>(), 20);
     }
 
@@ -132,20 +131,4 @@ checks! {
         assert_eq!(ledger.steps(&[(1, Spent), (2, Spent)], at(10)).await, Ok(()));
         assert_eq!(ledger.row(1).await.lifecycle, Spent);
     }
-}
-
-/// What these tasks answer, all at the same time, spread over the handles.
-async fn all<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
-    ledgers: &[Ledger],
-    tasks: i64,
-    task: impl Fn(Ledger, i64) -> F,
-) -> Vec<T> {
-    let spawned = (0..tasks).zip(ledgers.iter().cycle());
-    let spawned: Vec<_> = spawned
-        .map(|(n, ledger)| tokio::spawn(task(ledger.clone(), n)))
-        .collect();
-    let answers = join_all(spawned).await.into_iter();
-    answers
-        .map(|answer| answer.expect("a task of the check does not panic"))
-        .collect()
 }

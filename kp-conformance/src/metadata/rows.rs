@@ -43,6 +43,12 @@ pub(super) fn row_in(n: u64, lifecycle: Lifecycle) -> KeyPackageMetadata {
     }
 }
 
+/// The rows of the first packages, one in each of [`lifecycles`].
+pub(super) fn in_every_state() -> Vec<KeyPackageMetadata> {
+    let numbered = (1..).zip(lifecycles());
+    numbered.map(|(n, lifecycle)| row_in(n, lifecycle)).collect()
+}
+
 /// Rows just generated, in order.
 pub(super) fn rows(numbers: impl IntoIterator<Item = u64>) -> Vec<KeyPackageMetadata> {
     numbers.into_iter().map(row).collect()

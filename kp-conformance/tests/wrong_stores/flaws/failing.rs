@@ -54,7 +54,7 @@ wrong_stores! {
     }
 
     /// One item refused is an outage for the whole batch.
-    #[breaks("ERR-3", a_refused_item_keeps_no_other_from_its_answer)]
+    #[breaks("ERR-3", a_batch_has_an_answer_for_each_item)]
     fn one_refusal_fails_the_batch(flaw: &mut Flaw) {
         flaw.claimed = |answers| {
             if answers.iter().any(Result::is_err) {

@@ -73,7 +73,7 @@ wrong_stores! {
     }
 
     /// A package that is leased shows no bytes.
-    #[breaks("READ-4", one_record_comes_with_its_bytes_while_it_is_unspent)]
+    #[breaks("READ-4", a_withdrawal_recalls_a_live_reservation)]
     fn shows_no_bytes_of_leased_packages(flaw: &mut Flaw) {
         flaw.stored = |stored| {
             if let Some(stored) = stored

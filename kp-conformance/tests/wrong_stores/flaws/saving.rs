@@ -60,7 +60,7 @@ wrong_stores! {
     }
 
     /// The same package again is said to be stored anew.
-    #[breaks("SAVE-2", a_package_twice_in_one_batch_is_stored_once)]
+    #[breaks("SAVE-2", replace_spares_what_is_in_the_batch)]
     fn says_saved_again(flaw: &mut Flaw) {
         flaw.save = |records, save, now| answering(records, save, now, SaveOutcome::AlreadyStored, SaveOutcome::Saved);
     }
@@ -164,7 +164,7 @@ wrong_stores! {
     }
 
     /// In a full pool, a package that is there already is said not to fit.
-    #[breaks("SAVE-7", a_lower_cap_removes_nothing)]
+    #[breaks("SAVE-7", of_outcomes_that_apply_the_first_is_given)]
     fn full_is_judged_first(flaw: &mut Flaw) {
         flaw.save = |records, save, now| {
             let mut outcomes = records.save(save, now);
@@ -179,7 +179,7 @@ wrong_stores! {
     }
 
     /// A spent package that has expired is said to be spent.
-    #[breaks("SAVE-7", expired_is_judged_before_spent_and_spent_before_conflict)]
+    #[breaks("SAVE-7", of_outcomes_that_apply_the_first_is_given)]
     fn spent_is_judged_before_expired(flaw: &mut Flaw) {
         flaw.save = |records, save, now| {
             let mut outcomes = records.save(save, now);
@@ -194,13 +194,13 @@ wrong_stores! {
     }
 
     /// A replace only adds.
-    #[breaks("SAVE-8", replace_withdraws_the_others)]
+    #[breaks("SAVE-8", replace_keeps_to_the_ciphersuites_accepted)]
     fn replace_appends(flaw: &mut Flaw) {
         flaw.save = |records, save, now| records.save(&save.clone().mode(SaveMode::Append), now);
     }
 
     /// A replace takes reserved packages away from those who hold them.
-    #[breaks("SAVE-8", replace_recalls_reserved_packages)]
+    #[breaks("SAVE-8", a_withdrawal_recalls_a_live_reservation)]
     fn replace_ends_leases(flaw: &mut Flaw) {
         flaw.save = |records, save, now| {
             let outcomes = records.save(save, now);
@@ -216,7 +216,7 @@ wrong_stores! {
     }
 
     /// A new last resort is stored beside the old one.
-    #[breaks("LAST-1", another_last_resort_takes_the_slot)]
+    #[breaks("LAST-1", a_pool_has_sixteen_last_resort_slots)]
     fn the_slot_holds_two(flaw: &mut Flaw) {
         flaw.update = |pool, before, after| {
             if !matches!(after.state, State::Replaced { .. }) {
@@ -226,7 +226,7 @@ wrong_stores! {
     }
 
     /// The last resort that was replaced is forgotten.
-    #[breaks("LAST-1", another_last_resort_takes_the_slot)]
+    #[breaks("LAST-1", a_last_resort_that_went_cannot_come_back)]
     fn forgets_the_replaced_last_resort(flaw: &mut Flaw) {
         flaw.update = |pool, before, after| match after.state {
             State::Replaced { .. } => sure(pool.forget(before)),
@@ -250,7 +250,7 @@ wrong_stores! {
     }
 
     /// Saving the same last resort again makes it unused.
-    #[breaks("LAST-4", use_is_remembered_until_the_package_is_replaced)]
+    #[breaks("LAST-4", the_last_resort_is_handed_out_when_nothing_is_left)]
     fn saving_again_makes_it_unused(flaw: &mut Flaw) {
         flaw.save = |records, save, now| {
             records.alter(|record| {

@@ -67,7 +67,7 @@ wrong_stores! {
     }
 
     /// A package released is spent where a lapsed one would be.
-    #[breaks("REL-1", a_released_package_is_available_again)]
+    #[breaks("REL-1", a_package_that_returns_keeps_its_place)]
     fn a_release_retires(flaw: &mut Flaw) {
         flaw.release = |records, token, now| {
             let before = records.find(&token.key_package_ref);
@@ -86,7 +86,7 @@ wrong_stores! {
     }
 
     /// A release that comes too late is said to have worked.
-    #[breaks("REL-2", a_stranger_cannot_release)]
+    #[breaks("REL-2", one_id_holds_a_package_whatever_the_time)]
     fn a_late_release_is_no_error(flaw: &mut Flaw) {
         flaw.release = |records, token, now| match records.release(token, now) {
             Err(Rejection::NoLiveReservation) => Ok(()),
@@ -95,7 +95,7 @@ wrong_stores! {
     }
 
     /// Whoever names a reserved package releases it, whatever the id.
-    #[breaks("REL-2", a_stranger_cannot_release)]
+    #[breaks("REL-2", one_id_holds_a_package_whatever_the_time)]
     fn releases_by_ref_only(flaw: &mut Flaw) {
         flaw.release = |records, token, now| {
             records.settle(now);
@@ -110,7 +110,7 @@ wrong_stores! {
     }
 
     /// A release takes a spent package back.
-    #[breaks("REL-3", of_release_and_spend_the_first_wins)]
+    #[breaks("REL-3", a_batch_has_an_answer_for_each_item)]
     fn a_release_undoes_a_spend(flaw: &mut Flaw) {
         flaw.release = |records, token, now| match records.release(token, now) {
             Err(Rejection::AlreadySpent) => {

@@ -17,7 +17,7 @@ wrong_stores! {
     }
 
     /// Settling retires what lapsed under `Return`.
-    #[breaks("SWEEP-2", settling_changes_no_answer)]
+    #[breaks("SWEEP-2", leases_and_windows_that_have_ended_are_settled)]
     fn settling_retires(flaw: &mut Flaw) {
         flaw.settle = |records, now| {
             records.alter(|record| match &record.state {

@@ -74,7 +74,7 @@ wrong_stores! {
     }
 
     /// Whatever ciphersuite is asked for, the oldest is handed out.
-    #[breaks("RES-3", only_accepted_ciphersuites_are_handed_out)]
+    #[breaks("RES-3", only_what_fits_is_handed_out)]
     fn any_ciphersuite_will_do(flaw: &mut Flaw) {
         flaw.reserve = |records, take, lapse, now| {
             let any = take.options.clone().ciphersuites([]);
@@ -83,7 +83,7 @@ wrong_stores! {
     }
 
     /// Nobody looks how much lifetime is left.
-    #[breaks("RES-3", enough_lifetime_must_be_left)]
+    #[breaks("RES-3", only_what_fits_is_handed_out)]
     fn any_lifetime_will_do(flaw: &mut Flaw) {
         flaw.reserve = |records, take, lapse, now| {
             let any = take.options.clone().remaining(0);
@@ -156,7 +156,7 @@ wrong_stores! {
     }
 
     /// Every lapsed package returns.
-    #[breaks("RES-9", a_lapsed_package_returns_or_is_retired)]
+    #[breaks("RES-9", leases_and_windows_that_have_ended_are_settled)]
     fn never_retires(flaw: &mut Flaw) {
         flaw.reserve = |records, take, _, now| records.reserve(take, OnLapse::Return, now);
     }
