@@ -8,6 +8,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use calls::{CALLS, Call, Stores, servers};
+use futures::future::join_all;
 use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
@@ -158,12 +159,14 @@ async fn a_full_server_refuses_what_makes_records_and_goes_on_with_all_else() {
 #[tokio::test]
 async fn a_call_that_a_running_script_keeps_waiting_ends_for_now() {
     for server in servers(&["--busy-reply-threshold", "1"]) {
-        let stores = open(&server, 500).await;
+        let stores = open(&server, 3_000).await;
         let mut busy = std::net::TcpStream::connect(("127.0.0.1", server.port())).unwrap();
         std::io::Write::write_all(&mut busy, b"EVAL \"while true do end\" 0\r\n").unwrap();
         until(|| server.command::<()>(&["PING"]).is_err().then_some(())).expect("it is busy");
-        for call in ["save", "claim", "spend", "count"] {
-            let failure = stores.call(call).await.unwrap_err();
+        let calls = ["save", "claim", "spend", "count"];
+        let answers = join_all(calls.map(|call| stores.call(call))).await;
+        for (call, answer) in calls.into_iter().zip(answers) {
+            let failure = answer.unwrap_err();
             assert!(failure.is_transient(), "{call}: {failure}");
         }
         let () = server.command(&["SCRIPT", "KILL"]).unwrap();

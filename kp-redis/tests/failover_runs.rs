@@ -22,10 +22,10 @@ use packages::{now, pool, save, take};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How late a busy machine may wake a task that waited for a time-out.
-const LATE: Duration = Duration::from_secs(2);
+const LATE: Duration = Duration::from_secs(4);
 
 const WORKERS: u32 = 4;
 

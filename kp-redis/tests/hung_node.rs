@@ -12,7 +12,7 @@ use kp_redis::RedisStore;
 use kp_test_support::servers::{Cluster, redis};
 use packages::{now, pool, save, take};
 
-const TIMEOUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(6);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_on_other_nodes_go_on_beside_one_that_hangs() {
