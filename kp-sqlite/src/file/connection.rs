@@ -8,7 +8,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use crate::file::busy::{Wait, retry};
 use crate::file::codes::is_damage;
 use crate::file::error::{Failure, refused};
-use crate::file::mark::{self, LOG_BYTES, Marker};
+use crate::file::marker::{self, LOG_BYTES, Marker};
 use crate::file::migrations::Tables;
 use crate::file::place::{self, Identity, Place};
 
@@ -60,7 +60,7 @@ impl Connector {
     /// Opens the writer's connection, and brings the tables up to date. A file that is refused is not changed.
     pub(crate) fn writer(&self) -> Result<Opened, OpenError> {
         let path = place::absolute(&self.path)?;
-        mark::check(&path)?;
+        marker::check(&path)?;
         place::create(&path);
         let (mut connection, opened) = open(&path)?;
         // SQLite would add up the pauses that it asks for: `busy::retry` waits instead.
@@ -88,7 +88,7 @@ impl Connector {
         if self.tables.schema(&look)? == 0 {
             self.tables.check_names(&look)?;
         }
-        mark::check_table(&look)?;
+        marker::check_table(&look)?;
         drop(look);
         // SQLite silently opens a file without write permission as read-only.
         if connection.is_readonly(MAIN_DB)? {

@@ -9,6 +9,7 @@ pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod log;
 pub(crate) mod mark;
+pub(crate) mod marker;
 pub(crate) mod migrations;
 pub(crate) mod place;
 pub(crate) mod threads;

@@ -13,7 +13,7 @@ use crate::file::busy::{Wait, retry};
 use crate::file::calls::{Cache, Call, Message, Session};
 use crate::file::connection::Opened;
 use crate::file::error::{Failure, backend_error};
-use crate::file::mark::Marker;
+use crate::file::marker::Marker;
 use crate::file::place::Place;
 use crate::sql::Sql;
 

@@ -8,7 +8,7 @@ use kp_core::*;
 use rusqlite::Connection;
 
 use crate::file::connection::Survives;
-use crate::file::mark::{Growth, LOG_BYTES};
+use crate::file::marker::{Growth, LOG_BYTES};
 use crate::pools::store::SqliteStore;
 use crate::tests::packages::test_package;
 
