@@ -48,24 +48,22 @@ impl Log {
     /// holds after a crash too, in the middle of a checkpoint. So:
     ///
     /// - The file's cookie is the one that the file had when the log was marked, or one of the log.
+    /// - Unless the schema has changed meanwhile, the file has its mark on the same page as then.
     /// - The file's generation is the one before the log's first, or one of the log: as far as the mark has its page all the
     ///   time. After a `VACUUM`, parts of two arrangements may be in the file.
     pub(crate) fn may_belong_to(&self, base: Base) -> bool {
         let Some((_, first)) = self.marks.first() else {
             return true;
         };
-        let is_known = self.cookies.contains(&base.cookie)
-            || self
-                .marks
-                .iter()
-                .any(|(_, mark)| [mark.file_cookie, mark.cookie].contains(&base.cookie));
-        let has_moved =
-            base.page != Some(first.file_page) || self.marks.iter().any(|(page, _)| *page != first.file_page);
-        is_known
-            && (has_moved
-                || base
-                    .generation
-                    .is_none_or(|generation| self.has(first.before, generation)))
+        let mut cookies = self.cookies.clone();
+        for (_, mark) in &self.marks {
+            cookies.extend([mark.file_cookie, mark.cookie]);
+        }
+        let stays = first.file_page != 0 && self.marks.iter().all(|(page, _)| *page == first.file_page);
+        let is_there = base.page == Some(first.file_page);
+        let page = is_there || !stays || cookies.len() > 1;
+        let generation = !is_there || !stays || base.generation.is_none_or(|found| self.has(first.before, found));
+        cookies.contains(&base.cookie) && page && generation
     }
 
     fn has(&self, before: Generation, generation: Generation) -> bool {
