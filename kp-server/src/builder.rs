@@ -134,8 +134,11 @@ impl DirectoryBuilder {
         self
     }
 
-    /// Sets how far the clocks of the server's nodes may differ. Default: one hour. Most: one day. Expired KeyPackages are
-    /// swept only when no node can still take them for valid.
+    /// Sets how far the clocks of the server's nodes may differ. Default: one hour. Most: one day.
+    ///
+    /// Expired KeyPackages are swept only when no node can still take them for valid: so much later than `not_after`, and
+    /// so long after a sweeper's start at the earliest. A clock that moves by more than the skew between two turns of a
+    /// sweeper leapt: see [`start_sweeper`](KeyPackageDirectory::start_sweeper).
     pub fn skew(mut self, between_nodes: Duration) -> Self {
         self.config.skew = between_nodes;
         self

@@ -10,6 +10,8 @@ use kp_core::server::{
 };
 use kp_core::{Clock, Error, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result, Timestamp};
 
+use tokio::task::yield_now;
+
 use crate::config::Config;
 use crate::observe::observe;
 use crate::status::pool_status;
@@ -284,6 +286,7 @@ impl KeyPackageDirectory {
                 if after.is_none() {
                     return Ok(retired);
                 }
+                yield_now().await;
             }
         })
         .await

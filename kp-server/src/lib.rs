@@ -55,7 +55,8 @@
 //!
 //! # Time
 //!
-//! A directory reads its [`Clock`](kp_core::Clock) once a call and passes the moment on. The default clock is the
+//! A directory reads its [`Clock`](kp_core::Clock) once a call and passes the moment on. A [`Sweeper`] compares that clock
+//! with tokio's, which is monotonic. The default clock is the
 //! system's. With a [`ManualClock`](kp_core::ManualClock), what lapses and expires is tested without sleeping.
 //!
 //! # Runtime
@@ -74,6 +75,7 @@
 //! | `keypackage_directory_answers_total` | `operation`, `outcome`, `source` | a counter: one for each item answered |
 //! | `keypackage_directory_seconds` | `operation` | a histogram: how long each call took |
 //! | `keypackage_directory_swept_total` | `what`: `expired`, `lapsed` | a counter: what sweeps removed |
+//! | `keypackage_directory_clock_leaps_total` | | a counter: how often a sweeper's clock leapt |
 //!
 //! - `operation` is the method's name.
 //! - `outcome` is `ok`, the code of a [`Rejection`](kp_core::Rejection::code) or of an
@@ -89,6 +91,7 @@
 
 mod admit;
 mod builder;
+mod clock_check;
 mod config;
 mod directory;
 mod observe;

@@ -46,6 +46,11 @@ pub(crate) fn count_swept(what: &'static str, removed: u64) {
     instruments::swept(what, removed);
 }
 
+/// Counts a leap of a sweeper's clock.
+pub(crate) fn count_leap() {
+    instruments::leapt();
+}
+
 /// The metrics, where they are wanted.
 #[cfg(feature = "metrics")]
 mod instruments {
@@ -68,6 +73,10 @@ mod instruments {
     pub(super) fn swept(what: &'static str, removed: u64) {
         counter!("keypackage_directory_swept_total", "what" => what).increment(removed);
     }
+
+    pub(super) fn leapt() {
+        counter!("keypackage_directory_clock_leaps_total").increment(1);
+    }
 }
 
 #[cfg(not(feature = "metrics"))]
@@ -79,6 +88,8 @@ mod instruments {
     pub(super) fn answered(_: &'static str, _: &'static str, _: &'static str) {}
 
     pub(super) fn swept(_: &'static str, _: u64) {}
+
+    pub(super) fn leapt() {}
 }
 
 /// What is told of one answer: names only, nothing of what is in it.

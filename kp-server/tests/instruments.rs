@@ -7,6 +7,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use kp_core::ManualClock;
 use kp_core::server::TakeOptions;
@@ -14,7 +15,7 @@ use kp_core::server::{Spend, Withdrawal};
 use kp_server::{KeyPackageDirectory, Take};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tracing_subscriber::fmt::format::FmtSpan;
-use world::{DAY, Made, Outage, PlainAdmission, World, bob, group, made, party, retry_key, start, to_bob};
+use world::{DAY, Made, Outage, PlainAdmission, WallClock, World, bob, group, made, party, retry_key, start, to_bob};
 
 /// The runtime of these tests has one thread, so that recorder and subscriber can be those of the thread.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -217,6 +218,25 @@ fn a_failure_is_logged() {
     });
     assert!(log.contains("WARN") && log.contains("claim failed"), "{log}");
     assert!(log.contains("the call was dropped on its way"), "{log}");
+}
+
+/// DIR-4: a leap of the sweeper's clock is logged and counted, once, and so is logged that expiry goes on.
+#[test]
+fn a_leap_of_the_clock_is_told() {
+    let ((), recorded, log) = observed(async {
+        tokio::time::pause();
+        let clock = WallClock::new();
+        let world = World::with(|policy| policy.clock(clock.clone()));
+        let sweeper = world.directory.start_sweeper(Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;
+        clock.leap(-7_200);
+        tokio::time::sleep(Duration::from_secs(DAY + 120)).await;
+        sweeper.stop().await;
+    });
+    assert_eq!(recorded["keypackage_directory_clock_leaps_total "], 1);
+    assert_eq!(log.matches("the clock leapt").count(), 1, "{log}");
+    assert!(log.contains("seconds=-7200"), "{log}");
+    assert_eq!(log.matches("removed again").count(), 1, "{log}");
 }
 
 /// DIR-3, ERR-4: no package, id, token, party, group or pool in the log, nor in the labels of a metric.

@@ -46,5 +46,16 @@ rules! {
 
     /// A sweep removes what had expired at the directory's clock less the skew allowed between nodes. So no node's
     /// clock is still behind the `now` of the sweep. Leases and windows are settled at the directory's clock.
+    ///
+    /// A sweeper, the task that sweeps now and then, checks its clock before it removes anything:
+    ///
+    /// - The first time is one skew after the start.
+    /// - Between two turns, wall clock and monotonic clock must have moved alike within the skew (a minute at least).
+    ///   Otherwise the sweeper says so (log, metric), and removes nothing until they have moved alike for 24 h. Then it
+    ///   goes on. A monotonic clock may stand still while a machine sleeps, which looks the same.
+    /// - Leases and windows are settled meanwhile.
+    ///
+    /// A sweep by hand is the operator's word: no clock is checked. A sweeper that is stopped ends, whatever the store
+    /// does.
     DIR_4 = "DIR-4", "a sweep stays behind every node's clock";
 }

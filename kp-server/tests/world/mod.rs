@@ -2,21 +2,23 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod probe;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use kp_conformance::{Fault, FaultyStore};
-use kp_core::ManualClock;
 use kp_core::Role;
 use kp_core::protocol::Refusal;
 use kp_core::protocol::UploadOutcome;
 use kp_core::server::{Admission, Admitted, Uploader};
 use kp_core::{
-    Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
-    PoolId, ReservationId, Timestamp,
+    Ciphersuite, Clock, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime,
+    ManualClock, Party, PoolId, ReservationId, Timestamp,
 };
 use kp_memory::MemoryStore;
 use kp_server::{DirectoryBuilder, KeyPackageDirectory, Upload};
+use tokio::time::Instant;
 
 pub(crate) const SUITE: Ciphersuite = Ciphersuite(1);
 pub(crate) const OTHER_SUITE: Ciphersuite = Ciphersuite(2);
@@ -160,6 +162,34 @@ impl World {
 
 pub(crate) fn to_bob(packages: Vec<Vec<u8>>) -> Upload {
     Upload::new(bob(), Uploader::identity("bob"), packages)
+}
+
+/// A wall clock that goes with tokio's clock, from [`start`] on, and leaps when it is told to. Clones are the same clock.
+#[derive(Clone)]
+pub(crate) struct WallClock {
+    begun: Instant,
+    ahead: Arc<AtomicI64>,
+}
+
+impl WallClock {
+    pub(crate) fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            ahead: Arc::default(),
+        }
+    }
+
+    /// Moves the clock by this many seconds, while no time passes.
+    pub(crate) fn leap(&self, seconds: i64) {
+        self.ahead.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for WallClock {
+    fn now(&self) -> Timestamp {
+        let elapsed = i64::try_from(self.begun.elapsed().as_secs()).unwrap();
+        Timestamp::try_from(start().get() + elapsed + self.ahead.load(Ordering::SeqCst)).unwrap()
+    }
 }
 
 /// A server that is gone until it is back: no call is made, and nobody can tell.
