@@ -62,6 +62,7 @@ async fn run(args: Args) -> Result<()> {
     let store = SqliteStore::open(&path).await?;
     let directory = KeyPackageDirectory::builder(Arc::new(store.clone()), OpenMlsAdmission::new())
         .cap_per_ciphersuite(user::SIZES.cap)
+        .low_below(user::SIZES.low)
         .build()?;
     let chat = Chat::new(directory, args.refresh_every);
     if args.script {

@@ -23,7 +23,7 @@ const MLS_SUITE: types::Ciphersuite = types::Ciphersuite::MLS_128_DHKEMX25519_AE
 pub(crate) const SUITE: Ciphersuite = Ciphersuite(MLS_SUITE as u16);
 
 /// Few, so that one sees them go. Real pools have [`Sizes::default`], and a last resort for when they are empty.
-pub(crate) const SIZES: Sizes = Sizes::new(4, 2, 8);
+pub(crate) const SIZES: Sizes = Sizes::new(4, 3, 8);
 
 type Vault = OpenMlsVault<Arc<OpenMlsRustCrypto>>;
 

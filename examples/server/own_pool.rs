@@ -48,14 +48,17 @@ pub(crate) async fn upload(
 #[derive(Serialize)]
 pub(crate) struct Health {
     health: keypackage_pool::protocol::Health,
-    ciphersuites: PoolStatus,
+    memory_full: bool,
+    #[serde(flatten)]
+    status: PoolStatus,
 }
 
 pub(crate) async fn status(State(server): State<Arc<Server>>, device: Device) -> Result<Json<Health>, ApiError> {
     let status = server.directory.status(&device.pool).await?;
     Ok(Json(Health {
         health: status.health(),
-        ciphersuites: status,
+        memory_full: status.is_memory_full(),
+        status,
     }))
 }
 

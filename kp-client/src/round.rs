@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
 use std::iter::repeat_n;
 use std::sync::atomic::Ordering;
 
 use kp_core::client::KeyVault;
+use kp_core::protocol::{CiphersuiteStatus, Health};
 use kp_core::{Ciphersuite, KeyPackageRef, Role, Timestamp};
 
 use crate::error::{PoolError, Result};
@@ -15,7 +17,7 @@ const BATCH: usize = 100;
 /// How many one-time packages a round makes.
 #[derive(Clone, Copy)]
 enum Demand {
-    /// What is missing up to the target, where there are fewer than the low-water mark.
+    /// What is missing up to the target, where there are fewer than the low-water mark of the client or of the server.
     Refill,
     /// So many of one ciphersuite.
     More(Ciphersuite, u32),
@@ -26,7 +28,8 @@ impl<V: KeyVault> KeyPackagePool<V> {
     ///
     /// - recovers joins that died, and deletes what is spent, expired or past its grace period;
     /// - learns from the server what was used;
-    /// - makes KeyPackages where there are fewer than the low-water mark, and rotates the last resort;
+    /// - makes KeyPackages where there are fewer than the low-water mark, or the server says that they are low, and rotates
+    ///   the last resort;
     /// - uploads what the server lacks, and then withdraws what the server should not have: KeyPackages without a key, of an
     ///   old credential, or of a ciphersuite no longer planned.
     ///
@@ -72,11 +75,11 @@ impl<V: KeyVault> KeyPackagePool<V> {
         let now = self.0.clock.now();
         let mut report = RefreshReport::default();
         let mine = self.put_in_order(now, &mut report).await?;
-        self.sync(&mine, now, &mut report).await?;
-        self.publish(demand, now, &mut report).await?;
+        let told_low = self.sync(&mine, now, &mut report).await?;
+        self.publish(demand, &told_low, now, &mut report).await?;
         if self.withdraw_unwanted(now, &mut report).await? {
             // They had counted towards the cap.
-            self.publish(Demand::Refill, now, &mut report).await?;
+            self.publish(Demand::Refill, &told_low, now, &mut report).await?;
         }
         let ledger = self.0.ledger.lock().await;
         let rows = ledger.rows().await?;
@@ -93,17 +96,35 @@ impl<V: KeyVault> KeyPackagePool<V> {
         Ok(rows.refs())
     }
 
-    async fn sync(&self, mine: &[KeyPackageRef], now: Timestamp, report: &mut RefreshReport) -> Result<(), V> {
+    /// Learns from the server what became of the client's packages, and returns the ciphersuites that it says are low.
+    async fn sync(
+        &self,
+        mine: &[KeyPackageRef],
+        now: Timestamp,
+        report: &mut RefreshReport,
+    ) -> Result<BTreeSet<Ciphersuite>, V> {
         let answer = self.0.transport.sync(mine).await?;
         answered(mine.len(), answer.yours.len())?;
         let ledger = self.0.ledger.lock().await;
         let strays = ledger.learn(&self.0.policy, mine, &answer, now, report).await?;
         drop(ledger);
-        self.withdraw(&strays, report).await
+        self.withdraw(&strays, report).await?;
+        let is_low = |status: &CiphersuiteStatus| matches!(status.health, Health::Low | Health::Exhausted);
+        let told = answer.status.ciphersuites.into_iter();
+        Ok(told
+            .filter(|(_, status)| is_low(status))
+            .map(|(suite, _)| suite)
+            .collect())
     }
 
     /// Makes what is missing, and uploads what the server does not have.
-    async fn publish(&self, demand: Demand, now: Timestamp, report: &mut RefreshReport) -> Result<(), V> {
+    async fn publish(
+        &self,
+        demand: Demand,
+        told_low: &BTreeSet<Ciphersuite>,
+        now: Timestamp,
+        report: &mut RefreshReport,
+    ) -> Result<(), V> {
         let policy = &self.0.policy;
         let packages = {
             let ledger = self.0.ledger.lock().await;
@@ -111,8 +132,11 @@ impl<V: KeyVault> KeyPackagePool<V> {
             let survey = ledger.survey(policy, &rows, now)?;
             let mut wanted = Vec::new();
             for plan in policy.plans.values() {
+                // DIR-5: the server's mark may be the higher one. What it does not have yet may be all that it misses.
+                let told_low = told_low.contains(&plan.ciphersuite) && !survey.has_to_upload(plan.ciphersuite);
+                let is_low = survey.is_low(plan) || told_low;
                 let one_time = match demand {
-                    Demand::Refill if survey.is_low(plan) => survey.shortage(plan),
+                    Demand::Refill if is_low => survey.shortage(plan),
                     Demand::More(suite, count) if suite == plan.ciphersuite => count.min(survey.room(plan)),
                     Demand::Refill | Demand::More(..) => 0,
                 };

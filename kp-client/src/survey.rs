@@ -85,6 +85,12 @@ impl Survey<'_> {
         rows
     }
 
+    /// Whether one-time packages of this ciphersuite wait to be uploaded.
+    pub(crate) fn has_to_upload(&self, suite: Ciphersuite) -> bool {
+        let mut rows = self.to_upload().into_iter();
+        rows.any(|row| row.ciphersuite == suite && row.role == Role::OneTime)
+    }
+
     /// What is on the server, or may be, and should not be. What still has a use is left there until its successors are
     /// up, so that the client can be added throughout.
     pub(crate) fn to_withdraw(&self) -> Vec<KeyPackageRef> {

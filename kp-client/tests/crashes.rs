@@ -11,6 +11,8 @@ use kp_core::KeyPackageRef;
 use kp_core::Slot;
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::server::KeyPackageStore as _;
+use kp_openmls::OpenMlsAdmission;
+use kp_server::KeyPackageDirectory;
 use kp_test_support::messenger::faults::{Fuse, Fused, Moment};
 use kp_test_support::messenger::{Alice, Bob, DAY, Invitation, SUITE, Vault, World, current};
 
@@ -28,8 +30,12 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
+        let world = World::new();
+        // The marks of client and server fit, so that the client goes by its own.
+        let builder = KeyPackageDirectory::builder(Arc::new(world.store.clone()), OpenMlsAdmission::new());
+        let directory = builder.clock(world.clock.clone()).low_below(LOW).build().unwrap();
         Self {
-            world: World::new(),
+            world: World { directory, ..world },
             bob: Bob::new(),
             alice: Alice::new(),
             invitation: None,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kp_client::{CiphersuitePlan, KeyPackagePool, PoolConfigError, PoolError, Sizes};
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
-use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
+use kp_core::protocol::{Health, KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef};
 use kp_openmls::OpenMlsAdmission;
 use kp_server::{KeyPackageDirectory, Take};
@@ -252,6 +252,54 @@ async fn a_smaller_cap_of_the_server_is_lived_with() {
     let report = pool.refresh().await.unwrap();
     assert_eq!((report.generated, report.uploaded, report.refused.len()), (0, 5, 7));
     assert_eq!(world.available(&bob).await.len(), 20);
+}
+
+fn with_mark(world: World, mark: u32) -> World {
+    let builder = KeyPackageDirectory::builder(Arc::new(world.store.clone()), OpenMlsAdmission::new());
+    let directory = builder.clock(world.clock.clone()).low_below(mark).build().unwrap();
+    World { directory, ..world }
+}
+
+async fn health(world: &World, bob: &Bob) -> Health {
+    world.directory.status(&bob.pool_id).await.unwrap().health()
+}
+
+/// DIR-5: by default, client and server mean the same by low.
+#[tokio::test]
+async fn the_marks_of_client_and_server_fit() {
+    let (world, bob) = (World::new(), Bob::new());
+    let pool = bob.open(&world);
+    pool.refresh().await.unwrap();
+    for left in (7..32).rev() {
+        assert_eq!(health(&world, &bob).await, Health::Good, "{left}");
+        world.claim(&bob).await;
+        let refilled = pool.refresh().await.unwrap().generated;
+        assert_eq!(refilled, if left == 7 { 25 } else { 0 }, "{left}");
+    }
+    assert_eq!(health(&world, &bob).await, Health::Good);
+}
+
+/// DIR-5: told low, a client refills up to its own target, whatever its own mark, and no further.
+#[tokio::test]
+async fn a_client_that_is_told_low_refills() {
+    let (world, bob) = (with_mark(World::new(), 50), Bob::new());
+    let pool = bob.open(&world);
+    pool.refresh().await.unwrap();
+    assert_eq!(health(&world, &bob).await, Health::Low);
+    assert_eq!(pool.refresh().await.unwrap().generated, 0, "32 are its target");
+    world.claim(&bob).await;
+    assert_eq!(pool.refresh().await.unwrap().generated, 1);
+}
+
+/// DIR-5: a pool that is planned as a last resort alone is not called exhausted.
+#[tokio::test]
+async fn a_pool_planned_as_a_last_resort_is_not_exhausted() {
+    let (world, bob) = (World::new(), Bob::new());
+    let plan = CiphersuitePlan::last_resort_only(SUITE);
+    let pool = bob.builder(&world).ciphersuite(plan).build().unwrap();
+    pool.refresh().await.unwrap();
+    assert_eq!(health(&world, &bob).await, Health::LastResortOnly);
+    assert_eq!(pool.refresh().await.unwrap().generated, 0);
 }
 
 /// POOL-7: calls at once share a round.

@@ -248,7 +248,7 @@ fn client(printed: &mut Printed) -> Outcome {
 
 fn protocol(printed: &mut Printed) -> Outcome {
     let status = CiphersuiteStatus::new(Health::Good, Counts::default(), 1, 0);
-    let pool = PoolStatus::new(BTreeMap::from([(Ciphersuite(1), status)]));
+    let pool = PoolStatus::new(BTreeMap::from([(Ciphersuite(1), status)]), 9);
     printed.hides(&Health::Unknown);
     printed.hides(&status);
     printed.hides(&pool);

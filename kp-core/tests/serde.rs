@@ -1,10 +1,11 @@
 //! Writes and reads values with the feature `serde`, and refuses to read values out of bounds.
 #![cfg(feature = "serde")]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Debug;
 
-use kp_core::protocol::{Health, Refusal, UploadOutcome};
+use kp_core::protocol::{CiphersuiteStatus, Health, PoolStatus, Refusal, UploadOutcome};
 use kp_core::server::{Cursor, Receipt, ReservationToken, SaveOutcome, WithdrawOutcome};
 use kp_core::{
     Cause, Ciphersuite, Counts, GroupId, KeyPackageRef, Party, PoolId, Rejection, ReservationId, Status, Timestamp, Ttl,
@@ -80,6 +81,34 @@ fn answers_are_in_snake_case() -> Result<(), Box<dyn Error>> {
     )?;
     let receipt = Receipt::new(KeyPackageRef::try_from([1].as_slice())?, Timestamp::MIN);
     is_written(&receipt, r#"{"key_package_ref":"01","spent_at":0}"#)
+}
+
+#[test]
+fn a_status_says_what_all_ciphersuites_share() -> Result<(), Box<dyn Error>> {
+    for (health, word) in [
+        (Health::Good, "good"),
+        (Health::LastResortOnly, "last_resort_only"),
+        (Health::Low, "low"),
+        (Health::Exhausted, "exhausted"),
+        (Health::LastResortUsed, "last_resort_used"),
+    ] {
+        is_written(&health, &format!("{word:?}"))?;
+    }
+    is_written(&PoolStatus::new(BTreeMap::new(), 7), r#"{"ciphersuites":{},"room":7}"#)?;
+    let full = PoolStatus::new(BTreeMap::new(), 0);
+    assert!(full.is_memory_full());
+
+    let status = CiphersuiteStatus::new(Health::Low, Counts::default(), 3, 1);
+    let pool = PoolStatus::new(BTreeMap::from([(Ciphersuite(1), status)]), 7);
+    let json = serde_json::to_string(&pool)?;
+    is_written(&pool, &json)
+}
+
+#[test]
+fn a_status_of_an_older_peer_is_read() -> Result<(), Box<dyn Error>> {
+    let status: PoolStatus = serde_json::from_str(r#"{"ciphersuites":{}}"#)?;
+    assert!(!status.is_memory_full());
+    Ok(())
 }
 
 #[test]

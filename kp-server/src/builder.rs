@@ -93,9 +93,10 @@ impl DirectoryBuilder {
         self
     }
 
-    /// Sets the low-water mark, in percent of the cap. Default: 25.
-    pub fn low_below(mut self, percent: u8) -> Self {
-        self.config.low_below = percent;
+    /// Sets the low-water mark: a ciphersuite with fewer one-time packages available is low. Default: 8, as in the default
+    /// plan of a client, or the cap where that is lower. Most: the cap. 0: never low.
+    pub fn low_below(mut self, packages: u32) -> Self {
+        self.config.low_below = Some(packages);
         self
     }
 

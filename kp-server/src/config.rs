@@ -9,13 +9,16 @@ const MAX_SKEW: Duration = Duration::from_secs(86_400);
 const LEASE_TTL: Ttl = Ttl::seconds(60).expect("60 s are a ttl");
 const CLAIM_WINDOW: Ttl = Ttl::seconds(600).expect("600 s are a ttl");
 
+/// The low-water mark, in packages: that of a client's default plan, so that both sides see a pool alike (`DIR-5`).
+const LOW_BELOW: u32 = 8;
+
 /// The policy of a directory.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) lease_ttl: Ttl,
     pub(crate) claim_window: Ttl,
     pub(crate) cap_per_ciphersuite: u32,
-    pub(crate) low_below: u8,
+    pub(crate) low_below: Option<u32>,
     pub(crate) max_upload: usize,
     pub(crate) limit_per_requester: Option<u32>,
     pub(crate) on_lapse: OnLapse,
@@ -31,7 +34,7 @@ impl Default for Config {
             lease_ttl: LEASE_TTL,
             claim_window: CLAIM_WINDOW,
             cap_per_ciphersuite: 100,
-            low_below: 25,
+            low_below: None,
             max_upload: 200,
             limit_per_requester: None,
             on_lapse: OnLapse::Return,
@@ -47,8 +50,10 @@ impl Config {
         if self.cap_per_ciphersuite == 0 {
             return Err(ConfigError::CapPerCiphersuite);
         }
-        if self.low_below > 100 {
-            return Err(ConfigError::LowBelow(self.low_below));
+        if let Some(mark) = self.low_below
+            && mark > self.cap_per_ciphersuite
+        {
+            return Err(ConfigError::LowBelow(mark));
         }
         if self.max_upload == 0 || self.max_upload > Save::MAX_PACKAGES {
             return Err(ConfigError::MaxUpload(self.max_upload));
@@ -63,6 +68,11 @@ impl Config {
             return Err(ConfigError::RestorePointAhead);
         }
         Ok(())
+    }
+
+    /// Fewer available one-time packages than this are low.
+    pub(crate) fn low_mark(&self) -> u32 {
+        self.low_below.unwrap_or(LOW_BELOW.min(self.cap_per_ciphersuite))
     }
 }
 
@@ -79,9 +89,9 @@ pub enum ConfigError {
     /// `cap_per_ciphersuite` is 0.
     #[error("cap_per_ciphersuite: a pool must be able to hold a KeyPackage")]
     CapPerCiphersuite,
-    /// `low_below` is more than 100 percent.
-    #[error("low_below: 0 to 100 percent, not {0}")]
-    LowBelow(u8),
+    /// `low_below` is more than `cap_per_ciphersuite`.
+    #[error("low_below: a full pool would be low at {0} KeyPackages, which is more than cap_per_ciphersuite")]
+    LowBelow(u32),
     /// `max_upload` is out of bounds.
     #[error("max_upload: 1 to {most} KeyPackages, not {0}", most = Save::MAX_PACKAGES)]
     MaxUpload(usize),

@@ -17,25 +17,25 @@ pub(crate) fn pool_status(
     for info in available.iter().filter(|info| info.lifetime.is_expired(soon)) {
         *expiring.entry(info.ciphersuite).or_default() += 1;
     }
+    let room = counts.room;
     let status = |(ciphersuite, counts): (Ciphersuite, Counts)| {
-        let held = counts.available + counts.reserved + counts.not_yet_valid;
-        let upload = config.cap_per_ciphersuite.saturating_sub(held);
+        // As SAVE-6 counts: a recalled package never returns.
+        let held = counts.available + counts.not_yet_valid + counts.reserved.saturating_sub(counts.recalled);
+        let upload = config.cap_per_ciphersuite.saturating_sub(held).min(room);
         let expiring_soon = expiring.get(&ciphersuite).copied().unwrap_or_default();
         let status = CiphersuiteStatus::new(health(&counts, config), counts, upload, expiring_soon);
         (ciphersuite, status)
     };
-    PoolStatus::new(counts.ciphersuites.into_iter().map(status).collect())
+    PoolStatus::new(counts.ciphersuites.into_iter().map(status).collect(), room)
 }
 
-fn health(counts: &Counts, config: &Config) -> Health {
-    let mark = u64::from(config.cap_per_ciphersuite) * u64::from(config.low_below);
-    if counts.last_resort == Slot::Used {
-        Health::LastResortUsed
-    } else if counts.available == 0 {
-        Health::Exhausted
-    } else if u64::from(counts.available) * 100 <= mark {
-        Health::Low
-    } else {
-        Health::Good
+/// Grades one ciphersuite (`DIR-1`, `DIR-5`).
+pub(crate) fn health(counts: &Counts, config: &Config) -> Health {
+    match counts.last_resort {
+        Slot::Used => Health::LastResortUsed,
+        Slot::Unused if counts.remembered_one_time() == 0 => Health::LastResortOnly,
+        _ if counts.available == 0 => Health::Exhausted,
+        _ if counts.available < config.low_mark() => Health::Low,
+        _ => Health::Good,
     }
 }

@@ -33,6 +33,7 @@ fn nonsense_is_refused() {
         (Box::new(|b| b.claim_window(Duration::MAX)), "claim_window"),
         (Box::new(|b| b.cap_per_ciphersuite(0)), "cap_per_ciphersuite"),
         (Box::new(|b| b.low_below(101)), "low_below"),
+        (Box::new(|b| b.low_below(8).cap_per_ciphersuite(7)), "low_below"),
         (Box::new(|b| b.max_upload(0)), "max_upload"),
         (Box::new(|b| b.max_upload(1_001)), "max_upload"),
         (Box::new(|b| b.limit_per_requester(0)), "limit_per_requester"),
@@ -54,7 +55,7 @@ fn bounds_are_taken() {
             .lease_ttl(Duration::from_secs((1 << 31) - 1))
             .claim_window(Duration::from_secs((1 << 31) - 1))
             .cap_per_ciphersuite(u32::MAX)
-            .low_below(100)
+            .low_below(u32::MAX)
             .max_upload(1_000)
             .limit_per_requester(u32::MAX)
             .expiring_soon(Duration::MAX)

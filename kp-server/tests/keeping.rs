@@ -8,20 +8,22 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
-use kp_core::protocol::Health;
+use kp_core::protocol::{Health, UploadOutcome};
+use kp_core::rules::Limits;
 use kp_core::server::{TakeOptions, WithdrawOutcome, Withdrawal};
-use kp_core::{Cause, Counts, PoolId, Status};
-use kp_server::{Take, Upload};
-use world::{DAY, Made, OTHER_SUITE, SUITE, World, bob, key_package_ref, made, start};
+use kp_core::{Cause, Counts, ManualClock, PoolId, Status};
+use kp_memory::MemoryStore;
+use kp_server::{KeyPackageDirectory, Take, Upload};
+use world::{DAY, Made, OTHER_SUITE, PlainAdmission, SUITE, World, bob, key_package_ref, made, start, to_bob};
 
 async fn health(world: &World) -> Health {
     world.directory.status(&bob()).await.unwrap().health()
 }
 
-/// DIR-1, DIR-2: good, low at 25 % of the cap, exhausted, and last resort used until it is replaced.
+/// DIR-1, DIR-2: good, low below the mark, exhausted, and last resort used until it is replaced.
 #[tokio::test]
 async fn health_goes_from_good_to_worse() {
-    let world = World::with(|policy| policy.cap_per_ciphersuite(8));
+    let world = World::with(|policy| policy.low_below(3));
     assert_eq!(health(&world).await, Health::Exhausted, "a pool never seen");
     world.upload(made(3)).await;
     world.upload(vec![Made::new("last").last_resort().bytes()]).await;
@@ -38,6 +40,114 @@ async fn health_goes_from_good_to_worse() {
     assert_eq!(health(&world).await, LastResortUsed, "until it is replaced");
     world.upload(vec![Made::new("new-last").last_resort().bytes()]).await;
     assert_eq!(health(&world).await, Good);
+}
+
+/// DIR-5: the mark is a number of packages, 8 by default, whatever the cap is; a lower cap is the mark itself.
+#[tokio::test]
+async fn fewer_than_eight_packages_are_low() {
+    for cap in [100, 8, 5] {
+        let world = World::with(|policy| policy.cap_per_ciphersuite(cap));
+        world.upload(made(cap)).await;
+        let mark = cap.min(8);
+        for left in (1..=cap).rev() {
+            let expected = if left < mark { Health::Low } else { Health::Good };
+            assert_eq!(health(&world).await, expected, "{left} of {cap}");
+            world.directory.claim(&bob(), &Take::new()).await.unwrap();
+        }
+        assert_eq!(health(&world).await, Health::Exhausted);
+    }
+}
+
+/// DIR-5: a pool that is its last resort and nothing else is not called exhausted, unless it had more a while ago.
+#[tokio::test]
+async fn a_pool_of_a_last_resort_alone_has_a_health_of_its_own() {
+    let world = World::new();
+    world.upload(vec![Made::new("last").last_resort().bytes()]).await;
+    assert_eq!(health(&world).await, Health::LastResortOnly);
+
+    let mut brief = Made::new("brief");
+    brief.not_after = start().plus(DAY);
+    world.upload(vec![brief.bytes()]).await;
+    assert_eq!(health(&world).await, Health::Low);
+    world.directory.claim(&bob(), &Take::new()).await.unwrap();
+    assert_eq!(health(&world).await, Health::Exhausted, "one was used");
+    world.clock.advance(DAY);
+    assert_eq!(health(&world).await, Health::LastResortOnly, "its record has expired");
+    world.directory.claim(&bob(), &Take::new()).await.unwrap();
+    assert_eq!(health(&world).await, Health::LastResortUsed);
+}
+
+/// DIR-5: of several ciphersuites the worst counts; one of a last resort alone is better than one that is low.
+#[tokio::test]
+async fn a_pool_is_as_well_as_its_worst_ciphersuite() {
+    let world = World::new();
+    let mut last = Made::new("last").last_resort();
+    last.suite = OTHER_SUITE;
+    world.upload(made(8)).await;
+    assert_eq!(health(&world).await, Health::Good);
+    world.upload(vec![last.bytes()]).await;
+    assert_eq!(health(&world).await, Health::LastResortOnly);
+    world.directory.claim(&bob(), &Take::new()).await.unwrap();
+    assert_eq!(health(&world).await, Health::Low);
+}
+
+/// DIR-5: `upload` is what a save would take: recalled packages do not count.
+#[tokio::test]
+async fn what_is_withdrawn_on_loan_leaves_room() {
+    let world = World::with(|policy| policy.cap_per_ciphersuite(10));
+    world.upload(made(10)).await;
+    let pools = vec![bob(); 4];
+    for pool in &pools {
+        world.directory.reserve(pool, &Take::new()).await.unwrap();
+    }
+    let upload = async || world.directory.status(&bob()).await.unwrap().ciphersuites[&SUITE].upload;
+    assert_eq!(upload().await, 0);
+    world.directory.withdraw(&bob(), &Withdrawal::All).await.unwrap();
+    assert_eq!(upload().await, 10);
+    let fresh: Vec<_> = (0..11).map(|i| Made::new(format!("fresh-{i}")).bytes()).collect();
+    let outcomes = world.upload(fresh).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_held()).count(), 10);
+}
+
+/// DIR-5: what the pool's memory still takes is shared by its ciphersuites; when it takes nothing, the status says so.
+#[tokio::test]
+async fn a_full_memory_is_told() {
+    let store = MemoryStore::with_limits(Limits::default().max_records(12));
+    let builder = KeyPackageDirectory::builder(store, PlainAdmission).clock(ManualClock::at(start()));
+    let directory = builder.cap_per_ciphersuite(10).build().unwrap();
+    let mut other = Made::new("other");
+    other.suite = OTHER_SUITE;
+    let mut packages = made(7);
+    packages.extend([other.bytes(), Made::new("last").last_resort().bytes()]);
+    directory.upload(to_bob(packages)).await.unwrap();
+
+    let status = directory.status(&bob()).await.unwrap();
+    assert_eq!(
+        (status.room, status.is_memory_full()),
+        (4, false),
+        "a last resort takes none of it"
+    );
+    let uploads: Vec<_> = status.ciphersuites.values().map(|suite| suite.upload).collect();
+    assert_eq!(uploads, [3, 4], "the cap's rest, and the room");
+
+    for _ in 0..7 {
+        directory
+            .claim(&bob(), &Take::from(TakeOptions::new().ciphersuites([SUITE])))
+            .await
+            .unwrap();
+    }
+    let fresh = (0..5).map(|i| Made::new(format!("fresh-{i}")).bytes()).collect();
+    let outcomes = directory.upload(to_bob(fresh)).await.unwrap();
+    assert_eq!(outcomes.last(), Some(&UploadOutcome::PoolFull));
+    let status = directory.status(&bob()).await.unwrap();
+    assert_eq!((status.room, status.is_memory_full()), (0, true));
+    assert!(status.ciphersuites.values().all(|suite| suite.upload == 0));
+    assert_eq!(status.health(), Health::Low, "beside the health");
+    let last = Made::new("new-last").last_resort().bytes();
+    assert_eq!(
+        directory.upload(to_bob(vec![last])).await.unwrap(),
+        [UploadOutcome::Saved]
+    );
 }
 
 /// DIR-1: counts, how many to upload, and how many expire soon, by ciphersuite.

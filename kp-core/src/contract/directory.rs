@@ -19,9 +19,10 @@ rules! {
     /// Health is the first that applies:
     ///
     /// 1. last resort used
-    /// 2. exhausted: no one-time package is available
-    /// 3. low: available packages are at the low-water mark or below
-    /// 4. good
+    /// 2. last resort only: an unused last resort, and no record of a one-time package before its `not_after`
+    /// 3. exhausted: no one-time package is available
+    /// 4. low: fewer packages are available than the low-water mark
+    /// 5. good
     DIR_1 = "DIR-1", "what a delivery service calls";
 
     /// Every setting is checked when the directory is built.
@@ -31,7 +32,7 @@ rules! {
     /// | lease | 60 s | a [`Ttl`](crate::Ttl) |
     /// | claim window | 10 min | a [`Ttl`](crate::Ttl) |
     /// | cap per ciphersuite | 100 | at least 1 |
-    /// | low-water mark | 25 % of the cap | 0 to 100 % |
+    /// | low-water mark | 8 packages, or the cap where that is lower | at most the cap |
     /// | largest upload | 200 packages | 1 to 1,000 |
     /// | limit per requester | none | at least 1 |
     /// | at a lapse | `Return` | |
@@ -58,4 +59,15 @@ rules! {
     /// A sweep by hand is the operator's word: no clock is checked. A sweeper that is stopped ends, whatever the store
     /// does.
     DIR_4 = "DIR-4", "a sweep stays behind every node's clock";
+
+    /// What a status says fits what a save takes and what a client does:
+    ///
+    /// - A ciphersuite may upload the lesser of its cap's rest, as [SAVE-6](super::SAVE_6) counts (a recalled package
+    ///   does not), and the pool's `room`, which all ciphersuites share ([READ-3](super::READ_3)).
+    /// - A full memory is a flag beside the health: the pool's `room` is 0.
+    /// - The low-water mark is a number of packages, counted alike on both sides. Fewer are low.
+    /// - A client that is told low refills a planned ciphersuite up to its own target, whatever its own mark.
+    /// - A ciphersuite with a last resort alone is neither good nor low: the client's plan decides. In a pool of several
+    ///   ciphersuites it is worse than good, and better than low.
+    DIR_5 = "DIR-5", "a status says what a save would take";
 }

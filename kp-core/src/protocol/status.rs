@@ -11,9 +11,12 @@ use crate::{Ciphersuite, Counts};
 )]
 #[non_exhaustive]
 pub enum Health {
-    /// More one-time packages are available than the low-water mark.
+    /// At least as many one-time packages are available as the low-water mark.
     Good,
-    /// As many one-time packages are available as the low-water mark, or fewer: upload soon.
+    /// The last-resort package was never handed out, and there never was a one-time package that could still be used.
+    /// Whether one-time packages are missing depends on the client's plan.
+    LastResortOnly,
+    /// Fewer one-time packages are available than the low-water mark: upload soon.
     Low,
     /// No one-time package is available: whoever asks gets the last resort, or nothing. Upload now.
     Exhausted,
@@ -33,7 +36,8 @@ pub struct CiphersuiteStatus {
     pub health: Health,
     /// How many packages have which status.
     pub counts: Counts,
-    /// How many one-time packages the owner may upload until the cap is reached.
+    /// How many one-time packages the owner may upload: what the ciphersuite's cap leaves, and at most the pool's
+    /// [`room`](PoolStatus::room), which all ciphersuites share.
     pub upload: u32,
     /// How many of the available packages expire within the directory's `expiring_soon`.
     pub expiring_soon: u32,
@@ -52,20 +56,29 @@ impl CiphersuiteStatus {
     }
 }
 
-/// Tells an owner how a pool is doing, by ciphersuite. A pool that was never seen has no ciphersuites.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+/// Tells an owner how a pool is doing. A pool that was never seen has no ciphersuites.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct PoolStatus {
     /// Every ciphersuite of which the pool has a record.
     pub ciphersuites: BTreeMap<Ciphersuite, CiphersuiteStatus>,
+    /// How many one-time packages the pool's memory still takes, whatever their ciphersuite
+    /// ([SAVE-6](crate::contract::SAVE_6)). A peer that does not say counts as one with room.
+    #[cfg_attr(feature = "serde", serde(default = "unlimited"))]
+    pub room: u32,
+}
+
+#[cfg(feature = "serde")]
+const fn unlimited() -> u32 {
+    u32::MAX
 }
 
 impl PoolStatus {
-    /// Joins the status of each ciphersuite.
+    /// Joins the status of each ciphersuite and the room that they share.
     #[must_use]
-    pub const fn new(ciphersuites: BTreeMap<Ciphersuite, CiphersuiteStatus>) -> Self {
-        Self { ciphersuites }
+    pub const fn new(ciphersuites: BTreeMap<Ciphersuite, CiphersuiteStatus>, room: u32) -> Self {
+        Self { ciphersuites, room }
     }
 
     /// Returns the health of the ciphersuite that is worst off; an empty pool is exhausted.
@@ -73,5 +86,12 @@ impl PoolStatus {
     pub fn health(&self) -> Health {
         let worst = self.ciphersuites.values().map(|status| status.health).max();
         worst.unwrap_or(Health::Exhausted)
+    }
+
+    /// Returns whether the pool remembers as many one-time packages as it can, used ones included. No upload of a
+    /// one-time package is taken until a remembered package expires. The last resort can still be replaced.
+    #[must_use]
+    pub const fn is_memory_full(&self) -> bool {
+        self.room == 0
     }
 }

@@ -85,7 +85,10 @@ fn every_route_does_what_it_says() {
     let deleted = node.send("DELETE", "/pool", &[("authorization", "Bearer bob-phone")], None);
     assert_eq!(deleted.status, 204);
     let status = node.get("/pool", BOB).ok();
-    assert_eq!(status, json!({ "health": "exhausted", "ciphersuites": {} }));
+    assert_eq!(
+        status,
+        json!({ "health": "exhausted", "memory_full": false, "ciphersuites": {}, "room": 10_000 })
+    );
 }
 
 #[test]
