@@ -1,20 +1,12 @@
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use futures::stream::{self, Stream, TryStreamExt as _};
-use kp_core::protocol::{PoolStatus, SyncReport};
-use kp_core::server::{
-    Admission, Answers, Cursor, KeyPackageStore, Page, Receipt, Reservation, ReservationToken, Spend, WithdrawOutcome,
-    Withdrawal,
-};
-use kp_core::{Clock, Error, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result, Timestamp};
-
+use kp_core::server::{Admission, Answers, KeyPackageStore, Reservation};
+use kp_core::{Clock, KeyPackage, PoolId, Result, Timestamp};
 use tokio::task::yield_now;
 
 use crate::config::Config;
 use crate::observe::observe;
-use crate::status::pool_status;
 use crate::take::Take;
 
 /// How many KeyPackages or pools one step of a listing or a sweep takes.
@@ -119,155 +111,6 @@ impl KeyPackageDirectory {
         }
     }
 
-    /// Spends reservations; an answer for each token, in order. Deliver the Commit and its Welcome only *after* the
-    /// receipts.
-    ///
-    /// # Errors
-    ///
-    /// For each token as [`spend_one`](Self::spend_one).
-    pub async fn spend(&self, tokens: &[ReservationToken], spend: &Spend) -> Answers<Receipt> {
-        let store = &self.0.store;
-        observe("spend", store.spend_key_packages(tokens, spend, self.now())).await
-    }
-
-    /// Spends one reservation, by its lease or token. Deliver the Commit and its Welcome only *after* the receipt.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection::NoLiveReservation`](kp_core::Rejection::NoLiveReservation) and the other refusals of
-    /// [`spend_key_packages`](KeyPackageStore::spend_key_packages), or a failure of the store.
-    pub async fn spend_one(&self, lease: impl AsRef<ReservationToken> + Send, spend: &Spend) -> Result<Receipt> {
-        let token = lease.as_ref().clone();
-        self.spend(&[token], spend).await.only()
-    }
-
-    /// Gives reservations back whose KeyPackages were shown to nobody; an answer for each token, in order.
-    ///
-    /// # Errors
-    ///
-    /// For each token as [`release_one`](Self::release_one).
-    pub async fn release(&self, tokens: &[ReservationToken]) -> Answers<()> {
-        observe("release", self.0.store.release_key_packages(tokens, self.now())).await
-    }
-
-    /// Gives one reservation back, by its lease or token. The KeyPackage must have been shown to nobody.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection::NoLiveReservation`](kp_core::Rejection::NoLiveReservation) and the other refusals of
-    /// [`release_key_packages`](KeyPackageStore::release_key_packages), or a failure of the store.
-    pub async fn release_one(&self, lease: impl AsRef<ReservationToken> + Send) -> Result<()> {
-        let token = lease.as_ref().clone();
-        self.release(&[token]).await.only()
-    }
-
-    /// Tells how a pool is doing. Counts and expiry are two reads, so under load they may be a moment apart.
-    ///
-    /// # Errors
-    ///
-    /// Only failures of the store.
-    pub async fn status(&self, pool: &PoolId) -> Result<PoolStatus> {
-        observe("status", async {
-            let now = self.now();
-            let available = self.all_available(pool, now).await?;
-            self.pool_status(pool, &available, now).await
-        })
-        .await
-    }
-
-    /// Tells a client what became of its KeyPackages, and which others the server would hand out.
-    ///
-    /// # Errors
-    ///
-    /// Only failures of the store.
-    pub async fn sync(&self, pool: &PoolId, yours: &[KeyPackageRef]) -> Result<SyncReport> {
-        observe("sync", async {
-            let now = self.now();
-            let statuses = self.0.store.get_statuses(pool, yours, now).await?;
-            let available = self.all_available(pool, now).await?;
-            let status = self.pool_status(pool, &available, now).await?;
-            let named: HashSet<_> = yours.iter().collect();
-            let available = available.into_iter().map(|info| info.key_package_ref);
-            let unnamed = available.filter(|found| !named.contains(found)).collect();
-            Ok(SyncReport::new(statuses, unnamed, status))
-        })
-        .await
-    }
-
-    async fn pool_status(&self, pool: &PoolId, available: &[KeyPackageInfo], now: Timestamp) -> Result<PoolStatus> {
-        let counts = self.0.store.count_by_status(pool, now).await?;
-        Ok(pool_status(counts, available, &self.0.config, now))
-    }
-
-    /// Withdraws KeyPackages at their owner's wish; an answer for each.
-    ///
-    /// # Errors
-    ///
-    /// Only failures of the store.
-    pub async fn withdraw(&self, pool: &PoolId, what: &Withdrawal) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
-        let store = &self.0.store;
-        observe("withdraw", store.withdraw_key_packages(pool, what, self.now())).await
-    }
-
-    /// Deletes everything about a pool, memory of spent KeyPackages included: for a device that is gone.
-    ///
-    /// # Errors
-    ///
-    /// Only failures of the store.
-    pub async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
-        observe("delete_pool", self.0.store.delete_pool(pool)).await
-    }
-
-    /// Lists a page of the KeyPackages that could be handed out now, in that order.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection::InvalidCursor`](kp_core::Rejection::InvalidCursor), or a failure of the store.
-    pub async fn list_available(
-        &self,
-        pool: &PoolId,
-        after: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Page<KeyPackageInfo>> {
-        let store = &self.0.store;
-        observe("list_available", store.list_available(pool, after, limit, self.now())).await
-    }
-
-    /// Streams the KeyPackages that could be handed out now, in that order.
-    ///
-    /// # Errors
-    ///
-    /// Only failures of the store; the stream ends with the first.
-    pub fn available(&self, pool: &PoolId) -> impl Stream<Item = Result<KeyPackageInfo>> + Send + use<> {
-        let (directory, pool) = (self.clone(), pool.clone());
-        pages(move |after| {
-            let (directory, pool) = (directory.clone(), pool.clone());
-            async move { directory.list_available(&pool, after.as_ref(), STEP).await }
-        })
-    }
-
-    /// Lists a page of the pools that hold anything: for operators.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection::InvalidCursor`](kp_core::Rejection::InvalidCursor), or a failure of the store.
-    pub async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
-        observe("list_pools", self.0.store.list_pools(after, limit)).await
-    }
-
-    /// Streams the pools that hold anything: for operators.
-    ///
-    /// # Errors
-    ///
-    /// Only failures of the store; the stream ends with the first.
-    pub fn pools(&self) -> impl Stream<Item = Result<PoolId>> + Send + use<> {
-        let directory = self.clone();
-        pages(move |after| {
-            let directory = directory.clone();
-            async move { directory.list_pools(after.as_ref(), STEP).await }
-        })
-    }
-
     /// Retires what was saved before this moment and is unspent, in every pool: for operators, after a restore from backup.
     /// Returns how many KeyPackages that were. After a failure, call it again.
     ///
@@ -292,39 +135,7 @@ impl KeyPackageDirectory {
         .await
     }
 
-    /// Collects all that reserve could hand out at `now`.
-    async fn all_available(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<KeyPackageInfo>> {
-        let page = |after: Option<Cursor>| async move {
-            let store = &self.0.store;
-            store.list_available(pool, after.as_ref(), STEP, now).await
-        };
-        pages(page).try_collect().await
-    }
-
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
-}
-
-/// Where a walk over the pages of a listing stands.
-enum Walk {
-    Next(Option<Cursor>),
-    Done,
-}
-
-/// Streams the items of all pages of a listing.
-fn pages<T, F>(page: impl Fn(Option<Cursor>) -> F) -> impl Stream<Item = Result<T>>
-where
-    F: Future<Output = Result<Page<T>>>,
-{
-    let pages = stream::try_unfold((page, Walk::Next(None)), |(page, walk)| async move {
-        let Walk::Next(after) = walk else {
-            return Ok::<_, Error>(None);
-        };
-        let Page { items, next, .. } = page(after).await?;
-        let walk = next.map_or(Walk::Done, |next| Walk::Next(Some(next)));
-        let items = stream::iter(items.into_iter().map(Ok));
-        Ok(Some((items, (page, walk))))
-    });
-    pages.try_flatten()
 }

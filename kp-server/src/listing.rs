@@ -1,0 +1,90 @@
+use futures::stream::{self, Stream, TryStreamExt as _};
+use kp_core::server::{Cursor, Page};
+use kp_core::{Error, KeyPackageInfo, PoolId, Result, Timestamp};
+
+use crate::directory::{KeyPackageDirectory, STEP};
+use crate::observe::observe;
+
+impl KeyPackageDirectory {
+    /// Lists a page of the KeyPackages that could be handed out now, in that order.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::InvalidCursor`](kp_core::Rejection::InvalidCursor), or a failure of the store.
+    pub async fn list_available(
+        &self,
+        pool: &PoolId,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<KeyPackageInfo>> {
+        let store = &self.0.store;
+        observe("list_available", store.list_available(pool, after, limit, self.now())).await
+    }
+
+    /// Streams the KeyPackages that could be handed out now, in that order.
+    ///
+    /// # Errors
+    ///
+    /// Only failures of the store; the stream ends with the first.
+    pub fn available(&self, pool: &PoolId) -> impl Stream<Item = Result<KeyPackageInfo>> + Send + use<> {
+        let (directory, pool) = (self.clone(), pool.clone());
+        pages(move |after| {
+            let (directory, pool) = (directory.clone(), pool.clone());
+            async move { directory.list_available(&pool, after.as_ref(), STEP).await }
+        })
+    }
+
+    /// Lists a page of the pools that hold anything: for operators.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::InvalidCursor`](kp_core::Rejection::InvalidCursor), or a failure of the store.
+    pub async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
+        observe("list_pools", self.0.store.list_pools(after, limit)).await
+    }
+
+    /// Streams the pools that hold anything: for operators.
+    ///
+    /// # Errors
+    ///
+    /// Only failures of the store; the stream ends with the first.
+    pub fn pools(&self) -> impl Stream<Item = Result<PoolId>> + Send + use<> {
+        let directory = self.clone();
+        pages(move |after| {
+            let directory = directory.clone();
+            async move { directory.list_pools(after.as_ref(), STEP).await }
+        })
+    }
+
+    /// Collects all that reserve could hand out at `now`.
+    pub(crate) async fn all_available(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<KeyPackageInfo>> {
+        let page = |after: Option<Cursor>| async move {
+            let store = &self.0.store;
+            store.list_available(pool, after.as_ref(), STEP, now).await
+        };
+        pages(page).try_collect().await
+    }
+}
+
+/// Where a walk over the pages of a listing stands.
+enum Walk {
+    Next(Option<Cursor>),
+    Done,
+}
+
+/// Streams the items of all pages of a listing.
+fn pages<T, F>(page: impl Fn(Option<Cursor>) -> F) -> impl Stream<Item = Result<T>>
+where
+    F: Future<Output = Result<Page<T>>>,
+{
+    let pages = stream::try_unfold((page, Walk::Next(None)), |(page, walk)| async move {
+        let Walk::Next(after) = walk else {
+            return Ok::<_, Error>(None);
+        };
+        let Page { items, next, .. } = page(after).await?;
+        let walk = next.map_or(Walk::Done, |next| Walk::Next(Some(next)));
+        let items = stream::iter(items.into_iter().map(Ok));
+        Ok(Some((items, (page, walk))))
+    });
+    pages.try_flatten()
+}
