@@ -88,6 +88,7 @@ pub(crate) fn status(rejection: Rejection) -> StatusCode {
         Rejection::Expired => StatusCode::GONE,
         Rejection::Unsuitable => StatusCode::UNPROCESSABLE_ENTITY,
         Rejection::TooManyReservations => StatusCode::TOO_MANY_REQUESTS,
+        Rejection::TooManyItems => StatusCode::PAYLOAD_TOO_LARGE,
         Rejection::InvalidCursor => StatusCode::BAD_REQUEST,
         // The state of the package is in the way: spent, reserved, no longer reserved.
         _ => StatusCode::CONFLICT,
@@ -103,7 +104,7 @@ pub(crate) enum Item<T> {
 }
 
 /// The answers of a batch, and the first rejection among them. A failure fails the request: the same request again gets
-/// what was done already, and does the rest.
+/// what was done already, and does the rest. A batch that is too long is refused as a whole.
 pub(crate) fn items<T, U>(
     answers: Answers<T>,
     show: impl Fn(T) -> U,
@@ -113,7 +114,7 @@ pub(crate) fn items<T, U>(
     for answer in answers {
         items.push(match answer {
             Ok(done) => Item::Done(show(done)),
-            Err(Error::Rejected(rejection)) => {
+            Err(Error::Rejected(rejection)) if rejection != Rejection::TooManyItems => {
                 first = first.or(Some(rejection));
                 Item::Refused {
                     error: rejection.code(),

@@ -3,7 +3,8 @@ use std::iter::repeat_n;
 use std::sync::atomic::Ordering;
 
 use kp_core::client::KeyVault;
-use kp_core::protocol::{CiphersuiteStatus, Health};
+use kp_core::protocol::{CiphersuiteStatus, Health, SyncReport};
+use kp_core::rules::MAX_ITEMS;
 use kp_core::{Ciphersuite, KeyPackageRef, Role, Timestamp};
 
 use crate::error::{PoolError, Result};
@@ -103,8 +104,7 @@ impl<V: KeyVault> KeyPackagePool<V> {
         now: Timestamp,
         report: &mut RefreshReport,
     ) -> Result<BTreeSet<Ciphersuite>, V> {
-        let answer = self.0.transport.sync(mine).await?;
-        answered(mine.len(), answer.yours.len())?;
+        let answer = self.ask(mine).await?;
         let ledger = self.0.ledger.lock().await;
         let strays = ledger.learn(&self.0.policy, mine, &answer, now, report).await?;
         drop(ledger);
@@ -115,6 +115,27 @@ impl<V: KeyVault> KeyPackagePool<V> {
             .filter(|(_, status)| is_low(status))
             .map(|(suite, _)| suite)
             .collect())
+    }
+
+    /// Asks the server in runs, since no call names more than [`MAX_ITEMS`] refs. What every run says is unknown to the client
+    /// is unknown to the client.
+    async fn ask(&self, mine: &[KeyPackageRef]) -> Result<SyncReport, V> {
+        let mut runs = mine.chunks(MAX_ITEMS);
+        let mut all = self.ask_run(runs.next().unwrap_or_default()).await?;
+        for run in runs {
+            let answer = self.ask_run(run).await?;
+            let unknown = BTreeSet::from_iter(&answer.unknown_to_you);
+            all.unknown_to_you.retain(|stray| unknown.contains(stray));
+            all.yours.extend(answer.yours);
+            all.status = answer.status;
+        }
+        Ok(all)
+    }
+
+    async fn ask_run(&self, run: &[KeyPackageRef]) -> Result<SyncReport, V> {
+        let answer = self.0.transport.sync(run).await?;
+        answered(run.len(), answer.yours.len())?;
+        Ok(answer)
     }
 
     /// Makes what is missing, and uploads what the server does not have.
@@ -189,9 +210,9 @@ impl<V: KeyVault> KeyPackagePool<V> {
     }
 
     async fn withdraw(&self, refs: &[KeyPackageRef], report: &mut RefreshReport) -> Result<(), V> {
-        if !refs.is_empty() {
-            self.0.transport.withdraw(refs).await?;
-            report.withdrawn += u32::try_from(refs.len()).unwrap_or(u32::MAX);
+        for run in refs.chunks(MAX_ITEMS) {
+            self.0.transport.withdraw(run).await?;
+            report.withdrawn += u32::try_from(run.len()).unwrap_or(u32::MAX);
         }
         Ok(())
     }

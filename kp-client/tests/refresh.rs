@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -300,6 +300,75 @@ async fn a_pool_planned_as_a_last_resort_is_not_exhausted() {
     pool.refresh().await.unwrap();
     assert_eq!(health(&world, &bob).await, Health::LastResortOnly);
     assert_eq!(pool.refresh().await.unwrap().generated, 0);
+}
+
+/// A transport that keeps a list of how many refs each call names.
+struct Counting {
+    inner: Arc<dyn KeyPackageTransport>,
+    syncs: Mutex<Vec<usize>>,
+    withdrawals: Mutex<Vec<usize>>,
+}
+
+impl Counting {
+    fn new(inner: Arc<dyn KeyPackageTransport>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            syncs: Mutex::default(),
+            withdrawals: Mutex::default(),
+        })
+    }
+}
+
+#[async_trait]
+impl KeyPackageTransport for Counting {
+    async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
+        self.inner.upload(packages).await
+    }
+
+    async fn sync(&self, mine: &[KeyPackageRef]) -> Result<SyncReport, TransportError> {
+        self.syncs.lock().unwrap().push(mine.len());
+        self.inner.sync(mine).await
+    }
+
+    async fn withdraw(&self, refs: &[KeyPackageRef]) -> Result<(), TransportError> {
+        self.withdrawals.lock().unwrap().push(refs.len());
+        self.inner.withdraw(refs).await
+    }
+}
+
+/// DIR-8: a server answers calls of up to 1,000 items, so a client names its packages in runs; what one run does not name is
+/// no stray.
+#[tokio::test]
+async fn a_large_pool_is_synced_and_withdrawn_in_runs() {
+    let (world, bob) = (World::new(), Bob::new());
+    let builder = KeyPackageDirectory::builder(Arc::new(world.store.clone()), OpenMlsAdmission::new());
+    let directory = builder
+        .clock(world.clock.clone())
+        .cap_per_ciphersuite(2_000)
+        .build()
+        .unwrap();
+    let world = World { directory, ..world };
+    let open = |bob: &Bob, plan| {
+        let transport = Counting::new(bob.transport(&world));
+        let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), transport.clone());
+        (
+            pool.clock(world.clock.clone()).ciphersuite(plan).build().unwrap(),
+            transport,
+        )
+    };
+    let (pool, transport) = open(&bob, sizes(1_001, 8, 1_100));
+    assert_eq!(pool.refresh().await.unwrap().uploaded, 1_002);
+    world.claim(&bob).await;
+    let report = pool.refresh().await.unwrap();
+    assert_eq!((report.withdrawn, report.generated), (0, 0));
+    assert_eq!(*transport.syncs.lock().unwrap(), [0, 1_000, 2]);
+
+    // Another installation has the key of none of them.
+    let new = Bob::new();
+    let (pool, transport) = open(&new, sizes(4, 2, 8));
+    assert_eq!(pool.refresh().await.unwrap().withdrawn, 1_000);
+    assert_eq!(*transport.withdrawals.lock().unwrap(), [1_000]);
+    assert_eq!(world.available(&new).await.len(), 4);
 }
 
 /// POOL-7: calls at once share a round.

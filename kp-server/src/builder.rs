@@ -106,6 +106,16 @@ impl DirectoryBuilder {
         self
     }
 
+    /// Sets how many items any other list of a call may have: pools, ciphersuites, tokens, refs. Default and most: 1,000.
+    ///
+    /// A longer list is refused before anything is done ([`TooManyItems`](kp_core::Rejection::TooManyItems)), and a page of
+    /// a listing has no more items. A client's pool of `kp-client` names up to 1,000 refs in a call, so set less only for
+    /// other clients.
+    pub fn max_items(mut self, items: usize) -> Self {
+        self.config.max_items = items;
+        self
+    }
+
     /// Sets how many KeyPackages of one pool one [`TakeOptions::by`](kp_core::server::TakeOptions::by) may hold or have
     /// taken lately. Default: no limit, so that anybody who may ask can drain a pool.
     pub fn limit_per_requester(mut self, packages: u32) -> Self {

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
+use kp_core::rules::MAX_ITEMS;
 use kp_core::server::{OnLapse, Save};
-use kp_core::{InvalidTtl, Timestamp, Ttl};
+use kp_core::{InvalidTtl, Rejection, Timestamp, Ttl};
 
 /// The widest skew between nodes: one day. Clocks further apart are broken, and nothing would ever be swept.
 const MAX_SKEW: Duration = Duration::from_secs(86_400);
@@ -20,6 +21,7 @@ pub(crate) struct Config {
     pub(crate) cap_per_ciphersuite: u32,
     pub(crate) low_below: Option<u32>,
     pub(crate) max_upload: usize,
+    pub(crate) max_items: usize,
     pub(crate) limit_per_requester: Option<u32>,
     pub(crate) on_lapse: OnLapse,
     pub(crate) expiring_soon: u64,
@@ -36,6 +38,7 @@ impl Default for Config {
             cap_per_ciphersuite: 100,
             low_below: None,
             max_upload: 200,
+            max_items: MAX_ITEMS,
             limit_per_requester: None,
             on_lapse: OnLapse::Return,
             expiring_soon: 7 * 86_400,
@@ -58,6 +61,9 @@ impl Config {
         if self.max_upload == 0 || self.max_upload > Save::MAX_PACKAGES {
             return Err(ConfigError::MaxUpload(self.max_upload));
         }
+        if self.max_items == 0 || self.max_items > MAX_ITEMS {
+            return Err(ConfigError::MaxItems(self.max_items));
+        }
         if self.limit_per_requester == Some(0) {
             return Err(ConfigError::LimitPerRequester);
         }
@@ -68,6 +74,19 @@ impl Config {
             return Err(ConfigError::RestorePointAhead);
         }
         Ok(())
+    }
+
+    /// Refuses a list that is too long for one call (`DIR-8`).
+    pub(crate) fn bounded<T>(&self, items: &[T]) -> Result<(), Rejection> {
+        if items.len() > self.max_items {
+            return Err(Rejection::TooManyItems);
+        }
+        Ok(())
+    }
+
+    /// Cuts the limit of a page to what a page may have.
+    pub(crate) fn page(&self, limit: u32) -> u32 {
+        u32::try_from(self.max_items).map_or(limit, |most| limit.min(most))
     }
 
     /// Fewer available one-time packages than this are low.
@@ -95,6 +114,9 @@ pub enum ConfigError {
     /// `max_upload` is out of bounds.
     #[error("max_upload: 1 to {most} KeyPackages, not {0}", most = Save::MAX_PACKAGES)]
     MaxUpload(usize),
+    /// `max_items` is out of bounds.
+    #[error("max_items: 1 to {MAX_ITEMS} items, not {0}")]
+    MaxItems(usize),
     /// `limit_per_requester` is 0.
     #[error("limit_per_requester: at least one KeyPackage; leave it out for no limit")]
     LimitPerRequester,

@@ -1,8 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kp_core::server::{Admission, Answers, KeyPackageStore, Reservation};
-use kp_core::{Clock, KeyPackage, PoolId, Result, Timestamp};
+use kp_core::server::{Admission, Answers, KeyPackageStore, Reservation, TakeRequest};
+use kp_core::{Clock, KeyPackage, PoolId, Result, Timestamp, Ttl};
 use tokio::task::yield_now;
 
 use crate::config::Config;
@@ -18,7 +18,12 @@ pub(crate) const STEP: u32 = 500;
 /// admission of uploads, spans and metrics, sweeping. Cheap to clone; clones are the same directory. Several nodes may
 /// each have a directory over the same store.
 ///
-/// The server decides who may call what for which pool: an uploader owns its pool, and a token is a bearer secret.
+/// The server decides who may call what for which pool: an uploader owns its pool, and a token is a bearer secret. Whoever
+/// knows a ref can learn whether its KeyPackage was used: by a reservation that names it, or by a spend, a release or a
+/// renewal under an id of their own, which answers [`AlreadySpent`](kp_core::Rejection::AlreadySpent) from then on. A server
+/// that minds answers all refusals alike.
+///
+/// Every list in a call is bounded: see [`max_items`](crate::DirectoryBuilder::max_items).
 ///
 /// # Errors
 ///
@@ -70,13 +75,13 @@ impl KeyPackageDirectory {
 
     async fn claim_each(&self, pools: &[PoolId], take: &Take, operation: &'static str) -> Answers<KeyPackage> {
         let Inner { store, config, .. } = &*self.0;
-        match take.requests(pools, config.claim_window, config.limit_per_requester, operation) {
+        match self.requests(pools, take, config.claim_window, operation) {
             Ok(requests) => {
                 store
                     .claim_key_packages(&requests, take.group.as_ref(), self.now())
                     .await
             }
-            Err(failure) => Answers::all_failed(pools.len(), &failure.into()),
+            Err(error) => Answers::all_failed(pools.len(), &error),
         }
     }
 
@@ -105,10 +110,18 @@ impl KeyPackageDirectory {
 
     async fn reserve_each(&self, pools: &[PoolId], take: &Take, operation: &'static str) -> Answers<Reservation> {
         let Inner { store, config, .. } = &*self.0;
-        match take.requests(pools, config.lease_ttl, config.limit_per_requester, operation) {
+        match self.requests(pools, take, config.lease_ttl, operation) {
             Ok(requests) => store.reserve_key_packages(&requests, config.on_lapse, self.now()).await,
-            Err(failure) => Answers::all_failed(pools.len(), &failure.into()),
+            Err(error) => Answers::all_failed(pools.len(), &error),
         }
+    }
+
+    /// Makes the store's requests, unless there are too many (`DIR-8`).
+    fn requests(&self, pools: &[PoolId], take: &Take, ttl: Ttl, operation: &'static str) -> Result<Vec<TakeRequest>> {
+        let config = &self.0.config;
+        config.bounded(pools)?;
+        config.bounded(&take.options.ciphersuites)?;
+        Ok(take.requests(pools, ttl, config.limit_per_requester, operation)?)
     }
 
     /// Retires what was saved before this moment and is unspent, in every pool: for operators, after a restore from backup.

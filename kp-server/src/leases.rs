@@ -12,8 +12,13 @@ impl KeyPackageDirectory {
     ///
     /// For each token as [`spend_one`](Self::spend_one).
     pub async fn spend(&self, tokens: &[ReservationToken], spend: &Spend) -> Answers<Receipt> {
-        let store = &self.0.store;
-        observe("spend", store.spend_key_packages(tokens, spend, self.now())).await
+        observe("spend", async {
+            match self.0.config.bounded(tokens) {
+                Ok(()) => self.0.store.spend_key_packages(tokens, spend, self.now()).await,
+                Err(refused) => Answers::all_failed(tokens.len(), &refused.into()),
+            }
+        })
+        .await
     }
 
     /// Spends one reservation, by its lease or token. Deliver the Commit and its Welcome only *after* the receipt.
@@ -33,7 +38,13 @@ impl KeyPackageDirectory {
     ///
     /// For each token as [`release_one`](Self::release_one).
     pub async fn release(&self, tokens: &[ReservationToken]) -> Answers<()> {
-        observe("release", self.0.store.release_key_packages(tokens, self.now())).await
+        observe("release", async {
+            match self.0.config.bounded(tokens) {
+                Ok(()) => self.0.store.release_key_packages(tokens, self.now()).await,
+                Err(refused) => Answers::all_failed(tokens.len(), &refused.into()),
+            }
+        })
+        .await
     }
 
     /// Gives one reservation back, by its lease or token. The KeyPackage must have been shown to nobody.

@@ -6,7 +6,8 @@ use crate::directory::{KeyPackageDirectory, STEP};
 use crate::observe::observe;
 
 impl KeyPackageDirectory {
-    /// Lists a page of the KeyPackages that could be handed out now, in that order.
+    /// Lists a page of the KeyPackages that could be handed out now, in that order. A page has at most `limit` items, and at
+    /// most [`max_items`](crate::DirectoryBuilder::max_items).
     ///
     /// # Errors
     ///
@@ -17,7 +18,7 @@ impl KeyPackageDirectory {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<Page<KeyPackageInfo>> {
-        let store = &self.0.store;
+        let (store, limit) = (&self.0.store, self.0.config.page(limit));
         observe("list_available", store.list_available(pool, after, limit, self.now())).await
     }
 
@@ -34,12 +35,14 @@ impl KeyPackageDirectory {
         })
     }
 
-    /// Lists a page of the pools that hold anything: for operators.
+    /// Lists a page of the pools that hold anything: for operators. A page has at most `limit` items, and at most
+    /// [`max_items`](crate::DirectoryBuilder::max_items).
     ///
     /// # Errors
     ///
     /// [`Rejection::InvalidCursor`](kp_core::Rejection::InvalidCursor), or a failure of the store.
     pub async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
+        let limit = self.0.config.page(limit);
         observe("list_pools", self.0.store.list_pools(after, limit)).await
     }
 

@@ -27,9 +27,10 @@ impl KeyPackageDirectory {
     ///
     /// # Errors
     ///
-    /// Only failures of the store.
+    /// [`Rejection::TooManyItems`](kp_core::Rejection::TooManyItems), or a failure of the store.
     pub async fn sync(&self, pool: &PoolId, yours: &[KeyPackageRef]) -> Result<SyncReport> {
         observe("sync", async {
+            self.0.config.bounded(yours)?;
             let now = self.now();
             let statuses = self.0.store.get_statuses(pool, yours, now).await?;
             let available = self.all_available(pool, now).await?;
@@ -51,10 +52,15 @@ impl KeyPackageDirectory {
     ///
     /// # Errors
     ///
-    /// Only failures of the store.
+    /// [`Rejection::TooManyItems`](kp_core::Rejection::TooManyItems), or a failure of the store.
     pub async fn withdraw(&self, pool: &PoolId, what: &Withdrawal) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
-        let store = &self.0.store;
-        observe("withdraw", store.withdraw_key_packages(pool, what, self.now())).await
+        observe("withdraw", async {
+            if let Withdrawal::Refs(refs) = what {
+                self.0.config.bounded(refs)?;
+            }
+            self.0.store.withdraw_key_packages(pool, what, self.now()).await
+        })
+        .await
     }
 
     /// Deletes everything about a pool, memory of spent KeyPackages included: for a device that is gone.

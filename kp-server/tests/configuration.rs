@@ -36,6 +36,8 @@ fn nonsense_is_refused() {
         (Box::new(|b| b.low_below(8).cap_per_ciphersuite(7)), "low_below"),
         (Box::new(|b| b.max_upload(0)), "max_upload"),
         (Box::new(|b| b.max_upload(1_001)), "max_upload"),
+        (Box::new(|b| b.max_items(0)), "max_items"),
+        (Box::new(|b| b.max_items(1_001)), "max_items"),
         (Box::new(|b| b.limit_per_requester(0)), "limit_per_requester"),
         (Box::new(move |b| b.skew(seconds(86_401))), "skew"),
         (Box::new(|b| b.restore_point(start().plus(1))), "restore_point"),
@@ -57,6 +59,7 @@ fn bounds_are_taken() {
             .cap_per_ciphersuite(u32::MAX)
             .low_below(u32::MAX)
             .max_upload(1_000)
+            .max_items(1_000)
             .limit_per_requester(u32::MAX)
             .expiring_soon(Duration::MAX)
             .restore_point(start())
@@ -70,6 +73,7 @@ fn bounds_are_taken() {
             .cap_per_ciphersuite(1)
             .low_below(0)
             .max_upload(1)
+            .max_items(1)
             .limit_per_requester(1)
             .expiring_soon(Duration::ZERO)
             .skew(Duration::ZERO)

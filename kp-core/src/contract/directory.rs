@@ -9,10 +9,11 @@ rules! {
     ///
     /// - `upload`: append or replace, all or nothing on request, up to a largest batch
     /// - `claim` and `reserve`, for one pool or for many
-    /// - `spend` and `release`
+    /// - `spend`, `release` and `renew`
     /// - `status`: for each ciphersuite the health, the counts, how many packages to upload, how many expire soon
     /// - `sync`: what became of the packages that a client names, and which others are available
     /// - `withdraw` and `delete_pool`
+    /// - `get` and `list_available`: one package, or all that could be handed out
     /// - `list_pools`, `retire_unspent` and `sweep`, for operators
     /// - a sweeper, which stops cleanly
     ///
@@ -34,6 +35,7 @@ rules! {
     /// | cap per ciphersuite | 100 | at least 1 |
     /// | low-water mark | 8 packages, or the cap where that is lower | at most the cap |
     /// | largest upload | 200 packages | 1 to 1,000 |
+    /// | items of any other list in a call | 1,000 | 1 to 1,000 |
     /// | limit per requester | none | at least 1 |
     /// | at a lapse | `Return` | |
     /// | expiring soon | 7 days | |
@@ -70,4 +72,30 @@ rules! {
     /// - A ciphersuite with a last resort alone is neither good nor low: the client's plan decides. In a pool of several
     ///   ciphersuites it is worse than good, and better than low.
     DIR_5 = "DIR-5", "a status says what a save would take";
+
+    /// `sync` tells a client all that it needs to be right again:
+    ///
+    /// - what became of each package that the client names
+    /// - what the server would hand out and the client did not name: available packages, and last resorts in their
+    ///   slots, each with its role and the time when it was first saved
+    /// - the server's time, and the restore point where the operator set one: the client makes nothing whose lifetime
+    ///   would begin before that
+    /// - the status of the pool
+    DIR_6 = "DIR-6", "a sync names what the client did not";
+
+    /// A server may subscribe to notices: low, exhausted, last resort used, memory full.
+    ///
+    /// - A notice follows a call of this node after which the pool stands so, and did not when this node last looked.
+    /// - There is at most one an hour for a pool, ciphersuite and kind, and none for a pool that holds nothing.
+    /// - What was told is remembered for 10,000 pools. A pool that is forgotten may be told again.
+    /// - The queue is bounded. What overflows is dropped and counted.
+    /// - The pool is looked at after the call is answered: no answer waits for that.
+    DIR_7 = "DIR-7", "a server is told when a pool runs low";
+
+    /// Every list in a call has an upper bound: 1,000 items by default. A longer list is refused as `TooManyItems` before
+    /// anything is done, and a page of a listing has no more items.
+    ///
+    /// Who knows a ref can learn that its package was used: by a reservation that names it, and by a spend, a release or
+    /// a renewal under an id of their own. Servers that mind answer alike whatever is refused.
+    DIR_8 = "DIR-8", "every list in a call is bounded";
 }

@@ -14,6 +14,7 @@ use crate::{BoxError, KeyPackageBytes, KeyPackageRef};
 /// - Every call may be repeated.
 /// - A call may be applied although its answer was lost: a failure proves nothing.
 /// - The transport sets its own time-outs.
+/// - A client's pool names at most [`MAX_ITEMS`](crate::rules::MAX_ITEMS) refs in a call.
 /// - A server that answers, but refuses the whole call (too many KeyPackages at once, for example), is
 ///   [`TransportError::refused`]: the client tries with less.
 ///

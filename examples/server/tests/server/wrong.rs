@@ -69,6 +69,23 @@ fn wrong_requests_are_told_what_is_wrong() {
             "{path}"
         );
     }
+    let refs = vec!["00"; 1_001];
+    let tokens = vec![format!("{}.{}.{}", "00", "11", "22".repeat(16)); 1_001];
+    let suites: Vec<_> = (0..1_001).collect();
+    for (path, long) in [
+        ("/pool/sync", json!({ "refs": refs })),
+        ("/pool/withdraw", json!({ "refs": refs })),
+        ("/spend", json!({ "tokens": tokens })),
+        ("/release", json!({ "tokens": tokens })),
+        ("/users/bob/claim", json!({ "ciphersuites": suites })),
+        ("/users/bob/reserve", json!({ "ciphersuites": suites })),
+    ] {
+        assert_eq!(
+            node.post(path, alice("1"), &long).refusal(),
+            refused(413, "too_many_items"),
+            "{path}"
+        );
+    }
     let unknown = node.post("/users/nobody/claim", alice("1"), &json!({}));
     assert_eq!(unknown.refusal(), refused(404, "unknown_user"));
     let no_key = refused(400, "idempotency_key_missing");
