@@ -1,11 +1,22 @@
 use futures::stream::{self, Stream, TryStreamExt as _};
-use kp_core::server::{Cursor, Page};
-use kp_core::{Error, KeyPackageInfo, PoolId, Result, Timestamp};
+use kp_core::server::{Cursor, Page, StoredKeyPackage};
+use kp_core::{Error, KeyPackageInfo, KeyPackageRef, PoolId, Result, Timestamp};
 
 use crate::directory::{KeyPackageDirectory, STEP};
 use crate::observe::observe;
 
 impl KeyPackageDirectory {
+    /// Returns one record of a pool, with the bytes while the KeyPackage is unspent. `None`: never uploaded, or expired and
+    /// swept. Nothing is handed out by this: show it to the owner and to operators.
+    ///
+    /// # Errors
+    ///
+    /// Only failures of the store.
+    pub async fn get(&self, pool: &PoolId, key_package_ref: &KeyPackageRef) -> Result<Option<StoredKeyPackage>> {
+        let store = &self.0.store;
+        observe("get", store.get_key_package(pool, key_package_ref, self.now())).await
+    }
+
     /// Lists a page of the KeyPackages that could be handed out now, in that order. A page has at most `limit` items, and at
     /// most [`max_items`](crate::DirectoryBuilder::max_items).
     ///

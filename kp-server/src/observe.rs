@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use kp_core::protocol::{PoolStatus, SyncReport};
-use kp_core::server::{Answers, Page, Receipt, Reservation, WithdrawOutcome};
+use kp_core::server::{Answers, Lease, Page, Receipt, Reservation, StoredKeyPackage, WithdrawOutcome};
 use kp_core::{Effect, Error, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result};
 use tracing::field::Empty;
 use tracing::{Instrument as _, info_span, warn};
@@ -171,7 +171,9 @@ impl Source for Reservation {
 
 impl Source for () {}
 impl Source for u64 {}
+impl Source for Lease {}
 impl Source for Receipt {}
+impl Source for Option<StoredKeyPackage> {}
 impl Source for PoolStatus {}
 impl Source for SyncReport {}
 impl Source for Page<PoolId> {}

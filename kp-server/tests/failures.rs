@@ -10,7 +10,7 @@ use kp_core::ManualClock;
 use kp_core::server::{Spend, Withdrawal};
 use kp_core::{BackendError, Effect, Error, Result};
 use kp_server::{KeyPackageDirectory, Take, UploadError};
-use world::{Outage, PlainAdmission, bob, made, retry_key, start, to_bob};
+use world::{Outage, PlainAdmission, bob, key_package_ref, made, retry_key, start, to_bob};
 
 fn world() -> (Outage, KeyPackageDirectory) {
     let outage = Outage::new();
@@ -57,6 +57,11 @@ async fn an_outage_reaches_every_caller() {
     for answer in directory.release(&tokens).await {
         failure(answer);
     }
+    for answer in directory.renew(&tokens, None).await {
+        failure(answer);
+    }
+    failure(directory.get(&bob(), &key_package_ref("package-0")).await);
+    failure(directory.list_available(&bob(), None, 1).await);
     failure(directory.status(&bob()).await);
     failure(directory.sync(&bob(), &[]).await);
     failure(directory.withdraw(&bob(), &Withdrawal::All).await);

@@ -5,8 +5,8 @@
 mod world;
 
 use kp_core::server::TakeOptions;
-use kp_core::server::{LastResort, OnLapse, Reservation, ReservationToken, Spend};
-use kp_core::{Error, PoolId, Rejection};
+use kp_core::server::{LastResort, Lease, OnLapse, Reservation, ReservationToken, Spend};
+use kp_core::{Error, PoolId, Rejection, Ttl};
 use kp_server::Take;
 use world::{DAY, Made, OTHER_SUITE, SUITE, World, bob, group, key_package_ref, made, party, retry_key, start, to_bob};
 
@@ -92,6 +92,63 @@ async fn a_reservation_is_spent_or_released() {
     assert_eq!(receipt, again);
     let other = world.directory.spend(&[token(&second)], &Spend::default()).await;
     assert_eq!(rejection(other[0].clone()), Rejection::AlreadySpent);
+}
+
+/// DIR-1: a lease that is about to lapse is renewed, by the directory's ttl or by one given, and is spent later.
+#[tokio::test]
+async fn a_lease_is_renewed() {
+    let world = world(1).await;
+    let lease = world
+        .directory
+        .reserve(&bob(), &Take::new())
+        .await
+        .unwrap()
+        .lease
+        .unwrap();
+    world.clock.advance(50);
+    let longer = world.directory.renew_one(&lease, None).await.unwrap();
+    assert_eq!(longer, Lease::new(lease.token.clone(), start().plus(110)));
+    world.clock.advance(59);
+    let ttl = Ttl::seconds(600).unwrap();
+    let longer = world.directory.renew_one(&longer, Some(ttl)).await.unwrap();
+    assert_eq!(longer.expires_at, start().plus(709));
+    let shorter = world.directory.renew_one(&longer, None).await.unwrap();
+    assert_eq!(shorter.expires_at, start().plus(709), "never shorter");
+    world.clock.advance(599);
+    world.directory.spend_one(&lease, &Spend::new()).await.unwrap();
+}
+
+/// DIR-1: a renewal answers each token; one that comes too late changes nothing.
+#[tokio::test]
+async fn a_renewal_that_comes_too_late_is_refused() {
+    let world = world(2).await;
+    let lapsed = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
+    world.clock.advance(60);
+    let live = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
+    let answers = world.directory.renew(&[token(&lapsed), token(&live)], None).await;
+    assert_eq!(rejection(answers[0].clone()), Rejection::NoLiveReservation);
+    assert_eq!(answers[1].as_ref().unwrap().expires_at, start().plus(120));
+}
+
+/// DIR-8: who knows a ref learns by a call under an id of their own that the package was used.
+#[tokio::test]
+async fn who_knows_a_ref_can_learn_that_it_was_used() {
+    let world = world(1).await;
+    let package = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
+    let forged = ReservationToken::new(bob(), package.package.info.key_package_ref.clone(), retry_key(9));
+    let before = rejection(world.directory.release_one(&forged).await);
+    world
+        .directory
+        .spend_one(&token(&package), &Spend::new())
+        .await
+        .unwrap();
+    let after = [
+        rejection(world.directory.release_one(&forged).await),
+        rejection(world.directory.renew_one(&forged, None).await),
+        rejection(world.directory.spend_one(&forged, &Spend::new()).await),
+    ];
+    assert_eq!(before, Rejection::NoLiveReservation);
+    assert_eq!(after, [Rejection::AlreadySpent; 3], "the docs say so");
 }
 
 /// DIR-2: what becomes of a lapsed package is the server's choice.

@@ -97,17 +97,20 @@ async fn everything() {
     world.directory.claim(&bob(), &ask).await.unwrap();
     let reserved = world.directory.reserve(&bob(), &Take::new()).await.unwrap();
     let token = reserved.lease.unwrap().token;
+    let _ = world.directory.renew(&[token.clone(), token.clone()], None).await;
     for answer in world.directory.release(&[token.clone(), token.clone()]).await {
         drop(answer);
     }
     let leased = world.directory.reserve_many(&[bob(), bob()], &Take::new()).await;
     let token = leased[0].as_ref().unwrap().lease.as_ref().unwrap().token.clone();
     let usage = Spend::new().group(group("secret-group")).by(party("alice-hash"));
-    let _ = world.directory.spend(&[token], &usage).await;
+    let _ = world.directory.spend(std::slice::from_ref(&token), &usage).await;
     let _ = world.directory.claim_many(&[bob()], &Take::new()).await;
     let _ = world.directory.claim_many(&[bob()], &Take::new()).await;
     world.directory.status(&bob()).await.unwrap();
     world.directory.sync(&bob(), &[]).await.unwrap();
+    world.directory.get(&bob(), &token.key_package_ref).await.unwrap();
+    world.directory.list_available(&bob(), None, 5).await.unwrap();
     world.directory.list_pools(None, 5).await.unwrap();
     world.directory.retire_unspent(start()).await.unwrap();
     world.directory.withdraw(&bob(), &Withdrawal::All).await.unwrap();
@@ -116,7 +119,7 @@ async fn everything() {
     world.directory.delete_pool(&bob()).await.unwrap();
 }
 
-const OPERATIONS: [&str; 13] = [
+const OPERATIONS: [&str; 16] = [
     "upload",
     "claim",
     "claim_many",
@@ -124,6 +127,9 @@ const OPERATIONS: [&str; 13] = [
     "reserve_many",
     "spend",
     "release",
+    "renew",
+    "get",
+    "list_available",
     "status",
     "sync",
     "list_pools",
@@ -150,6 +156,9 @@ fn every_operation_is_counted() {
         ("reserve ok one_time", 1),
         ("release ok none", 1),
         ("release no_live_reservation none", 1),
+        ("renew ok none", 2),
+        ("get ok none", 1),
+        ("list_available ok none", 1),
         ("reserve_many ok one_time", 2),
         ("spend ok none", 1),
         ("claim_many ok one_time", 1),

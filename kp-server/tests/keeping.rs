@@ -212,6 +212,25 @@ async fn a_large_pool_is_seen_whole() {
     assert_eq!(report.status.ciphersuites[&SUITE].expiring_soon, 1_100);
 }
 
+/// DIR-1: one record, with its bytes while the package is unspent.
+#[tokio::test]
+async fn one_record_is_read() {
+    let world = World::new();
+    world.upload(made(1)).await;
+    let get = async |name| world.directory.get(&bob(), &key_package_ref(name)).await.unwrap();
+    let stored = get("package-0").await.unwrap();
+    assert_eq!(stored.status, Status::Available);
+    assert_eq!(stored.bytes.unwrap().as_ref(), made(1)[0]);
+    world.directory.claim(&bob(), &Take::new()).await.unwrap();
+    let spent = get("package-0").await.unwrap();
+    let cause = Cause::Used;
+    assert_eq!(
+        (spent.status, spent.bytes),
+        (Status::Spent { at: start(), cause }, None)
+    );
+    assert_eq!(get("nobodys").await, None);
+}
+
 /// DIR-1: the owner withdraws.
 #[tokio::test]
 async fn an_owner_removes_packages() {
