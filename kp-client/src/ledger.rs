@@ -173,7 +173,8 @@ impl<V: KeyVault> Ledger<V> {
         }
         // A key that has lost its row gets it back; what has no key is of no use to anyone.
         let mut found = Vec::new();
-        for unknown in BTreeSet::from_iter(&answer.unknown_to_you) {
+        let unknown = answer.unknown_to_you.iter().map(|held| &held.key_package_ref);
+        for unknown in unknown.collect::<BTreeSet<_>>() {
             match self.package(unknown)? {
                 Some(_) if rows.get(unknown).is_some() => {}
                 Some(package) => found.push(KeyPackageMetadata::created(&package.info, now)),

@@ -124,8 +124,10 @@ impl<V: KeyVault> KeyPackagePool<V> {
         let mut all = self.ask_run(runs.next().unwrap_or_default()).await?;
         for run in runs {
             let answer = self.ask_run(run).await?;
-            let unknown = BTreeSet::from_iter(&answer.unknown_to_you);
-            all.unknown_to_you.retain(|stray| unknown.contains(stray));
+            let unknown = answer.unknown_to_you.iter().map(|held| &held.key_package_ref);
+            let unknown: BTreeSet<_> = unknown.collect();
+            all.unknown_to_you
+                .retain(|held| unknown.contains(&held.key_package_ref));
             all.yours.extend(answer.yours);
             all.status = answer.status;
         }

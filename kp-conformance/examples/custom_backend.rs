@@ -287,6 +287,10 @@ impl KeyPackageStore for SnapshotStore {
         Ok(Page::new(items, next))
     }
 
+    async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>> {
+        Ok(rules::ready(self.snapshot(pool).all().cloned(), now))
+    }
+
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
         Ok(rules::count(self.snapshot(pool).all().cloned(), self.limits, now))
     }

@@ -7,8 +7,8 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 use kp_core::server::{
-    Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
-    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken, Save,
+    SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     BackendError, Effect, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result, Status,
@@ -199,6 +199,10 @@ impl KeyPackageStore for FaultyStore {
     ) -> Result<Page<KeyPackageInfo>> {
         let call = self.store.list_available(pool, after, limit, now);
         self.suffer("list_available", call).await?
+    }
+
+    async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>> {
+        self.suffer("list_ready", self.store.list_ready(pool, now)).await?
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use kp_core::rules::{Limits, Model, bounded, bounded_takes, bounded_withdrawal, retire, settle};
 use kp_core::server::{
-    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
-    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken,
+    Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Rejection, Result, Status, Timestamp, Ttl,
@@ -171,6 +171,10 @@ impl KeyPackageStore for ReferenceStore {
             page.items.into_iter().map(|record| record.info).collect(),
             page.next,
         ))
+    }
+
+    async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>> {
+        Ok(self.model().list_ready(pool, now))
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {

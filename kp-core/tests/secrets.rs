@@ -12,12 +12,14 @@ use std::fs;
 
 use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection};
 use kp_core::contract::ALL;
-use kp_core::protocol::{CiphersuiteStatus, Health, PoolStatus, Refusal, SyncReport, TransportError, UploadOutcome};
+use kp_core::protocol::{
+    CiphersuiteStatus, Health, HeldKeyPackage, PoolStatus, Refusal, SyncReport, TransportError, UploadOutcome,
+};
 use kp_core::rules::{LeaseRecord, Limits, Model, Recall, Record, Spent, State, Window};
 use kp_core::server::{
-    Admitted, Answers, Cursor, InvalidCursor, InvalidToken, LastResort, OnLapse, Page, Receipt, ReservationToken, Save,
-    SaveMode, SaveOutcome, Spend, StoredKeyPackage, TakeOptions, TakeRequest, TooManyKeyPackages, Uploader,
-    WithdrawOutcome, Withdrawal,
+    Admitted, Answers, Cursor, InvalidCursor, InvalidToken, LastResort, OnLapse, Page, ReadyKeyPackage, Receipt,
+    ReservationToken, Save, SaveMode, SaveOutcome, Spend, StoredKeyPackage, TakeOptions, TakeRequest,
+    TooManyKeyPackages, Uploader, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     BackendError, Cause, Ciphersuite, Counts, CredentialHash, Effect, GroupId, InvalidId, InvalidKeyPackageBytes,
@@ -209,6 +211,7 @@ fn server(printed: &mut Printed) -> Outcome {
     printed.error_hides::<TooManyKeyPackages>(&refused(Save::new(pool.clone(), vec![package()?; 1_001]))?);
     printed.hides(&Withdrawal::Refs(vec![key_package_ref()?]));
     printed.hides(&WithdrawOutcome::Withdrawn);
+    printed.hides(&ReadyKeyPackage::new(package()?.info, Timestamp::MIN));
     printed.hides(&StoredKeyPackage::new(
         package()?.info,
         Status::Available,
@@ -252,7 +255,9 @@ fn protocol(printed: &mut Printed) -> Outcome {
     printed.hides(&Health::Unknown);
     printed.hides(&status);
     printed.hides(&pool);
-    printed.hides(&SyncReport::new(vec![None], vec![key_package_ref()?], pool));
+    let held = HeldKeyPackage::new(key_package_ref()?, Role::LastResort, Timestamp::MIN);
+    printed.hides(&held);
+    printed.hides(&SyncReport::new(vec![None], vec![held], pool));
     printed.hides(&UploadOutcome::Unknown);
     printed.error_hides(&Refusal::Other("not today"));
     printed.error_hides(&TransportError::new("a lost connection"));

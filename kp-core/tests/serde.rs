@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Debug;
 
-use kp_core::protocol::{CiphersuiteStatus, Health, PoolStatus, Refusal, UploadOutcome};
+use kp_core::protocol::{CiphersuiteStatus, Health, HeldKeyPackage, PoolStatus, Refusal, SyncReport, UploadOutcome};
 use kp_core::server::{Cursor, Receipt, ReservationToken, SaveOutcome, WithdrawOutcome};
 use kp_core::{
-    Cause, Ciphersuite, Counts, GroupId, KeyPackageRef, Party, PoolId, Rejection, ReservationId, Status, Timestamp, Ttl,
+    Cause, Ciphersuite, Counts, GroupId, KeyPackageRef, Party, PoolId, Rejection, ReservationId, Role, Status,
+    Timestamp, Ttl,
 };
 use rstest::rstest;
 use serde::Serialize;
@@ -105,9 +106,31 @@ fn a_status_says_what_all_ciphersuites_share() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
+fn a_sync_is_written_with_all_that_it_says() -> Result<(), Box<dyn Error>> {
+    let held = HeldKeyPackage::new(
+        KeyPackageRef::try_from([1].as_slice())?,
+        Role::LastResort,
+        Timestamp::MIN,
+    );
+    let json = r#"{"key_package_ref":"01","role":"last_resort","saved_at":0}"#;
+    is_written(&held, json)?;
+    let report = SyncReport::new(vec![None], vec![held], PoolStatus::new(BTreeMap::new(), 7));
+    let report = report.server_time(Timestamp::MAX).restore_point(Some(Timestamp::MIN));
+    is_written(
+        &report,
+        &format!(
+            r#"{{"yours":[null],"unknown_to_you":[{json}],"status":{{"ciphersuites":{{}},"room":7}},{}}}"#,
+            r#""server_time":9007199254740991,"restore_point":0"#
+        ),
+    )
+}
+
+#[test]
 fn a_status_of_an_older_peer_is_read() -> Result<(), Box<dyn Error>> {
     let status: PoolStatus = serde_json::from_str(r#"{"ciphersuites":{}}"#)?;
     assert!(!status.is_memory_full());
+    let report: SyncReport = serde_json::from_str(r#"{"yours":[],"unknown_to_you":[],"status":{"ciphersuites":{}}}"#)?;
+    assert_eq!((report.server_time, report.restore_point), (None, None));
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use kp_core::rules::Model;
 use kp_core::server::{
-    Answers, Cursor, KeyPackageStore, KeyPackageStoreExt, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken,
-    Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, KeyPackageStoreExt, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation,
+    ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     Ciphersuite, CredentialHash, Effect, Error, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef,
@@ -98,6 +98,10 @@ impl KeyPackageStore for TheirStore {
     ) -> Result<Page<KeyPackageInfo>> {
         let items = self.model().list_available(pool, now);
         Ok(Page::new(items, None))
+    }
+
+    async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>> {
+        Ok(self.model().list_ready(pool, now))
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {

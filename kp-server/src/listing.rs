@@ -1,6 +1,6 @@
 use futures::stream::{self, Stream, TryStreamExt as _};
 use kp_core::server::{Cursor, Page, StoredKeyPackage};
-use kp_core::{Error, KeyPackageInfo, KeyPackageRef, PoolId, Result, Timestamp};
+use kp_core::{Error, KeyPackageInfo, KeyPackageRef, PoolId, Result};
 
 use crate::directory::{KeyPackageDirectory, STEP};
 use crate::observe::observe;
@@ -68,15 +68,6 @@ impl KeyPackageDirectory {
             let directory = directory.clone();
             async move { directory.list_pools(after.as_ref(), STEP).await }
         })
-    }
-
-    /// Collects all that reserve could hand out at `now`.
-    pub(crate) async fn all_available(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<KeyPackageInfo>> {
-        let page = |after: Option<Cursor>| async move {
-            let store = &self.0.store;
-            store.list_available(pool, after.as_ref(), STEP, now).await
-        };
-        pages(page).try_collect().await
     }
 }
 

@@ -1,20 +1,25 @@
 use std::collections::BTreeMap;
 
 use kp_core::protocol::{CiphersuiteStatus, Health, PoolStatus};
-use kp_core::{Ciphersuite, Counts, KeyPackageInfo, PoolCounts, Slot, Timestamp};
+use kp_core::server::ReadyKeyPackage;
+use kp_core::{Ciphersuite, Counts, PoolCounts, Role, Slot, Timestamp};
 
 use crate::config::Config;
 
 /// Tells how a pool is doing, from its counts and from what it could hand out at `now`.
 pub(crate) fn pool_status(
     counts: PoolCounts,
-    available: &[KeyPackageInfo],
+    ready: &[ReadyKeyPackage],
     config: &Config,
     now: Timestamp,
 ) -> PoolStatus {
     let soon = now.plus(config.expiring_soon);
     let mut expiring = BTreeMap::<Ciphersuite, u32>::new();
-    for info in available.iter().filter(|info| info.lifetime.is_expired(soon)) {
+    let one_time = ready
+        .iter()
+        .map(|ready| &ready.info)
+        .filter(|info| info.role == Role::OneTime);
+    for info in one_time.filter(|info| info.lifetime.is_expired(soon)) {
         *expiring.entry(info.ciphersuite).or_default() += 1;
     }
     let room = counts.room;

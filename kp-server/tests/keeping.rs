@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
-use kp_core::protocol::{Health, UploadOutcome};
+use kp_core::protocol::{Health, HeldKeyPackage, UploadOutcome};
 use kp_core::rules::Limits;
 use kp_core::server::{TakeOptions, WithdrawOutcome, Withdrawal};
-use kp_core::{Cause, Counts, ManualClock, PoolId, Status};
+use kp_core::{Cause, Counts, ManualClock, PoolId, Role, Status};
 use kp_memory::MemoryStore;
 use kp_server::{KeyPackageDirectory, Take, Upload};
 use world::{DAY, Made, OTHER_SUITE, PlainAdmission, SUITE, World, bob, key_package_ref, made, start, to_bob};
@@ -195,8 +195,63 @@ async fn sync_tells_both_sides() {
         cause: Cause::Used,
     };
     assert_eq!(report.yours, [Some(spent), None, Some(Status::Available)]);
-    assert_eq!(report.unknown_to_you, [key_package_ref("package-2")]);
+    let unknown = HeldKeyPackage::new(key_package_ref("package-2"), Role::OneTime, start());
+    assert_eq!(report.unknown_to_you, [unknown]);
     assert_eq!(report.status, world.directory.status(&bob()).await.unwrap());
+}
+
+/// DIR-6: a sync names the last resorts that the client did not, beside the one-time packages, each with its role and the time
+/// when it was first saved.
+#[tokio::test]
+async fn sync_names_slots_that_the_client_did_not() {
+    let world = World::new();
+    let mut other = Made::new("other-last").last_resort();
+    other.suite = OTHER_SUITE;
+    world.upload(vec![Made::new("last").last_resort().bytes()]).await;
+    world.clock.advance(10);
+    world.upload(vec![other.bytes()]).await;
+    world.clock.advance(10);
+    world.upload(made(2)).await;
+    // Saved again: the time of the first save stays. A lease that lapsed is as good as none.
+    world.clock.advance(10);
+    world.upload(made(1)).await;
+    world.directory.reserve(&bob(), &Take::new()).await.unwrap();
+    world.clock.advance(60);
+
+    let unknown = async |yours: &[&str]| {
+        let yours: Vec<_> = yours.iter().map(|name| key_package_ref(name)).collect();
+        world.directory.sync(&bob(), &yours).await.unwrap().unknown_to_you
+    };
+    let one_time = |name, after| HeldKeyPackage::new(key_package_ref(name), Role::OneTime, start().plus(after));
+    let last = |name, after| HeldKeyPackage::new(key_package_ref(name), Role::LastResort, start().plus(after));
+    let all = [
+        one_time("package-0", 20),
+        one_time("package-1", 20),
+        last("last", 0),
+        last("other-last", 10),
+    ];
+    assert_eq!(unknown(&[]).await, all);
+    assert_eq!(unknown(&["package-0", "last"]).await, [all[1].clone(), all[3].clone()]);
+    world.upload(vec![Made::new("new-last").last_resort().bytes()]).await;
+    let named = ["package-0", "package-1", "other-last"];
+    assert_eq!(unknown(&named).await, [last("new-last", 90)]);
+    world.clock.set(Made::new("any").not_after);
+    assert_eq!(unknown(&[]).await, []);
+}
+
+/// DIR-6: a sync carries the server's time, and the restore point where there is one.
+#[tokio::test]
+async fn sync_carries_the_server_s_time_and_restore_point() {
+    let world = World::new();
+    world.clock.advance(7);
+    let report = world.directory.sync(&bob(), &[]).await.unwrap();
+    assert_eq!(
+        (report.server_time, report.restore_point),
+        (Some(start().plus(7)), None)
+    );
+    let world = World::with(|policy| policy.restore_point(start().minus(5)));
+    let report = world.directory.sync(&bob(), &[]).await.unwrap();
+    assert_eq!(report.restore_point, Some(start().minus(5)));
 }
 
 /// DIR-1: status and sync see a pool that is larger than one page.

@@ -1,6 +1,6 @@
 use crate::asking::Asking as _;
 use kp_core::Slot;
-use kp_core::server::{Cursor, LastResort, OnLapse, Withdrawal};
+use kp_core::server::{Cursor, LastResort, OnLapse, ReadyKeyPackage, Withdrawal};
 use kp_core::{Cause, Error, PoolId, Rejection, Status};
 
 use crate::Context;
@@ -48,6 +48,36 @@ checks! {
         let take = pool.take(30).last_resort(LastResort::Never);
         pool.refuses(&take, at(99), Rejection::PoolExhausted).await;
         assert_eq!(pool.available(at(99)).await, []);
+    }
+
+    /// `list_ready` shows what `list_available` shows, in its order, and then the slots; each with its facts and the time when
+    /// it was first saved.
+    #[rules("READ-1", "READ-2", "LAST-1", "LAST-2")]
+    async fn what_is_ready_is_what_is_available_and_the_slots(context: &Context) {
+        let pool = colourful(context).await;
+        pool.stock(vec![last_resort(21).of(OTHER_SUITE), one_time(22)], at(3)).await;
+        pool.save(vec![one_time(6), last_resort(9)], at(4)).await;
+        for now in [5, 60, 99, 100, 200, END, 5] {
+            let ready = works(pool.store.list_ready(&pool.id, at(now)).await);
+            let (slots, one_time): (Vec<_>, Vec<_>) =
+                ready.iter().cloned().partition(|ready| ready.info.role.is_last_resort());
+            assert_eq!([one_time.clone(), slots.clone()].concat(), ready, "the slots come last");
+            let infos: Vec<_> = one_time.into_iter().map(|ready| ready.info).collect();
+            assert_eq!(infos, pool.available_by(100, at(now)).await, "at {now}");
+            let expected = [(last_resort(9), 0), (last_resort(21).of(OTHER_SUITE), 3)];
+            let expected = expected.map(|(package, saved)| ReadyKeyPackage::new(package.info, at(saved)));
+            assert_eq!(slots, if now < END { expected.to_vec() } else { Vec::new() }, "at {now}");
+            for ready in ready.iter().filter(|ready| !ready.info.role.is_last_resort()) {
+                let late = ready.info.key_package_ref == key_package_ref(22);
+                assert_eq!(ready.saved_at, at(if late { 3 } else { 0 }), "when it was first saved");
+            }
+        }
+        pool.stock(vec![last_resort(23)], at(6)).await;
+        let ready = works(pool.store.list_ready(&pool.id, at(6)).await);
+        let slots = ready.iter().filter(|ready| ready.info.role.is_last_resort());
+        let slots: Vec<_> = slots.map(|ready| ready.info.key_package_ref.clone()).collect();
+        assert_eq!(slots, [key_package_ref(21), key_package_ref(23)], "the replaced one is gone");
+        assert_eq!(works(pool.store.list_ready(&pool.beside("nobody").id, at(0)).await), []);
     }
 
     /// In pages of any size each package is shown once, in order; a limit of 0 counts as 1.

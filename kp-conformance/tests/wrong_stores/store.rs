@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use kp_conformance::ReferenceStore;
 use kp_core::rules::{Answer, Limits, Model, ModelPool, State};
 use kp_core::server::{
-    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
-    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken,
+    Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     BackendError, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Rejection,
@@ -370,6 +370,10 @@ impl KeyPackageStore for FlawedStore {
         let mut page = self.read(pool, now, read).await?;
         (self.flaw.listed)(&mut page);
         Ok(page)
+    }
+
+    async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>> {
+        self.read(pool, now, self.correct.list_ready(pool, now)).await
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {

@@ -14,6 +14,6 @@ mod upload;
 
 pub use refusal::Refusal;
 pub use status::{CiphersuiteStatus, Health, PoolStatus};
-pub use sync::SyncReport;
+pub use sync::{HeldKeyPackage, SyncReport};
 pub use transport::{KeyPackageTransport, TransportError};
 pub use upload::UploadOutcome;

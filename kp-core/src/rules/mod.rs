@@ -13,7 +13,7 @@
 //! | `withdraw_key_packages`, `retire_unspent` | [`withdraw`], [`retire`] |
 //! | `release_expired_reservations` | [`settle`] |
 //! | `cleanup_expired` | [`Record::is_expired`] |
-//! | `count_by_status` | [`count`] |
+//! | `count_by_status`, `list_ready` | [`count`], [`ready`] |
 //! | other reads | [`Record::settled`], then [`Record::status`], [`Record::is_available`], [`State::shows_bytes`] |
 //!
 //! A list in a call is bounded: [`bounded`], [`bounded_takes`] and [`bounded_withdrawal`] come before the step.
@@ -43,7 +43,7 @@ pub use answer::Answer;
 pub use bounds::{MAX_ITEMS, bounded, bounded_takes, bounded_withdrawal};
 pub use model::{Model, ModelPool};
 pub use pool_records::PoolRecords;
-pub use record::{LeaseRecord, Recall, Record, Spent, State, Window, count};
+pub use record::{LeaseRecord, Recall, Record, Spent, State, Window, count, ready};
 pub use save::{Limits, MAX_LAST_RESORT_SLOTS, save};
 pub use settle::settle;
 pub use spend::{release, renew, spend};

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use super::{
-    Answer, Limits, PoolRecords, Record, State, claim, count, fits, release, renew, reserve, retire, save, settle,
-    spend, withdraw,
+    Answer, Limits, PoolRecords, Record, State, claim, count, fits, ready, release, renew, reserve, retire, save,
+    settle, spend, withdraw,
 };
 use crate::server::{
-    Lease, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage, TakeOptions,
-    TakeRequest, WithdrawOutcome, Withdrawal,
+    Lease, OnLapse, ReadyKeyPackage, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    StoredKeyPackage, TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use crate::{
     Ciphersuite, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, PoolCounts, PoolId,
@@ -264,6 +264,12 @@ impl Model {
             .filter(|record| record.is_available(now))
             .map(|record| record.info)
             .collect()
+    }
+
+    /// Does `list_ready`.
+    #[must_use]
+    pub fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Vec<ReadyKeyPackage> {
+        ready(self.pools.get(pool).into_iter().flat_map(ModelPool::all).cloned(), now)
     }
 
     /// Does `count_by_status`.

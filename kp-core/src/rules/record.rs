@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::Limits;
-use crate::server::{OnLapse, StoredKeyPackage};
+use crate::server::{OnLapse, ReadyKeyPackage, StoredKeyPackage};
 use crate::{
     Cause, Ciphersuite, Counts, GroupId, KeyPackageInfo, Party, PoolCounts, ReservationId, Slot, Status, Timestamp,
 };
@@ -294,6 +294,20 @@ impl Record {
             bytes,
         }
     }
+}
+
+/// Does `list_ready`, over records of a pool by sequence, with those that [`is_available`](Record::is_available) and the
+/// slots among them ([READ-2](crate::contract::READ_2), [LAST-2](crate::contract::LAST_2)).
+pub fn ready(records: impl IntoIterator<Item = Record>, now: Timestamp) -> Vec<ReadyKeyPackage> {
+    let settled = records.into_iter().map(|record| record.settled(now));
+    let in_slot = |record: &Record| matches!(record.state, State::Slot { .. }) && !record.is_expired(now);
+    let mut ready: Vec<_> = settled
+        .filter(|record| record.is_available(now) || in_slot(record))
+        .map(|record| ReadyKeyPackage::new(record.info, record.saved_at))
+        .collect();
+    // Stable: by role, and then by sequence.
+    ready.sort_by_key(|package| package.info.role);
+    ready
 }
 
 /// Does `count_by_status`, over all records of a pool ([READ-3](crate::contract::READ_3)).

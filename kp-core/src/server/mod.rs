@@ -26,7 +26,7 @@ pub use save::{Save, SaveMode, SaveOutcome, TooManyKeyPackages};
 pub use spend::{Receipt, Spend};
 pub use store::KeyPackageStore;
 pub use store_ext::KeyPackageStoreExt;
-pub use stored::StoredKeyPackage;
+pub use stored::{ReadyKeyPackage, StoredKeyPackage};
 pub use take::{LastResort, OnLapse, TakeOptions, TakeRequest};
 pub use token::{InvalidToken, ReservationToken};
 pub use withdrawal::{WithdrawOutcome, Withdrawal};

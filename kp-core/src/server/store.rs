@@ -3,8 +3,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::server::{
-    Answers, Cursor, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
-    StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
+    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use crate::{GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result, Status, Timestamp, Ttl};
 
@@ -178,6 +178,17 @@ pub trait KeyPackageStore: Send + Sync + Debug {
         limit: u32,
         now: Timestamp,
     ) -> Result<Page<KeyPackageInfo>>;
+
+    /// Lists all that could be handed out now, in one snapshot, without bytes: the packages of
+    /// [`list_available`](Self::list_available), in that order, then the last resorts in their slots
+    /// ([LAST-2](crate::contract::LAST_2)), the oldest saved first.
+    ///
+    /// For the owner, who so finds what it does not know of ([DIR-6](crate::contract::DIR_6)).
+    ///
+    /// # Errors
+    ///
+    /// Only failures of the backend.
+    async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>>;
 
     /// Counts the records of a pool by ciphersuite and status, in one snapshot, and says how many one-time packages the
     /// pool's memory still takes ([READ-3](crate::contract::READ_3)).

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kp_core::rules::{self, Limits};
 use kp_core::server::{
-    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
-    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken,
+    Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     BackendError, BoxError, Effect, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result,
@@ -199,6 +199,11 @@ impl KeyPackageStore for MemoryStore {
         let next = next.map(|last| Cursor::after_sequence(last.sequence));
         let items = available.into_iter().take(limit).map(|record| record.info).collect();
         Ok(Page::new(items, next))
+    }
+
+    async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>> {
+        let ready = |pool: &Pool| rules::ready(pool.unexpired(now).cloned(), now);
+        Ok(self.pools.look(pool, ready))
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use kp_core::server::{
-    Cursor, Lease, Page, Receipt, Reservation, ReservationToken, SaveOutcome, StoredKeyPackage, TakeRequest,
-    WithdrawOutcome,
+    Cursor, Lease, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken, SaveOutcome, StoredKeyPackage,
+    TakeRequest, WithdrawOutcome,
 };
 use kp_core::{
     Cause, Ciphersuite, Counts, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime,
@@ -282,6 +282,15 @@ pub(crate) fn cleaned(value: Value) -> Read<(u64, bool, Pass)> {
         still_due,
         Pass(fields.rest().map(field).collect::<Read<_>>()?),
     ))
+}
+
+/// Reads the reply of `ready.lua`.
+pub(crate) fn ready(value: Value) -> Read<Vec<ReadyKeyPackage>> {
+    let ready = |package| {
+        let mut fields = Fields::of(package)?;
+        Ok(ReadyKeyPackage::new(info(&mut fields)?, fields.time()?))
+    };
+    Fields::of(value)?.rest().map(ready).collect()
 }
 
 /// Reads pools of an index.

@@ -61,3 +61,5 @@ pub(crate) static AVAILABLE: Script = Script::reading(
     "list_available",
     lua!("pool.lua" "queue.lua" "status.lua" => "available.lua"),
 );
+pub(crate) static READY: Script =
+    Script::reading("list_ready", lua!("pool.lua" "queue.lua" "status.lua" => "ready.lua"));

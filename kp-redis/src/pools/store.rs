@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use kp_core::rules::{self, Limits};
 use kp_core::server::{
-    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
-    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken,
+    Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, OpenError, PoolCounts, PoolId, Result, Status, Timestamp, Ttl,
@@ -245,6 +245,12 @@ impl KeyPackageStore for RedisStore {
         let arguments = vec![requests::number(after), requests::number(limit.max(1))];
         let reply = self.runner.run(script, pool, now, arguments).await?;
         Ok(replies::available(reply).map_err(|source| malformed(script, source))?)
+    }
+
+    async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>> {
+        let script = &scripts::READY;
+        let reply = self.runner.run(script, pool, now, Vec::new()).await?;
+        Ok(replies::ready(reply).map_err(|source| malformed(script, source))?)
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {

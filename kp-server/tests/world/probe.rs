@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_core::server::{
-    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
-    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken,
+    Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result, Status, Timestamp, Ttl};
 use kp_memory::MemoryStore;
@@ -110,6 +110,10 @@ impl KeyPackageStore for Probe {
     ) -> Result<Page<KeyPackageInfo>> {
         let store = self.called("list_available");
         store.list_available(pool, after, limit, now).await
+    }
+
+    async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>> {
+        self.called("list_ready").list_ready(pool, now).await
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {

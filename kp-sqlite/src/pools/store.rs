@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kp_core::rules::{self, Answer, Limits, PoolRecords};
 use kp_core::server::{
-    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome,
-    Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken,
+    Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     BackendError, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result, Status,
@@ -228,6 +228,17 @@ impl KeyPackageStore for SqliteStore {
             let next = next.map(|sequence| Cursor::after_sequence(sequence.unsigned_abs()));
             let items = records.into_iter().map(|record| record.info).collect();
             Ok(Page::new(items, next))
+        });
+        Ok(list.await?)
+    }
+
+    async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>> {
+        let pool = pool.clone();
+        let list = self.read("list_ready", move |session| {
+            let mut records = Records::of(session, &pool)?;
+            let (mut ready, _) = records.available(0, u32::MAX, now)?;
+            ready.extend(records.slots()?);
+            Ok(rules::ready(ready, now))
         });
         Ok(list.await?)
     }
