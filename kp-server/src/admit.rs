@@ -64,20 +64,22 @@ impl KeyPackageDirectory {
                     .map_err(UploadOutcome::Refused),
             );
         }
-        let save = Save::new(pool, admitted).map_err(|_| too_many())?;
+        let save = Save::new(pool.clone(), admitted).map_err(|_| too_many())?;
         let save = save.mode(mode).cap_per_ciphersuite(self.0.config.cap_per_ciphersuite);
         let mut outcomes = if save.packages().is_empty() {
             Vec::new().into_iter()
         } else {
             self.0.store.save_key_packages(&save, now).await?.into_iter()
         };
-        judgements
+        let outcomes = judgements
             .into_iter()
             .map(|judgement| match judgement {
                 Err(refused) => Ok(refused),
                 Ok(()) => outcomes.next().map(UploadOutcome::from).ok_or_else(no_outcome),
             })
-            .collect()
+            .collect::<Result<Vec<_>, _>>()?;
+        self.note_uploaded(&pool, &outcomes);
+        Ok(outcomes)
     }
 }
 

@@ -7,6 +7,7 @@ use kp_core::{Clock, InvalidTtl, Timestamp, Ttl};
 
 use crate::config::{Config, ConfigError};
 use crate::directory::{Inner, KeyPackageDirectory};
+use crate::notices::Subscriber;
 
 impl KeyPackageDirectory {
     /// Makes a directory over this store, with the defaults of [`DirectoryBuilder`].
@@ -26,6 +27,7 @@ impl KeyPackageDirectory {
             lease_ttl: Ok(config.lease_ttl),
             claim_window: Ok(config.claim_window),
             config,
+            subscriber: None,
         }
     }
 }
@@ -61,6 +63,7 @@ pub struct DirectoryBuilder {
     admission: Arc<dyn Admission>,
     clock: Arc<dyn Clock>,
     config: Config,
+    subscriber: Option<Subscriber>,
     lease_ttl: Result<Ttl, InvalidTtl>,
     claim_window: Result<Ttl, InvalidTtl>,
 }
@@ -155,6 +158,12 @@ impl DirectoryBuilder {
         self
     }
 
+    /// Sets who is told when a pool runs low: one end of a queue of [`notices`](crate::notices). Default: nobody.
+    pub fn notify(mut self, subscriber: Subscriber) -> Self {
+        self.subscriber = Some(subscriber);
+        self
+    }
+
     /// Sets the clock. Default: the system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -179,6 +188,7 @@ impl DirectoryBuilder {
             admission: self.admission,
             clock: self.clock,
             config: self.config,
+            subscriber: self.subscriber,
         }))
     }
 }

@@ -6,6 +6,7 @@ use kp_core::{Clock, KeyPackage, PoolId, Result, Timestamp, Ttl};
 use tokio::task::yield_now;
 
 use crate::config::Config;
+use crate::notices::Subscriber;
 use crate::observe::observe;
 use crate::take::Take;
 
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
+    pub(crate) subscriber: Option<Subscriber>,
 }
 
 impl fmt::Debug for KeyPackageDirectory {
@@ -77,9 +79,10 @@ impl KeyPackageDirectory {
         let Inner { store, config, .. } = &*self.0;
         match self.requests(pools, take, config.claim_window, operation) {
             Ok(requests) => {
-                store
-                    .claim_key_packages(&requests, take.group.as_ref(), self.now())
-                    .await
+                let claim = store.claim_key_packages(&requests, take.group.as_ref(), self.now());
+                let answers = claim.await;
+                self.note_taken(pools, &answers, |package| (package.info.role, package.info.ciphersuite));
+                answers
             }
             Err(error) => Answers::all_failed(pools.len(), &error),
         }
@@ -111,7 +114,14 @@ impl KeyPackageDirectory {
     async fn reserve_each(&self, pools: &[PoolId], take: &Take, operation: &'static str) -> Answers<Reservation> {
         let Inner { store, config, .. } = &*self.0;
         match self.requests(pools, take, config.lease_ttl, operation) {
-            Ok(requests) => store.reserve_key_packages(&requests, config.on_lapse, self.now()).await,
+            Ok(requests) => {
+                let reserve = store.reserve_key_packages(&requests, config.on_lapse, self.now());
+                let answers = reserve.await;
+                self.note_taken(pools, &answers, |Reservation { package, .. }| {
+                    (package.info.role, package.info.ciphersuite)
+                });
+                answers
+            }
             Err(error) => Answers::all_failed(pools.len(), &error),
         }
     }

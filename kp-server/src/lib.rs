@@ -75,6 +75,8 @@
 //! | `keypackage_directory_answers_total` | `operation`, `outcome`, `source` | a counter: one for each item answered |
 //! | `keypackage_directory_seconds` | `operation` | a histogram: how long each call took |
 //! | `keypackage_directory_swept_total` | `what`: `expired`, `lapsed` | a counter: what sweeps removed |
+//! | `keypackage_directory_notices_total` | `kind` | a counter: notices received |
+//! | `keypackage_directory_notices_dropped_total` | | a counter: pools that the queue of notices had no place for |
 //! | `keypackage_directory_clock_leaps_total` | | a counter: how often a sweeper's clock leapt |
 //!
 //! - `operation` is the method's name.
@@ -84,6 +86,11 @@
 //! - `source` is `one_time` or `last_resort` where a KeyPackage was handed out, else `none`.
 //!
 //! No pool, party, KeyPackage, reservation id or token is in any of them.
+//!
+//! # Notices
+//!
+//! A server that wakes its devices subscribes to [`notices`]: a pool runs low or is exhausted, its last resort was used, its
+//! memory is full. At most one an hour for a pool, ciphersuite and kind, after a call of this node.
 //!
 //! # Features
 //!
@@ -96,7 +103,11 @@ mod config;
 mod directory;
 mod leases;
 mod listing;
+mod notice;
+mod notices;
+mod noting;
 mod observe;
+mod outlook;
 mod owner;
 mod status;
 mod sweeper;
@@ -107,6 +118,8 @@ mod upload;
 pub use builder::DirectoryBuilder;
 pub use config::ConfigError;
 pub use directory::KeyPackageDirectory;
+pub use notice::{Notice, NoticeKind};
+pub use notices::{Notices, Subscriber, notices};
 pub use sweeper::{Sweeper, Swept};
 pub use take::Take;
 pub use upload::{Upload, UploadError};

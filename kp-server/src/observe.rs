@@ -51,6 +51,16 @@ pub(crate) fn count_leap() {
     instruments::leapt();
 }
 
+/// Counts a notice that was received.
+pub(crate) fn count_notice(kind: &'static str) {
+    instruments::noticed(kind);
+}
+
+/// Counts a pool that the queue of notices had no place for.
+pub(crate) fn count_dropped_notice() {
+    instruments::notice_dropped();
+}
+
 /// The metrics, where they are wanted.
 #[cfg(feature = "metrics")]
 mod instruments {
@@ -74,6 +84,14 @@ mod instruments {
         counter!("keypackage_directory_swept_total", "what" => what).increment(removed);
     }
 
+    pub(super) fn noticed(kind: &'static str) {
+        counter!("keypackage_directory_notices_total", "kind" => kind).increment(1);
+    }
+
+    pub(super) fn notice_dropped() {
+        counter!("keypackage_directory_notices_dropped_total").increment(1);
+    }
+
     pub(super) fn leapt() {
         counter!("keypackage_directory_clock_leaps_total").increment(1);
     }
@@ -88,6 +106,10 @@ mod instruments {
     pub(super) fn answered(_: &'static str, _: &'static str, _: &'static str) {}
 
     pub(super) fn swept(_: &'static str, _: u64) {}
+
+    pub(super) fn noticed(_: &'static str) {}
+
+    pub(super) fn notice_dropped() {}
 
     pub(super) fn leapt() {}
 }

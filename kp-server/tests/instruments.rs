@@ -6,13 +6,15 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kp_core::ManualClock;
+use futures::FutureExt as _;
 use kp_core::server::TakeOptions;
 use kp_core::server::{Spend, Withdrawal};
-use kp_server::{KeyPackageDirectory, Take};
+use kp_core::{ManualClock, PoolId};
+use kp_server::{KeyPackageDirectory, NoticeKind, Take};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tracing_subscriber::fmt::format::FmtSpan;
 use world::{DAY, Made, Outage, PlainAdmission, WallClock, World, bob, group, made, party, retry_key, start, to_bob};
@@ -246,6 +248,42 @@ fn a_leap_of_the_clock_is_told() {
     assert_eq!(log.matches("the clock leapt").count(), 1, "{log}");
     assert!(log.contains("seconds=-7200"), "{log}");
     assert_eq!(log.matches("removed again").count(), 1, "{log}");
+}
+
+/// DIR-7: notices are counted by kind, and so is what the queue has no place for; neither is told by name in the log.
+#[test]
+fn notices_are_counted() {
+    let ((), recorded, log) = observed(async {
+        let (subscriber, mut notices) = kp_server::notices(1);
+        let world = World::with(|policy| policy.notify(subscriber));
+        world.upload(made(1)).await;
+        let other = PoolId::try_from("carol/phone").unwrap();
+        world.directory.claim(&other, &Take::new()).await.unwrap_err();
+        world.directory.claim(&bob(), &Take::new()).await.unwrap();
+        assert_eq!(notices.recv().await.unwrap().pool, bob());
+    });
+    assert_eq!(recorded["keypackage_directory_notices_total exhausted"], 1);
+    assert_eq!(recorded["keypackage_directory_notices_dropped_total "], 1);
+    assert!(!log.contains("bob") && !log.contains("carol"), "{log}");
+}
+
+/// DIR-7: a look that fails is logged, and the next call leads to another.
+#[test]
+fn a_notice_that_fails_is_logged() {
+    let ((), _, log) = observed(async {
+        let outage = Outage::new();
+        let (subscriber, mut notices) = kp_server::notices(10);
+        let builder = KeyPackageDirectory::builder(outage.faulty(), PlainAdmission).clock(ManualClock::at(start()));
+        let directory = builder.notify(subscriber).build().unwrap();
+        outage.gone.store(false, Ordering::SeqCst);
+        directory.upload(to_bob(made(3))).await.unwrap();
+        outage.gone.store(true, Ordering::SeqCst);
+        assert!(notices.recv().now_or_never().is_none());
+        outage.gone.store(false, Ordering::SeqCst);
+        directory.claim(&bob(), &Take::new()).await.unwrap();
+        assert_eq!(notices.recv().await.unwrap().kind, NoticeKind::Low);
+    });
+    assert!(log.contains("notices failed"), "{log}");
 }
 
 /// DIR-3, ERR-4: no package, id, token, party, group or pool in the log, nor in the labels of a metric.

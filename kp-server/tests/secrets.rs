@@ -52,6 +52,9 @@ fn no_debug_of_a_public_type_shows_a_secret() {
     hides(&UploadError::TooManyKeyPackages { found: 2, most: 1 });
     hides(&UploadError::AdmissionPanicked);
     hides(&Swept::default());
+    let (subscriber, notices) = kp_server::notices(1);
+    hides(&subscriber);
+    hides(&notices);
     let builder = KeyPackageDirectory::builder(MemoryStore::new(), Nobody);
     hides(&builder);
     hides(&builder.build().unwrap());
