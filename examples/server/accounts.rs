@@ -10,6 +10,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use keypackage_pool::{InvalidId, Party, PoolId};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::Server;
 use crate::answer::ApiError;
@@ -62,15 +63,27 @@ impl Accounts {
 
 impl Device {
     fn new(row: Row, secret: &Secret) -> Result<Self, InvalidId> {
-        let pool = format!("{}/{}/{}", row.user, row.device, row.registration);
         Ok(Self {
-            pool: pool.as_str().try_into()?,
+            pool: pool(&row)?,
             party: secret.party(&row.user)?,
             user: row.user,
             name: row.device,
             token: row.token,
         })
     }
+}
+
+/// An id for each registration of a device, and the same one in every process. It goes out with every token, so it does not
+/// say whose pool it is; a length before each part, so that no two devices share a pool. A real server makes a random one
+/// when the device registers, and keeps it.
+fn pool(row: &Row) -> Result<PoolId, InvalidId> {
+    let mut hash = Sha256::new();
+    for part in [&row.user, &row.device] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.update(row.registration.to_be_bytes());
+    hash.finalize().as_slice().try_into()
 }
 
 /// The device that makes a request, by its `Authorization: Bearer TOKEN`.

@@ -26,6 +26,15 @@ impl ApiError {
     }
 }
 
+pub(crate) async fn no_such_route() -> ApiError {
+    ApiError::input(StatusCode::NOT_FOUND, "no_such_route", "no such route")
+}
+
+pub(crate) async fn method_not_allowed() -> ApiError {
+    let message = "the route has other methods";
+    ApiError::input(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}
+
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use keypackage_pool::server::Take;
 use keypackage_pool::server::TakeOptions;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::Server;
 use crate::accounts::Device;
 use crate::answer::{self, ApiError, Item};
-use crate::input::{Base64, Input};
+use crate::input::{Base64, Input, Named};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +58,7 @@ struct OnLoan {
 pub(crate) async fn claim(
     State(server): State<Arc<Server>>,
     caller: Device,
-    Path(user): Path<String>,
+    Named(user): Named,
     headers: HeaderMap,
     Input(wanted): Input<Wanted>,
 ) -> Result<(StatusCode, Json<Devices<HandedOut>>), ApiError> {
@@ -72,7 +72,7 @@ pub(crate) async fn claim(
 pub(crate) async fn reserve(
     State(server): State<Arc<Server>>,
     caller: Device,
-    Path(user): Path<String>,
+    Named(user): Named,
     headers: HeaderMap,
     Input(wanted): Input<Wanted>,
 ) -> Result<(StatusCode, Json<Devices<HandedOut>>), ApiError> {
@@ -94,7 +94,7 @@ pub(crate) struct Spending {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Releasing {
+pub(crate) struct Held {
     tokens: Vec<ReservationToken>,
 }
 
@@ -124,10 +124,26 @@ pub(crate) async fn spend(
 pub(crate) async fn release(
     State(server): State<Arc<Server>>,
     _caller: Device,
-    Input(input): Input<Releasing>,
+    Input(input): Input<Held>,
 ) -> Result<(StatusCode, Json<Tokens<Released>>), ApiError> {
     by_token(server.directory.release(&input.tokens).await, |()| Released {
         released: true,
+    })
+}
+
+#[derive(Serialize)]
+pub(crate) struct Renewed {
+    expires_at: Timestamp,
+}
+
+/// For an add that takes longer than its leases: they end one lease from now. Callers do not choose how long.
+pub(crate) async fn renew(
+    State(server): State<Arc<Server>>,
+    _caller: Device,
+    Input(input): Input<Held>,
+) -> Result<(StatusCode, Json<Tokens<Renewed>>), ApiError> {
+    by_token(server.directory.renew(&input.tokens, None).await, |lease| Renewed {
+        expires_at: lease.expires_at,
     })
 }
 

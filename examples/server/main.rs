@@ -12,7 +12,7 @@
 //! | `DELETE /pool` | | the device is gone |
 //! | `POST /users/{user}/claim` | anybody known | a KeyPackage of each device, for good |
 //! | `POST /users/{user}/reserve` | | on loan, with a token each |
-//! | `POST /spend`, `POST /release` | who has the tokens | |
+//! | `POST /spend`, `POST /release`, `POST /renew` | who has the tokens | |
 //! | `GET /metrics` | Prometheus | on a listener of its own, where the network is not yours |
 //!
 //! KeyPackages are base64; refs, group ids and tokens are hexadecimal. What is refused has a stable `error` beside its HTTP
@@ -161,7 +161,10 @@ fn router(server: Arc<Server>) -> Router {
         .route("/users/{user}/reserve", post(handing_out::reserve))
         .route("/spend", post(handing_out::spend))
         .route("/release", post(handing_out::release))
+        .route("/renew", post(handing_out::renew))
         .route("/metrics", get(metrics))
+        .fallback(answer::no_such_route)
+        .method_not_allowed_fallback(answer::method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(server)
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::node::{Answer, Node, key_packages};
+use crate::node::{Answer, From, Node, key_packages};
 use crate::{ALICE, BOB, LAPTOP, alice, of};
 
 #[test]
@@ -52,6 +52,11 @@ fn every_route_does_what_it_says() {
     let by_another = node.post("/spend", of(BOB), &spend);
     assert_eq!(by_another.json(), json!({ "tokens": [{ "error": "already_spent" }] }));
 
+    // A lease is renewed while it holds, and this one is spent.
+    let late = node.post("/renew", of(ALICE), &json!({ "tokens": [reserved] }));
+    assert_eq!(late.status, 409);
+    assert_eq!(late.json(), json!({ "tokens": [{ "error": "already_spent" }] }));
+
     // What the owner sees, and withdraws.
     let status = node.get("/pool", BOB).ok();
     assert_eq!(status["health"], "low");
@@ -63,12 +68,19 @@ fn every_route_does_what_it_says() {
     let unknown = synced["unknown_to_you"].as_array().expect("a list").clone();
     assert_eq!(unknown.len(), 2);
     let withdrawn = node
-        .post("/pool/withdraw", of(BOB), &json!({ "refs": [unknown[0], spent] }))
+        .post(
+            "/pool/withdraw",
+            of(BOB),
+            &json!({ "refs": [unknown[0]["key_package_ref"], spent] }),
+        )
         .ok();
     assert_eq!(withdrawn["withdrawn"][0]["outcome"], "withdrawn");
     assert_eq!(withdrawn["withdrawn"][1]["outcome"], "already_spent");
     let withdrawn = node.post("/pool/withdraw", of(BOB), &json!({ "all": true })).ok();
-    assert_eq!(withdrawn["withdrawn"][0]["key_package_ref"], unknown[1]);
+    assert_eq!(
+        withdrawn["withdrawn"][0]["key_package_ref"],
+        unknown[1]["key_package_ref"]
+    );
 
     let mut fresh = key_packages("bob", 2);
     fresh["replace"] = json!(true);
@@ -89,6 +101,39 @@ fn every_route_does_what_it_says() {
         status,
         json!({ "health": "exhausted", "memory_full": false, "ciphersuites": {}, "room": 10_000 })
     );
+}
+
+#[test]
+fn a_lease_is_renewed() {
+    let node = Node::start(&[]);
+    node.post("/pool/upload", of(BOB), &key_packages("bob", 1)).ok();
+    let reserved = node.post("/users/bob/reserve", alice("1"), &json!({}));
+    let token = token(&reserved);
+    let expires_at = devices(&reserved.ok())[0]["expires_at"].as_u64().expect("a time");
+    let renewed = node.post("/renew", of(ALICE), &json!({ "tokens": [token] })).ok();
+    assert!(renewed["tokens"][0]["expires_at"].as_u64().expect("a time") >= expires_at);
+    node.post("/spend", of(ALICE), &json!({ "tokens": [token] })).ok();
+}
+
+/// User `a` with a device `b/c`, and user `a/b` with a device `c`.
+#[test]
+fn no_two_devices_share_a_pool() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let accounts = dir.path().join("accounts.json");
+    let rows = json!([
+        { "user": "a", "device": "b/c", "registration": 1, "token": "first" },
+        { "user": "a/b", "device": "c", "registration": 1, "token": "second" },
+    ]);
+    std::fs::write(&accounts, rows.to_string()).expect("it is written");
+    let node = Node::start(&["--accounts", accounts.to_str().expect("UTF-8")]);
+    node.post("/pool/upload", of("second"), &key_packages("a/b", 1)).ok();
+    let other = From {
+        token: "first",
+        key: "1",
+    };
+    let of_the_first = node.post("/users/a/claim", other, &json!({}));
+    assert_eq!(of_the_first.json()["devices"][0]["error"], "pool_exhausted");
+    node.post("/users/a%2Fb/claim", other, &json!({})).ok();
 }
 
 #[test]

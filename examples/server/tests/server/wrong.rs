@@ -57,6 +57,7 @@ fn wrong_requests_are_told_what_is_wrong() {
     for (path, invalid) in [
         ("/spend", json!({ "tokens": ["no token"] })),
         ("/release", json!({ "tokens": ["00.00"] })),
+        ("/renew", json!({ "tokens": ["00.00"] })),
         ("/pool/sync", json!({ "refs": [""] })),
         ("/pool/withdraw", json!({ "refs": ["0g"] })),
         ("/pool/withdraw", json!({})),
@@ -69,6 +70,12 @@ fn wrong_requests_are_told_what_is_wrong() {
             "{path}"
         );
     }
+    let not_utf_8 = node.post("/users/%ff/claim", alice("1"), &json!({}));
+    assert_eq!(not_utf_8.refusal(), refused(400, "malformed_path"));
+    let elsewhere = node.post("/pools", of(ALICE), &json!({}));
+    assert_eq!(elsewhere.refusal(), refused(404, "no_such_route"));
+    let wrong_method = node.get("/spend", ALICE);
+    assert_eq!(wrong_method.refusal(), refused(405, "method_not_allowed"));
     let refs = vec!["00"; 1_001];
     let tokens = vec![format!("{}.{}.{}", "00", "11", "22".repeat(16)); 1_001];
     let suites: Vec<_> = (0..1_001).collect();
@@ -77,6 +84,7 @@ fn wrong_requests_are_told_what_is_wrong() {
         ("/pool/withdraw", json!({ "refs": refs })),
         ("/spend", json!({ "tokens": tokens })),
         ("/release", json!({ "tokens": tokens })),
+        ("/renew", json!({ "tokens": tokens })),
         ("/users/bob/claim", json!({ "ciphersuites": suites })),
         ("/users/bob/reserve", json!({ "ciphersuites": suites })),
     ] {
