@@ -42,6 +42,10 @@ impl Take {
 
     /// Sets the retry key: the same id is answered with the same KeyPackage, also after a lost reply. One id serves all
     /// pools of a request. Default: a fresh random id, so that each call is a new request and takes a new KeyPackage.
+    ///
+    /// The same id with another request is refused where its KeyPackage would be wrong
+    /// ([`ReservationConflict`](kp_core::Rejection::ReservationConflict)): another one named, other ciphersuites accepted,
+    /// another party. Else it is answered like the first request, whatever lifetime is asked for now.
     pub fn id(self, retry_key: ReservationId) -> Self {
         Self {
             id: Some(retry_key),
