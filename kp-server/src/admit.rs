@@ -78,7 +78,7 @@ impl KeyPackageDirectory {
                 Ok(()) => outcomes.next().map(UploadOutcome::from).ok_or_else(no_outcome),
             })
             .collect::<Result<Vec<_>, _>>()?;
-        self.note_uploaded(&pool, &outcomes);
+        self.note_uploaded(&pool, &outcomes, now);
         Ok(outcomes)
     }
 }

@@ -77,11 +77,14 @@ impl KeyPackageDirectory {
 
     async fn claim_each(&self, pools: &[PoolId], take: &Take, operation: &'static str) -> Answers<KeyPackage> {
         let Inner { store, config, .. } = &*self.0;
+        let now = self.now();
         match self.requests(pools, take, config.claim_window, operation) {
             Ok(requests) => {
-                let claim = store.claim_key_packages(&requests, take.group.as_ref(), self.now());
+                let claim = store.claim_key_packages(&requests, take.group.as_ref(), now);
                 let answers = claim.await;
-                self.note_taken(pools, &answers, |package| (package.info.role, package.info.ciphersuite));
+                self.note_taken(pools, &answers, now, |package| {
+                    (package.info.role, package.info.ciphersuite)
+                });
                 answers
             }
             Err(error) => Answers::all_failed(pools.len(), &error),
@@ -113,11 +116,12 @@ impl KeyPackageDirectory {
 
     async fn reserve_each(&self, pools: &[PoolId], take: &Take, operation: &'static str) -> Answers<Reservation> {
         let Inner { store, config, .. } = &*self.0;
+        let now = self.now();
         match self.requests(pools, take, config.lease_ttl, operation) {
             Ok(requests) => {
-                let reserve = store.reserve_key_packages(&requests, config.on_lapse, self.now());
+                let reserve = store.reserve_key_packages(&requests, config.on_lapse, now);
                 let answers = reserve.await;
-                self.note_taken(pools, &answers, |Reservation { package, .. }| {
+                self.note_taken(pools, &answers, now, |Reservation { package, .. }| {
                     (package.info.role, package.info.ciphersuite)
                 });
                 answers
