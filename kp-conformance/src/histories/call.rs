@@ -45,6 +45,7 @@ pub(crate) enum Call {
         limit: u32,
         now: Timestamp,
     },
+    Ready(PoolId, Timestamp),
     Count(PoolId, Timestamp),
     Pools {
         limit: u32,
@@ -102,6 +103,7 @@ impl Call {
                 };
                 all_pages(*limit, page).await?.map_or(Reply::TooMany, Reply::Listed)
             }
+            Self::Ready(pool, now) => Reply::Ready(store.list_ready(pool, *now).await?),
             Self::Count(pool, now) => Reply::Counted(store.count_by_status(pool, *now).await?),
             Self::Pools { limit } => {
                 let page = |after: Option<Cursor>| async move { store.list_pools(after.as_ref(), *limit).await };
@@ -128,7 +130,12 @@ impl Call {
     pub(crate) const fn is_read(&self) -> bool {
         matches!(
             self,
-            Self::Get(..) | Self::Statuses(..) | Self::List { .. } | Self::Count(..) | Self::Pools { .. }
+            Self::Get(..)
+                | Self::Statuses(..)
+                | Self::List { .. }
+                | Self::Ready(..)
+                | Self::Count(..)
+                | Self::Pools { .. }
         )
     }
 

@@ -96,6 +96,7 @@ impl<'a> Draw<'a> {
                     now: self.moment(),
                 }
             }
+            95..97 => Call::Ready(self.pool(), self.moment()),
             _ => Call::Count(self.pool(), self.moment()),
         };
         call.answered(&mut self.model)
@@ -115,6 +116,7 @@ impl<'a> Draw<'a> {
             let limit = self.limit();
             calls.extend([
                 Call::Statuses(pool.clone(), refs, now),
+                Call::Ready(pool.clone(), now),
                 Call::Count(pool.clone(), now),
                 Call::List { pool, limit, now },
             ]);

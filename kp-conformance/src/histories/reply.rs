@@ -1,5 +1,5 @@
 use kp_core::rules::Answer;
-use kp_core::server::{Lease, Receipt, Reservation, SaveOutcome, StoredKeyPackage, WithdrawOutcome};
+use kp_core::server::{Lease, ReadyKeyPackage, Receipt, Reservation, SaveOutcome, StoredKeyPackage, WithdrawOutcome};
 use kp_core::{KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Status};
 
 /// What a call was answered.
@@ -19,6 +19,7 @@ pub(crate) enum Reply {
     Got(Option<StoredKeyPackage>),
     Statuses(Vec<Option<Status>>),
     Listed(Vec<KeyPackageInfo>),
+    Ready(Vec<ReadyKeyPackage>),
     Counted(PoolCounts),
     Pools(Vec<PoolId>),
     /// A page or a step that went beyond its limit: what the rules never answer.

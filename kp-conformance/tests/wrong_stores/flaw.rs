@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use kp_core::rules::{self, Answer, Limits, MAX_ITEMS, ModelPool, PoolRecords, Record, State};
 use kp_core::server::{
-    Lease, OnLapse, Page, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, StoredKeyPackage,
-    TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
+    Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    StoredKeyPackage, TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party,
@@ -44,6 +44,7 @@ pub(crate) struct Flaw {
     pub(crate) failed: fn(bool) -> Option<Effect>,
     pub(crate) stored: fn(&mut Option<StoredKeyPackage>),
     pub(crate) statuses: fn(&mut Vec<Option<Status>>),
+    pub(crate) ready: fn(&mut Vec<ReadyKeyPackage>),
     pub(crate) listed: fn(&mut Page<KeyPackageInfo>),
     pub(crate) counts: fn(&mut Counts),
     pub(crate) room: fn(&mut PoolCounts),
@@ -166,6 +167,7 @@ impl Flaw {
         failed: |_| None,
         stored: |_| (),
         statuses: |_| (),
+        ready: |_| (),
         listed: |_| (),
         counts: |_| (),
         room: |_| (),

@@ -373,7 +373,9 @@ impl KeyPackageStore for FlawedStore {
     }
 
     async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>> {
-        self.read(pool, now, self.correct.list_ready(pool, now)).await
+        let mut ready = self.read(pool, now, self.correct.list_ready(pool, now)).await?;
+        (self.flaw.ready)(&mut ready);
+        Ok(ready)
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {

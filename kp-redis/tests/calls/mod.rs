@@ -41,7 +41,7 @@ const fn read(name: &'static str) -> Call {
 }
 
 /// The calls of both stores.
-pub(crate) const CALLS: [Call; 24] = [
+pub(crate) const CALLS: [Call; 25] = [
     change("save"),
     change("replace"),
     change("reserve"),
@@ -60,6 +60,7 @@ pub(crate) const CALLS: [Call; 24] = [
     read("get"),
     read("statuses"),
     read("available"),
+    read("ready"),
     read("count"),
     read("pools"),
     change("create_rows"),
@@ -170,6 +171,7 @@ impl Stores {
             "get" => failed(store.get_key_package(pool, &key_package_ref(5), now()).await),
             "statuses" => failed(store.get_statuses(pool, &[key_package_ref(5)], now()).await),
             "available" => failed(store.list_available(pool, None, 100, now()).await),
+            "ready" => failed(store.list_ready(pool, now()).await),
             "count" => failed(store.count_by_status(pool, now()).await),
             "pools" => failed(store.list_pools(None, 1).await),
             "create_rows" => {

@@ -32,6 +32,12 @@ wrong_stores! {
         };
     }
 
+    /// An owner does not see its last resorts among what could be handed out.
+    #[breaks("LAST-2", what_is_ready_is_what_is_available_and_the_slots)]
+    fn hides_the_slots(flaw: &mut Flaw) {
+        flaw.ready = |ready| ready.retain(|package| !package.info.role.is_last_resort());
+    }
+
     /// Reserved packages are counted as available too.
     #[breaks("READ-3", counts_add_up)]
     fn counts_reserved_packages_twice(flaw: &mut Flaw) {
