@@ -21,6 +21,8 @@ use crate::{BoxError, KeyPackageBytes, KeyPackageRef};
 /// The trait is an async trait: the crate `async-trait` writes its implementations.
 ///
 /// ```
+/// use std::collections::BTreeMap;
+///
 /// use async_trait::async_trait;
 /// use kp_core::protocol::{KeyPackageTransport, PoolStatus, SyncReport, TransportError, UploadOutcome};
 /// use kp_core::{KeyPackageBytes, KeyPackageRef};
@@ -35,7 +37,7 @@ use crate::{BoxError, KeyPackageBytes, KeyPackageRef};
 ///     }
 ///
 ///     async fn sync(&self, mine: &[KeyPackageRef]) -> Result<SyncReport, TransportError> {
-///         Ok(SyncReport::new(vec![None; mine.len()], Vec::new(), PoolStatus::default()))
+///         Ok(SyncReport::new(vec![None; mine.len()], Vec::new(), PoolStatus::new(BTreeMap::new(), 10_000)))
 ///     }
 ///
 ///     async fn withdraw(&self, _refs: &[KeyPackageRef]) -> Result<(), TransportError> {
