@@ -92,7 +92,10 @@ impl FromRequestParts<Arc<Server>> for Device {
 
     async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, ApiError> {
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| value.strip_prefix("Bearer "));
+        let (_, token) = header
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
+            .unzip();
         let caller = token.and_then(|token| server.accounts.caller(token));
         caller.cloned().ok_or(ApiError::Unauthorized)
     }

@@ -112,14 +112,21 @@ pub(crate) enum Item<T> {
     Refused { error: &'static str },
 }
 
-/// The answers of a batch, and the first rejection among them. A failure fails the request: the same request again gets
-/// what was done already, and does the rest. A batch that is too long is refused as a whole.
+/// The answers of a batch, and the first rejection among them. A failure fails the request, and where another item was or may
+/// have been done, the outcome of the request is unknown: the same request again gets what was done already, and does the rest. A
+/// batch that is too long is refused as a whole.
 pub(crate) fn items<T, U>(
     answers: Answers<T>,
     show: impl Fn(T) -> U,
 ) -> Result<(Vec<Item<U>>, Option<Rejection>), ApiError> {
     let mut first = None;
     let mut items = Vec::with_capacity(answers.len());
+    let maybe_done = |answer: &Result<T>| match answer {
+        Ok(_) => true,
+        Err(Error::Backend(failure)) => failure.effect() == Effect::Unknown,
+        Err(_) => false,
+    };
+    let some_done = answers.iter().any(maybe_done);
     for answer in answers {
         items.push(match answer {
             Ok(done) => Item::Done(show(done)),
@@ -129,8 +136,33 @@ pub(crate) fn items<T, U>(
                     error: rejection.code(),
                 }
             }
+            Err(Error::Backend(_)) if some_done => return Err(ApiError::Unavailable(Effect::Unknown)),
             Err(failure) => return Err(failure.into()),
         });
     }
     Ok((items, first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(effect: Effect) -> Result<u8> {
+        Err(BackendError::transient("sqlite", "spend_key_packages", effect, "the disk is full").into())
+    }
+
+    #[test]
+    fn a_batch_of_which_a_part_was_done_is_not_said_to_be_undone() {
+        let effect = |answers: Vec<Result<u8>>| match items(answers.into(), |done| done) {
+            Err(ApiError::Unavailable(effect)) => effect,
+            _ => panic!("a failure fails the request"),
+        };
+        assert_eq!(effect(vec![Ok(1), failed(Effect::NotApplied)]), Effect::Unknown);
+        assert_eq!(
+            effect(vec![failed(Effect::NotApplied), failed(Effect::Unknown)]),
+            Effect::Unknown
+        );
+        let refused = Err(Rejection::NotFound.into());
+        assert_eq!(effect(vec![refused, failed(Effect::NotApplied)]), Effect::NotApplied);
+    }
 }

@@ -174,7 +174,7 @@ fn take(server: &Server, caller: &Device, headers: &HeaderMap, wanted: Wanted) -
                 .by(caller.party.clone())
                 .ciphersuites(wanted.ciphersuites),
         )
-        .id(server.secret.reservation_id(&caller.user, key)))
+        .id(server.secret.reservation_id(&caller.pool, key)))
 }
 
 fn handed_out(package: KeyPackage, lease: Option<Lease>) -> HandedOut {

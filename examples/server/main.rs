@@ -92,6 +92,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let metrics = PrometheusBuilder::new().set_buckets(&LATENCIES)?.install_recorder()?;
     let secret = match args.secret {
+        Some(secret) if secret.len() < 16 => {
+            return Err(
+                "--secret has at least 16 bytes: whoever guesses it can make the ids that spend reservations".into(),
+            );
+        }
         Some(secret) => Secret::new(&secret),
         None if args.store.is_shared() => {
             return Err(

@@ -1,5 +1,5 @@
 use hmac::{Hmac, Mac};
-use keypackage_pool::{InvalidId, Party, ReservationId};
+use keypackage_pool::{InvalidId, Party, PoolId, ReservationId};
 use sha2::{Digest as _, Sha256};
 
 /// Turns what callers are and say into ids that nobody else can guess, and that tell the store nothing (`PRIV-1`).
@@ -24,22 +24,23 @@ impl Secret {
 
     /// The user as a party.
     pub(crate) fn party(&self, user: &str) -> Result<Party, InvalidId> {
-        self.mac("party", user, b"").as_slice().try_into()
+        self.mac("party", user.as_bytes(), b"").as_slice().try_into()
     }
 
-    /// The reservation id of a user's `Idempotency-Key`. Callers choose poor keys ("1"), and the id is what spends a
-    /// reservation: so it is bound to who asks, and keyed.
-    pub(crate) fn reservation_id(&self, user: &str, idempotency_key: &[u8]) -> ReservationId {
-        let mac = self.mac("retry", user, idempotency_key);
+    /// The reservation id of the `Idempotency-Key` of a device, which its pool names. Callers choose poor keys ("1"), and the
+    /// id is what spends a reservation: so it is bound to the device that asks, and keyed. Two devices of a user that chose
+    /// the same key would get the same KeyPackage otherwise, and the same token.
+    pub(crate) fn reservation_id(&self, device: &PoolId, idempotency_key: &[u8]) -> ReservationId {
+        let mac = self.mac("retry", device.as_bytes(), idempotency_key);
         let mut id = [0; 16];
         id.copy_from_slice(&mac[..16]);
         ReservationId::from_bytes(id)
     }
 
-    /// The user's length keeps user and rest apart.
-    fn mac(&self, purpose: &str, user: &str, rest: &[u8]) -> [u8; 32] {
+    /// The length of `whose` keeps it and the rest apart.
+    fn mac(&self, purpose: &str, whose: &[u8], rest: &[u8]) -> [u8; 32] {
         let mac = self.0.clone().chain_update(purpose);
-        let mac = mac.chain_update((user.len() as u64).to_be_bytes()).chain_update(user);
+        let mac = mac.chain_update((whose.len() as u64).to_be_bytes()).chain_update(whose);
         mac.chain_update(rest).finalize().into_bytes().into()
     }
 }

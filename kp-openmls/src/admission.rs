@@ -26,7 +26,7 @@ use crate::unverified::{Unverified, bare};
 ///   one hour, as wide as OpenMLS's own clients make it. **mls-rs makes 365 days by default**: with such clients, set
 ///   [`max_lifetime`](Self::max_lifetime).
 /// - A last-resort KeyPackage has the extension `last_resort`, and its leaf's capabilities list the extension type. With
-///   the extension alone it is a [`BadSignature`](Refusal::BadSignature), as OpenMLS has it. [`OpenMlsVault`] makes it
+///   the extension alone it is a [`BadSignature`](Refusal::BadSignature), as OpenMLS has it. [`OpenMlsVault`](crate::OpenMlsVault) makes it
 ///   right; with OpenMLS alone, list `ExtensionType::LastResort` in the leaf node's capabilities as well as calling
 ///   `mark_as_last_resort()`.
 /// - Hostile bytes never panic, and cost two signature checks at most, four where clocks disagree.

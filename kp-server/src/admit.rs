@@ -11,7 +11,11 @@ use crate::upload::{Upload, UploadError};
 impl KeyPackageDirectory {
     /// Takes KeyPackages into a pool; an outcome for each, in order.
     ///
-    /// Needs a tokio runtime: the admission runs off the async threads.
+    /// The admission runs off the async threads.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     ///
     /// # Errors
     ///

@@ -120,7 +120,8 @@ impl DirectoryBuilder {
     }
 
     /// Sets how many KeyPackages of one pool one [`TakeOptions::by`](kp_core::server::TakeOptions::by) may hold or have
-    /// taken lately. Default: no limit, so that anybody who may ask can drain a pool.
+    /// taken lately. Default: no limit, so that anybody who may ask can drain a pool. A request without `by` has no limit
+    /// either: set `by` for every caller.
     pub fn limit_per_requester(mut self, packages: u32) -> Self {
         self.config.limit_per_requester = Some(packages);
         self

@@ -55,7 +55,7 @@ impl fmt::Debug for KeyPackageDirectory {
 }
 
 impl KeyPackageDirectory {
-    /// Hands out a KeyPackage for good: what most delivery services do.
+    /// Hands out a KeyPackage for good: what most delivery services do. `info.role` says whether it is a last resort.
     ///
     /// # Errors
     ///
@@ -66,7 +66,8 @@ impl KeyPackageDirectory {
         observe("claim", async { self.claim_each(pools, take, "claim").await.only() }).await
     }
 
-    /// Hands out a KeyPackage of each pool, for good: one for every device of a user. An answer for each pool, in order.
+    /// Hands out a KeyPackage of each pool, for good: one for every device of a user. An answer for each pool, in order. A
+    /// pool that is named twice is answered twice with the same KeyPackage: it is the same request.
     ///
     /// # Errors
     ///

@@ -35,8 +35,8 @@ impl KeyPackageDirectory {
         self.sweep_at(self.now(), true).await
     }
 
-    /// Starts a task that sweeps at once, and then every so often, a second at least. Needs a tokio runtime. The task stops
-    /// when the [`Sweeper`] is dropped. A sweep that fails is logged, and the next one tries again.
+    /// Starts a task that sweeps at once, and then every so often, a second at least. The task stops when the [`Sweeper`] is
+    /// dropped. A sweep that fails is logged, and the next one tries again.
     ///
     /// The task settles what has lapsed at every turn. It removes what has expired only by a clock that it trusts:
     ///
@@ -46,6 +46,10 @@ impl KeyPackageDirectory {
     ///   logged as a warning and counted.
     ///
     /// A machine that slept looks like a clock that leapt, since a monotonic clock may stand still meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime; the task ends if the runtime has no timers (`enable_time`).
     pub fn start_sweeper(&self, every: Duration) -> Sweeper {
         let (running, stopped) = watch::channel(());
         let check = ClockCheck::new(self.0.config.skew, self.now(), Instant::now());

@@ -29,8 +29,9 @@ impl Upload {
 
     /// Replaces what the pool holds of the ciphersuites uploaded, in one step.
     ///
-    /// If one KeyPackage is refused, nothing is withdrawn and nothing is stored. An empty upload does nothing: it is no way to
-    /// clear a pool.
+    /// If the admission refuses one KeyPackage, nothing is withdrawn and nothing is stored. What the *store* answers differs by
+    /// package: of an upload beyond the cap a part is stored, and the former ones are withdrawn all the same
+    /// ([SAVE-8](kp_core::contract::SAVE_8)). An empty upload does nothing: it is no way to clear a pool.
     pub fn replace(self) -> Self {
         Self {
             mode: SaveMode::Replace,

@@ -64,12 +64,13 @@ impl RedisBuilder {
         }
     }
 
-    /// Sets how long a call may take. Default: 5 s.
+    /// Sets how long a call may take. Default: 5 s. Minimum: 10 ms. Maximum: 1 day.
     ///
     /// A refused connection fails the call at once. The time-out is also how long a server that hangs, or was replaced
     /// without its knowing, is used at most.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
+        let timeout = timeout.clamp(Duration::from_millis(10), Duration::from_secs(86_400));
         Self { timeout, ..self }
     }
 

@@ -68,9 +68,9 @@ impl SqliteBuilder {
         self
     }
 
-    /// Sets the number of threads that read beside the writer. Default: 2. Minimum: 1.
+    /// Sets the number of threads that read beside the writer. Default: 2. Minimum: 1. Maximum: 64.
     pub fn readers(mut self, readers: u32) -> Self {
-        self.readers = readers.max(1);
+        self.readers = readers.clamp(1, 64);
         self
     }
 

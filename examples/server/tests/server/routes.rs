@@ -3,6 +3,26 @@ use serde_json::{Value, json};
 use crate::node::{Answer, From, Node, key_packages};
 use crate::{ALICE, BOB, LAPTOP, alice, of};
 
+/// Two devices of one user choose the same poor key: they are two requests, and get two KeyPackages.
+#[test]
+fn a_retry_key_is_of_one_device() {
+    let node = Node::start(&[]);
+    node.post("/pool/upload", of(ALICE), &key_packages("alice", 4)).ok();
+    let claim = |token| {
+        let headers = [
+            ("authorization", format!("bearer {token}")),
+            ("idempotency-key", "1".to_owned()),
+            ("content-type", "application/json".to_owned()),
+        ];
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = node.send("POST", "/users/alice/claim", &headers, Some("{}")).ok();
+        answer["devices"][0]["key_package_ref"].clone()
+    };
+    let (phone, laptop) = (claim(BOB), claim(LAPTOP));
+    assert_ne!(phone, laptop);
+    assert_eq!((claim(BOB), claim(LAPTOP)), (phone, laptop), "each finds its own again");
+}
+
 #[test]
 fn every_route_does_what_it_says() {
     let node = Node::start(&[]);

@@ -11,7 +11,7 @@ use kp_test_support::servers::until;
 fn what_was_answered_survives_sigkill_on_sqlite() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = format!("sqlite:{}", dir.path().join("pools.db").display());
-    let arguments = ["--store", &store, "--secret", "the same again"];
+    let arguments = ["--store", &store, "--secret", "the same secret again"];
     let node = Node::start(&arguments);
     let packages = key_packages("bob", 3);
     node.post("/pool/upload", of(BOB), &packages).ok();
