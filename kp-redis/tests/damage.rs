@@ -161,3 +161,55 @@ async fn a_full_server_stores_nothing_and_loses_nothing() {
     let () = server.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
     store.save_key_packages(&save(&bob, 3..6), now()).await.unwrap();
 }
+
+/// ERR-1: what a sweep did before it met a failure is done, and no failure says otherwise.
+#[tokio::test]
+async fn a_sweep_that_fails_on_its_way_says_what_it_did() {
+    let server = Server::start(&[]);
+    let store = store(&server).await;
+    let mut first = None;
+    for number in 0..64 {
+        let bob = pool(format!("bob/{number}"));
+        store.save_key_packages(&save(&bob, 0..3), now()).await.unwrap();
+        let key: Vec<String> = server.command(&["KEYS", &format!("kp:*:r:bob/{number}")]).unwrap();
+        let bucket = &key[0][4..key[0].find('}').unwrap()];
+        if u16::from_str_radix(bucket, 16).unwrap() < 128 {
+            first = Some(bob);
+            break;
+        }
+        store.delete_pool(&bob).await.unwrap();
+    }
+    store
+        .reserve_key_package(&take(&first.unwrap(), 1), OnLapse::Return, now())
+        .await
+        .unwrap();
+    // The last bucket, which a sweep asks last.
+    for index in ["expiry", "lapse"] {
+        let () = server
+            .command(&["SET", &format!("kp:{{3ff}}:{index}"), "theirs"])
+            .unwrap();
+    }
+    let later = now().plus(100_000);
+    assert_eq!(store.release_expired_reservations(later, 100).await.unwrap(), 1);
+    assert!(store.release_expired_reservations(later, 100).await.is_err());
+    assert_eq!(store.cleanup_expired(later, 100).await.unwrap(), 3);
+    assert!(store.cleanup_expired(later, 100).await.is_err());
+}
+
+/// A store that is there opens on a server that takes no changes: reads go on.
+#[tokio::test]
+async fn a_store_opens_on_a_server_that_takes_no_changes() {
+    let server = Server::start(&[]);
+    let bob = pool("bob");
+    store(&server)
+        .await
+        .save_key_packages(&save(&bob, 0..3), now())
+        .await
+        .unwrap();
+    for setting in [["min-replicas-to-write", "1"], ["maxmemory", "1"]] {
+        let () = server.command(&["CONFIG", "SET", setting[0], setting[1]]).unwrap();
+        let counts = store(&server).await.count_by_status(&bob, now()).await.unwrap();
+        assert_eq!(counts.of(Ciphersuite(1)).available, 3, "{setting:?}");
+        let () = server.command(&["CONFIG", "SET", setting[0], "0"]).unwrap();
+    }
+}

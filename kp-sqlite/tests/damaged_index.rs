@@ -269,3 +269,32 @@ fn assert_damage<T: std::fmt::Debug>(answer: Result<T>) {
     assert!(!failure.is_transient(), "{failure}");
     assert_eq!(failure.effect(), Effect::NotApplied);
 }
+
+/// ERR-1: what a sweep did before it met a failure is done, and no failure says otherwise.
+#[tokio::test]
+async fn a_sweep_that_fails_on_its_way_says_what_it_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pools.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    save(&store, "bob", 0..1_000, at(10)).await;
+    save(&store, "carol", 0..3, at(20)).await;
+    for (name, number) in [("bob", 1), ("carol", 2)] {
+        store
+            .reserve_key_package(&take(name, number), OnLapse::Return, at(0))
+            .await
+            .unwrap();
+    }
+    let theirs = Connection::open(&path).unwrap();
+    theirs
+        .execute_batch(
+            "CREATE TRIGGER theirs BEFORE DELETE ON keypackage_pool_packages
+             WHEN old.pool = (SELECT key FROM keypackage_pools WHERE pool = x'6361726f6c')
+             BEGIN SELECT RAISE(ABORT, 'theirs'); END",
+        )
+        .unwrap();
+    assert_eq!(store.cleanup_expired(at(100), 5_000).await.unwrap(), 1_000);
+    let Err(Error::Backend(failure)) = store.cleanup_expired(at(100), 5_000).await else {
+        panic!("carol's packages cannot be deleted")
+    };
+    assert_eq!(failure.effect(), Effect::NotApplied);
+}

@@ -10,7 +10,7 @@ local KEY = KEYS[1]
 
 -- Each changes nothing on a key that is not there, but HSET, which makes the key, and DEL, which removes it again.
 local COMMANDS = {
-    {'DEL', KEY}, {'UNLINK', KEY}, {'SET', KEY, '', 'XX'},
+    {'DEL', KEY}, {'UNLINK', KEY}, {'GET', KEY}, {'SET', KEY, '', 'XX'},
     {'HDEL', KEY, ''}, {'HGET', KEY, ''}, {'HGETALL', KEY}, {'HLEN', KEY}, {'HMGET', KEY, ''}, {'HSCAN', KEY, 0},
     {'ZADD', KEY, 'XX', 0, ''}, {'ZCARD', KEY}, {'ZRANGE', KEY, 0, 0}, {'ZRANGEBYLEX', KEY, '-', '+'},
     {'ZRANGEBYSCORE', KEY, 0, 0}, {'ZREM', KEY, ''}, {'ZREVRANGEBYSCORE', KEY, 0, 0}, {'ZSCORE', KEY, ''},

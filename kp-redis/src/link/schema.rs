@@ -1,5 +1,5 @@
 use kp_core::OpenError;
-use redis::FromRedisValue;
+use redis::{Cmd, FromRedisValue};
 
 use crate::keys::Keys;
 use crate::link::calls::Link;
@@ -13,16 +13,25 @@ const SCHEMA: u32 = 1;
 pub(crate) async fn check(link: &Link, keys: &Keys) -> Result<(), OpenError> {
     let key = keys.schema();
     let mine = format!("kp-redis {SCHEMA} {}", keys.buckets());
-    let mut command = redis::cmd("SET");
-    command.arg(&key).arg(&mine).arg("NX").arg("GET");
-    let request = Request {
-        operation: "open",
-        key: &key,
-        body: Body::Command(command),
-        heartbeat: None,
+    let ask = async |command: Cmd| {
+        let request = Request {
+            operation: "open",
+            key: &key,
+            body: Body::Command(command),
+            heartbeat: None,
+        };
+        let reply = link.call(&request).await.map_err(probe::refused)?;
+        Option::<String>::from_redis_value(reply).map_err(|_| not_ours())
     };
-    let reply = link.call(&request).await.map_err(probe::refused)?;
-    let found = Option::<String>::from_redis_value(reply).map_err(|_| not_ours())?;
+    let mut look = redis::cmd("GET");
+    look.arg(&key);
+    let mut write = redis::cmd("SET");
+    write.arg(&key).arg(&mine).arg("NX").arg("GET");
+    // A store that is there opens on a server that takes no changes for now, too: reads go on.
+    let found = match ask(look).await? {
+        Some(found) => Some(found),
+        None => ask(write).await?,
+    };
     let Some(found) = found.filter(|found| *found != mine) else {
         return Ok(());
     };

@@ -38,12 +38,14 @@ impl Batch {
         for (place, item) in items.iter().enumerate() {
             pools.entry(pool_of(item)).or_default().push(place);
         }
+        // All runs are one call, with one time-out.
+        let deadline = runner.deadline();
         let answers = join_all(pools.into_iter().map(async |(pool, places)| {
             let mut answers = Vec::with_capacity(places.len());
             for chunk in places.chunks(CHUNK) {
                 let mut arguments = self.head.clone();
                 arguments.extend(chunk.iter().flat_map(|place| encode(&items[*place])));
-                let reply = runner.run(self.script, pool, self.now, arguments).await;
+                let reply = runner.run_until(deadline, self.script, pool, self.now, arguments).await;
                 let decode = |place: usize, fields| decode(&items[place], fields);
                 answers.extend(answer_each(self.script, chunk, reply, decode));
             }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use kp_core::{BackendError, Effect, PoolId, Timestamp};
 use redis::{Cmd, Value};
+use tokio::time::Instant;
 
 use crate::keys::{Index, Keys};
 use crate::link::calls::Link;
@@ -34,6 +35,23 @@ impl Runner {
         now: Timestamp,
         arguments: Arguments,
     ) -> Result<Value, BackendError> {
+        self.run_until(self.deadline(), script, pool, now, arguments).await
+    }
+
+    /// Returns when a call that begins now times out.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.link.deadline()
+    }
+
+    /// Runs one of several scripts that make up one call and share its deadline.
+    pub(crate) async fn run_until(
+        &self,
+        deadline: Instant,
+        script: &'static Script,
+        pool: &PoolId,
+        now: Timestamp,
+        arguments: Arguments,
+    ) -> Result<Value, BackendError> {
         let keys = self.keys.of_pool(pool);
         let mut all = vec![pool.as_bytes().to_vec(), requests::time(now)];
         all.extend(arguments);
@@ -47,7 +65,7 @@ impl Runner {
             },
             heartbeat: script.changes.then(|| self.keys.heartbeat(pool)),
         };
-        self.link.call(&request).await
+        self.link.call_until(&request, deadline).await
     }
 
     /// Reads pools from an index of a bucket. `command` is given the index's key, then these arguments.

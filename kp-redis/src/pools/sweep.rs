@@ -31,6 +31,15 @@ pub(crate) enum Sweep {
     Settle,
 }
 
+/// What a sweep did so far.
+#[derive(Debug, Default)]
+struct Swept {
+    /// How many packages were forgotten, or leases and windows settled.
+    count: u64,
+    /// How much of the limit that used up.
+    cost: u64,
+}
+
 impl Sweep {
     fn script(self) -> &'static Script {
         match self {
@@ -46,20 +55,21 @@ impl Sweep {
         }
     }
 
-    /// Returns how much of the limit a pool with this count uses up.
-    fn cost(self, count: u64) -> u64 {
-        match self {
-            Self::Cleanup => count,
-            Self::Settle => count.min(1),
-        }
-    }
-
     /// Sweeps the due pools of all buckets, up to the limit (`SWEEP-1`, `SWEEP-2`). Each pool is swept in steps of its own
     /// (`SWEEP-3`).
     ///
-    /// A pool that fails does not stop the sweep of other pools. The failure is returned if the sweep did nothing else.
+    /// A failure is returned if the sweep did nothing; otherwise the next sweep tells of it (`ERR-1`).
     pub(crate) async fn run(self, runner: &Runner, now: Timestamp, limit: u32) -> Result<u64> {
-        let (mut total, mut left) = (0, u64::from(limit.max(1)));
+        let mut swept = Swept::default();
+        match self.walk(runner, now, u64::from(limit.max(1)), &mut swept).await {
+            Err(error) if swept.count == 0 => Err(error.into()),
+            _ => Ok(swept.count),
+        }
+    }
+
+    /// A pool that fails for good (a damaged record) does not stop the sweep of other pools. A failure that may pass does:
+    /// the server is away, and each pool would take a time-out of its own.
+    async fn walk(self, runner: &Runner, now: Timestamp, limit: u64, swept: &mut Swept) -> Result<(), BackendError> {
         let mut failure = None;
         let mut begin = 0;
         let buckets = runner.keys.buckets();
@@ -70,19 +80,16 @@ impl Sweep {
                 let (mut due, mut failed) = (due?, 0);
                 while !due.is_empty() {
                     for pool in &due {
-                        match self.run_on(runner, pool, now, left).await {
-                            Ok((count, still_due)) => {
-                                total += count;
-                                left -= self.cost(count).min(left);
-                                failed += usize::from(still_due);
-                            }
+                        match self.run_on(runner, pool, now, limit, swept).await {
+                            Ok(still_due) => failed += usize::from(still_due),
+                            Err(error) if error.is_transient() => return Err(error),
                             Err(error) => {
                                 failed += 1;
                                 failure = Some(error);
                             }
                         }
-                        if left == 0 {
-                            return Ok(total);
+                        if swept.cost >= limit {
+                            return Ok(());
                         }
                     }
                     due = self.due(runner, bucket, now, failed).await?;
@@ -90,10 +97,7 @@ impl Sweep {
             }
             begin = end;
         }
-        match failure {
-            Some(error) if total == 0 => Err(error.into()),
-            _ => Ok(total),
-        }
+        failure.map_or(Ok(()), Err)
     }
 
     /// Returns the pools of a bucket that are due, but for the first `skip`.
@@ -111,28 +115,29 @@ impl Sweep {
             .await
     }
 
-    /// Sweeps a pool, and returns how much was swept, and whether the pool is due all the same: what is saved beside a
-    /// pass over the pool, or follows a step that failed, is left to the next sweep.
+    /// Sweeps a pool, and returns whether the pool is due all the same: what is saved beside a pass over the pool is left to
+    /// the next sweep.
     async fn run_on(
         self,
         runner: &Runner,
         pool: &PoolId,
         now: Timestamp,
-        left: u64,
-    ) -> Result<(u64, bool), BackendError> {
+        limit: u64,
+        swept: &mut Swept,
+    ) -> Result<bool, BackendError> {
         let (mut total, mut pass) = (0, Pass::begin());
         loop {
-            let (count, still_due, goes_on) = match self
-                .step(runner, pool, now, left.saturating_sub(total), &mut pass)
-                .await
-            {
-                Ok(step) => step,
-                Err(error) if total == 0 => return Err(error),
-                Err(_) => return Ok((total, true)), // The steps before are done, so this is no failure of them.
+            let left = limit.saturating_sub(swept.cost);
+            let (count, still_due, goes_on) = self.step(runner, pool, now, left, &mut pass).await?;
+            swept.count += count;
+            // A settled pool counts once, however many of its leases ended.
+            swept.cost += match self {
+                Self::Cleanup => count,
+                Self::Settle => u64::from(count > 0 && total == 0),
             };
             total += count;
-            if !goes_on || (self == Self::Cleanup && total >= left) {
-                return Ok((total, still_due));
+            if !goes_on || (self == Self::Cleanup && swept.cost >= limit) {
+                return Ok(still_due);
             }
         }
     }

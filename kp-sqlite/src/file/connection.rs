@@ -150,14 +150,21 @@ fn open(path: &Path) -> Result<(Connection, Identity), OpenError> {
     Err(Failure::Lost.into())
 }
 
-/// Refuses a damaged file.
+/// Refuses a file in which a table of ours is damaged. An application's own tables in the file may need what only the
+/// application has, a collation for example.
 fn check(connection: &Connection) -> Result<(), Failure> {
-    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    if found == "ok" {
-        Ok(())
-    } else {
-        Err(OpenError::NotADatabase(format!("the file is damaged: {found}")).into())
+    let mut tables = connection.prepare(include_str!("../sql/schema_tables.sql"))?;
+    let tables = tables
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<Vec<String>, _>>()?;
+    for table in tables {
+        let check = format!("PRAGMA integrity_check('{table}')");
+        let found: String = connection.query_row(&check, [], |row| row.get(0))?;
+        if found != "ok" {
+            return Err(OpenError::NotADatabase(format!("the file is damaged: {found}")).into());
+        }
     }
+    Ok(())
 }
 
 /// How long an opening waits for other writers, to mark the file: else the first commit marks it.

@@ -295,13 +295,19 @@ impl KeyPackageStore for SqliteStore {
     ) -> Result<(u64, Option<Cursor>)> {
         let mut after = after.cloned();
         let mut left = limit.max(1);
-        let mut total = 0;
+        let (mut total, mut walked) = (0, false);
         loop {
             let (from, part) = (cursor::pool(after.as_ref())?, left.min(POOLS_PER_TRANSACTION));
             let step = self.write("retire_unspent", move |session| {
                 sweep::retire_unspent(session, saved_before, now, &from, part)
             });
-            let (retired, visited, next) = step.wait().await?;
+            let (retired, visited, next) = match step.wait().await {
+                Ok(step) => step,
+                // ERR-1: the transactions before were committed, and the caller goes on where they ended.
+                Err(_) if walked => return Ok((total, after)),
+                Err(failure) => return Err(failure.into()),
+            };
+            walked = true;
             total += retired;
             left = left.saturating_sub(visited);
             if next.is_none() || left == 0 {
@@ -321,7 +327,12 @@ impl KeyPackageStore for SqliteStore {
             let cleanup = self.write("cleanup_expired", move |session| {
                 sweep::cleanup(session, now, position, part)
             });
-            let Some(cleaned) = cleanup.wait().await? else { break };
+            let cleaned = match cleanup.wait().await {
+                Ok(Some(cleaned)) => cleaned,
+                Err(failure) if done == 0 => return Err(failure.into()),
+                // ERR-1: the transactions before were committed. The next call tells why this one ended early.
+                Ok(None) | Err(_) => break,
+            };
             done += u64::from(cleaned.deleted);
             left -= cleaned.deleted;
             position = cleaned.position;
@@ -339,7 +350,12 @@ impl KeyPackageStore for SqliteStore {
             let release = self.write("release_expired_reservations", move |session| {
                 sweep::settle_lapsed(session, now, position, part)
             });
-            let Some(settled) = release.wait().await? else { break };
+            let settled = match release.wait().await {
+                Ok(Some(settled)) => settled,
+                Err(failure) if done == 0 => return Err(failure.into()),
+                // ERR-1: the transactions before were committed. The next call tells why this one ended early.
+                Ok(None) | Err(_) => break,
+            };
             done += settled.leases;
             left -= settled.pools;
             position = settled.position;
