@@ -213,6 +213,13 @@ async fn new_files_are_readable_by_their_owner_alone() {
             assert_eq!(mode(&beside(&path, suffix)), expected, "{name}{suffix}");
         }
     }
+    // A link to what is not there yet: SQLite makes the file that it leads to.
+    std::os::unix::fs::symlink("target.db", dir.path().join("link.db")).unwrap();
+    let store = SqliteStore::open(dir.path().join("link.db")).await.unwrap();
+    save(&store, 0..10).await.unwrap();
+    assert_eq!(mode(&dir.path().join("target.db")), 0o600);
+    assert_eq!(mode(&dir.path().join("target.db-wal")), 0o600);
+
     let client = dir.path().join("client.db");
     let _metadata = SqliteMetadata::open(&client).await.unwrap();
     assert_eq!(mode(&client), 0o600);

@@ -100,7 +100,8 @@ impl Connector {
         connection.pragma_update(None, "cache_size", -16_384)?;
         // About 16 MiB of log between two checkpoints. A checkpoint writes pages at random places of the file, and is
         // cheaper the more pages it writes at once.
-        connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+        let page_size: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_BYTES / page_size.max(1))?;
         // A reader that stays open lets the log grow. Once it is gone, the log shrinks when it begins anew.
         connection.query_row(&format!("PRAGMA journal_size_limit = {LOG_BYTES}"), [], |_| Ok(()))?;
         if self.check {
@@ -166,6 +167,9 @@ fn check(connection: &Connection) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// How much log there is between two checkpoints.
+const CHECKPOINT_BYTES: i64 = 4_000 * 4_096;
 
 /// How long an opening waits for other writers, to mark the file: else the first commit marks it.
 const MARK_TIMEOUT: Duration = Duration::from_millis(500);

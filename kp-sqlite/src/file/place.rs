@@ -52,6 +52,12 @@ impl Place {
     /// Notes the files of a database that a connection has opened and read.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let mut files = vec![(path.to_owned(), Identity::at(path)?)];
+        if has_other_names(path) {
+            tracing::warn!(
+                path = %path.display(),
+                "the file has another name, a hard link: a process that opens it by that name uses another log"
+            );
+        }
         // SQLite puts them beside the file itself, not beside a link to it.
         let real = fs::canonicalize(path)?;
         for suffix in ["-wal", "-shm"] {
@@ -80,7 +86,13 @@ impl Place {
             return Err(Failure::Lost);
         }
         for (path, identity) in &self.files {
-            if Identity::at(path).ok() != Some(*identity) {
+            let found = match Identity::at(path) {
+                Ok(found) => Some(found),
+                Err(error) if is_absent(&error) => None,
+                // Nobody can tell for now (a folder that may not be read): this call fails, and not those after it.
+                Err(_) => return Err(Failure::Lost),
+            };
+            if found != Some(*identity) {
                 if !self.is_lost.swap(true, Ordering::AcqRel) {
                     tracing::error!(
                         path = %path.display(),
@@ -92,6 +104,23 @@ impl Place {
         }
         Ok(())
     }
+}
+
+#[cfg(unix)]
+fn has_other_names(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    fs::metadata(path).is_ok_and(|found| found.nlink() > 1)
+}
+
+#[cfg(not(unix))]
+fn has_other_names(_: &Path) -> bool {
+    false
+}
+
+/// Returns whether nothing is at a path.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Returns the path under which SQLite finds the file, whatever becomes of the working directory.
@@ -122,5 +151,16 @@ pub(crate) fn create(path: &Path) {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let _creating = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
-    drop(options.open(path));
+    let mut path = path.to_owned();
+    // SQLite makes the file that a link leads to.
+    for _ in 0..MAX_LINKS {
+        let made = options.open(&path);
+        let Some(target) = made.err().and_then(|_| fs::read_link(&path).ok()) else {
+            return;
+        };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
 }
+
+/// The most links on the way to a file, as on Linux.
+const MAX_LINKS: usize = 40;
