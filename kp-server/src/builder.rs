@@ -109,7 +109,8 @@ impl DirectoryBuilder {
         self
     }
 
-    /// Sets how many items any other list of a call may have: pools, ciphersuites, tokens, refs. Default and most: 1,000.
+    /// Sets how many items any other list of a call may have: pools, tokens, refs. Default and most: 1,000. The ciphersuites
+    /// of a [`Take`](crate::Take) are 64 at most.
     ///
     /// A longer list is refused before anything is done ([`TooManyItems`](kp_core::Rejection::TooManyItems)), and a page of
     /// a listing has no more items. A client's pool of `kp-client` names up to 1,000 refs in a call, so set less only for

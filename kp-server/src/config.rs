@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use kp_core::rules::MAX_ITEMS;
-use kp_core::server::{OnLapse, Save};
+use kp_core::rules::{MAX_CIPHERSUITES, MAX_ITEMS};
+use kp_core::server::{OnLapse, Save, TakeOptions};
 use kp_core::{InvalidTtl, Rejection, Timestamp, Ttl};
 
 /// The widest skew between nodes: one day. Clocks further apart are broken, and nothing would ever be swept.
@@ -79,6 +79,14 @@ impl Config {
     /// Refuses a list that is too long for one call (`DIR-8`).
     pub(crate) fn bounded<T>(&self, items: &[T]) -> Result<(), Rejection> {
         if items.len() > self.max_items {
+            return Err(Rejection::TooManyItems);
+        }
+        Ok(())
+    }
+
+    /// Refuses a request that accepts too many ciphersuites (`DIR-8`).
+    pub(crate) fn bounded_ciphersuites(&self, options: &TakeOptions) -> Result<(), Rejection> {
+        if options.ciphersuites.len() > self.max_items.min(MAX_CIPHERSUITES) {
             return Err(Rejection::TooManyItems);
         }
         Ok(())

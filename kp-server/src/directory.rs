@@ -135,7 +135,7 @@ impl KeyPackageDirectory {
     fn requests(&self, pools: &[PoolId], take: &Take, ttl: Ttl, operation: &'static str) -> Result<Vec<TakeRequest>> {
         let config = &self.0.config;
         config.bounded(pools)?;
-        config.bounded(&take.options.ciphersuites)?;
+        config.bounded_ciphersuites(&take.options)?;
         Ok(take.requests(pools, ttl, config.limit_per_requester, operation)?)
     }
 

@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use kp_core::rules::{self, Answer, Limits, MAX_ITEMS, ModelPool, PoolRecords, Record, State};
+use kp_core::rules::{self, Answer, Limits, ModelPool, PoolRecords, Record, State};
 use kp_core::server::{
     Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
     StoredKeyPackage, TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
@@ -35,8 +35,8 @@ pub(crate) struct Flaw {
     pub(crate) insert: fn(&mut ModelPool, Record, &KeyPackageBytes),
     pub(crate) update: fn(&mut ModelPool, &Record, Record),
 
-    /// The most items of a list in a call.
-    pub(crate) most_items: usize,
+    /// Whether lists in a call are bounded.
+    pub(crate) bounds_lists: bool,
 
     // What becomes of answers, of batches and of reads, on their way out.
     pub(crate) claimed: fn(&mut Vec<Result<KeyPackage>>),
@@ -162,7 +162,7 @@ impl Flaw {
         count_taken_by: |pool, party| sure(pool.count_taken_by(party)),
         insert: |pool, record, bytes| sure(pool.insert(&record, bytes)),
         update: |pool, before, after| sure(pool.update(before, after.state)),
-        most_items: MAX_ITEMS,
+        bounds_lists: true,
         claimed: |_| (),
         failed: |_| None,
         stored: |_| (),

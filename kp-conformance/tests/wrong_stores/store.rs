@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use kp_conformance::ReferenceStore;
-use kp_core::rules::{Answer, Limits, Model, ModelPool, State};
+use kp_core::rules::{Answer, Limits, Model, ModelPool, State, bounded, bounded_takes, bounded_withdrawal};
 use kp_core::server::{
     Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken,
     Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
@@ -49,8 +49,8 @@ impl FlawedStore {
     }
 
     /// Whether a list of the call is too long (COST-1).
-    fn too_many(&self, lists: impl IntoIterator<Item = usize>) -> bool {
-        lists.into_iter().any(|items| items > self.flaw.most_items)
+    fn refuses(&self, bounded: Answer<()>) -> bool {
+        self.flaw.bounds_lists && bounded.is_err()
     }
 
     /// One atomic step.
@@ -240,11 +240,7 @@ impl KeyPackageStore for FlawedStore {
         lapse: OnLapse,
         now: Timestamp,
     ) -> Answers<Reservation> {
-        if self.too_many(
-            [takes.len()]
-                .into_iter()
-                .chain(takes.iter().map(|take| take.options.ciphersuites.len())),
-        ) {
+        if self.refuses(bounded_takes(takes)) {
             return Answers::all_failed(takes.len(), &Rejection::TooManyItems.into());
         }
         let reserve = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.reserve)(records, take, lapse, now);
@@ -272,11 +268,7 @@ impl KeyPackageStore for FlawedStore {
         group: Option<&GroupId>,
         now: Timestamp,
     ) -> Answers<KeyPackage> {
-        if self.too_many(
-            [takes.len()]
-                .into_iter()
-                .chain(takes.iter().map(|take| take.options.ciphersuites.len())),
-        ) {
+        if self.refuses(bounded_takes(takes)) {
             return Answers::all_failed(takes.len(), &Rejection::TooManyItems.into());
         }
         let claim = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.claim)(records, take, group, now);
@@ -302,7 +294,7 @@ impl KeyPackageStore for FlawedStore {
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
-        if self.too_many([tokens.len()]) {
+        if self.refuses(bounded(tokens)) {
             return Answers::all_failed(tokens.len(), &Rejection::TooManyItems.into());
         }
         let mut answers = Vec::new();
@@ -315,7 +307,7 @@ impl KeyPackageStore for FlawedStore {
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
-        if self.too_many([tokens.len()]) {
+        if self.refuses(bounded(tokens)) {
             return Answers::all_failed(tokens.len(), &Rejection::TooManyItems.into());
         }
         let mut answers = Vec::new();
@@ -328,7 +320,7 @@ impl KeyPackageStore for FlawedStore {
     }
 
     async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
-        if self.too_many([tokens.len()]) {
+        if self.refuses(bounded(tokens)) {
             return Answers::all_failed(tokens.len(), &Rejection::TooManyItems.into());
         }
         let mut answers = Vec::new();
@@ -398,9 +390,7 @@ impl KeyPackageStore for FlawedStore {
         what: &Withdrawal,
         now: Timestamp,
     ) -> Result<Vec<(KeyPackageRef, WithdrawOutcome)>> {
-        if let Withdrawal::Refs(refs) = what
-            && self.too_many([refs.len()])
-        {
+        if self.refuses(bounded_withdrawal(what)) {
             return Err(Rejection::TooManyItems.into());
         }
         Ok(self.at_once(pool, |records| (self.flaw.withdraw)(records, what, now)))

@@ -20,8 +20,8 @@ rules! {
     ///
     /// No call scans a table or all pools, except sweeps and listings. Sweeps and listings go in bounded steps.
     ///
-    /// A list in a call (requests, tokens, refs, the ciphersuites of a request) has at most 1,000 items
-    /// ([`MAX_ITEMS`](crate::rules::MAX_ITEMS)). If one list is longer, the whole call is refused with `TooManyItems`,
-    /// and settles nothing.
+    /// A list in a call (requests, tokens, refs) has at most 1,000 items ([`MAX_ITEMS`](crate::rules::MAX_ITEMS)), and the
+    /// ciphersuites of a request are at most 64 ([`MAX_CIPHERSUITES`](crate::rules::MAX_CIPHERSUITES)). If one list is
+    /// longer, the whole call is refused with `TooManyItems`, and settles nothing.
     COST_1 = "COST-1", "nothing scans all packages or all pools, and lists are bounded";
 }

@@ -5,6 +5,10 @@ use crate::server::{TakeRequest, Withdrawal};
 /// The most items of any list in a call ([COST-1](crate::contract::COST_1)).
 pub const MAX_ITEMS: usize = 1_000;
 
+/// The most ciphersuites that a request may accept ([COST-1](crate::contract::COST_1)): several times as many as are
+/// registered.
+pub const MAX_CIPHERSUITES: usize = 64;
+
 /// Refuses a list of more than [`MAX_ITEMS`] items. A store asks before it does anything for a call that names tokens or
 /// refs.
 ///
@@ -26,7 +30,11 @@ pub fn bounded<T>(items: &[T]) -> Answer<()> {
 /// [`Rejection::TooManyItems`].
 pub fn bounded_takes(takes: &[TakeRequest]) -> Answer<()> {
     bounded(takes)?;
-    takes.iter().try_for_each(|take| bounded(&take.options.ciphersuites))
+    let suites = takes.iter().map(|take| take.options.ciphersuites.len()).max();
+    if suites > Some(MAX_CIPHERSUITES) {
+        return Err(Rejection::TooManyItems);
+    }
+    Ok(())
 }
 
 /// Refuses a withdrawal that names too many refs. A store asks before it does anything for a withdrawal.

@@ -41,7 +41,7 @@ mod withdraw;
 
 pub use crate::contract::{METADATA as CLIENT_CATALOGUE, Rule, STORE as CATALOGUE};
 pub use answer::Answer;
-pub use bounds::{MAX_ITEMS, bounded, bounded_takes, bounded_withdrawal};
+pub use bounds::{MAX_CIPHERSUITES, MAX_ITEMS, bounded, bounded_takes, bounded_withdrawal};
 pub use model::{Model, ModelPool};
 pub use pool_records::PoolRecords;
 pub use read::{count, ready};

@@ -86,8 +86,8 @@ pub enum Rejection {
     /// ([SPEND-2](crate::contract::SPEND_2)). Do not send the Welcome: reserve again.
     #[error("the reservation no longer holds")]
     NoLiveReservation,
-    /// A list in the call has more than [`MAX_ITEMS`](crate::rules::MAX_ITEMS) items
-    /// ([COST-1](crate::contract::COST_1)). Nothing was done for any item: split the call.
+    /// A list in the call has more than [`MAX_ITEMS`](crate::rules::MAX_ITEMS) items, or a request more than
+    /// [`MAX_CIPHERSUITES`](crate::rules::MAX_CIPHERSUITES) ([COST-1](crate::contract::COST_1)). Nothing was done for any item: split the call.
     #[error("more items than one call may name")]
     TooManyItems,
     /// The cursor does not come from this listing. Begin the listing anew.

@@ -1,7 +1,7 @@
 //! Finds the next KeyPackage of a pool (RES-2).
 
 use kp_core::rules::{Record, State};
-use kp_core::{KeyPackageBytes, Timestamp};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp};
 
 use crate::file::calls::Statements;
 use crate::file::error::Failure;
@@ -22,6 +22,52 @@ pub(crate) struct Hint {
     head: i64,
     /// The moment from which `head` holds: at an earlier `now`, an expired record may be available (TIME-3).
     since: i64,
+    /// What is free, and the moment from which that holds. `None`: not known, or of too many ciphersuites.
+    free: Option<(Free, i64)>,
+}
+
+/// What the free records of a pool may be: for each ciphersuite a lifetime that is as wide as theirs together. A request that
+/// none of it fits need not read the pool: a thousand of them in a call would read it a thousand times (COST-1).
+#[derive(Debug, Clone, Copy, Default)]
+struct Free {
+    widest: [Option<(Ciphersuite, Lifetime)>; 4],
+}
+
+impl Free {
+    /// Adds a record. `false`: there is no place for its ciphersuite.
+    fn add(&mut self, info: &KeyPackageInfo) -> bool {
+        for place in &mut self.widest {
+            match place {
+                Some((suite, lifetime)) if *suite == info.ciphersuite => {
+                    let not_before = lifetime.not_before().min(info.lifetime.not_before());
+                    let not_after = lifetime.not_after().max(info.lifetime.not_after());
+                    *lifetime = Lifetime::new(not_before, not_after).unwrap_or(*lifetime);
+                    return true;
+                }
+                Some(_) => {}
+                none => {
+                    *none = Some((info.ciphersuite, info.lifetime));
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Returns whether a record may be accepted.
+    fn may_hold(&self, fits: impl Fn(&Record) -> bool) -> bool {
+        let Ok(any) = KeyPackageRef::try_from([0].as_slice()) else {
+            return true;
+        };
+        self.widest.iter().flatten().any(|(suite, lifetime)| {
+            fits(&Record {
+                info: KeyPackageInfo::new(any.clone(), *suite, *lifetime, CredentialHash([0; 32])),
+                sequence: 0,
+                saved_at: lifetime.not_before(),
+                state: State::Free,
+            })
+        })
+    }
 }
 
 impl Hint {
@@ -42,8 +88,17 @@ impl Hint {
         }
     }
 
+    /// Returns whether a free record may be accepted.
+    fn may_hold(&self, now: Timestamp, fits: impl Fn(&Record) -> bool) -> bool {
+        match &self.free {
+            Some((free, since)) if *since <= now.get() => free.may_hold(fits),
+            _ => true,
+        }
+    }
+
     /// Records that the record of this sequence became free.
     pub(crate) fn freed(&mut self, sequence: i64) {
+        self.free = None;
         self.head = self.head.min(sequence);
     }
 
@@ -73,6 +128,9 @@ pub(crate) fn first_free(
     fits: impl Fn(&Record) -> bool,
 ) -> Result<Option<(Record, KeyPackageBytes)>, Failure> {
     let Some(pool) = pool else { return Ok(None) };
+    if !hint.may_hold(now, &fits) {
+        return Ok(None);
+    }
     let mut from = hint.head(now).max(pool.unspent_from);
     let mut scan = Scan::from(from);
     let found = loop {
@@ -90,6 +148,7 @@ pub(crate) fn first_free(
                 scan.expired |= record.state == State::Free;
             } else if record.state == State::Free {
                 scan.head = scan.head.or(Some(key));
+                scan.add_free(&record);
                 if fits(&record)
                     && let Some(bytes) = skip_damaged(rows::bytes(row))?
                 {
@@ -104,10 +163,13 @@ pub(crate) fn first_free(
         }
         if 2 * expired >= CHUNK {
             scan.expired = true;
-            break first_unexpired(statements, pool, &mut scan, now, fits)?;
+            break first_unexpired(statements, pool, &mut scan, now, &fits)?;
         }
     };
     hint.scanned(scan.head, scan.expired, now);
+    if found.is_none() {
+        hint.free = scan.free.map(|free| (free, now.get()));
+    }
     if scan.start == pool.unspent_from
         && scan.spent >= CHUNK
         && let Some(unspent) = scan.unspent
@@ -130,6 +192,9 @@ fn first_unexpired(
     if scan.head.is_none() {
         scan.head = rest.first().map(rows::key).transpose()?;
     }
+    for record in &rest {
+        scan.add_free(record);
+    }
     for record in rest.into_iter().filter(fits) {
         if let Some(bytes) = skip_damaged(rows::bytes_of(statements, rows::key(&record)?))? {
             return Ok(Some((record, bytes)));
@@ -145,6 +210,8 @@ struct Scan {
     head: Option<i64>,
     /// Whether the scan skipped a free and expired record.
     expired: bool,
+    /// What was free. `None`: of too many ciphersuites.
+    free: Option<Free>,
     /// The first unspent record, and the number of spent records before it.
     unspent: Option<i64>,
     spent: u32,
@@ -156,8 +223,18 @@ impl Scan {
             start,
             head: None,
             expired: false,
+            free: Some(Free::default()),
             unspent: None,
             spent: 0,
+        }
+    }
+
+    /// Notes a free record.
+    fn add_free(&mut self, record: &Record) {
+        if let Some(free) = &mut self.free
+            && !free.add(&record.info)
+        {
+            self.free = None;
         }
     }
 

@@ -8,7 +8,7 @@ wrong_stores! {
     /// A call may name as many items as it likes.
     #[breaks("COST-1", a_list_has_a_thousand_items_at_most)]
     fn takes_lists_of_any_length(flaw: &mut Flaw) {
-        flaw.most_items = usize::MAX;
+        flaw.bounds_lists = false;
     }
 
     /// A claim whose reply was lost, made again, takes a second package.

@@ -87,8 +87,35 @@ local function count_taken_by(party)
     return count
 end
 
+-- What is free, after a scan that found nothing: for each ciphersuite the widest lifetime, and whether any package is
+-- available. nil when that is not known. A thousand requests that nothing fits scan the pool once a script, not a thousand
+-- times (COST-1). No request of a script makes a package free, and what takes one makes this nil.
+local free
+
+-- Returns whether any of what is free may be as asked (RES-3).
+local function may_fit(take)
+    for suite, widest in pairs(free.suites) do
+        if accepts(take, suite) and widest.not_before <= NOW and widest.not_after - NOW >= take.remaining then
+            return true
+        end
+    end
+    return false
+end
+
+-- Notes a free package.
+local function note(suites, r)
+    local widest = suites[r.suite]
+    if widest then
+        widest.not_before = math.min(widest.not_before, r.not_before)
+        widest.not_after = math.max(widest.not_after, r.not_after)
+    else
+        suites[r.suite] = {not_before = r.not_before, not_after = r.not_after}
+    end
+end
+
 -- Returns the package named, or nil and the first rejection that applies (RES-3).
 local function named(take)
+    free = nil
     local r = load(take.only)
     if not r then
         return nil, 'not_found'
@@ -134,16 +161,23 @@ local function choose(take)
         return named(take)
     end
     local chosen, available = nil, false
-    local skipped, place, latest = each_free(0, function(r)
-        available = available or is_valid(r)
-        if take.last_resort ~= 'only' and fits(r, take) then
-            chosen = r
+    if free and (take.last_resort == 'only' or not may_fit(take)) then
+        available = free.available
+    else
+        local suites = {}
+        local skipped, place, latest = each_free(0, function(r)
+            available = available or is_valid(r)
+            if take.last_resort ~= 'only' and fits(r, take) then
+                chosen = r
+            end
+            note(suites, r)
+            -- Under 'only' no one-time package is taken; the rejection depends on whether any is available (RES-6).
+            return chosen or (take.last_resort == 'only' and available)
+        end)
+        if skipped >= WORTH_A_HINT then
+            redis.call('HSET', IDS, '', struct.pack(HINT, place, latest))
         end
-        -- Under 'only' no one-time package is taken; the rejection depends on whether any is available (RES-6).
-        return chosen or (take.last_resort == 'only' and available)
-    end)
-    if skipped >= WORTH_A_HINT then
-        redis.call('HSET', IDS, '', struct.pack(HINT, place, latest))
+        free = not chosen and take.last_resort ~= 'only' and {suites = suites, available = available} or nil
     end
     if not chosen and take.last_resort ~= 'never' then
         chosen = last_resort(take)
