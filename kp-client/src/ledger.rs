@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle, PoolMetadataStore};
+use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle, PoolMetadataStore, PoolMetadataStoreExt as _};
 use kp_core::protocol::{SyncReport, UploadOutcome};
 use kp_core::{Ciphersuite, Error, KeyPackage, KeyPackageRef, Role, Timestamp};
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection};
+use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataChanges, MetadataRejection};
 use kp_core::{KeyPackageRef, Timestamp};
 
 /// The rows of a client: read once while the ledger is held, and kept in step with what is written to the store.
@@ -30,7 +30,9 @@ impl Rows {
         steps: &[(KeyPackageRef, Lifecycle)],
         now: Timestamp,
     ) -> Result<(), MetadataRejection> {
-        KeyPackageMetadata::step_all(&mut self.0, steps, now)
+        MetadataChanges::new()
+            .step(steps.iter().cloned(), now)
+            .decide(&mut self.0)
     }
 
     pub(crate) fn remove(&mut self, refs: &[KeyPackageRef]) {

@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use kp_client::{CiphersuitePlan, KeyPackagePool};
-use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataResult, PoolMetadataStore};
-use kp_core::{KeyPackageRef, Timestamp};
+use kp_core::client::{
+    Fence, KeyPackageMetadata, LeaseHolder, LeaseName, MetadataChanges, MetadataResult, PoolMetadataStore, PoolRecord,
+};
+use kp_core::{KeyPackageRef, Timestamp, Ttl};
 use kp_memory::MemoryMetadata;
 use kp_test_support::messenger::{Bob, SUITE, World};
 
@@ -21,12 +23,16 @@ struct Counting {
 
 #[async_trait]
 impl PoolMetadataStore for Counting {
-    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
-        self.rows.create_pool_metadata(rows).await
+    async fn apply(&self, changes: &MetadataChanges) -> MetadataResult<u64> {
+        self.rows.apply(changes).await
     }
 
-    async fn update_pool_status(&self, steps: &[(KeyPackageRef, Lifecycle)], now: Timestamp) -> MetadataResult<()> {
-        self.rows.update_pool_status(steps, now).await
+    async fn lease(&self, name: LeaseName, holder: LeaseHolder, ttl: Ttl, now: Timestamp) -> MetadataResult<Fence> {
+        self.rows.lease(name, holder, ttl, now).await
+    }
+
+    async fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> MetadataResult<()> {
+        self.rows.release_lease(name, holder).await
     }
 
     async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>> {
@@ -38,8 +44,8 @@ impl PoolMetadataStore for Counting {
         self.rows.list().await
     }
 
-    async fn delete_pool_metadata(&self, refs: &[KeyPackageRef]) -> MetadataResult<u64> {
-        self.rows.delete_pool_metadata(refs).await
+    async fn record(&self) -> MetadataResult<PoolRecord> {
+        self.rows.record().await
     }
 }
 

@@ -1,9 +1,14 @@
-//! The lifecycle of a client's own packages: names and batches (META-2).
+//! A client's metadata: lifecycles, changes (META-2), names of leases (META-5) and the record (META-6).
+
+#![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
 use std::collections::BTreeMap;
 
 use kp_core::client::Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent, Superseded};
-use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection};
+use kp_core::client::{
+    Budget, Fence, KeyPackageMetadata, LeaseName, Lifecycle, MetadataChanges, MetadataRejection, PoolRecord, Wait,
+};
+use kp_core::protocol::Health;
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp};
 
 const NOW: Timestamp = Timestamp::MIN;
@@ -25,34 +30,118 @@ fn a_lifecycle_is_read_back_from_its_parts() {
     }
 }
 
+fn named(name: &str) -> KeyPackageRef {
+    KeyPackageRef::try_from(name).unwrap()
+}
+
+fn row(name: &str) -> KeyPackageMetadata {
+    let lifetime = Lifetime::new(Timestamp::MIN, Timestamp::MAX).unwrap();
+    let info = KeyPackageInfo::new(named(name), Ciphersuite(1), lifetime, CredentialHash([0; 32]));
+    KeyPackageMetadata::created(&info, NOW)
+}
+
 #[test]
-fn a_batch_of_steps_stops_at_the_first_that_fails() {
-    let named = |name: &str| KeyPackageRef::try_from(name).unwrap();
-    let info = |name| {
-        KeyPackageInfo::new(
-            named(name),
-            Ciphersuite(1),
-            Lifetime::new(Timestamp::MIN, Timestamp::MAX).unwrap(),
-            CredentialHash([0; 32]),
-        )
-    };
-    let rows = ["a", "b"].map(|name| (named(name), KeyPackageMetadata::created(&info(name), NOW)));
-    let mut rows = BTreeMap::from(rows);
-    let steps = [(named("a"), Available), (named("a"), Spent), (named("b"), Failed)];
-    assert_eq!(KeyPackageMetadata::step_all(&mut rows, &steps, NOW), Ok(()));
-    assert_eq!(
-        (rows[&named("a")].lifecycle, rows[&named("b")].lifecycle),
-        (Spent, Failed)
-    );
-    let unknown = [(named("c"), Available), (named("a"), Available)];
-    assert_eq!(
-        KeyPackageMetadata::step_all(&mut rows, &unknown, NOW),
-        Err(MetadataRejection::NotFound)
-    );
-    let illegal = [(named("a"), Available), (named("c"), Available)];
-    let refused = MetadataRejection::IllegalStep {
+fn changes_stop_at_the_first_that_fails() {
+    let mut rows = BTreeMap::from(["a", "b"].map(|name| (named(name), row(name))));
+    let steps = [(named("a"), Available), (named("c"), Spent), (named("b"), Failed)];
+    let changes = MetadataChanges::new().create([row("c")]).offer([named("c")], NOW);
+    assert_eq!(changes.step(steps, NOW).decide(&mut rows), Ok(()));
+    let lifecycles = ["a", "b", "c"].map(|name| rows[&named(name)].lifecycle);
+    assert_eq!(lifecycles, [Available, Failed, Spent]);
+    assert_eq!(rows[&named("c")].offered_at, Some(NOW));
+
+    let new = MetadataChanges::new;
+    let illegal = MetadataRejection::IllegalStep {
         from: Spent,
         to: Available,
     };
-    assert_eq!(KeyPackageMetadata::step_all(&mut rows, &illegal, NOW), Err(refused));
+    let refused = [
+        (new().create([row("d"), row("d")]), MetadataRejection::Exists),
+        (
+            new().create([row("a")]).offer([named("e")], NOW),
+            MetadataRejection::Exists,
+        ),
+        (new().offer([named("a"), named("e")], NOW), MetadataRejection::NotFound),
+        (
+            new().step([(named("e"), Available), (named("c"), Available)], NOW),
+            MetadataRejection::NotFound,
+        ),
+        (
+            new().step([(named("c"), Available), (named("e"), Available)], NOW),
+            illegal,
+        ),
+    ];
+    for (changes, rejection) in refused {
+        assert_eq!(changes.decide(&mut rows.clone()), Err(rejection), "{changes:?}");
+    }
+}
+
+#[test]
+fn changes_name_the_rows_that_they_look_at() {
+    let changes = MetadataChanges::new();
+    assert!(changes.is_empty() && changes.named().is_empty());
+    let changes = changes
+        .create([row("c")])
+        .offer([named("b")], NOW)
+        .step([(named("a"), Spent), (named("b"), Spent)], NOW)
+        .delete([named("d")]);
+    assert_eq!(
+        changes.named().into_iter().collect::<Vec<_>>(),
+        [&named("a"), &named("b"), &named("c")]
+    );
+    assert!(!MetadataChanges::new().fence(Fence::new(LeaseName::ROUND, 1)).is_empty());
+}
+
+#[test]
+fn a_name_of_a_lease_is_a_short_word() {
+    for name in ["round", "a", "abcdefghijklmnop"] {
+        assert_eq!(LeaseName::new(name).map(LeaseName::as_str), Some(name));
+    }
+    for name in ["", "Round", "a b", "r\0", "\u{e9}", "abcdefghijklmnopq"] {
+        assert_eq!(LeaseName::new(name), None, "{name:?}");
+    }
+    assert_eq!(LeaseName::new("ledger"), Some(LeaseName::LEDGER));
+}
+
+#[test]
+fn a_record_is_read_back_from_its_numbers() {
+    let mut record = PoolRecord::default();
+    assert_eq!(record.numbers().count(), 0);
+    record.server_time = Some(Timestamp::MAX);
+    record.wait = Some(Wait::new(NOW, u32::MAX));
+    record.budgets = [0, 1, u16::MAX]
+        .map(|suite| (Ciphersuite(suite), Budget::new(7, NOW)))
+        .into();
+    for health in [
+        Health::Unknown,
+        Health::Good,
+        Health::Low,
+        Health::Exhausted,
+        Health::LastResortUsed,
+    ] {
+        record.health = Some(health);
+        assert_eq!(PoolRecord::from_numbers(record.numbers()), Some(record.clone()));
+    }
+    // What a later release adds is kept: numbers of its own, of a ciphersuite, too.
+    let mut numbers: Vec<_> = record.numbers().collect();
+    numbers.extend([(99 << 16, -1), (99 << 16 | 1, i64::MAX), (u32::MAX, i64::MIN)]);
+    numbers.reverse();
+    let later = PoolRecord::from_numbers(numbers.clone()).unwrap();
+    numbers.reverse();
+    assert_eq!(later.numbers().collect::<Vec<_>>(), numbers);
+    // A health of a later release is some health.
+    let unknown = PoolRecord::from_numbers([(2 << 16, 77)]).unwrap();
+    assert_eq!(unknown.health, Some(Health::Unknown));
+    // Halves, and what no field can hold, are damage.
+    for damaged in [
+        (1 << 16, -1),
+        (1 << 16, i64::MAX),
+        (3 << 16, 1),
+        (4 << 16, 1),
+        (5 << 16 | 1, 1),
+        (6 << 16 | 1, 1),
+    ] {
+        assert_eq!(PoolRecord::from_numbers([damaged]), None, "{damaged:?}");
+    }
+    assert_eq!(PoolRecord::from_numbers([(3 << 16, 1), (4 << 16, 1 << 32)]), None);
 }

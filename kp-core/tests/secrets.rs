@@ -10,7 +10,10 @@ use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::fs;
 
-use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection};
+use kp_core::client::{
+    Budget, Fence, KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges, MetadataRejection,
+    PoolRecord, StorageLease, Wait,
+};
 use kp_core::contract::ALL;
 use kp_core::protocol::{
     CiphersuiteStatus, Health, HeldKeyPackage, PoolStatus, Refusal, SyncReport, TransportError, UploadOutcome,
@@ -245,6 +248,16 @@ fn client(printed: &mut Printed) -> Outcome {
     let superseded = Lifecycle::Superseded { delete_at: now };
     printed.hides(&KeyPackageMetadata::created(&package()?.info, now));
     printed.hides(&superseded);
+    printed.hides(&MetadataChanges::new().create([KeyPackageMetadata::created(&package()?.info, now)]));
+    let holder = LeaseHolder::from_bytes([9; 16]);
+    let lease = StorageLease::grant(None, holder, Ttl::try_from(60)?, now)?;
+    printed.hides(&holder);
+    printed.hides(&lease);
+    printed.hides(&LeaseName::ROUND);
+    printed.hides(&Fence::new(LeaseName::ROUND, lease.fence));
+    printed.hides(&PoolRecord::default());
+    printed.hides(&Wait::new(now, 60));
+    printed.hides(&Budget::new(64, now));
     printed.error_hides::<MetadataRejection>(&refused(Lifecycle::Spent.step(superseded))?);
     Ok(())
 }

@@ -45,9 +45,9 @@ impl Keys {
         own.into_iter().chain(shared).collect()
     }
 
-    /// Returns the key of a client's metadata.
-    pub(crate) fn metadata(&self, client: &PoolId) -> Vec<u8> {
-        self.named(client, "m")
+    /// Returns the keys of a client's metadata: of the rows, and of the record and the leases.
+    pub(crate) fn metadata(&self, client: &PoolId) -> [Vec<u8>; 2] {
+        ["m", "s"].map(|kind| self.named(client, kind))
     }
 
     /// Returns the key of an index of a bucket.
@@ -102,7 +102,7 @@ mod tests {
     fn no_pool_id_can_break_the_tag() {
         let keys = Keys::new("kp:".to_owned(), 1024);
         let hostile = PoolId::try_from(b"}{a}\r\n\0*".as_slice()).unwrap();
-        for key in keys.of_pool(&hostile).into_iter().chain([keys.metadata(&hostile)]) {
+        for key in keys.of_pool(&hostile).into_iter().chain(keys.metadata(&hostile)) {
             let open = key.iter().position(|byte| *byte == b'{').unwrap();
             let close = key.iter().position(|byte| *byte == b'}').unwrap();
             let tag = std::str::from_utf8(&key[open + 1..close]).unwrap();

@@ -87,8 +87,16 @@ async fn a_master_that_cannot_save_its_data_fails_every_change_for_now_and_answe
     }
 }
 
-/// What makes a record, or a row.
-const GROWS: [&str; 4] = ["save", "replace", "create_rows", "update_rows"];
+/// What makes a record or a row, or writes one anew.
+const GROWS: [&str; 7] = [
+    "save",
+    "replace",
+    "create_rows",
+    "update_rows",
+    "write_record",
+    "lease",
+    "release_lease",
+];
 
 #[tokio::test]
 async fn a_full_server_refuses_what_makes_records_and_goes_on_with_all_else() {

@@ -18,13 +18,19 @@ fn rows(numbers: std::ops::Range<u32>) -> Vec<KeyPackageMetadata> {
         .collect()
 }
 
+const MINUTE: Ttl = Ttl::seconds(60).unwrap();
+
+fn holder(byte: u8) -> LeaseHolder {
+    LeaseHolder::from_bytes([byte; 16])
+}
+
 fn available(number: u32) -> (KeyPackageRef, Lifecycle) {
     (key_package_ref(number), Lifecycle::Available)
 }
 
-/// Sets a field of the client's hash behind the store's back.
-fn put(server: &Server, field: &[u8], value: &[u8]) {
-    let keys: Vec<Vec<u8>> = server.command(&["KEYS", "kp:*:m:bot"]).unwrap();
+/// Sets a field of one of the client's hashes behind the store's back.
+fn put(server: &Server, kind: &str, field: &[u8], value: &[u8]) {
+    let keys: Vec<Vec<u8>> = server.command(&["KEYS", &format!("kp:*:{kind}:bot")]).unwrap();
     let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     let mut command = redis::cmd("HSET");
     command.arg(&keys[0]).arg(field).arg(value);
@@ -43,21 +49,22 @@ async fn a_damaged_row_fails_where_it_is_asked_for_and_the_others_are_served() {
     let server = Server::start(&[]);
     let metadata = RedisMetadata::open(server.url(), pool("bot")).await.unwrap();
     metadata.create_pool_metadata(&rows(0..4)).await.unwrap();
+    let kept = MetadataChanges::new().record(PoolRecord::default());
+    metadata.apply(&kept).await.unwrap();
     let steps = [available(2), available(0)];
     for damage in [b"".as_slice(), b"\x01", &[7; 90]] {
-        put(&server, key_package_ref(0).as_bytes(), damage);
+        put(&server, "m", key_package_ref(0).as_bytes(), damage);
         let failures = [
             failure(metadata.get(&key_package_ref(0)).await),
             failure(metadata.list().await),
             failure(metadata.update_pool_status(&steps, now()).await),
+            // The row is there, all the same.
+            failure(metadata.create_pool_metadata(&rows(0..1)).await),
         ];
         for failure in failures {
             assert_eq!((failure.effect(), failure.is_transient()), (Effect::NotApplied, false));
             assert!(failure.to_string().contains("cannot be read"), "{failure}");
         }
-        // It is there, all the same.
-        let again = metadata.create_pool_metadata(&rows(0..1)).await.unwrap_err();
-        assert_eq!(again.rejection(), Some(&MetadataRejection::Exists));
         assert_eq!(
             metadata.get(&key_package_ref(2)).await.unwrap(),
             Some(rows(2..3).remove(0))
@@ -67,8 +74,23 @@ async fn a_damaged_row_fails_where_it_is_asked_for_and_the_others_are_served() {
     // Deleted, it is out of the way.
     assert_eq!(metadata.delete_pool_metadata(&[key_package_ref(0)]).await.unwrap(), 1);
     assert_eq!(metadata.list().await.unwrap().len(), 3);
+    // A record and a lease.
+    for damage in [b"".as_slice(), b"\x01\0", &[7; 90]] {
+        put(&server, "s", b"record", damage);
+        put(&server, "s", b"lease:round", damage);
+        for failure in [
+            failure(metadata.record().await),
+            failure(metadata.lease(LeaseName::ROUND, holder(1), MINUTE, now()).await),
+            failure(metadata.release_lease(LeaseName::ROUND, holder(1)).await),
+        ] {
+            assert_eq!((failure.effect(), failure.is_transient()), (Effect::NotApplied, false));
+        }
+    }
+    let anew = MetadataChanges::new().record(PoolRecord::default());
+    assert_eq!(metadata.apply(&anew).await.unwrap(), 0);
+    assert_eq!(metadata.record().await.unwrap(), PoolRecord::default());
     // A ref that cannot be one.
-    put(&server, &[1; 65], b"");
+    put(&server, "m", &[1; 65], b"");
     assert_eq!(failure(metadata.list().await).effect(), Effect::NotApplied);
 }
 
@@ -125,6 +147,30 @@ async fn a_foreign_key_or_a_full_server_changes_nothing() {
     }
 }
 
+/// Nothing of a step is written when its second key is foreign.
+#[tokio::test]
+async fn a_foreign_key_of_the_record_keeps_the_rows_as_they_are() {
+    let server = Server::start(&[]);
+    let metadata = RedisMetadata::open(server.url(), pool("bot")).await.unwrap();
+    let first = MetadataChanges::new().create(rows(0..2));
+    metadata.apply(&first.record(PoolRecord::default())).await.unwrap();
+    let keys: Vec<String> = server.command(&["KEYS", "kp:*:s:bot"]).unwrap();
+    let () = server.command(&["SET", &keys[0], "theirs"]).unwrap();
+    let all = MetadataChanges::new()
+        .create(rows(2..3))
+        .step([available(0)], now())
+        .delete([key_package_ref(1)]);
+    for refused in [
+        all.clone().record(PoolRecord::default()),
+        all.clone().fence(Fence::new(LeaseName::LEDGER, 1)),
+    ] {
+        let refused = failure(metadata.apply(&refused).await);
+        assert_eq!((refused.effect(), refused.is_transient()), (Effect::NotApplied, false));
+    }
+    assert_eq!(metadata.list().await.unwrap(), rows(0..2));
+    assert_eq!(metadata.apply(&all).await.unwrap(), 1);
+}
+
 #[tokio::test]
 async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
     let master = Server::start(&["--repl-diskless-sync-delay", "0"]);
@@ -138,15 +184,20 @@ async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
     metadata.create_pool_metadata(&rows(0..2)).await.unwrap();
     // The server knows the script, so that none has to be sent again whole.
     assert_eq!(metadata.delete_pool_metadata(&[key_package_ref(9)]).await.unwrap(), 0);
+    metadata.release_lease(LeaseName::ROUND, holder(1)).await.unwrap();
     replica.pause();
     // Changes, replays and refusals alike (ERR-5).
     let lost = [(key_package_ref(9), Lifecycle::Spent)];
+    let stale = MetadataChanges::new().fence(Fence::new(LeaseName::ROUND, 9));
     for waits in [
         failure(metadata.update_pool_status(&[available(0)], now()).await),
         failure(metadata.update_pool_status(&[available(0)], now()).await),
         failure(metadata.update_pool_status(&lost, now()).await),
         failure(metadata.create_pool_metadata(&rows(0..1)).await),
         failure(metadata.delete_pool_metadata(&[key_package_ref(1)]).await),
+        failure(metadata.lease(LeaseName::ROUND, holder(1), MINUTE, now()).await),
+        failure(metadata.lease(LeaseName::ROUND, holder(2), MINUTE, now()).await),
+        failure(metadata.apply(&stale).await),
     ] {
         assert_eq!(
             (waits.effect(), waits.is_transient()),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use kp_core::Role;
-use kp_core::client::{KeyPackageMetadata, Lifecycle, PoolMetadataStore};
+use kp_core::client::{KeyPackageMetadata, Lifecycle, PoolMetadataStore as _, PoolMetadataStoreExt as _};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Timestamp};
 use kp_sqlite::{ImportError, Imported, RowError, SqliteMetadata, import_client_table};
 use rusqlite::Connection;
@@ -71,6 +71,7 @@ fn row(n: u8, lifecycle: Lifecycle, [uploaded_at, reserved_at, spent_at]: [Optio
         created_at: at(n.into()),
         not_after: at(1_000),
         lifecycle,
+        offered_at: Some(at(n.into())),
         uploaded_at: uploaded_at.map(at),
         reserved_at: reserved_at.map(at),
         spent_at: spent_at.map(at),

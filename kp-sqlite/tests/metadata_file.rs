@@ -81,7 +81,7 @@ async fn a_newer_schema_is_refused_and_the_pools_are_not() {
     Connection::open(&path).unwrap().execute(newer, []).unwrap();
     let refused = SqliteMetadata::open(&path).await.unwrap_err();
     assert!(
-        matches!(refused, OpenError::NewerSchema { found: 999, known: 1 }),
+        matches!(refused, OpenError::NewerSchema { found: 999, known: 2 }),
         "{refused}"
     );
     SqliteStore::open(&path).await.unwrap();
@@ -159,18 +159,29 @@ async fn no_column_can_hold_a_key() {
         "keypackage_pool_log.mark BLOB",
         "keypackage_pool_metadata.keypackage_ref BLOB",
         "keypackage_pool_metadata.status TEXT",
+        // Random bytes, and a fixed length.
+        "keypackage_pool_metadata_leases.holder BLOB",
+        "keypackage_pool_metadata_leases.name TEXT",
         "keypackage_pool_schema.tables TEXT",
     ];
     assert_eq!(columns, expected);
     // And those are bounded: a bundle does not fit.
-    let bundle =
-        "INSERT INTO keypackage_pool_metadata VALUES (zeroblob(65), 'created', 0, NULL, NULL, NULL, 0, NULL, 1, 0, 1)";
-    assert!(file.execute(bundle, []).is_err());
-    assert!(
-        file.execute(
-            "INSERT INTO keypackage_pool_credentials (hash) VALUES (zeroblob(33))",
-            []
-        )
-        .is_err()
-    );
+    for (values, bytes, bounded) in [
+        (
+            "metadata VALUES (zeroblob(?1), 'created', 0, NULL, NULL, NULL, 0, NULL, 1, 0, 1, NULL)",
+            64,
+            65,
+        ),
+        ("credentials (hash) VALUES (zeroblob(?1))", 32, 33),
+        ("metadata_leases VALUES ('round', zeroblob(?1), 1, 0, 0)", 16, 17),
+        (
+            "metadata_leases VALUES (replace(hex(zeroblob(?1)), '0', 'a'), zeroblob(16), 1, 0, 0)",
+            8,
+            9,
+        ),
+    ] {
+        let insert = format!("INSERT INTO keypackage_pool_{values}");
+        assert_eq!(file.execute(&insert, [bytes]), Ok(1), "{insert}");
+        assert!(file.execute(&insert, [bounded]).is_err(), "{insert}");
+    }
 }

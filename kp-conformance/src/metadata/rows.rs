@@ -1,9 +1,10 @@
 //! What the checks of metadata are made of: rows and lifecycles, each from a small number.
 
-use kp_core::KeyPackageRef;
-use kp_core::client::{KeyPackageMetadata, Lifecycle};
+use kp_core::client::{Budget, KeyPackageMetadata, Lifecycle, PoolRecord, Wait};
+use kp_core::protocol::Health;
+use kp_core::{KeyPackageRef, Timestamp};
 
-use crate::packages::{at, key_package_ref, one_time};
+use crate::packages::{OTHER_SUITE, SUITE, at, key_package_ref, one_time};
 
 /// Every lifecycle, in the order of the table.
 pub(super) fn lifecycles() -> [Lifecycle; 8] {
@@ -36,6 +37,7 @@ pub(super) fn row(n: u64) -> KeyPackageMetadata {
 pub(super) fn row_in(n: u64, lifecycle: Lifecycle) -> KeyPackageMetadata {
     KeyPackageMetadata {
         lifecycle,
+        offered_at: Some(at(4)),
         uploaded_at: Some(at(1)),
         reserved_at: Some(at(2)),
         spent_at: Some(at(3)),
@@ -56,4 +58,15 @@ pub(super) fn rows(numbers: impl IntoIterator<Item = u64>) -> Vec<KeyPackageMeta
 
 pub(super) fn refs(numbers: impl IntoIterator<Item = u64>) -> Vec<KeyPackageRef> {
     numbers.into_iter().map(key_package_ref).collect()
+}
+
+/// A record in which nothing is missing, of two ciphersuites, and with numbers of a later release.
+pub(super) fn record() -> PoolRecord {
+    let later = [(0xFFFE_0000, i64::MIN), (u32::MAX, i64::MAX)];
+    let mut record = PoolRecord::from_numbers(later).expect("what is not known is kept");
+    record.server_time = Some(Timestamp::MAX);
+    record.health = Some(Health::LastResortUsed);
+    record.wait = Some(Wait::new(Timestamp::MIN, u32::MAX));
+    record.budgets = [SUITE, OTHER_SUITE].map(|suite| (suite, Budget::new(64, at(0)))).into();
+    record
 }

@@ -25,6 +25,7 @@ pub(super) async fn bytes_a_row(context: &Context) -> Option<u64> {
 fn uploaded(n: u64) -> KeyPackageMetadata {
     KeyPackageMetadata {
         lifecycle: Lifecycle::Available,
+        offered_at: Some(at(4)),
         uploaded_at: Some(at(5)),
         ..row(n)
     }

@@ -99,12 +99,12 @@ checks! {
         assert_eq!(ledger.steps(&[(1, Spent), (1, Available)], at(1)).await, illegal);
         assert_eq!(ledger.row(1).await, row(1));
         assert_eq!(ledger.steps(&[(1, Available), (1, Reserved), (1, Spent)], at(2)).await, Ok(()));
-        let times = row_in(1, Spent);
         let lived = KeyPackageMetadata {
+            lifecycle: Spent,
             uploaded_at: Some(at(2)),
             reserved_at: Some(at(2)),
             spent_at: Some(at(2)),
-            ..times
+            ..row(1)
         };
         assert_eq!(ledger.row(1).await, lived);
     }

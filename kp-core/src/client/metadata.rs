@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use crate::client::{Lifecycle, MetadataRejection};
 use crate::{Ciphersuite, CredentialHash, KeyPackageRef, Role, Timestamp};
 
@@ -25,6 +23,9 @@ pub struct KeyPackageMetadata {
     pub not_after: Timestamp,
     /// Where the package stands.
     pub lifecycle: Lifecycle,
+    /// When the first upload that names the package began ([META-1](crate::contract::META_1)). `None`: the package was
+    /// certainly never on the server.
+    pub offered_at: Option<Timestamp>,
     /// When the package first became [`Available`](Lifecycle::Available).
     pub uploaded_at: Option<Timestamp>,
     /// When the package last became [`Reserved`](Lifecycle::Reserved).
@@ -45,6 +46,7 @@ impl KeyPackageMetadata {
             created_at: now,
             not_after: info.lifetime.not_after(),
             lifecycle: Lifecycle::Created,
+            offered_at: None,
             uploaded_at: None,
             reserved_at: None,
             spent_at: None,
@@ -72,23 +74,5 @@ impl KeyPackageMetadata {
             }
         }
         Ok(row)
-    }
-
-    /// Takes a batch of steps, in order, on the rows that the batch names ([META-2](crate::contract::META_2)). A store
-    /// calls this inside its atomic step, and writes the rows back if the batch succeeds.
-    ///
-    /// # Errors
-    ///
-    /// The rejection of the first step that fails. Throw the rows away then.
-    pub fn step_all(
-        rows: &mut BTreeMap<KeyPackageRef, Self>,
-        steps: &[(KeyPackageRef, Lifecycle)],
-        now: Timestamp,
-    ) -> Result<(), MetadataRejection> {
-        for (key_package_ref, to) in steps {
-            let row = rows.get_mut(key_package_ref).ok_or(MetadataRejection::NotFound)?;
-            *row = row.step(*to, now)?;
-        }
-        Ok(())
     }
 }

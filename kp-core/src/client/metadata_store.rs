@@ -4,18 +4,26 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::client::{KeyPackageMetadata, Lifecycle, MetadataResult};
-use crate::{Ciphersuite, KeyPackageRef, Role, Timestamp};
+use crate::client::{
+    Fence, KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges, MetadataResult, PoolRecord,
+};
+use crate::{Ciphersuite, KeyPackageRef, Role, Timestamp, Ttl};
 
-/// Keeps the lifecycle of one client's own packages: tens of rows, on a device.
+/// Keeps the lifecycle of one client's own packages: tens of rows, on a device. Several processes of the client may
+/// share a store: they take turns by its leases.
 ///
 /// # Contract
 ///
-/// - A row is stored as given, once ([META-1](crate::contract::META_1)).
-/// - Steps follow the table of [`Lifecycle`], and a batch is one atomic step ([META-2](crate::contract::META_2)).
+/// - A row is stored as given, once. A package is marked as offered before its first upload
+///   ([META-1](crate::contract::META_1)).
+/// - Steps follow the table of [`Lifecycle`], and all changes of a call are one atomic step
+///   ([META-2](crate::contract::META_2)).
 /// - A read sees all that was answered before. Deleting a row that is not there is not an error
 ///   ([META-3](crate::contract::META_3)).
 /// - No field can hold key material, and rows are small ([META-4](crate::contract::META_4)).
+/// - One holder at a time has a lease, and a holder that was replaced cannot write under its old fence
+///   ([META-5](crate::contract::META_5)).
+/// - The record of the pool is written with rows, in one step ([META-6](crate::contract::META_6)).
 ///
 /// # Time
 ///
@@ -33,26 +41,40 @@ use crate::{Ciphersuite, KeyPackageRef, Role, Timestamp};
 ///
 /// # Implementing
 ///
-/// A store calls [`KeyPackageMetadata::step_all`] inside its atomic step. A wrapper forwards every method.
+/// A store calls [`StorageLease::admit`](crate::client::StorageLease::admit) and [`MetadataChanges::decide`] inside the atomic step of `apply`, and
+/// [`StorageLease::grant`](crate::client::StorageLease::grant) inside that of `lease`. A wrapper forwards every method. [`PoolMetadataStoreExt`] adds the
+/// calls that do one thing.
 #[async_trait]
 pub trait PoolMetadataStore: Send + Sync + Debug {
-    /// Creates rows, in one step ([META-1](crate::contract::META_1)). A ref twice in one batch is a second creation.
+    /// Applies all changes as one atomic step, and returns how many rows were deleted. Nothing to change is not an
+    /// error.
     ///
     /// # Errors
     ///
-    /// [`MetadataRejection::Exists`](crate::client::MetadataRejection::Exists): nothing is created then. Or a failure
-    /// of the backend.
-    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()>;
+    /// - [`Fenced`](crate::client::MetadataRejection::Fenced): the fence is not current. This comes first.
+    /// - [`Exists`](crate::client::MetadataRejection::Exists): a row to create is there, or is twice in the call.
+    /// - [`NotFound`](crate::client::MetadataRejection::NotFound): a package to offer or to step has no row.
+    /// - [`IllegalStep`](crate::client::MetadataRejection::IllegalStep): the table does not have a step.
+    ///
+    /// Nothing is changed then. Or a failure of the backend.
+    async fn apply(&self, changes: &MetadataChanges) -> MetadataResult<u64>;
 
-    /// Takes steps, in order and as one atomic step, each by [`KeyPackageMetadata::step`]
-    /// ([META-2](crate::contract::META_2)).
+    /// Grants a lease until `now` and the ttl, or renews the holder's own, and returns the fence for
+    /// [`MetadataChanges::fence`] ([META-5](crate::contract::META_5)). A holder's fence stays the same until another
+    /// holder was granted the lease.
     ///
     /// # Errors
     ///
-    /// [`MetadataRejection::NotFound`](crate::client::MetadataRejection::NotFound) or
-    /// [`MetadataRejection::IllegalStep`](crate::client::MetadataRejection::IllegalStep) of the first step that fails:
-    /// no step is taken then. Or a failure of the backend.
-    async fn update_pool_status(&self, steps: &[(KeyPackageRef, Lifecycle)], now: Timestamp) -> MetadataResult<()>;
+    /// [`Held`](crate::client::MetadataRejection::Held): another holder has the lease. Or a failure of the backend.
+    async fn lease(&self, name: LeaseName, holder: LeaseHolder, ttl: Ttl, now: Timestamp) -> MetadataResult<Fence>;
+
+    /// Gives a lease back at once ([META-5](crate::contract::META_5)). A lease that the holder does not have is left as
+    /// it is, which is not an error.
+    ///
+    /// # Errors
+    ///
+    /// Only failures of the backend.
+    async fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> MetadataResult<()>;
 
     /// Returns one row ([META-3](crate::contract::META_3)).
     ///
@@ -68,12 +90,12 @@ pub trait PoolMetadataStore: Send + Sync + Debug {
     /// Only failures of the backend.
     async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>>;
 
-    /// Deletes rows, in one step, and returns how many there were ([META-3](crate::contract::META_3)).
+    /// Returns the record of the pool, as written last; an empty one if none was ([META-6](crate::contract::META_6)).
     ///
     /// # Errors
     ///
     /// Only failures of the backend.
-    async fn delete_pool_metadata(&self, refs: &[KeyPackageRef]) -> MetadataResult<u64>;
+    async fn record(&self) -> MetadataResult<PoolRecord>;
 }
 
 /// Forwards every method, so that a pointer to a store is a store.
@@ -82,16 +104,22 @@ macro_rules! forward {
         #[async_trait]
         #[deny(clippy::missing_trait_methods)]
         impl<S: PoolMetadataStore + ?Sized> PoolMetadataStore for $pointer<S> {
-            async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
-                (**self).create_pool_metadata(rows).await
+            async fn apply(&self, changes: &MetadataChanges) -> MetadataResult<u64> {
+                (**self).apply(changes).await
             }
 
-            async fn update_pool_status(
+            async fn lease(
                 &self,
-                steps: &[(KeyPackageRef, Lifecycle)],
+                name: LeaseName,
+                holder: LeaseHolder,
+                ttl: Ttl,
                 now: Timestamp,
-            ) -> MetadataResult<()> {
-                (**self).update_pool_status(steps, now).await
+            ) -> MetadataResult<Fence> {
+                (**self).lease(name, holder, ttl, now).await
+            }
+
+            async fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> MetadataResult<()> {
+                (**self).release_lease(name, holder).await
             }
 
             async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>> {
@@ -102,8 +130,8 @@ macro_rules! forward {
                 (**self).list().await
             }
 
-            async fn delete_pool_metadata(&self, refs: &[KeyPackageRef]) -> MetadataResult<u64> {
-                (**self).delete_pool_metadata(refs).await
+            async fn record(&self) -> MetadataResult<PoolRecord> {
+                (**self).record().await
             }
         }
     };
@@ -112,9 +140,42 @@ macro_rules! forward {
 forward!(Arc);
 forward!(Box);
 
-/// Adds counts and selections to every [`PoolMetadataStore`]: nothing to implement.
+/// Adds to every [`PoolMetadataStore`] the calls that do one thing, counts and selections: nothing to implement.
 #[async_trait]
 pub trait PoolMetadataStoreExt: PoolMetadataStore {
+    /// Creates rows, in one step ([META-1](crate::contract::META_1)). A ref twice in one batch is a second creation.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataRejection::Exists`](crate::client::MetadataRejection::Exists): nothing is created then. Or a failure
+    /// of the backend.
+    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
+        let changes = MetadataChanges::new().create(rows.iter().cloned());
+        self.apply(&changes).await.map(drop)
+    }
+
+    /// Takes steps, in order and as one atomic step, each by [`KeyPackageMetadata::step`]
+    /// ([META-2](crate::contract::META_2)).
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataRejection::NotFound`](crate::client::MetadataRejection::NotFound) or
+    /// [`MetadataRejection::IllegalStep`](crate::client::MetadataRejection::IllegalStep) of the first step that fails:
+    /// no step is taken then. Or a failure of the backend.
+    async fn update_pool_status(&self, steps: &[(KeyPackageRef, Lifecycle)], now: Timestamp) -> MetadataResult<()> {
+        let changes = MetadataChanges::new().step(steps.iter().cloned(), now);
+        self.apply(&changes).await.map(drop)
+    }
+
+    /// Deletes rows, in one step, and returns how many there were ([META-3](crate::contract::META_3)).
+    ///
+    /// # Errors
+    ///
+    /// Only failures of the backend.
+    async fn delete_pool_metadata(&self, refs: &[KeyPackageRef]) -> MetadataResult<u64> {
+        self.apply(&MetadataChanges::new().delete(refs.iter().cloned())).await
+    }
+
     /// Counts the one-time packages of a ciphersuite that are [`Available`](Lifecycle::Available) and not past their
     /// `not_after`.
     ///

@@ -3,14 +3,20 @@
 //! - [`PoolMetadataStore`] keeps a row for each KeyPackage, and never a key.
 //! - [`KeyVault`] reaches the private keys, which stay in the MLS library's own storage.
 
+mod changes;
 mod lifecycle;
 mod metadata;
 mod metadata_store;
+mod pool_record;
 mod rejection;
+mod storage_lease;
 mod vault;
 
+pub use changes::MetadataChanges;
 pub use lifecycle::Lifecycle;
 pub use metadata::KeyPackageMetadata;
 pub use metadata_store::{PoolMetadataStore, PoolMetadataStoreExt};
+pub use pool_record::{Budget, PoolRecord, Wait};
 pub use rejection::{MetadataRejection, MetadataResult};
+pub use storage_lease::{Fence, LeaseHolder, LeaseName, StorageLease};
 pub use vault::KeyVault;

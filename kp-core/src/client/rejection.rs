@@ -1,5 +1,5 @@
-use crate::Error;
 use crate::client::Lifecycle;
+use crate::{Error, Timestamp};
 
 /// Says why a [`PoolMetadataStore`](crate::client::PoolMetadataStore) refuses a call. Nothing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -19,6 +19,16 @@ pub enum MetadataRejection {
         /// Where the KeyPackage was to go.
         to: Lifecycle,
     },
+    /// Another holder has the lease ([META-5](crate::contract::META_5)).
+    #[error("another holder has the lease until {}", until.get())]
+    Held {
+        /// When the lease ends, unless its holder renews or releases it.
+        until: Timestamp,
+    },
+    /// The fence of a write is not the current one: another holder was granted the lease since. Read anew, under a new
+    /// lease ([META-5](crate::contract::META_5)).
+    #[error("another holder was granted the lease since")]
+    Fenced,
 }
 
 impl MetadataRejection {
@@ -29,6 +39,8 @@ impl MetadataRejection {
             Self::Exists => "exists",
             Self::NotFound => "not_found",
             Self::IllegalStep { .. } => "illegal_step",
+            Self::Held { .. } => "held",
+            Self::Fenced => "fenced",
         }
     }
 }

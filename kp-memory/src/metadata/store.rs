@@ -3,8 +3,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, MetadataResult, PoolMetadataStore};
-use kp_core::{KeyPackageRef, Timestamp};
+use kp_core::client::{
+    Fence, KeyPackageMetadata, LeaseHolder, LeaseName, MetadataChanges, MetadataResult, PoolMetadataStore, PoolRecord,
+    StorageLease,
+};
+use kp_core::{KeyPackageRef, Timestamp, Ttl};
 use parking_lot::Mutex;
 
 /// Keeps the metadata of a client's KeyPackages in memory. Nothing survives the process: for tests, and for clients whose
@@ -13,7 +16,7 @@ use parking_lot::Mutex;
 /// A clone shares the rows.
 ///
 /// ```
-/// use kp_core::client::{KeyPackageMetadata, Lifecycle, PoolMetadataStore, PoolMetadataStoreExt};
+/// use kp_core::client::{KeyPackageMetadata, Lifecycle, PoolMetadataStoreExt};
 /// # use kp_core::{Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp};
 /// use kp_memory::MemoryMetadata;
 ///
@@ -31,8 +34,13 @@ use parking_lot::Mutex;
 /// # }
 /// ```
 #[derive(Clone, Default)]
-pub struct MemoryMetadata {
-    rows: Arc<Mutex<BTreeMap<KeyPackageRef, KeyPackageMetadata>>>,
+pub struct MemoryMetadata(Arc<Mutex<Content>>);
+
+#[derive(Default)]
+struct Content {
+    rows: BTreeMap<KeyPackageRef, KeyPackageMetadata>,
+    leases: BTreeMap<LeaseName, StorageLease>,
+    record: PoolRecord,
 }
 
 impl MemoryMetadata {
@@ -51,42 +59,53 @@ impl fmt::Debug for MemoryMetadata {
 
 #[async_trait]
 impl PoolMetadataStore for MemoryMetadata {
-    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
-        let mut stored = self.rows.lock();
-        let mut created = BTreeMap::new();
-        for row in rows {
-            let twice = created.insert(row.key_package_ref.clone(), row.clone());
-            if twice.is_some() || stored.contains_key(&row.key_package_ref) {
-                return Err(MetadataRejection::Exists.into());
-            }
+    async fn apply(&self, changes: &MetadataChanges) -> MetadataResult<u64> {
+        let mut content = self.0.lock();
+        if let Some(fence) = changes.fence {
+            StorageLease::admit(content.leases.get(&fence.lease), fence)?;
         }
-        stored.append(&mut created);
-        Ok(())
+        let stored = |named| content.rows.get(named).cloned();
+        let named = changes.named().into_iter().filter_map(stored);
+        let mut changed = named.map(|row| (row.key_package_ref.clone(), row)).collect();
+        changes.decide(&mut changed)?;
+        content.rows.append(&mut changed);
+        if let Some(record) = &changes.record {
+            content.record = record.clone();
+        }
+        let deleted = changes
+            .delete
+            .iter()
+            .filter(|named| content.rows.remove(*named).is_some());
+        Ok(deleted.count() as u64)
     }
 
-    async fn update_pool_status(&self, steps: &[(KeyPackageRef, Lifecycle)], now: Timestamp) -> MetadataResult<()> {
-        let mut stored = self.rows.lock();
-        let named = steps.iter().filter_map(|(named, _)| stored.get_key_value(named));
-        let mut changed = named.map(|(named, row)| (named.clone(), row.clone())).collect();
-        KeyPackageMetadata::step_all(&mut changed, steps, now)?;
-        stored.append(&mut changed);
+    async fn lease(&self, name: LeaseName, holder: LeaseHolder, ttl: Ttl, now: Timestamp) -> MetadataResult<Fence> {
+        let mut content = self.0.lock();
+        let granted = StorageLease::grant(content.leases.get(&name), holder, ttl, now)?;
+        content.leases.insert(name, granted);
+        Ok(Fence::new(name, granted.fence))
+    }
+
+    async fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> MetadataResult<()> {
+        let mut content = self.0.lock();
+        if let Some(released) = content.leases.get(&name).and_then(|lease| lease.release(holder)) {
+            content.leases.insert(name, released);
+        }
         Ok(())
     }
 
     async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>> {
-        Ok(self.rows.lock().get(key_package_ref).cloned())
+        Ok(self.0.lock().rows.get(key_package_ref).cloned())
     }
 
     async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>> {
-        let mut rows: Vec<_> = self.rows.lock().values().cloned().collect();
+        let mut rows: Vec<_> = self.0.lock().rows.values().cloned().collect();
         // A stable sort: rows of one moment stay in the order of their refs.
         rows.sort_by_key(|row| row.created_at);
         Ok(rows)
     }
 
-    async fn delete_pool_metadata(&self, refs: &[KeyPackageRef]) -> MetadataResult<u64> {
-        let mut stored = self.rows.lock();
-        let deleted = refs.iter().filter(|named| stored.remove(*named).is_some());
-        Ok(deleted.count() as u64)
+    async fn record(&self) -> MetadataResult<PoolRecord> {
+        Ok(self.0.lock().record.clone())
     }
 }

@@ -2,4 +2,5 @@
 
 pub(crate) mod rows;
 pub(crate) mod scripts;
+pub(crate) mod state;
 pub(crate) mod store;

@@ -1,8 +1,9 @@
 //! Packs a row of a client's metadata into one value. Only this file reads and writes the value.
 //!
 //! A value is a tag, the ciphersuite, the credential, then times: `delete_at` of a superseded package, `created_at`,
-//! `not_after`, and those of `uploaded_at`, `reserved_at` and `spent_at` that are set. A time is base 128, the lowest
-//! digit first: Redis keeps a small hash as one compact list only while none of its values is longer than 64 bytes.
+//! `not_after`, and those of `uploaded_at`, `reserved_at`, `spent_at` and `offered_at` that are set. A time is base 128,
+//! the lowest digit first, and `offered_at` is counted from `created_at`, twice and one more if it lies before: Redis keeps
+//! a small hash as one compact list only while none of its values is longer than 64 bytes.
 
 use kp_core::client::{KeyPackageMetadata, Lifecycle};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Role, Timestamp};
@@ -32,6 +33,7 @@ const LAST_RESORT: u8 = 1 << 3;
 const UPLOADED: u8 = 1 << 4;
 const RESERVED: u8 = 1 << 5;
 const SPENT: u8 = 1 << 6;
+const OFFERED: u8 = 1 << 7;
 
 /// Encodes a row, without its ref.
 pub(crate) fn encode(row: &KeyPackageMetadata) -> Result<Vec<u8>, UnknownLifecycle> {
@@ -43,6 +45,7 @@ pub(crate) fn encode(row: &KeyPackageMetadata) -> Result<Vec<u8>, UnknownLifecyc
         (UPLOADED, row.uploaded_at.is_some()),
         (RESERVED, row.reserved_at.is_some()),
         (SPENT, row.spent_at.is_some()),
+        (OFFERED, row.offered_at.is_some()),
     ];
     let tag = flags
         .into_iter()
@@ -60,7 +63,11 @@ pub(crate) fn encode(row: &KeyPackageMetadata) -> Result<Vec<u8>, UnknownLifecyc
         row.spent_at,
     ];
     for time in times.into_iter().flatten() {
-        write(&mut value, time);
+        write(&mut value, time.get().unsigned_abs());
+    }
+    if let Some(offered_at) = row.offered_at {
+        let later = offered_at.get() - row.created_at.get();
+        write(&mut value, later.unsigned_abs() << 1 | u64::from(later < 0));
     }
     Ok(value)
 }
@@ -78,7 +85,7 @@ fn parse(key_package_ref: KeyPackageRef, value: &[u8]) -> Option<KeyPackageMetad
     let state = *STATES.get(usize::from(tag & STATE))?;
     let ciphersuite = Ciphersuite(u16::from_be_bytes(rest.take()?));
     let credential = CredentialHash(rest.take()?);
-    Some(KeyPackageMetadata {
+    let mut row = KeyPackageMetadata {
         key_package_ref,
         ciphersuite,
         role: Role::of(tag & LAST_RESORT != 0),
@@ -89,16 +96,28 @@ fn parse(key_package_ref: KeyPackageRef, value: &[u8]) -> Option<KeyPackageMetad
         uploaded_at: rest.time_if(tag & UPLOADED != 0)?,
         reserved_at: rest.time_if(tag & RESERVED != 0)?,
         spent_at: rest.time_if(tag & SPENT != 0)?,
-    })
+        offered_at: None,
+    };
+    if tag & OFFERED != 0 {
+        let later = rest.number()?;
+        let seconds = later >> 1;
+        let since = row.created_at.get();
+        let offered_at = if later & 1 == 0 {
+            since + seconds
+        } else {
+            since - seconds
+        };
+        row.offered_at = Some(Timestamp::new(offered_at)?);
+    }
+    Some(row)
 }
 
-fn write(value: &mut Vec<u8>, time: Timestamp) {
-    let mut seconds = time.get().unsigned_abs();
-    while seconds > 0x7F {
-        value.push(seconds.to_le_bytes()[0] | 0x80);
-        seconds >>= 7;
+fn write(value: &mut Vec<u8>, mut number: u64) {
+    while number > 0x7F {
+        value.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
     }
-    value.push(seconds.to_le_bytes()[0]);
+    value.push(number.to_le_bytes()[0]);
 }
 
 /// The bytes of a value that are not yet read.
@@ -111,17 +130,21 @@ impl Rest<'_> {
         Some(*first)
     }
 
-    fn time(&mut self) -> Option<Timestamp> {
-        let mut seconds = 0;
+    fn number(&mut self) -> Option<i64> {
+        let mut number = 0;
         // Eight digits hold 56 bits, and a time has 53.
         for digit in 0..8 {
             let [byte] = self.take()?;
-            seconds |= i64::from(byte & 0x7F) << (7 * digit);
+            number |= i64::from(byte & 0x7F) << (7 * digit);
             if byte <= 0x7F {
-                return Timestamp::new(seconds);
+                return Some(number);
             }
         }
         None
+    }
+
+    fn time(&mut self) -> Option<Timestamp> {
+        self.number().and_then(Timestamp::new)
     }
 
     /// Reads a time that the tag says is set; `Some(None)` if it is not.
@@ -149,6 +172,8 @@ mod tests {
             uploaded_at: Some(at(1_700_000_001)),
             reserved_at: Some(at(1_700_000_002)),
             spent_at: None,
+            // Eleven weeks later.
+            offered_at: Some(at(1_706_652_800)),
         }
     }
 
@@ -171,11 +196,12 @@ mod tests {
     #[test]
     fn a_tag_or_a_time_that_there_is_not_is_damage() {
         let value = encode(&row()).unwrap();
-        let unknown = [&[value[0] | 0x80], &value[1..]].concat();
+        // Of a package that was not offered, and so not from where it was.
+        let unknown = [&[value[0] & !OFFERED], &value[1..]].concat();
         assert!(decode("ref".try_into().unwrap(), &unknown).is_err());
         let (facts, _) = value.split_at(35);
         for time in [b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F".as_slice(), b"\x80\0"] {
-            let times = [time, time, time, time, time].concat();
+            let times = [time; 6].concat();
             assert!(decode("ref".try_into().unwrap(), &[facts, &times].concat()).is_err());
         }
     }

@@ -2,9 +2,8 @@
 
 use crate::link::script::Script;
 
-const SET_ROWS: &str = include_str!("../../lua/metadata/set_rows.lua");
-const DELETE_ROWS: &str = include_str!("../../lua/metadata/delete_rows.lua");
+const SET_LEASE: &str = include_str!("../../lua/metadata/set_lease.lua");
 
-pub(crate) static CREATE: Script = Script::changing("create_pool_metadata", SET_ROWS);
-pub(crate) static UPDATE: Script = Script::changing("update_pool_status", SET_ROWS);
-pub(crate) static DELETE: Script = Script::changing("delete_pool_metadata", DELETE_ROWS);
+pub(crate) static APPLY: Script = Script::changing("apply", include_str!("../../lua/metadata/apply.lua"));
+pub(crate) static LEASE: Script = Script::changing("lease", SET_LEASE);
+pub(crate) static RELEASE_LEASE: Script = Script::changing("release_lease", SET_LEASE);

@@ -25,6 +25,9 @@ pub(crate) fn servers(arguments: &[&str]) -> Vec<Server> {
 /// How long a renewed lease lasts.
 const LONGER: Ttl = Ttl::seconds(900).unwrap();
 
+/// Who takes leases.
+const HOLDER: LeaseHolder = LeaseHolder::from_bytes([7; 16]);
+
 /// A call, and whether it may change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Call {
@@ -41,7 +44,7 @@ const fn read(name: &'static str) -> Call {
 }
 
 /// The calls of both stores.
-pub(crate) const CALLS: [Call; 25] = [
+pub(crate) const CALLS: [Call; 29] = [
     change("save"),
     change("replace"),
     change("reserve"),
@@ -67,6 +70,10 @@ pub(crate) const CALLS: [Call; 25] = [
     change("update_rows"),
     change("delete_rows"),
     read("rows"),
+    change("write_record"),
+    change("lease"),
+    change("release_lease"),
+    read("record"),
 ];
 
 /// Both stores, and the pool that the calls are made on.
@@ -106,6 +113,7 @@ impl Stores {
     }
 
     /// Fills the pool: package 0 to 2 leased under the ids 0 to 2, package 3 used, 4 to 11 free; and rows 0 to 3.
+    /// The lease `round` is taken.
     pub(crate) async fn prepare(&self) {
         self.store
             .save_key_packages(&save(&self.pool, 0..12), now())
@@ -131,6 +139,7 @@ impl Stores {
             .map(|number| KeyPackageMetadata::created(&package(number).info, now()))
             .collect();
         self.rows.create_pool_metadata(&rows).await.unwrap();
+        self.rows.lease(LeaseName::ROUND, HOLDER, LONGER, now()).await.unwrap();
     }
 
     /// Fills the pool and the rows anew.
@@ -184,6 +193,14 @@ impl Stores {
             }
             "delete_rows" => failed(self.rows.delete_pool_metadata(&[key_package_ref(1)]).await),
             "rows" => failed(self.rows.list().await),
+            "write_record" => {
+                let mut record = PoolRecord::default();
+                record.server_time = Some(later);
+                failed(self.rows.apply(&MetadataChanges::new().record(record)).await)
+            }
+            "lease" => failed(self.rows.lease(LeaseName::ROUND, HOLDER, LONGER, now()).await),
+            "release_lease" => failed(self.rows.release_lease(LeaseName::ROUND, HOLDER).await),
+            "record" => failed(self.rows.record().await),
             other => panic!("no call {other}"),
         }
     }

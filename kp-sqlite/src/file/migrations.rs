@@ -20,7 +20,10 @@ pub(crate) static POOLS: Tables = Tables {
 /// The tables of a client's metadata.
 pub(crate) static METADATA: Tables = Tables {
     name: "metadata",
-    migrations: &[include_str!("../sql/migrations/0001_metadata.sql")],
+    migrations: &[
+        include_str!("../sql/migrations/0001_metadata.sql"),
+        include_str!("../sql/migrations/0002_metadata.sql"),
+    ],
 };
 
 impl Tables {

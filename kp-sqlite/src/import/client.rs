@@ -11,7 +11,7 @@ use crate::file::connection::{Connector, Opened};
 use crate::file::error::Failure;
 use crate::file::migrations::METADATA;
 use crate::import::table::{BadRow, ImportError, Imported, OldRow, RowError, blocking, has_table};
-use crate::metadata::rows::{find, insert};
+use crate::metadata::rows::{find, store};
 
 /// The columns that the table must have: the imported ones, and some that no other table has, so that no other table is
 /// dropped.
@@ -76,7 +76,7 @@ fn move_rows(connection: &Connection, wait: Wait) -> Result<Imported, ImportErro
                 }),
                 Ok(row) if find(&mut statements, &row.key_package_ref)?.is_some() => done.already_here += 1,
                 Ok(row) => {
-                    insert(&mut statements, &row)?;
+                    store(&mut statements, &row)?;
                     done.imported += 1;
                 }
             }
@@ -107,6 +107,8 @@ fn metadata(row: &OldRow<'_, '_>) -> Result<KeyPackageMetadata, RowError> {
         created_at: row.time("created_at")?,
         not_after: row.time("not_after")?,
         lifecycle: Lifecycle::from_parts(status, None).ok_or_else(|| RowError::Status(status.to_owned()))?,
+        // The old table does not tell, and a package that may be on the server must not be taken for one that never was.
+        offered_at: Some(row.time("created_at")?),
         uploaded_at: row.optional("uploaded_at", |row| row.time("uploaded_at"))?,
         reserved_at: row.optional("reserved_at", |row| row.time("reserved_at"))?,
         spent_at: row.optional("spent_at", |row| row.time("spent_at"))?,

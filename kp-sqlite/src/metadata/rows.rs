@@ -29,8 +29,8 @@ pub(crate) fn list(statements: &mut Statements<'_>) -> Result<Vec<KeyPackageMeta
     Ok(all)
 }
 
-/// Inserts a row with a new ref.
-pub(crate) fn insert(statements: &mut Statements<'_>, row: &KeyPackageMetadata) -> Result<(), Failure> {
+/// Writes a row: a new one, or the lifecycle and the times of the one that is there.
+pub(crate) fn store(statements: &mut Statements<'_>, row: &KeyPackageMetadata) -> Result<(), Failure> {
     statements.execute(Sql::MetadataCredential, [row.credential.0])?;
     let values = (
         row.key_package_ref.as_bytes(),
@@ -44,30 +44,9 @@ pub(crate) fn insert(statements: &mut Statements<'_>, row: &KeyPackageMetadata) 
         row.ciphersuite.0,
         row.role.is_last_resort(),
         row.credential.0,
+        row.offered_at.map(Timestamp::get),
     );
-    changed_one(statements.execute(Sql::MetadataInsert, values)?)
-}
-
-/// Updates the lifecycle of a row and its times.
-pub(crate) fn update(statements: &mut Statements<'_>, row: &KeyPackageMetadata) -> Result<(), Failure> {
-    let values = (
-        row.key_package_ref.as_bytes(),
-        row.lifecycle.name(),
-        row.lifecycle.delete_at().map(Timestamp::get),
-        row.uploaded_at.map(Timestamp::get),
-        row.reserved_at.map(Timestamp::get),
-        row.spent_at.map(Timestamp::get),
-    );
-    changed_one(statements.execute(Sql::MetadataUpdate, values)?)
-}
-
-/// Deletes a row, and returns whether there was one.
-pub(crate) fn delete(statements: &mut Statements<'_>, key_package_ref: &KeyPackageRef) -> Result<bool, Failure> {
-    Ok(statements.execute(Sql::MetadataDelete, [key_package_ref.as_bytes()])? == 1)
-}
-
-fn changed_one(changed: usize) -> Result<(), Failure> {
-    match changed {
+    match statements.execute(Sql::MetadataStore, values)? {
         1 => Ok(()),
         _ => Err(Damage {
             key: -1,
@@ -75,6 +54,11 @@ fn changed_one(changed: usize) -> Result<(), Failure> {
         }
         .into()),
     }
+}
+
+/// Deletes a row, and returns whether there was one.
+pub(crate) fn delete(statements: &mut Statements<'_>, key_package_ref: &KeyPackageRef) -> Result<bool, Failure> {
+    Ok(statements.execute(Sql::MetadataDelete, [key_package_ref.as_bytes()])? == 1)
 }
 
 fn read(row: &Row<'_>) -> Result<KeyPackageMetadata, Failure> {
@@ -93,5 +77,6 @@ fn read(row: &Row<'_>) -> Result<KeyPackageMetadata, Failure> {
         })?,
         role: columns.made(10, "last_resort", |flag: i64| Some(Role::of(flag != 0)))?,
         credential: columns.made(11, "hash", |bytes: &[u8]| bytes.try_into().ok().map(CredentialHash))?,
+        offered_at: columns.optional_time(12, "offered_at")?,
     })
 }

@@ -1,18 +1,21 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, MetadataResult, PoolMetadataStore};
-use kp_core::{BackendError, Error, KeyPackageRef, OpenError, Timestamp};
+use kp_core::client::{
+    Fence, KeyPackageMetadata, LeaseHolder, LeaseName, MetadataChanges, MetadataRejection, MetadataResult,
+    PoolMetadataStore, PoolRecord, StorageLease,
+};
+use kp_core::{BackendError, Error, KeyPackageRef, OpenError, Timestamp, Ttl};
 
 use crate::file::calls::Session;
 use crate::file::connection::Connector;
 use crate::file::error::Failure;
 use crate::file::migrations::METADATA;
 use crate::file::threads::Threads;
-use crate::metadata::rows::{delete, find, insert, list, update};
+use crate::metadata::{lease, record, rows};
 
 /// Stores the metadata of a client's KeyPackages in an SQLite file.
 ///
@@ -102,38 +105,60 @@ impl SqliteMetadata {
 
 #[async_trait]
 impl PoolMetadataStore for SqliteMetadata {
-    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
-        let rows = rows.to_vec();
-        self.write("create_pool_metadata", move |session| {
-            let mut refs = BTreeSet::new();
-            for row in &rows {
-                if !refs.insert(&row.key_package_ref) || find(&mut session.statements, &row.key_package_ref)?.is_some()
-                {
-                    return Ok(Err(MetadataRejection::Exists));
+    async fn apply(&self, changes: &MetadataChanges) -> MetadataResult<u64> {
+        let changes = changes.clone();
+        self.write("apply", move |session| {
+            let statements = &mut session.statements;
+            if let Some(fence) = changes.fence
+                && let Err(fenced) = StorageLease::admit(lease::find(statements, fence.lease)?.as_ref(), fence)
+            {
+                return Ok(Err(fenced));
+            }
+            let mut changed = BTreeMap::new();
+            for named in changes.named() {
+                if let Some(row) = rows::find(statements, named)? {
+                    changed.insert(named.clone(), row);
                 }
             }
-            for row in &rows {
-                insert(&mut session.statements, row)?;
+            if let Err(rejection) = changes.decide(&mut changed) {
+                return Ok(Err(rejection));
             }
-            Ok(Ok(()))
+            for row in changed.values() {
+                rows::store(statements, row)?;
+            }
+            if let Some(record) = &changes.record {
+                record::store(statements, record)?;
+            }
+            let mut deleted = 0;
+            for named in &changes.delete {
+                deleted += u64::from(rows::delete(statements, named)?);
+            }
+            Ok(Ok(deleted))
         })
         .await
     }
 
-    async fn update_pool_status(&self, steps: &[(KeyPackageRef, Lifecycle)], now: Timestamp) -> MetadataResult<()> {
-        let steps = steps.to_vec();
-        self.write("update_pool_status", move |session| {
-            let mut rows = BTreeMap::new();
-            for (named, _) in &steps {
-                if let Some(row) = find(&mut session.statements, named)? {
-                    rows.insert(named.clone(), row);
+    async fn lease(&self, name: LeaseName, holder: LeaseHolder, ttl: Ttl, now: Timestamp) -> MetadataResult<Fence> {
+        self.write("lease", move |session| {
+            let statements = &mut session.statements;
+            let found = lease::find(statements, name)?;
+            match StorageLease::grant(found.as_ref(), holder, ttl, now) {
+                Err(held) => Ok(Err(held)),
+                Ok(granted) => {
+                    lease::store(statements, name, &granted)?;
+                    Ok(Ok(Fence::new(name, granted.fence)))
                 }
             }
-            if let Err(rejection) = KeyPackageMetadata::step_all(&mut rows, &steps, now) {
-                return Ok(Err(rejection));
-            }
-            for row in rows.values() {
-                update(&mut session.statements, row)?;
+        })
+        .await
+    }
+
+    async fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> MetadataResult<()> {
+        self.write("release_lease", move |session| {
+            let statements = &mut session.statements;
+            let found = lease::find(statements, name)?;
+            if let Some(released) = found.and_then(|lease| lease.release(holder)) {
+                lease::store(statements, name, &released)?;
             }
             Ok(Ok(()))
         })
@@ -142,23 +167,18 @@ impl PoolMetadataStore for SqliteMetadata {
 
     async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>> {
         let key_package_ref = key_package_ref.clone();
-        self.read("get", move |session| find(&mut session.statements, &key_package_ref))
-            .await
+        self.read("get", move |session| {
+            rows::find(&mut session.statements, &key_package_ref)
+        })
+        .await
     }
 
     async fn list(&self) -> MetadataResult<Vec<KeyPackageMetadata>> {
-        self.read("list", |session| list(&mut session.statements)).await
+        self.read("list", |session| rows::list(&mut session.statements)).await
     }
 
-    async fn delete_pool_metadata(&self, refs: &[KeyPackageRef]) -> MetadataResult<u64> {
-        let refs = refs.to_vec();
-        self.write("delete_pool_metadata", move |session| {
-            let mut deleted = 0;
-            for named in &refs {
-                deleted += u64::from(delete(&mut session.statements, named)?);
-            }
-            Ok(Ok(deleted))
-        })
-        .await
+    async fn record(&self) -> MetadataResult<PoolRecord> {
+        self.read("record", |session| record::read(&mut session.statements))
+            .await
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use crate::file::migrations::{POOLS, Tables};
+use crate::file::migrations::{METADATA, POOLS, Tables};
 
 #[test]
 fn migrations_run_once_and_leave_other_tables_alone() {
@@ -58,4 +58,20 @@ fn a_migration_that_fails_leaves_no_trace() {
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .unwrap();
     assert_eq!((tables, POOLS.schema(&connection).unwrap()), (1, 0));
+}
+
+/// META-1: nobody knows of an older row whether it was uploaded, so that it must not be taken for one that never was.
+#[test]
+fn an_older_row_counts_as_offered_when_it_was_made() {
+    let older = Tables {
+        name: "metadata",
+        migrations: &METADATA.migrations[..1],
+    };
+    let mut connection = Connection::open_in_memory().unwrap();
+    older.migrate(&mut connection).unwrap();
+    let row = "INSERT INTO keypackage_pool_metadata VALUES (x'01', 'created', 5, NULL, NULL, NULL, 9, NULL, 1, 0, 1)";
+    connection.execute(row, []).unwrap();
+    METADATA.migrate(&mut connection).unwrap();
+    let offered_at = "SELECT offered_at FROM keypackage_pool_metadata";
+    assert_eq!(connection.query_row(offered_at, [], |row| row.get(0)), Ok(5));
 }

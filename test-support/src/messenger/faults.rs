@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use kp_core::Role;
-use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle, MetadataResult, PoolMetadataStore};
+use kp_core::client::{
+    Fence, KeyPackageMetadata, KeyVault, LeaseHolder, LeaseName, MetadataChanges, MetadataResult, PoolMetadataStore,
+    PoolRecord,
+};
 use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use kp_core::{
     BackendError, Ciphersuite, CredentialHash, Effect, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef,
-    Timestamp,
+    Timestamp, Ttl,
 };
 
 /// Whether the step at which it dies takes effect.
@@ -135,18 +138,18 @@ fn lost(died: Died) -> kp_core::Error<kp_core::client::MetadataRejection> {
 
 #[async_trait]
 impl<M: PoolMetadataStore> PoolMetadataStore for Fused<M> {
-    async fn create_pool_metadata(&self, rows: &[KeyPackageMetadata]) -> MetadataResult<()> {
-        self.1
-            .step_async(self.0.create_pool_metadata(rows))
-            .await
-            .map_err(lost)?
+    async fn apply(&self, changes: &MetadataChanges) -> MetadataResult<u64> {
+        self.1.step_async(self.0.apply(changes)).await.map_err(lost)?
     }
 
-    async fn update_pool_status(&self, steps: &[(KeyPackageRef, Lifecycle)], now: Timestamp) -> MetadataResult<()> {
-        self.1
-            .step_async(self.0.update_pool_status(steps, now))
-            .await
-            .map_err(lost)?
+    async fn lease(&self, name: LeaseName, holder: LeaseHolder, ttl: Ttl, now: Timestamp) -> MetadataResult<Fence> {
+        let leased = self.0.lease(name, holder, ttl, now);
+        self.1.step_async(leased).await.map_err(lost)?
+    }
+
+    async fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> MetadataResult<()> {
+        let released = self.0.release_lease(name, holder);
+        self.1.step_async(released).await.map_err(lost)?
     }
 
     async fn get(&self, key_package_ref: &KeyPackageRef) -> MetadataResult<Option<KeyPackageMetadata>> {
@@ -157,11 +160,8 @@ impl<M: PoolMetadataStore> PoolMetadataStore for Fused<M> {
         self.1.step_async(self.0.list()).await.map_err(lost)?
     }
 
-    async fn delete_pool_metadata(&self, refs: &[KeyPackageRef]) -> MetadataResult<u64> {
-        self.1
-            .step_async(self.0.delete_pool_metadata(refs))
-            .await
-            .map_err(lost)?
+    async fn record(&self) -> MetadataResult<PoolRecord> {
+        self.1.step_async(self.0.record()).await.map_err(lost)?
     }
 }
 
