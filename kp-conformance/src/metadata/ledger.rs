@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection, PoolMetadataStore, PoolMetadataStoreExt};
-use kp_core::{Ciphersuite, KeyPackageRef, Timestamp};
+use kp_core::client::{
+    KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges, MetadataRejection, PoolMetadataStore,
+    PoolMetadataStoreExt, PoolRecord,
+};
+use kp_core::{Ciphersuite, KeyPackageRef, Timestamp, Ttl};
 
 use super::rows::refs;
 use crate::packages::key_package_ref;
@@ -12,7 +15,7 @@ use crate::pool::{answered, works};
 pub(super) type Context = crate::Context<dyn PoolMetadataStore>;
 
 /// What the rules answer.
-pub(super) type Answer = Result<(), MetadataRejection>;
+pub(super) type Answer<T = ()> = Result<T, MetadataRejection>;
 
 /// The metadata of one client through one handle: the calls of a store, shortened, with a failure of the backend as a
 /// failure of the check. What the rules refuse stays an answer.
@@ -28,6 +31,35 @@ impl Ledger {
     pub(super) async fn with(self, rows: &[KeyPackageMetadata]) -> Self {
         assert_eq!(self.create(rows).await, Ok(()), "new rows can be created");
         self
+    }
+
+    pub(super) async fn apply(&self, changes: &MetadataChanges) -> Answer<u64> {
+        answered(self.0.apply(changes).await)
+    }
+
+    /// A lease for the n-th holder, for so many seconds: the number of its fence.
+    pub(super) async fn lease(&self, name: LeaseName, holder: u8, seconds: u32, now: Timestamp) -> Answer<u64> {
+        let ttl = Ttl::seconds(seconds).expect("some seconds are a ttl");
+        let answer = self
+            .0
+            .lease(name, LeaseHolder::from_bytes([holder; 16]), ttl, now)
+            .await;
+        let fence = answered(answer)?;
+        assert_eq!(fence.lease, name);
+        Ok(fence.number)
+    }
+
+    pub(super) async fn release(&self, name: LeaseName, holder: u8) {
+        works(self.0.release_lease(name, LeaseHolder::from_bytes([holder; 16])).await);
+    }
+
+    pub(super) async fn record(&self) -> PoolRecord {
+        works(self.0.record().await)
+    }
+
+    /// All that is there.
+    pub(super) async fn all(&self) -> (Vec<KeyPackageMetadata>, PoolRecord) {
+        (self.list().await, self.record().await)
     }
 
     pub(super) async fn step(&self, n: u64, to: Lifecycle, now: Timestamp) -> Answer {

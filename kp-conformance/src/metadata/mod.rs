@@ -1,6 +1,8 @@
 //! The second suite: every rule of [`PoolMetadataStore`], a client's record of its own packages.
 
+mod changing;
 mod creating;
+mod leasing;
 mod ledger;
 mod races;
 mod reading;
@@ -38,9 +40,16 @@ pub fn metadata_main(factory: impl Factory<dyn PoolMetadataStore>) -> ExitCode {
 
 /// All checks of the suite, by rule.
 pub fn metadata_checks() -> impl Iterator<Item = &'static Check<Context>> {
-    [creating::CHECKS, stepping::CHECKS, reading::CHECKS, races::CHECKS]
-        .into_iter()
-        .flatten()
+    [
+        creating::CHECKS,
+        stepping::CHECKS,
+        changing::CHECKS,
+        reading::CHECKS,
+        leasing::CHECKS,
+        races::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn pair_trial(pair: table::Pair, factory: &Backend) -> Trial {

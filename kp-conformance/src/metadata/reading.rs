@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
 use kp_core::Role;
-use kp_core::client::KeyPackageMetadata;
 use kp_core::client::Lifecycle::{Available, Created, Reserved, Spent};
+use kp_core::client::MetadataRejection::Held;
+use kp_core::client::{KeyPackageMetadata, LeaseName, MetadataChanges};
 
 use super::ledger::Context;
-use super::rows::{in_every_state, refs, row, row_in, rows, superseded};
+use super::rows::{in_every_state, record, refs, row, row_in, rows, superseded};
 use crate::check::checks;
 use crate::packages::{END, OTHER_SUITE, SUITE, at, key_package_ref};
 
@@ -117,7 +118,7 @@ checks! {
     }
 
     /// META-3: what one handle was answered, another sees.
-    #[rules("META-3")]
+    #[rules("META-3", "META-6")]
     #[needs(handles)]
     async fn another_handle_sees_what_was_answered(context: &Context) {
         let (one, other) = (context.ledger().await, context.ledger().await);
@@ -129,11 +130,12 @@ checks! {
             assert_eq!(one.list().await, other.list().await);
         }
         assert_eq!(one.delete(0..20).await, 20);
-        assert_eq!(other.list().await, []);
+        assert_eq!(one.apply(&MetadataChanges::new().record(record())).await, Ok(0));
+        assert_eq!(other.all().await, (Vec::new(), record()));
     }
 
-    /// META-3: what was answered is there when the store is opened again.
-    #[rules("META-3")]
+    /// META-3: what was answered is there when the store is opened again: rows, record and leases.
+    #[rules("META-3", "META-5", "META-6")]
     #[needs(reopens)]
     async fn what_was_answered_outlives_the_handle(context: &Context) {
         let given = in_every_state();
@@ -141,11 +143,15 @@ checks! {
         assert_eq!(ledger.create(&rows(11..=20)).await, Ok(()));
         assert_eq!(ledger.steps(&[(11, Available), (12, Spent)], at(5)).await, Ok(()));
         assert_eq!(ledger.delete([13]).await, 1);
-        let before = ledger.list().await;
+        assert_eq!(ledger.lease(LeaseName::ROUND, 1, 60, at(0)).await, Ok(1));
+        assert_eq!(ledger.apply(&MetadataChanges::new().record(record())).await, Ok(0));
+        let before = ledger.all().await;
         drop(ledger);
 
         let ledger = context.ledger().await;
-        assert_eq!(ledger.list().await, before);
+        assert_eq!(ledger.all().await, before);
+        assert_eq!(ledger.lease(LeaseName::ROUND, 2, 60, at(59)).await, Err(Held { until: at(60) }));
+        assert_eq!(ledger.lease(LeaseName::ROUND, 2, 60, at(60)).await, Ok(2));
         assert_eq!(ledger.get(13).await, None);
         assert_eq!(ledger.get_ref(&key_package_ref(12)).await.map(|row| row.spent_at), Some(Some(at(5))));
     }
