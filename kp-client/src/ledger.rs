@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle, PoolMetadataStore, PoolMetadataStoreExt as _};
+use kp_core::client::{
+    KeyPackageMetadata, KeyVault, Lifecycle, MetadataChanges, PoolMetadataStore, PoolMetadataStoreExt as _,
+};
 use kp_core::protocol::{SyncReport, UploadOutcome};
 use kp_core::{Ciphersuite, Error, KeyPackage, KeyPackageRef, Role, Timestamp};
 
@@ -146,6 +148,17 @@ impl<V: KeyVault> Ledger<V> {
             .into_iter()
             .map(|row| self.package(&row.key_package_ref));
         packages.filter_map(std::result::Result::transpose).collect()
+    }
+
+    /// Writes that an upload of these packages is about to begin, before it does (`META-1`).
+    pub(crate) async fn offer(&self, rows: &Rows, packages: &[KeyPackage], now: Timestamp) -> Result<(), V> {
+        let refs = packages.iter().map(|package| &package.info.key_package_ref);
+        let is_new = |named: &&KeyPackageRef| rows.get(named).is_some_and(|row| row.offered_at.is_none());
+        let offers = MetadataChanges::new().offer(refs.filter(is_new).cloned(), now);
+        if !offers.is_empty() {
+            self.metadata.apply(&offers).await?;
+        }
+        Ok(())
     }
 
     /// Learns what became of `mine`, and says which packages the server holds that it should not.

@@ -171,7 +171,9 @@ impl<V: KeyVault> KeyPackagePool<V> {
                 );
             }
             report.generated += ledger.generate(&mut rows, &wanted, now).await?;
-            ledger.to_upload(&ledger.survey(policy, &rows, now)?)?
+            let packages = ledger.to_upload(&ledger.survey(policy, &rows, now)?)?;
+            ledger.offer(&rows, &packages, now).await?;
+            packages
         };
         let (mut left, mut most) = (&packages[..], BATCH);
         while !left.is_empty() {

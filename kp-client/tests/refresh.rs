@@ -12,6 +12,7 @@ use kp_client::{CiphersuitePlan, KeyPackagePool, PoolConfigError, PoolError, Siz
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::protocol::{Health, KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef};
+use kp_memory::MemoryMetadata;
 use kp_openmls::OpenMlsAdmission;
 use kp_server::{KeyPackageDirectory, Take};
 use kp_test_support::messenger::{Alice, Bob, DAY, SUITE, World};
@@ -129,11 +130,14 @@ struct Lossy {
     losses: AtomicU32,
     /// Whether the upload arrives all the same.
     arrives: bool,
+    metadata: MemoryMetadata,
 }
 
 #[async_trait]
 impl KeyPackageTransport for Lossy {
     async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
+        let rows = self.metadata.list().await.unwrap();
+        assert!(rows.iter().all(|row| row.offered_at.is_some()), "META-1: before it");
         if self.losses.load(Ordering::SeqCst) == 0 {
             return self.inner.upload(packages).await;
         }
@@ -159,7 +163,7 @@ impl KeyPackageTransport for Lossy {
     }
 }
 
-/// POOL-3: the answer to an upload is lost 100 times, whether it arrived or not: the same packages go out again.
+/// POOL-3, META-1: the answer to an upload is lost 100 times, whether it arrived or not: the same packages go out again.
 #[tokio::test]
 async fn an_upload_without_an_answer_is_repeated_with_the_same_packages() {
     for arrives in [false, true] {
@@ -168,7 +172,9 @@ async fn an_upload_without_an_answer_is_repeated_with_the_same_packages() {
             inner: bob.transport(&world),
             losses: AtomicU32::new(100),
             arrives,
+            metadata: bob.metadata.clone(),
         });
+        let begun = world.now();
         let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), lossy.clone())
             .clock(world.clock.clone())
             .ciphersuite(CiphersuitePlan::pool(SUITE))
@@ -189,8 +195,11 @@ async fn an_upload_without_an_answer_is_repeated_with_the_same_packages() {
             let rows = bob.rows().await;
             assert_eq!(*first.get_or_insert_with(|| rows.clone()), rows);
             assert_eq!(bob.stored_keys().len(), 33);
+            world.clock.advance(1);
         }
         pool.refresh().await.unwrap();
+        let offered = bob.metadata.list().await.unwrap();
+        assert!(offered.iter().all(|row| row.offered_at == Some(begun)), "META-1: once");
         assert_eq!(world.available(&bob).await.len(), 32);
         assert_eq!(bob.rows().await, first.unwrap());
         assert_eq!(pool.get_available_count(SUITE).await.unwrap(), 32);
