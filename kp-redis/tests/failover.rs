@@ -6,6 +6,7 @@ mod packages;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use kp_core::server::*;
 use kp_redis::RedisStore;
@@ -98,4 +99,29 @@ async fn what_was_answered_behind_wait_survives_a_failover_under_load() {
         "{} spends were answered before the failover, and all survived it",
         spent.len()
     );
+}
+
+/// One Sentinel that hangs keeps nobody from the others: the address is asked for anew once a time-out, and by a new store.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sentinel_that_hangs_keeps_nobody_from_the_others() {
+    let master = Server::start(&[]);
+    let sentinels = [sentinel_of(&master), sentinel_of(&master)];
+    let [first, second] = [0, 1].map(|number: usize| sentinels[number].port());
+    let url = format!("redis-sentinel://127.0.0.1:{first},127.0.0.1:{second}/main");
+    let open = || RedisStore::builder(&url).timeout(Duration::from_secs(2)).open();
+    let store = open().await.unwrap();
+    sentinels[0].pause();
+    // Past two ends of the shared connection's life.
+    let begin = tokio::time::Instant::now();
+    while begin.elapsed() < Duration::from_secs(5) {
+        store.count_by_status(&pool("bob"), now()).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    open()
+        .await
+        .unwrap()
+        .save_key_packages(&save(&pool("bob"), 0..2), now())
+        .await
+        .unwrap();
+    sentinels[0].resume();
 }

@@ -17,6 +17,9 @@ pub(crate) struct ClockCheck {
     allowed: Duration,
     last_wall: Timestamp,
     last_monotonic: Instant,
+    /// Where both clocks stood at the start, or after the last leap: a clock that runs fast leaps in small steps.
+    first_wall: Timestamp,
+    first_monotonic: Instant,
     /// Nothing is expired before this moment.
     sound_from: Instant,
     leapt: bool,
@@ -42,6 +45,8 @@ impl ClockCheck {
             allowed: skew.max(LEAST_LEAP),
             last_wall: wall,
             last_monotonic: monotonic,
+            first_wall: wall,
+            first_monotonic: monotonic,
             sound_from: monotonic + skew,
             leapt: false,
         }
@@ -50,11 +55,22 @@ impl ClockCheck {
     /// Compares how far both clocks moved since the last turn. A monotonic clock that stood still while the machine slept
     /// looks like a leap ahead.
     pub(crate) fn turn(&mut self, wall: Timestamp, monotonic: Instant) -> Verdict {
-        let moved = monotonic.saturating_duration_since(self.last_monotonic).as_secs();
-        let leap = (wall.get() - self.last_wall.get()).saturating_sub_unsigned(moved);
+        let leap_since = |then: Timestamp, monotonic_then: Instant| {
+            let moved = monotonic.saturating_duration_since(monotonic_then).as_secs();
+            (wall.get() - then.get()).saturating_sub_unsigned(moved)
+        };
+        let turn = leap_since(self.last_wall, self.last_monotonic);
+        let all = leap_since(self.first_wall, self.first_monotonic);
+        let leap = if turn.unsigned_abs() > all.unsigned_abs() {
+            turn
+        } else {
+            all
+        };
         self.last_wall = wall;
         self.last_monotonic = monotonic;
         if leap.unsigned_abs() > self.allowed.as_secs() {
+            self.first_wall = wall;
+            self.first_monotonic = monotonic;
             self.sound_from = self.sound_from.max(monotonic + PROBATION);
             self.leapt = true;
             Verdict::Leapt(leap)

@@ -41,8 +41,8 @@ impl KeyPackageDirectory {
     /// The task settles what has lapsed at every turn. It removes what has expired only by a clock that it trusts:
     ///
     /// - The first time is one [`skew`](crate::DirectoryBuilder::skew) after the start.
-    /// - Between two turns the directory's clock and a monotonic clock must have moved alike within the skew (a minute at
-    ///   least). Otherwise the clock leapt, and nothing is removed until both have moved alike for 24 hours. A leap is
+    /// - Between two turns, and since the start, the directory's clock and a monotonic clock must have moved alike within the
+    ///   skew (a minute at least). Otherwise the clock leapt, and nothing is removed until both have moved alike for 24 hours. A leap is
     ///   logged as a warning and counted.
     ///
     /// A machine that slept looks like a clock that leapt, since a monotonic clock may stand still meanwhile.

@@ -145,6 +145,24 @@ async fn a_sweeper_expires_nothing_by_a_clock_that_leapt() {
     sweeper.stop().await;
 }
 
+/// DIR-4: a clock that runs fast, by little each turn, leaps in sum: it makes the store forget nothing either.
+#[tokio::test(start_paused = true)]
+async fn a_sweeper_expires_nothing_by_a_clock_that_runs_fast() {
+    let (world, clock) = world_in_time();
+    world.upload(vec![brief("brief", 30 * DAY)]).await;
+    let sweeper = world.directory.start_sweeper(MINUTE);
+    // Half as fast again: each turn within the skew of an hour, 12 hours more a day.
+    for _ in 0..24 * 24 {
+        pass(HOUR).await;
+        clock.leap(1_800);
+    }
+    assert!(
+        !is_swept(&world, "brief").await,
+        "by the true time it lives for 6 days more"
+    );
+    sweeper.stop().await;
+}
+
 /// DIR-4: after a leap, ahead (or the machine slept) or back, expiry waits for 24 hours in which the clocks agree, and goes on.
 #[tokio::test(start_paused = true)]
 async fn after_a_leap_expiry_waits_for_a_day_and_goes_on() {

@@ -53,7 +53,8 @@ rules! {
     /// A sweeper, the task that sweeps now and then, checks its clock before it removes anything:
     ///
     /// - The first time is one skew after the start.
-    /// - Between two turns, wall clock and monotonic clock must have moved alike within the skew (a minute at least).
+    /// - Between two turns, and since the start, wall clock and monotonic clock must have moved alike within the skew (a
+    ///   minute at least).
     ///   Otherwise the sweeper says so (log, metric), and removes nothing until they have moved alike for 24 h. Then it
     ///   goes on. A monotonic clock may stand still while a machine sleeps, which looks the same.
     /// - Leases and windows are settled meanwhile.

@@ -25,7 +25,8 @@ pub(crate) struct Address {
 enum Server {
     Node(Client),
     #[cfg(feature = "sentinel")]
-    Sentinel(tokio::sync::Mutex<SentinelClient>),
+    /// A client for each Sentinel.
+    Sentinel(Vec<tokio::sync::Mutex<SentinelClient>>),
     #[cfg(feature = "cluster")]
     Cluster(ClusterClient),
 }
@@ -66,6 +67,37 @@ impl Address {
 
     /// Opens a connection, and looks the address up anew.
     pub(crate) async fn connect(&self, epoch: u64) -> RedisResult<Connection> {
+        match &self.server {
+            Server::Node(client) => {
+                let (config, lost) = self.config();
+                let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+                Ok(Connection::node(connection, epoch, lost))
+            }
+            #[cfg(feature = "sentinel")]
+            Server::Sentinel(clients) => {
+                // All are asked at once: one that hangs, or knows of no master, keeps nobody from the others.
+                let attempts = clients.iter().map(|client| {
+                    Box::pin(async move {
+                        let (config, lost) = self.config();
+                        let ask = async { client.lock().await.get_async_connection_with_config(&config).await };
+                        let connection = tokio::time::timeout(self.timeout / 2, ask)
+                            .await
+                            .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+                        RedisResult::Ok(Connection::node(connection, epoch, lost))
+                    })
+                });
+                let (connection, _others) = futures::future::select_ok(attempts).await?;
+                Ok(connection)
+            }
+            #[cfg(feature = "cluster")]
+            Server::Cluster(client) => Ok(Connection::cluster(client.get_async_connection().await?, epoch)),
+        }
+    }
+}
+
+impl Address {
+    /// Returns the settings of a new connection, and what tells when the connection is lost.
+    fn config(&self) -> (AsyncConnectionConfig, Arc<AtomicBool>) {
         let lost = Arc::new(AtomicBool::new(false));
         let config = AsyncConnectionConfig::new()
             // Half of it, so that a call can try twice.
@@ -80,19 +112,7 @@ impl Address {
                     Ok::<(), Infallible>(())
                 }
             });
-        match &self.server {
-            Server::Node(client) => {
-                let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-                Ok(Connection::node(connection, epoch, lost))
-            }
-            #[cfg(feature = "sentinel")]
-            Server::Sentinel(client) => {
-                let connection = client.lock().await.get_async_connection_with_config(&config).await?;
-                Ok(Connection::node(connection, epoch, lost))
-            }
-            #[cfg(feature = "cluster")]
-            Server::Cluster(client) => Ok(Connection::cluster(client.get_async_connection().await?, epoch)),
-        }
+        (config, lost)
     }
 }
 
@@ -143,8 +163,12 @@ impl Server {
         }
         // Without TLS the client takes a String alone.
         let service = String::from(service);
-        SentinelClient::build(sentinels, service, Some(node), SentinelServerType::Master)
-            .map(|client| Self::Sentinel(tokio::sync::Mutex::new(client)))
+        let clients = sentinels.into_iter().map(|sentinel| {
+            let (service, node) = (service.clone(), Some(node.clone()));
+            SentinelClient::build(vec![sentinel], service, node, SentinelServerType::Master)
+                .map(tokio::sync::Mutex::new)
+        });
+        clients.collect::<RedisResult<_>>().map(Self::Sentinel)
     }
 }
 

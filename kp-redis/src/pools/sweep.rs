@@ -67,24 +67,38 @@ impl Sweep {
         }
     }
 
-    /// A pool that fails for good (a damaged record) does not stop the sweep of other pools. A failure that may pass does:
-    /// the server is away, and each pool would take a time-out of its own.
+    /// A pool that fails (a damaged record), or a node of a cluster that is away, does not stop the sweep of what others
+    /// hold. But a server that is away would cost each pool a time-out of its own: the sweep ends when none of the buckets
+    /// asked at once answers, or when two pools in a row meet a failure that may pass.
     async fn walk(self, runner: &Runner, now: Timestamp, limit: u64, swept: &mut Swept) -> Result<(), BackendError> {
-        let mut failure = None;
+        let (mut failure, mut away) = (None, 0);
         let mut begin = 0;
         let buckets = runner.keys.buckets();
         while begin < buckets {
             let end = buckets.min(begin + WINDOW);
             let due = join_all((begin..end).map(|bucket| self.due(runner, bucket, now, 0))).await;
+            if let Some(Err(error)) = due.iter().find(|_| due.iter().all(Result::is_err)) {
+                return Err(error.clone());
+            }
             for (bucket, due) in (begin..end).zip(due) {
-                let (mut due, mut failed) = (due?, 0);
+                let (mut due, mut failed) = match due {
+                    Ok(due) => (due, 0),
+                    Err(error) => {
+                        failure = Some(error);
+                        continue;
+                    }
+                };
                 while !due.is_empty() {
                     for pool in &due {
                         match self.run_on(runner, pool, now, limit, swept).await {
-                            Ok(still_due) => failed += usize::from(still_due),
-                            Err(error) if error.is_transient() => return Err(error),
+                            Ok(still_due) => {
+                                failed += usize::from(still_due);
+                                away = 0;
+                            }
+                            Err(error) if error.is_transient() && away > 0 => return Err(error),
                             Err(error) => {
                                 failed += 1;
+                                away += u32::from(error.is_transient());
                                 failure = Some(error);
                             }
                         }
@@ -92,7 +106,13 @@ impl Sweep {
                             return Ok(());
                         }
                     }
-                    due = self.due(runner, bucket, now, failed).await?;
+                    due = match self.due(runner, bucket, now, failed).await {
+                        Ok(due) => due,
+                        Err(error) => {
+                            failure = Some(error);
+                            break;
+                        }
+                    };
                 }
             }
             begin = end;
