@@ -10,6 +10,7 @@
 //!
 //! - [`server`]: [`KeyPackageStore`](server::KeyPackageStore) keeps the pools, and [`Admission`](server::Admission)
 //!   turns uploaded bytes into a [`KeyPackage`].
+//! - [`key_package`]: reads KeyPackages, and checks what needs no cryptography, for authors of an admission.
 //! - [`client`]: [`PoolMetadataStore`](client::PoolMetadataStore) keeps the lifecycle of a client's own KeyPackages,
 //!   and [`KeyVault`](client::KeyVault) reaches their private keys.
 //! - [`protocol`]: what travels between client and server.
@@ -58,6 +59,7 @@
 
 pub mod client;
 pub mod contract;
+pub mod key_package;
 pub mod protocol;
 pub mod rules;
 pub mod server;

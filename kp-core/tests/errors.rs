@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::io;
 
-use kp_core::protocol::Refusal;
-use kp_core::{BackendError, Effect, Error, OpenError, Rejection};
+use kp_core::key_package::{CredentialType, ExtensionType, ProtocolVersion};
+use kp_core::protocol::{KeyFault, LeafFault, PublicKeyField, Refusal};
+use kp_core::{BackendError, Ciphersuite, Effect, Error, OpenError, Rejection};
 
 /// Lists the codes, which protocols and logs rely on: a code never changes once released.
 const CODES: [(Rejection, &str); 12] = [
@@ -43,7 +44,10 @@ fn the_codes_and_texts_of_rejections_are_unique() {
 fn the_codes_of_refusals_are_stable() {
     let codes = [
         (Refusal::Malformed, "malformed"),
+        (Refusal::UnsupportedVersion, "unsupported_version"),
         (Refusal::BadSignature, "bad_signature"),
+        (Refusal::InvalidLeaf(LeafFault::Unspecified), "invalid_leaf"),
+        (Refusal::InvalidKey(KeyFault::Unspecified), "invalid_key"),
         (Refusal::UnsupportedCiphersuite, "unsupported_ciphersuite"),
         (Refusal::Expired, "expired"),
         (Refusal::NotYetValid, "not_yet_valid"),
@@ -56,8 +60,102 @@ fn the_codes_of_refusals_are_stable() {
     ];
     for (refusal, code) in codes {
         assert_eq!(refusal.code(), code);
+        assert!(!code.contains(':'), "a detail follows a colon");
     }
+    assert_eq!(codes.len(), Refusal::ALL.len());
     assert_eq!(Refusal::Other("too loud").to_string(), "too loud");
+}
+
+/// Lists a refusal of each detail, and the details' texts.
+fn details() -> Vec<(Refusal, &'static str)> {
+    let (last_resort, key) = (ExtensionType::LAST_RESORT, PublicKeyField::InitKey);
+    let (found, expected) = (800, 1_216);
+    let leaf = [
+        (LeafFault::Source(3), "the leaf_node_source is 3, and not key_package"),
+        (
+            LeafFault::VersionNotListed(ProtocolVersion(1)),
+            "version 0x0001 is not in the capabilities",
+        ),
+        (
+            LeafFault::CiphersuiteNotListed(Ciphersuite(0x4E)),
+            "ciphersuite 0x004e is not in the capabilities",
+        ),
+        (
+            LeafFault::CredentialNotListed(CredentialType(2)),
+            "credential type 0x0002 is not in the capabilities",
+        ),
+        (
+            LeafFault::ReservedCredential(CredentialType(0)),
+            "credential type 0x0000 is reserved",
+        ),
+        (
+            LeafFault::UnreadableCertificate,
+            "the credential's certificates cannot be read",
+        ),
+        (
+            LeafFault::CertificateOfAnotherKey,
+            "the end-entity certificate has another key than signature_key",
+        ),
+        (
+            LeafFault::ExtensionNotListed(ExtensionType(0xF999)),
+            "extension 0xf999 is not in the capabilities",
+        ),
+        (
+            LeafFault::ExtensionNotListed(last_resort),
+            "extension 0x000a (last resort) is not in the capabilities",
+        ),
+        (
+            LeafFault::ExtensionTwice(last_resort),
+            "extension 0x000a (last resort) is there twice",
+        ),
+        (
+            LeafFault::NotForLeaf(ExtensionType(2)),
+            "extension 0x0002 must not be in a leaf",
+        ),
+        (
+            LeafFault::NotForKeyPackage(ExtensionType(1)),
+            "extension 0x0001 must not be in a KeyPackage outside of its leaf",
+        ),
+        (
+            LeafFault::ExtensionContent(ExtensionType(1)),
+            "extension 0x0001 has a content that is not of its type",
+        ),
+    ];
+    let keys = [
+        (
+            KeyFault::Length { key, found, expected },
+            "init_key has 800 bytes, and not 1216",
+        ),
+        (
+            KeyFault::Unusable(PublicKeyField::EncryptionKey),
+            "encryption_key is no key of the ciphersuite",
+        ),
+        (
+            KeyFault::Unusable(PublicKeyField::SignatureKey),
+            "signature_key is no key of the ciphersuite",
+        ),
+        (KeyFault::SameKeys, "init_key and encryption_key are the same"),
+    ];
+    let leaf = leaf.map(|(fault, text)| (Refusal::InvalidLeaf(fault), text));
+    leaf.into_iter()
+        .chain(keys.map(|(fault, text)| (Refusal::InvalidKey(fault), text)))
+        .collect()
+}
+
+#[test]
+fn a_detail_follows_the_code_and_is_read_again() {
+    for (refusal, text) in details() {
+        assert_eq!(refusal.detail().as_deref(), Some(text));
+        let told = format!("{}: {text}", refusal.code());
+        assert_eq!(Refusal::from_code(&told), Some(refusal));
+        assert!(refusal.to_string().ends_with(text));
+    }
+    for plain in Refusal::ALL {
+        assert_eq!(plain.detail(), None);
+        let with_more = format!("{}: whatever a later release adds", plain.code());
+        assert_eq!(Refusal::from_code(&with_more).map(Refusal::code), Some(plain.code()));
+    }
+    assert_eq!(Refusal::from_code("of another age: extension 0xf999"), None);
 }
 
 #[test]

@@ -15,8 +15,13 @@ use kp_core::client::{
     PoolRecord, StorageLease, Wait,
 };
 use kp_core::contract::ALL;
+use kp_core::key_package::{
+    CodePoints, CredentialType, ExtensionType, ProposalType, ProtocolVersion, UnreadableKeyPackage,
+    UnverifiedKeyPackage,
+};
 use kp_core::protocol::{
-    CiphersuiteStatus, Health, HeldKeyPackage, PoolStatus, Refusal, SyncReport, TransportError, UploadOutcome,
+    CiphersuiteStatus, Health, HeldKeyPackage, KeyFault, LeafFault, PoolStatus, PublicKeyField, Refusal, SyncReport,
+    TransportError, UploadOutcome,
 };
 use kp_core::rules::{LeaseRecord, Limits, Model, Recall, Record, Spent, State, Window};
 use kp_core::server::{
@@ -43,10 +48,11 @@ const INIT_KEY: u8 = 0xF6;
 const SECRETS: [u8; 6] = [BYTES, ID, PARTY, GROUP, IDENTITY, INIT_KEY];
 
 /// Names the files that say what the crate exports.
-const EXPORTS: [&str; 6] = [
+const EXPORTS: [&str; 7] = [
     "lib.rs",
     "client/mod.rs",
     "contract/mod.rs",
+    "key_package/mod.rs",
     "protocol/mod.rs",
     "rules/mod.rs",
     "server/mod.rs",
@@ -273,7 +279,47 @@ fn protocol(printed: &mut Printed) -> Outcome {
     printed.hides(&SyncReport::new(vec![None], vec![held], pool));
     printed.hides(&UploadOutcome::Unknown);
     printed.error_hides(&Refusal::Other("not today"));
+    printed.error_hides(&LeafFault::Source(2));
+    printed.error_hides(&KeyFault::Unusable(PublicKeyField::InitKey));
+    printed.hides(&PublicKeyField::InitKey);
     printed.error_hides(&TransportError::new("a lost connection"));
+    Ok(())
+}
+
+fn key_package(printed: &mut Printed) -> Outcome {
+    let opaque = |secret: u8| [&[16], [secret; 16].as_slice()].concat();
+    let extensions = [&[19, 0xF1, 0x23], opaque(BYTES).as_slice()].concat();
+    let uploaded = [
+        vec![0, 1, 0, 1],
+        opaque(INIT_KEY),
+        opaque(INIT_KEY),
+        opaque(BYTES),
+        vec![0, 1],
+        opaque(IDENTITY),
+        vec![0, 0, 0, 0, 2, 0, 1, 1],
+        vec![0; 16],
+        extensions.clone(),
+        opaque(BYTES),
+        extensions,
+        opaque(BYTES),
+    ]
+    .concat();
+    let package = UnverifiedKeyPackage::read(&uploaded)?;
+    let leaf = package.leaf_node();
+    printed.hides(&package);
+    printed.hides(leaf);
+    printed.hides(&leaf.credential());
+    printed.hides(leaf.capabilities());
+    printed.hides(&leaf.signed());
+    printed.hides(&leaf.extensions());
+    printed.hides(&leaf.extensions().iter().next().ok_or("an extension")?);
+    let listed: CodePoints<'_, CredentialType> = leaf.capabilities().credentials();
+    printed.hides(&listed);
+    printed.hides(&CredentialType::BASIC);
+    printed.hides(&ExtensionType::LAST_RESORT);
+    printed.hides(&ProposalType(1));
+    printed.hides(&ProtocolVersion::MLS10);
+    printed.error_hides(&UnreadableKeyPackage::Truncated);
     Ok(())
 }
 
@@ -361,7 +407,7 @@ fn the_test_would_see_them() {
 #[test]
 fn every_public_type_hides_them() -> Outcome {
     let mut printed = Printed::default();
-    for module in [types, server, client, protocol, rules, contract] {
+    for module in [types, server, client, protocol, key_package, rules, contract] {
         module(&mut printed)?;
     }
     let mut exported = exported()?;

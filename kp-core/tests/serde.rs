@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Debug;
 
-use kp_core::protocol::{CiphersuiteStatus, Health, HeldKeyPackage, PoolStatus, Refusal, SyncReport, UploadOutcome};
+use kp_core::key_package::ExtensionType;
+use kp_core::protocol::{
+    CiphersuiteStatus, Health, HeldKeyPackage, KeyFault, LeafFault, PoolStatus, PublicKeyField, Refusal, SyncReport,
+    UploadOutcome,
+};
 use kp_core::server::{Cursor, Receipt, ReservationToken, SaveOutcome, WithdrawOutcome};
 use kp_core::{
     Cause, Ciphersuite, Counts, GroupId, KeyPackageRef, Party, PoolId, Rejection, ReservationId, Role, Status,
@@ -157,6 +161,31 @@ fn an_outcome_of_an_upload_is_written_as_its_code() -> Result<(), Box<dyn Error>
     for outcome in outcomes.into_iter().chain(refused) {
         is_written(&outcome, &format!("{:?}", outcome.code()))?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_detail_follows_the_code_of_a_refusal() -> Result<(), Box<dyn Error>> {
+    let unlisted = Refusal::InvalidLeaf(LeafFault::ExtensionNotListed(ExtensionType(0xF999)));
+    is_written(
+        &UploadOutcome::Refused(unlisted),
+        r#""invalid_leaf: extension 0xf999 is not in the capabilities""#,
+    )?;
+    let key = PublicKeyField::InitKey;
+    let short = Refusal::InvalidKey(KeyFault::Length {
+        key,
+        found: 5,
+        expected: 32,
+    });
+    is_written(
+        &UploadOutcome::Refused(short),
+        r#""invalid_key: init_key has 5 bytes, and not 32""#,
+    )?;
+    let later = r#""invalid_leaf: a reason of a later release""#;
+    assert_eq!(
+        serde_json::from_str::<UploadOutcome>(later)?,
+        UploadOutcome::Refused(Refusal::InvalidLeaf(LeafFault::Unspecified))
+    );
     Ok(())
 }
 

@@ -13,13 +13,16 @@ rules! {
     /// An upload is refused, with a [`Refusal`](crate::protocol::Refusal) for each reason:
     ///
     /// - malformed, or with trailing bytes
-    /// - a bad signature
+    /// - of another version of MLS
     /// - an unsupported ciphersuite
     /// - expired
     /// - not yet valid, beyond the skew allowed
     /// - a lifetime wider than the maximum
     /// - too large
     /// - a credential that is not the uploader's
+    /// - a leaf, or extensions, that are not as RFC 9420 demands (§10.1 with §5.3, §7.2, §7.3, §10 and §13.4)
+    /// - a public key that is not a key of the ciphersuite, or is there twice
+    /// - a bad signature
     /// - a reason that only this admission knows
     ///
     /// The directory judges two more:
@@ -31,7 +34,7 @@ rules! {
 
     /// Hostile bytes never panic, and cost a bounded time.
     ///
-    /// The call is synchronous, and may take some hundred microseconds for signatures. The directory makes the call off
-    /// the async threads.
+    /// The call is synchronous, and may take some hundred microseconds for signatures and keys. The directory makes the
+    /// call off the async threads.
     ADM_3 = "ADM-3", "hostile bytes cost a bounded time";
 }

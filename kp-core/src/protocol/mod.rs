@@ -6,12 +6,14 @@
 //! With the feature `serde` the types go over the wire. A client reads an outcome or a health of a later release as
 //! `Unknown`.
 
+mod fault;
 mod refusal;
 mod status;
 mod sync;
 mod transport;
 mod upload;
 
+pub use fault::{KeyFault, LeafFault, PublicKeyField};
 pub use refusal::Refusal;
 pub use status::{CiphersuiteStatus, Health, PoolStatus};
 pub use sync::{HeldKeyPackage, SyncReport};

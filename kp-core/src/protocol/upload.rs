@@ -2,8 +2,9 @@ use crate::protocol::Refusal;
 
 /// Tells a client what became of one uploaded KeyPackage.
 ///
-/// On the wire an outcome is its [`code`](Self::code). A client reads a code of a later release as
-/// [`Unknown`](Self::Unknown).
+/// On the wire an outcome is its [`code`](Self::code). After the code of a refusal that has a
+/// [`detail`](Refusal::detail), a colon, a space and the detail follow: `invalid_leaf: extension 0xf999 is not in the
+/// capabilities`. A client reads a code of a later release as [`Unknown`](Self::Unknown).
 ///
 /// ```
 /// use kp_core::protocol::{Refusal, UploadOutcome};
@@ -51,7 +52,7 @@ impl UploadOutcome {
         matches!(self, Self::Saved | Self::AlreadyStored)
     }
 
-    /// Names the outcome, for protocols and metrics. A name never changes once released.
+    /// Names the outcome, for protocols and metrics. A name never changes once released, and has no colon.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -66,7 +67,8 @@ impl UploadOutcome {
         }
     }
 
-    /// Returns the outcome of this [`code`](Self::code); [`Unknown`](Self::Unknown) for any other text.
+    /// Returns the outcome of this [`code`](Self::code), which a detail may follow; [`Unknown`](Self::Unknown) for any other
+    /// text.
     #[must_use]
     pub fn from_code(code: &str) -> Self {
         let plain = Self::PLAIN.into_iter().find(|outcome| outcome.code() == code);
@@ -79,7 +81,13 @@ impl UploadOutcome {
 #[cfg(feature = "serde")]
 impl serde::Serialize for UploadOutcome {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.code())
+        match self {
+            Self::Refused(refusal) => match refusal.detail() {
+                Some(detail) => serializer.collect_str(&format_args!("{}: {detail}", refusal.code())),
+                None => serializer.serialize_str(refusal.code()),
+            },
+            plain => serializer.serialize_str(plain.code()),
+        }
     }
 }
 

@@ -49,7 +49,8 @@ impl fmt::Debug for Uploader {
 /// Turns uploaded bytes into facts and a bare KeyPackage: the MLS library's part of a delivery service.
 ///
 /// `kp-openmls` has an admission for OpenMLS. A server on a fork, another version or another MLS library implements the
-/// trait.
+/// trait, and starts with [`UnverifiedKeyPackage`](crate::key_package::UnverifiedKeyPackage): the MLS library is left with
+/// the signatures, the keys and the hash.
 ///
 /// # Contract
 ///
