@@ -1,24 +1,26 @@
 use std::fmt;
 use std::time::Duration;
 
-use kp_core::protocol::Refusal;
+use kp_core::key_package::{Signed, UnverifiedKeyPackage};
+use kp_core::protocol::{LeafFault, Refusal};
 use kp_core::server::{Admission, Admitted, Uploader};
-use kp_core::{Ciphersuite, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Role, Timestamp};
+use kp_core::{Ciphersuite, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp};
 use openmls::ciphersuite::hash_ref::make_key_package_ref;
-use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _, VLBytes};
-use openmls::prelude::{CredentialType, CredentialWithKey, KeyPackageIn, KeyPackageVerifyError, ProtocolVersion};
+use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
+use openmls::prelude::{KeyPackageIn, KeyPackageVerifyError, ProtocolVersion};
 #[cfg(feature = "rust-crypto")]
 use openmls_rust_crypto::RustCrypto;
 use openmls_traits::crypto::OpenMlsCrypto;
 use openmls_traits::types;
 
 use crate::credential_hash;
-use crate::unverified::{Unverified, bare};
+use crate::keys::{check_encapsulation, check_lengths};
 
 /// Judges KeyPackages with OpenMLS, on any of its crypto providers.
 ///
 /// Checks go from cheap to dear, and the first that fails names the refusal: too large, malformed, ciphersuite, lifetime,
-/// uploader, and then the signatures and whatever else OpenMLS validates.
+/// uploader, the leaf, the lengths of the keys, the signatures, and the HPKE keys. What is admitted can be added, by OpenMLS,
+/// to a group that it fits. `docs/admission.md` of the repository lists every demand of RFC 9420, and who checks the demand.
 ///
 /// - Everything is read from the bytes. A bare KeyPackage and one wrapped in an `MLSMessage` are taken, and the
 ///   bare one is what is hashed (RFC 9420 §5.2) and returned.
@@ -26,10 +28,14 @@ use crate::unverified::{Unverified, bare};
 ///   one hour, as wide as OpenMLS's own clients make it. **mls-rs makes 365 days by default**: with such clients, set
 ///   [`max_lifetime`](Self::max_lifetime).
 /// - A last-resort KeyPackage has the extension `last_resort`, and its leaf's capabilities list the extension type. With
-///   the extension alone it is a [`BadSignature`](Refusal::BadSignature), as OpenMLS has it. [`OpenMlsVault`](crate::OpenMlsVault) makes it
+///   the extension alone it is an [`InvalidLeaf`](Refusal::InvalidLeaf). [`OpenMlsVault`](crate::OpenMlsVault) makes it
 ///   right; with OpenMLS alone, list `ExtensionType::LastResort` in the leaf node's capabilities as well as calling
 ///   `mark_as_last_resort()`.
-/// - Hostile bytes never panic, and cost two signature checks at most, four where clocks disagree.
+/// - GREASE (RFC 9420 §13.5) in the capabilities is taken. A GREASE *extension* is refused, as
+///   [`Other`](Refusal::Other), although RFC 9420 allows one that the capabilities list: OpenMLS 0.9 does not find it there,
+///   and so cannot add such a KeyPackage. **mls-rs with its feature `grease` makes such KeyPackages.**
+/// - Hostile bytes never panic, and cost two signature checks and two encapsulations at most, four signature checks where
+///   clocks disagree.
 ///
 /// # Time
 ///
@@ -141,16 +147,17 @@ impl<C: OpenMlsCrypto> OpenMlsAdmission<C> {
         }
     }
 
-    fn supported(&self, number: u16) -> Result<types::Ciphersuite, Refusal> {
-        types::Ciphersuite::try_from(number)
+    fn supported(&self, ciphersuite: Ciphersuite) -> Result<types::Ciphersuite, Refusal> {
+        types::Ciphersuite::try_from(ciphersuite.0)
             .ok()
-            .filter(|suite| self.ciphersuites.contains(&Ciphersuite(number)) && self.crypto.supports(*suite).is_ok())
+            .filter(|suite| self.ciphersuites.contains(&ciphersuite) && self.crypto.supports(*suite).is_ok())
             .ok_or(Refusal::UnsupportedCiphersuite)
     }
 
     /// All that is judged by `now`. What does not fit a [`Timestamp`] lies beyond any sensible bound.
-    fn lifetime(&self, read: &Unverified<'_>, now: Timestamp) -> Result<Lifetime, Refusal> {
-        let (not_before, not_after) = (read.not_before, read.not_after);
+    fn lifetime(&self, package: &UnverifiedKeyPackage<'_>, now: Timestamp) -> Result<Lifetime, Refusal> {
+        let leaf = package.leaf_node();
+        let (not_before, not_after) = (leaf.not_before(), leaf.not_after());
         let seconds = u64::try_from(now.get()).unwrap_or_default();
         if not_before >= not_after {
             Err(Refusal::Malformed)
@@ -169,72 +176,84 @@ impl<C: OpenMlsCrypto> OpenMlsAdmission<C> {
         }
     }
 
-    /// The signatures, and what else RFC 9420 §10.1 demands, by OpenMLS; but not its verdict on the lifetime.
+    /// The signatures, by OpenMLS; but not its verdict on the lifetime.
     fn verify(
         &self,
         key_package: KeyPackageIn,
-        read: &Unverified<'_>,
+        package: &UnverifiedKeyPackage<'_>,
         suite: types::Ciphersuite,
     ) -> Result<(), Refusal> {
+        let leaf = package.leaf_node();
+        let is_signed = |signed: Signed<'_>| {
+            let (scheme, content) = (suite.signature_algorithm(), signed.sign_content());
+            let verified = self
+                .crypto
+                .verify_signature(scheme, &content, leaf.signature_key(), signed.signature);
+            verified.is_ok()
+        };
         match key_package.validate(&self.crypto, ProtocolVersion::Mls10) {
             Ok(_) => Ok(()),
-            Err(KeyPackageVerifyError::LifetimeError(_))
-                if self.is_signed("LeafNodeTBS", read.leaf, read, suite)
-                    && self.is_signed("KeyPackageTBS", read.key_package, read, suite) =>
-            {
+            Err(KeyPackageVerifyError::LifetimeError(_)) if is_signed(leaf.signed()) && is_signed(package.signed()) => {
                 Ok(())
             }
-            Err(_) => Err(Refusal::BadSignature),
+            Err(
+                KeyPackageVerifyError::LifetimeError(_)
+                | KeyPackageVerifyError::InvalidLeafNodeSignature
+                | KeyPackageVerifyError::InvalidSignature,
+            ) => Err(Refusal::BadSignature),
+            // A demand of a later OpenMLS.
+            Err(_) => Err(Refusal::InvalidLeaf(LeafFault::Unspecified)),
         }
-    }
-
-    /// `VerifyWithLabel` of RFC 9420 §5.1.2.
-    fn is_signed(
-        &self,
-        label: &str,
-        (content, signature): (&[u8], &[u8]),
-        read: &Unverified<'_>,
-        suite: types::Ciphersuite,
-    ) -> bool {
-        let label = VLBytes::from(format!("MLS 1.0 {label}").as_bytes());
-        let Ok(signed) = (label, VLBytes::from(content)).tls_serialize_detached() else {
-            return false;
-        };
-        let scheme = suite.signature_algorithm();
-        self.crypto
-            .verify_signature(scheme, &signed, read.signature_key, signature)
-            .is_ok()
     }
 }
 
 impl<C: OpenMlsCrypto + Send + Sync + 'static> Admission for OpenMlsAdmission<C> {
     fn admit(&self, uploaded: &[u8], by: &Uploader, now: Timestamp) -> Result<Admitted, Refusal> {
-        let bare = bare(uploaded);
-        if bare.len() > self.max_bytes {
+        if UnverifiedKeyPackage::bare(uploaded).len() > self.max_bytes {
             return Err(Refusal::TooLarge);
         }
-        let read = Unverified::read(bare).ok_or(Refusal::Malformed)?;
-        let suite = self.supported(read.ciphersuite)?;
-        let key_package = parse(bare)?;
+        let read = UnverifiedKeyPackage::read(uploaded)?;
+        let bare = read.bytes();
+        let suite = self.supported(read.ciphersuite())?;
         let lifetime = self.lifetime(&read, now)?;
-        let credential = key_package.unverified_credential();
-        if !is_made_by(&credential, by) {
+        if !is_made_by(&read, by) {
             return Err(Refusal::CredentialMismatch);
         }
+        read.check()?;
+        if has_grease(&read) {
+            return Err(Refusal::Other(
+                "OpenMLS cannot add a KeyPackage with a GREASE extension",
+            ));
+        }
+        check_lengths(&read, suite)?;
+        let key_package = parse(bare)?;
+        let credential = key_package.unverified_credential();
         self.verify(key_package, &read, suite)?;
+        check_encapsulation(&read, suite, &self.crypto)?;
 
         let cannot_hash = |_| Refusal::Other("the crypto provider cannot hash");
         let hash = make_key_package_ref(bare, suite, &self.crypto).map_err(cannot_hash)?;
         let info = KeyPackageInfo::new(
             KeyPackageRef::try_from(hash.as_slice()).map_err(|_| Refusal::Malformed)?,
-            Ciphersuite(read.ciphersuite),
+            read.ciphersuite(),
             lifetime,
             credential_hash(&self.crypto, &credential).map_err(cannot_hash)?,
         )
-        .role(Role::of(read.last_resort));
+        .role(read.role());
         let bytes = KeyPackageBytes::try_from(bare).map_err(|_| Refusal::TooLarge)?;
-        Ok(Admitted::new(KeyPackage::new(info, bytes), read.init_key.to_vec()))
+        Ok(Admitted::new(KeyPackage::new(info, bytes), read.init_key().to_vec()))
     }
+}
+
+/// OpenMLS compares `Unknown(0x0a0a)`, which it reads as an extension, with `Grease(0x0a0a)`, which it reads in the
+/// capabilities.
+fn has_grease(package: &UnverifiedKeyPackage<'_>) -> bool {
+    let mut extensions = package
+        .leaf_node()
+        .extensions()
+        .iter()
+        .chain(package.extensions().iter());
+    extensions.any(|extension| extension.extension_type.is_grease())
 }
 
 /// OpenMLS's own reading, which must write back as the same bytes: else a client, which hashes what it reads, would know
@@ -246,13 +265,11 @@ fn parse(bare: &[u8]) -> Result<KeyPackageIn, Refusal> {
         .ok_or(Refusal::Malformed)
 }
 
-fn is_made_by(whose: &CredentialWithKey, by: &Uploader) -> bool {
-    let credential = &whose.credential;
+fn is_made_by(package: &UnverifiedKeyPackage<'_>, by: &Uploader) -> bool {
+    let leaf = package.leaf_node();
     match by {
-        Uploader::Identity(identity) => {
-            credential.credential_type() == CredentialType::Basic && credential.serialized_content() == identity
-        }
-        Uploader::SignatureKey(key) => whose.signature_key.as_slice() == key,
+        Uploader::Identity(identity) => leaf.credential().identity() == Some(identity),
+        Uploader::SignatureKey(key) => leaf.signature_key() == key,
         Uploader::Unchecked => true,
         _ => false,
     }

@@ -21,7 +21,7 @@
 
 mod admission;
 mod credential;
-mod unverified;
+mod keys;
 mod vault;
 
 pub use admission::OpenMlsAdmission;

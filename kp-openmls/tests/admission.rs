@@ -7,11 +7,12 @@ mod client;
 use std::time::Duration;
 
 use client::{Client, LONG_AGO, builder, bytes, wrapped};
-use kp_core::protocol::Refusal;
+use kp_core::key_package::ExtensionType;
+use kp_core::protocol::{LeafFault, Refusal};
 use kp_core::server::{Admission, Admitted, Uploader};
 use kp_core::{Ciphersuite, Timestamp};
 use kp_openmls::{OpenMlsAdmission, credential_hash};
-use openmls::prelude::{Credential, CredentialType, KeyPackage, Lifetime};
+use openmls::prelude::{Capabilities, Credential, CredentialType, KeyPackage, Lifetime};
 use openmls_rust_crypto::RustCrypto;
 use openmls_traits::OpenMlsProvider as _;
 use openmls_traits::crypto::OpenMlsCrypto as _;
@@ -86,7 +87,8 @@ fn an_extension_that_the_leaf_does_not_list_is_refused() {
     let package = bob().build(unlisted.key_package_lifetime(Lifetime::new(DAY)));
     let now = Timestamp::try_from(i64::try_from(package.life_time().not_before()).unwrap()).unwrap();
     let answer = OpenMlsAdmission::new().admit(&bytes(&package), &Uploader::unchecked(), now);
-    assert_eq!(answer, Err(Refusal::BadSignature));
+    let unlisted = LeafFault::ExtensionNotListed(ExtensionType::LAST_RESORT);
+    assert_eq!(answer, Err(Refusal::InvalidLeaf(unlisted)));
 }
 
 /// ADM-2: `now` decides, whether OpenMLS, by the system's clock, agrees (a package made now) or not (one of 2023).
@@ -213,8 +215,12 @@ fn a_package_of_somebody_else_is_refused() {
 #[test]
 fn another_type_of_credential_has_no_identity() {
     let mut bob = bob();
-    bob.credential.credential = Credential::new(CredentialType::Other(0xF123), b"bob".to_vec());
-    let uploaded = bytes(&bob.package());
+    let own = CredentialType::Other(0xF123);
+    bob.credential.credential = Credential::new(own, b"bob".to_vec());
+    let lifetime = Lifetime::init(LONG_AGO.get().unsigned_abs(), LONG_AGO.get().unsigned_abs() + DAY);
+    let capabilities = Capabilities::builder().credentials(vec![own]).build();
+    let builder = KeyPackage::builder().leaf_node_capabilities(capabilities);
+    let uploaded = bytes(&bob.build(builder.key_package_lifetime(lifetime)));
     assert_eq!(admit(&uploaded), Err(Refusal::CredentialMismatch));
     let by_key = Uploader::signature_key(bob.signer.to_public_vec());
     assert!(OpenMlsAdmission::new().admit(&uploaded, &by_key, LONG_AGO).is_ok());

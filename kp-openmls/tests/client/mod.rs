@@ -1,5 +1,7 @@
 //! A real OpenMLS client that makes KeyPackages.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use kp_core::{Ciphersuite, Timestamp};
 use openmls::prelude::tls_codec::Serialize as _;
 use openmls::prelude::{
