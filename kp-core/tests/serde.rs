@@ -186,6 +186,10 @@ fn a_detail_follows_the_code_of_a_refusal() -> Result<(), Box<dyn Error>> {
         serde_json::from_str::<UploadOutcome>(later)?,
         UploadOutcome::Refused(Refusal::InvalidLeaf(LeafFault::Unspecified))
     );
+    assert_eq!(
+        serde_json::from_str::<UploadOutcome>(r#""pool_full: 64 of 64""#)?,
+        UploadOutcome::PoolFull
+    );
     Ok(())
 }
 

@@ -70,10 +70,11 @@ impl UploadOutcome {
     /// Returns the outcome of this [`code`](Self::code), which a detail may follow; [`Unknown`](Self::Unknown) for any other
     /// text.
     #[must_use]
-    pub fn from_code(code: &str) -> Self {
+    pub fn from_code(text: &str) -> Self {
+        let code = text.split_once(": ").map_or(text, |(code, _)| code);
         let plain = Self::PLAIN.into_iter().find(|outcome| outcome.code() == code);
         plain
-            .or_else(|| Refusal::from_code(code).map(Self::Refused))
+            .or_else(|| Refusal::from_code(text).map(Self::Refused))
             .unwrap_or(Self::Unknown)
     }
 }
