@@ -1,5 +1,6 @@
 //! The example `server`, as processes that are spoken to over HTTP.
 
+mod answers;
 mod examples;
 mod node;
 mod readme;
