@@ -100,6 +100,8 @@ impl From<rusqlite::Error> for Failure {
 /// Leaves the statement out of an error: it may be a whole migration.
 fn without_statement(error: rusqlite::Error) -> rusqlite::Error {
     match error {
+        // The kind is there where SQLite is new enough for it, as the bundled one is.
+        #[cfg(feature = "bundled")]
         rusqlite::Error::SqlInputError { error, msg, .. } => rusqlite::Error::SqliteFailure(error, Some(msg)),
         other => other,
     }
