@@ -8,7 +8,7 @@ use kp_core::protocol::{SyncReport, UploadOutcome};
 use kp_core::{Ciphersuite, Error, KeyPackage, KeyPackageRef, Role, Timestamp};
 
 use crate::error::{PoolError, Result};
-use crate::policy::{Policy, is_held, used};
+use crate::policy::{Policy, is_held, used, was_never_offered};
 use crate::report::RefreshReport;
 use crate::rows::Rows;
 use crate::survey::Survey;
@@ -84,10 +84,15 @@ impl<V: KeyVault> Ledger<V> {
             .filter(is_due)
             .map(|row| row.key_package_ref.clone())
             .collect();
-        for key_package_ref in &due {
+        self.throw_away(rows, &due).await
+    }
+
+    /// Deletes keys, and then their rows (`POOL-4`).
+    async fn throw_away(&self, rows: &mut Rows, refs: &[KeyPackageRef]) -> Result<u32, V> {
+        for key_package_ref in refs {
             self.vault.forget(key_package_ref).map_err(PoolError::Vault)?;
         }
-        self.delete(rows, &due).await
+        self.delete(rows, refs).await
     }
 
     /// Puts right what a process left that died, and drops the rows that have no key.
@@ -150,15 +155,22 @@ impl<V: KeyVault> Ledger<V> {
         packages.filter_map(std::result::Result::transpose).collect()
     }
 
-    /// Writes that an upload of these packages is about to begin, before it does (`META-1`).
-    pub(crate) async fn offer(&self, rows: &Rows, packages: &[KeyPackage], now: Timestamp) -> Result<(), V> {
+    /// Writes that an upload of these packages is about to begin, before it does (`META-1`), and returns those that no
+    /// upload named before.
+    pub(crate) async fn offer(
+        &self,
+        rows: &Rows,
+        packages: &[KeyPackage],
+        now: Timestamp,
+    ) -> Result<BTreeSet<KeyPackageRef>, V> {
         let refs = packages.iter().map(|package| &package.info.key_package_ref);
-        let is_new = |named: &&KeyPackageRef| rows.get(named).is_some_and(|row| row.offered_at.is_none());
-        let offers = MetadataChanges::new().offer(refs.filter(is_new).cloned(), now);
-        if !offers.is_empty() {
+        let is_new = |named: &&KeyPackageRef| rows.get(named).is_some_and(was_never_offered);
+        let new: BTreeSet<_> = refs.filter(is_new).cloned().collect();
+        if !new.is_empty() {
+            let offers = MetadataChanges::new().offer(new.iter().cloned(), now);
             self.metadata.apply(&offers).await?;
         }
-        Ok(())
+        Ok(new)
     }
 
     /// Learns what became of `mine`, and says which packages the server holds that it should not.
@@ -190,7 +202,10 @@ impl<V: KeyVault> Ledger<V> {
         for unknown in unknown.collect::<BTreeSet<_>>() {
             match self.package(unknown)? {
                 Some(_) if rows.get(unknown).is_some() => {}
-                Some(package) => found.push(KeyPackageMetadata::created(&package.info, now)),
+                Some(package) => found.push(KeyPackageMetadata {
+                    offered_at: Some(now),
+                    ..KeyPackageMetadata::created(&package.info, now)
+                }),
                 None => strays.push(unknown.clone()),
             }
         }
@@ -200,12 +215,13 @@ impl<V: KeyVault> Ledger<V> {
         Ok(strays)
     }
 
-    /// Records the outcomes on an upload. A last resort that is up supersedes the others of its ciphersuite, since the
+    /// Records the outcomes of an upload, the first one for those that are `new`. A last resort that is up supersedes the others of its ciphersuite, since the
     /// server has one slot, and the last one up has it (`LAST-1`).
     pub(crate) async fn settle(
         &self,
         policy: &Policy,
         uploaded: &[(KeyPackageRef, UploadOutcome)],
+        new: &BTreeSet<KeyPackageRef>,
         now: Timestamp,
         report: &mut RefreshReport,
     ) -> Result<(), V> {
@@ -233,13 +249,15 @@ impl<V: KeyVault> Ledger<V> {
             } else if row.lifecycle == Lifecycle::Created
                 && let Some(outcome) = outcomes.get(key_package_ref)
             {
-                steps.push((key_package_ref.clone(), policy.after_upload(row, **outcome, now)));
+                let to = policy.after_upload(row, **outcome, new.contains(key_package_ref), now);
+                report.superseded += u32::from(to.delete_at().is_some());
+                steps.push((key_package_ref.clone(), to));
             }
         }
         self.write(&steps, now).await
     }
 
-    /// Records that these were taken back from the server.
+    /// Records that these were taken back from the server. What nobody can have is deleted.
     pub(crate) async fn supersede(
         &self,
         policy: &Policy,
@@ -247,12 +265,20 @@ impl<V: KeyVault> Ledger<V> {
         now: Timestamp,
         report: &mut RefreshReport,
     ) -> Result<(), V> {
-        let rows = self.rows().await?;
-        let held = |key_package_ref: &&KeyPackageRef| rows.get(key_package_ref).is_some_and(is_held);
-        let superseded = |key_package_ref: &KeyPackageRef| (key_package_ref.clone(), policy.superseded(now));
-        let steps: Vec<_> = withdrawn.iter().filter(held).map(superseded).collect();
+        let mut rows = self.rows().await?;
+        let held = withdrawn
+            .iter()
+            .filter_map(|named| rows.get(named))
+            .filter(|row| is_held(row));
+        let (unseen, seen): (Vec<_>, Vec<_>) = held.partition(|row| was_never_offered(row));
+        let refs =
+            |rows: Vec<&KeyPackageMetadata>| rows.iter().map(|row| row.key_package_ref.clone()).collect::<Vec<_>>();
+        let (unseen, seen) = (refs(unseen), refs(seen));
+        let steps: Vec<_> = seen.into_iter().map(|named| (named, policy.superseded(now))).collect();
         report.superseded += u32::try_from(steps.len()).unwrap_or(u32::MAX);
-        self.write(&steps, now).await
+        self.write(&steps, now).await?;
+        report.deleted += self.throw_away(&mut rows, &unseen).await?;
+        Ok(())
     }
 
     /// Marks packages as used, and deletes the keys of the one-time ones (`POOL-5`).

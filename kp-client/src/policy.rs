@@ -39,6 +39,8 @@ impl Policy {
                 // Of a later release: it may have been handed out.
                 _ => row.lifecycle,
             },
+            // What was handed out never goes up again (`POOL-9`).
+            (Created | Available, None) if row.reserved_at.is_some() => Reserved,
             // The server lost it: the same package goes up again (`POOL-3`).
             (Available, None) => Created,
             (unchanged, _) => unchanged,
@@ -55,20 +57,31 @@ impl Policy {
             )
     }
 
-    /// Returns where a row stands, now that the server told the outcome of its upload.
-    pub(crate) fn after_upload(&self, row: &KeyPackageMetadata, outcome: UploadOutcome, now: Timestamp) -> Lifecycle {
+    /// Returns where a row stands, now that the server told the outcome of its upload. `first`: nothing named the package
+    /// before this upload.
+    pub(crate) fn after_upload(
+        &self,
+        row: &KeyPackageMetadata,
+        outcome: UploadOutcome,
+        first: bool,
+        now: Timestamp,
+    ) -> Lifecycle {
         match outcome {
             UploadOutcome::Saved | UploadOutcome::AlreadyStored => Lifecycle::Available,
             // An earlier upload arrived, and somebody has the package; a last resort was replaced since.
             UploadOutcome::AlreadySpent if row.role.is_last_resort() => self.superseded(now),
             UploadOutcome::AlreadySpent => Lifecycle::Reserved,
-            UploadOutcome::Refused(Refusal::Expired) => Lifecycle::Expired,
             // Later, the server may take it.
             UploadOutcome::PoolFull | UploadOutcome::NotTried | UploadOutcome::Refused(Refusal::NotYetValid) => {
                 Lifecycle::Created
             }
             // An outcome that this release does not know counts as refused.
-            _ => Lifecycle::Failed,
+            refused if first && row.uploaded_at.is_none() => match refused {
+                UploadOutcome::Refused(Refusal::Expired) => Lifecycle::Expired,
+                _ => Lifecycle::Failed,
+            },
+            // It was up, or may have been, and the server lost it since: a Welcome may be under way (`POOL-9`).
+            _ => self.superseded(now),
         }
     }
 
@@ -88,6 +101,11 @@ impl Policy {
 /// Returns whether the server holds the package, or may hold it: such packages count towards the cap (`POOL-1`).
 pub(crate) fn is_held(row: &KeyPackageMetadata) -> bool {
     matches!(row.lifecycle, Lifecycle::Created | Lifecycle::Available)
+}
+
+/// Returns whether no upload ever named the package, so that nobody can have it (`POOL-9`).
+pub(crate) fn was_never_offered(row: &KeyPackageMetadata) -> bool {
+    row.offered_at.is_none() && row.uploaded_at.is_none()
 }
 
 /// A package as it stands when a Welcome was processed with it. A last resort keeps its key, and is to be replaced.

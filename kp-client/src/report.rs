@@ -9,14 +9,14 @@ pub struct RefreshReport {
     pub generated: u32,
     /// How many KeyPackages the server took, those of an earlier upload whose answer was lost included.
     pub uploaded: u32,
-    /// The KeyPackages that the server did not take, and why. What the server may take later goes out again; the rest is
-    /// deleted.
+    /// The KeyPackages that the server did not take, and why. What the server may take later goes out again. Of the rest,
+    /// what was up before, or may have been, keeps its key for the grace period, and what certainly was not is deleted.
     pub refused: Vec<(KeyPackageRef, UploadOutcome)>,
     /// How many KeyPackages are no longer handed out, and keep their keys for the grace period.
     pub superseded: u32,
     /// How many KeyPackages were withdrawn from the server: no key, an old credential, a ciphersuite no longer planned.
     pub withdrawn: u32,
-    /// How many KeyPackages lost key and row: spent, expired, past their grace period, refused.
+    /// How many KeyPackages lost key and row: spent, expired, past their grace period, refused, or never offered and of no more use.
     pub deleted: u32,
     /// How many joins had died, whose keys are there again, and how many KeyPackages had lost their row.
     pub recovered: u32,

@@ -149,7 +149,7 @@ impl<V: KeyVault> KeyPackagePool<V> {
         report: &mut RefreshReport,
     ) -> Result<(), V> {
         let policy = &self.0.policy;
-        let packages = {
+        let (packages, new) = {
             let ledger = self.0.ledger.lock().await;
             let mut rows = ledger.rows().await?;
             let survey = ledger.survey(policy, &rows, now)?;
@@ -172,8 +172,8 @@ impl<V: KeyVault> KeyPackagePool<V> {
             }
             report.generated += ledger.generate(&mut rows, &wanted, now).await?;
             let packages = ledger.to_upload(&ledger.survey(policy, &rows, now)?)?;
-            ledger.offer(&rows, &packages, now).await?;
-            packages
+            let new = ledger.offer(&rows, &packages, now).await?;
+            (packages, new)
         };
         let (mut left, mut most) = (&packages[..], BATCH);
         while !left.is_empty() {
@@ -191,7 +191,7 @@ impl<V: KeyVault> KeyPackagePool<V> {
             let refs = batch.iter().map(|package| package.info.key_package_ref.clone());
             let uploaded: Vec<_> = refs.zip(outcomes).collect();
             let ledger = self.0.ledger.lock().await;
-            ledger.settle(policy, &uploaded, now, report).await?;
+            ledger.settle(policy, &uploaded, &new, now, report).await?;
         }
         Ok(())
     }

@@ -25,8 +25,9 @@ pub enum Lifecycle {
     Reserved,
     /// A join is under way, or died. A second copy of the key is kept ([POOL-6](crate::contract::POOL_6)).
     Joining,
-    /// No longer to be handed out: a last resort that was replaced, or a package of an old credential. The key is kept
-    /// for a grace period ([POOL-5](crate::contract::POOL_5)).
+    /// No longer to be handed out: a last resort that was replaced, a package of an old credential, or one that was on
+    /// the server, or may have been, and is refused now. The key is kept for a grace period
+    /// ([POOL-5](crate::contract::POOL_5), [POOL-9](crate::contract::POOL_9)).
     Superseded {
         /// When the key may go.
         delete_at: Timestamp,
@@ -35,7 +36,7 @@ pub enum Lifecycle {
     Spent,
     /// Past the package's `not_after`.
     Expired,
-    /// Refused: the server will never take the package.
+    /// Refused, and certainly never on the server ([POOL-9](crate::contract::POOL_9)): nobody can have the package.
     Failed,
 }
 

@@ -54,4 +54,13 @@ rules! {
     /// - `refresh` may be called from several places at once. A call that waited for a round which began after the call
     ///   was made has the report of that round.
     POOL_7 = "POOL-7", "refresh does all that is due";
+
+    /// A package is thrown away early only when it was *certainly never up*: it was not offered, or its only offer was
+    /// answered by a refusal. An outcome that the client does not know counts as refused.
+    ///
+    /// - Any other package keeps its key until its `not_after`, but at most one grace period after the server said that
+    ///   the package is withdrawn, replaced or refused. A server that lost a package, and now refuses it, may have handed
+    ///   it out: a Welcome may be under way.
+    /// - What was handed out, as the server said, never goes up again.
+    POOL_9 = "POOL-9", "only what was never up is thrown away early";
 }
