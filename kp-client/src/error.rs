@@ -1,6 +1,6 @@
 use kp_core::client::{KeyVault, MetadataRejection};
 use kp_core::protocol::TransportError;
-use kp_core::{Ciphersuite, Error};
+use kp_core::{Ciphersuite, Error, Timestamp};
 
 /// A call of a [`KeyPackagePool`](crate::KeyPackagePool) failed. `E` is the error of its vault.
 ///
@@ -8,13 +8,22 @@ use kp_core::{Ciphersuite, Error};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError<E> {
-    /// None of the KeyPackages named is this pool's: the Welcome is not for this client, or its KeyPackage is long spent.
+    /// None of the KeyPackages named is this pool's: the Welcome is not for this client, or its KeyPackage is past its
+    /// `not_after`.
     #[error("no such KeyPackage in this pool")]
     UnknownPackage,
+    /// A Welcome was processed with the one-time KeyPackage before: the Welcome came twice, or another one names the same
+    /// KeyPackage. Said until the KeyPackage's `not_after`, for the last 1,000 that were used.
+    #[error("the KeyPackage was used before")]
+    AlreadyUsed {
+        /// When it was recorded as used, in whole seconds. `None` for a row from another table that did not say when.
+        at: Option<Timestamp>,
+    },
     /// The KeyPackage is past its `not_after`. Its key was not touched. Ask the other side to add this client anew.
     #[error("the KeyPackage has expired")]
     ExpiredPackage,
-    /// The pool knows the KeyPackage, but its key is gone: the Welcome was processed before, or the storage was reset.
+    /// The pool knows the KeyPackage, but its key is gone: the storage was reset, or a join died just after it had succeeded.
+    /// The next refresh finds out.
     #[error("the key of the KeyPackage is gone")]
     KeyGone,
     /// The pool has no plan for this ciphersuite.

@@ -22,17 +22,26 @@ impl<V: KeyVault> Ledger<V> {
         if rows.is_empty() {
             return Err(PoolError::UnknownPackage);
         }
+        let used = |row: &&KeyPackageMetadata| row.lifecycle == Lifecycle::Spent && !row.role.is_last_resort();
+        if let Some(row) = rows.iter().find(used) {
+            return Err(PoolError::AlreadyUsed { at: row.spent_at });
+        }
         let is_expired = |row: &KeyPackageMetadata| row.not_after <= now || row.lifecycle == Lifecycle::Expired;
         if rows.iter().any(is_expired) {
             return Err(PoolError::ExpiredPackage);
+        }
+        for row in &rows {
+            // Only a join that began may end as `Spent` without a key.
+            if row.lifecycle != Lifecycle::Joining && self.package(&row.key_package_ref)?.is_none() {
+                return Err(PoolError::KeyGone);
+            }
         }
         let joining = |row: &KeyPackageMetadata| (row.key_package_ref.clone(), Lifecycle::Joining);
         let steps: Vec<_> = rows.iter().map(joining).collect();
         self.write(&steps, now).await?;
         for row in &rows {
             self.vault.protect(&row.key_package_ref).map_err(PoolError::Vault)?;
-            let there = self.vault.package(&row.key_package_ref).map_err(PoolError::Vault)?;
-            if there.is_none() {
+            if self.package(&row.key_package_ref)?.is_none() {
                 return Err(PoolError::KeyGone);
             }
         }

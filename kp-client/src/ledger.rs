@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,8 +14,16 @@ use crate::report::RefreshReport;
 use crate::rows::Rows;
 use crate::survey::Survey;
 
+/// How many rows of spent packages are kept, the newest (`POOL-11`).
+const SPENT_ROWS: usize = 1_000;
+
+fn is_spent(row: &KeyPackageMetadata) -> bool {
+    row.lifecycle == Lifecycle::Spent
+}
+
 /// The keys and their rows, which only change together and in this order: the row, then the key; and away with the key,
-/// then the row (`POOL-3`, `POOL-4`). So no key is ever without a row, wherever a process dies.
+/// then the row (`POOL-3`, `POOL-4`). So no key is ever without a row, wherever a process dies. The row of a package that was
+/// used stays, and says `Spent` once the key is gone (`POOL-11`).
 ///
 /// Who holds the ledger holds it alone, and reads the rows once. Nothing here waits for the server.
 pub(crate) struct Ledger<V> {
@@ -23,9 +32,15 @@ pub(crate) struct Ledger<V> {
 }
 
 impl<V: KeyVault> Ledger<V> {
-    /// Reads the rows.
-    pub(crate) async fn rows(&self) -> Result<Rows, V> {
+    /// Reads all rows, those of spent packages included.
+    pub(crate) async fn all_rows(&self) -> Result<Rows, V> {
         Ok(self.metadata.list().await?.into_iter().collect())
+    }
+
+    /// Reads the rows that can still change: all but those of spent packages.
+    pub(crate) async fn rows(&self) -> Result<Rows, V> {
+        let rows = self.metadata.list().await?.into_iter();
+        Ok(rows.filter(|row| !is_spent(row)).collect())
     }
 
     /// Writes steps to the store.
@@ -74,17 +89,22 @@ impl<V: KeyVault> Ledger<V> {
         })
     }
 
-    /// Deletes what is spent, expired, refused, or past its grace period: the key first (`POOL-4`).
-    pub(crate) async fn clean_up(&self, rows: &mut Rows, now: Timestamp) -> Result<u32, V> {
+    /// Deletes what is expired, refused, or past its grace period: the key first (`POOL-4`). Of `all` rows, those are
+    /// left that can still change.
+    pub(crate) async fn clean_up(&self, all: &mut Rows, now: Timestamp) -> Result<u32, V> {
         let is_due = |row: &&KeyPackageMetadata| {
             row.lifecycle.is_final() || row.not_after <= now || row.lifecycle.delete_at().is_some_and(|at| at <= now)
         };
-        let due: Vec<_> = rows
-            .iter()
-            .filter(is_due)
-            .map(|row| row.key_package_ref.clone())
-            .collect();
-        self.throw_away(rows, &due).await
+        let (mut spent, rows): (Vec<_>, Vec<_>) = all.iter().partition(|row| is_spent(row));
+        spent.sort_by_key(|row| Reverse(row.spent_at));
+        let numbered = spent.iter().enumerate();
+        let old = numbered.filter(|(at, row)| *at >= SPENT_ROWS || row.not_after <= now);
+        let due = old.map(|(_, row)| *row).chain(rows.into_iter().filter(is_due));
+        let due: Vec<_> = due.map(|row| row.key_package_ref.clone()).collect();
+        let spent: Vec<_> = spent.into_iter().map(|row| row.key_package_ref.clone()).collect();
+        let deleted = self.throw_away(all, &due).await?;
+        all.remove(&spent);
+        Ok(deleted)
     }
 
     /// Deletes keys, and then their rows (`POOL-4`).
@@ -100,7 +120,7 @@ impl<V: KeyVault> Ledger<V> {
     /// A join that died has its key again (`POOL-6`), unless neither key nor copy is there: then the join had succeeded.
     pub(crate) async fn recover(&self, rows: &mut Rows, now: Timestamp, report: &mut RefreshReport) -> Result<(), V> {
         let (mut steps, mut lost) = (Vec::new(), Vec::new());
-        for row in rows.iter() {
+        for row in rows.iter().filter(|row| !is_spent(row)) {
             let (key_package_ref, joining) = (row.key_package_ref.clone(), row.lifecycle == Lifecycle::Joining);
             if joining {
                 self.vault.restore(&key_package_ref).map_err(PoolError::Vault)?;
@@ -110,9 +130,9 @@ impl<V: KeyVault> Ledger<V> {
                     report.recovered += 1;
                     steps.push((key_package_ref, Lifecycle::Reserved));
                 }
-                (true, false) => steps.push((key_package_ref, Lifecycle::Spent)),
-                (false, false) if !row.lifecycle.is_final() => lost.push(key_package_ref),
-                (false, _) => {}
+                (true, false) if !row.role.is_last_resort() => steps.push((key_package_ref, Lifecycle::Spent)),
+                (_, false) if !row.lifecycle.is_final() => lost.push(key_package_ref),
+                (false, _) | (true, false) => {}
             }
         }
         self.step(rows, &steps, now).await?;
@@ -120,7 +140,7 @@ impl<V: KeyVault> Ledger<V> {
         Ok(())
     }
 
-    fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<KeyPackage>, V> {
+    pub(crate) fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<KeyPackage>, V> {
         self.vault.package(key_package_ref).map_err(PoolError::Vault)
     }
 
@@ -202,11 +222,11 @@ impl<V: KeyVault> Ledger<V> {
         for unknown in unknown.collect::<BTreeSet<_>>() {
             match self.package(unknown)? {
                 Some(_) if rows.get(unknown).is_some() => {}
-                Some(package) => found.push(KeyPackageMetadata {
+                Some(package) if self.metadata.get(unknown).await?.is_none() => found.push(KeyPackageMetadata {
                     offered_at: Some(now),
                     ..KeyPackageMetadata::created(&package.info, now)
                 }),
-                None => strays.push(unknown.clone()),
+                _ => strays.push(unknown.clone()),
             }
         }
         report.recovered += u32::try_from(found.len()).unwrap_or(u32::MAX);
@@ -281,18 +301,23 @@ impl<V: KeyVault> Ledger<V> {
         Ok(())
     }
 
-    /// Marks packages as used, and deletes the keys of the one-time ones (`POOL-5`).
+    /// Marks packages as used, and deletes the keys of the one-time ones (`POOL-5`). As after a join, a key is gone before
+    /// its row says `Spent`.
     pub(crate) async fn mark_as_spent(&self, refs: &[KeyPackageRef], now: Timestamp) -> Result<(), V> {
         let mut rows = Vec::with_capacity(refs.len());
         for key_package_ref in refs {
             let row = self.metadata.get(key_package_ref).await?;
             rows.push(row.ok_or(PoolError::UnknownPackage)?);
         }
-        let steps: Vec<_> = rows.iter().map(used).collect();
-        self.write(&steps, now).await?;
-        for row in rows.iter().filter(|row| !row.role.is_last_resort()) {
-            self.vault.forget(&row.key_package_ref).map_err(PoolError::Vault)?;
+        rows.retain(|row| !is_spent(row));
+        let joining = |row: &&KeyPackageMetadata| !row.role.is_last_resort();
+        let one_time = rows.iter().filter(joining).map(|row| row.key_package_ref.clone());
+        let begun: Vec<_> = one_time.map(|named| (named, Lifecycle::Joining)).collect();
+        self.write(&begun, now).await?;
+        for (key_package_ref, _) in &begun {
+            self.vault.forget(key_package_ref).map_err(PoolError::Vault)?;
         }
-        Ok(())
+        let steps: Vec<_> = rows.iter().map(used).collect();
+        self.write(&steps, now).await
     }
 }

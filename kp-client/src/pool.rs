@@ -67,8 +67,8 @@ impl<V: KeyVault> KeyPackagePool<V> {
     ///
     /// # Errors
     ///
-    /// [`PoolError::UnknownPackage`], [`PoolError::ExpiredPackage`], [`PoolError::KeyGone`], or a failure: the attempt was not
-    /// made. The inner result is the attempt's own.
+    /// [`PoolError::UnknownPackage`], [`PoolError::AlreadyUsed`], [`PoolError::ExpiredPackage`], [`PoolError::KeyGone`], or a
+    /// failure: the attempt was not made. The inner result is the attempt's own.
     pub async fn join<G, F>(
         &self,
         refs: &[KeyPackageRef],
@@ -97,7 +97,7 @@ impl<V: KeyVault> KeyPackagePool<V> {
     }
 
     /// Records that a Welcome was processed with these KeyPackages, other than by [`join`](Self::join). Deletes the keys of
-    /// one-time packages. The next refresh replaces a last resort.
+    /// one-time packages. The next refresh replaces a last resort. If the process dies before the call returns, call it again.
     ///
     /// # Errors
     ///
@@ -109,15 +109,15 @@ impl<V: KeyVault> KeyPackagePool<V> {
         ledger.mark_as_spent(refs, self.0.clock.now()).await
     }
 
-    /// Deletes what is spent, expired, refused, or past its grace period, keys first, and returns how many KeyPackages. Needs
-    /// no server.
+    /// Deletes what is expired, refused, or past its grace period, keys first, and returns how many KeyPackages. The rows of
+    /// the last 1,000 that were used stay until their `not_after`, without keys. Needs no server.
     ///
     /// # Errors
     ///
     /// Only failures. The next run does the rest.
     pub async fn cleanup_expired(&self) -> Result<u32, V> {
         let ledger = self.0.ledger.lock().await;
-        let mut rows = ledger.rows().await?;
+        let mut rows = ledger.all_rows().await?;
         ledger.clean_up(&mut rows, self.0.clock.now()).await
     }
 

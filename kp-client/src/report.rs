@@ -16,7 +16,7 @@ pub struct RefreshReport {
     pub superseded: u32,
     /// How many KeyPackages were withdrawn from the server: no key, an old credential, a ciphersuite no longer planned.
     pub withdrawn: u32,
-    /// How many KeyPackages lost key and row: spent, expired, past their grace period, refused, or never offered and of no more use.
+    /// How many KeyPackages lost their row, and their key before it: expired, past their grace period, refused, or never offered and of no more use.
     pub deleted: u32,
     /// How many joins had died, whose keys are there again, and how many KeyPackages had lost their row.
     pub recovered: u32,

@@ -27,7 +27,7 @@ enum Demand {
 impl<V: KeyVault> KeyPackagePool<V> {
     /// Does whatever is due:
     ///
-    /// - recovers joins that died, and deletes what is spent, expired or past its grace period;
+    /// - recovers joins that died, and deletes what is expired, refused or past its grace period;
     /// - learns from the server what was used;
     /// - makes KeyPackages where there are fewer than the low-water mark, or the server says that they are low, and rotates
     ///   the last resort;
@@ -91,7 +91,7 @@ impl<V: KeyVault> KeyPackagePool<V> {
     /// Does what needs no server: recovers joins that died, and deletes what is over.
     async fn put_in_order(&self, now: Timestamp, report: &mut RefreshReport) -> Result<Vec<KeyPackageRef>, V> {
         let ledger = self.0.ledger.lock().await;
-        let mut rows = ledger.rows().await?;
+        let mut rows = ledger.all_rows().await?;
         ledger.recover(&mut rows, now, report).await?;
         report.deleted += ledger.clean_up(&mut rows, now).await?;
         Ok(rows.refs())

@@ -1,11 +1,11 @@
-//! A Welcome costs no key unless it was joined with: POOL-5 and POOL-6, with real Welcomes.
+//! A Welcome costs no key unless it was joined with: POOL-5, POOL-6 and POOL-11, with real Welcomes.
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
-use kp_client::{CiphersuitePlan, PoolError};
-use kp_core::KeyPackageRef;
-use kp_core::client::Lifecycle;
-use kp_test_support::messenger::{Alice, Bob, DAY, Invitation, SUITE, World};
+use kp_client::{CiphersuitePlan, KeyPackagePool, PoolError};
+use kp_core::client::{KeyPackageMetadata, KeyVault as _, Lifecycle, PoolMetadataStoreExt as _};
+use kp_core::{KeyPackageRef, Role, Timestamp};
+use kp_test_support::messenger::{Alice, Bob, DAY, Invitation, SUITE, Vault, World};
 use openmls_traits::OpenMlsProvider as _;
 
 /// Bob's pool is full, and Alice has invited him with one package of it.
@@ -131,20 +131,72 @@ async fn a_welcome_that_names_no_package_of_ours_is_refused() {
         .unwrap();
 }
 
-/// A Welcome that comes twice finds that its package was used.
+/// Joins again, which must not be attempted, and returns when the package was used.
+async fn used_at(pool: &KeyPackagePool<Vault>, invitation: &Invitation) -> Option<Timestamp> {
+    let answer = pool.join(&invitation.refs, || -> Result<(), ()> { panic!("not to be attempted") });
+    match answer.await {
+        Err(PoolError::AlreadyUsed { at }) => at,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// POOL-11: a Welcome that comes twice, and another group's for the same package, find that it was used: also after a refresh,
+/// and after a restart.
 #[tokio::test]
 async fn a_welcome_is_joined_once() {
-    let (world, bob, invitation) = invited().await;
+    let (world, alice, bob) = (World::new(), Alice::new(), Bob::new());
     let pool = bob.open(&world);
+    pool.refresh().await.unwrap();
+    let package = world.claim(&bob).await;
+    let [invitation, other] = [alice.invite(&package), alice.invite(&package)];
+    let joined_at = world.now();
     pool.join(&invitation.refs, || bob.attempt(&invitation.welcome))
         .await
         .unwrap()
         .unwrap();
-    let answer = pool.join(&invitation.refs, || -> Result<(), ()> { panic!("not to be attempted") });
-    assert!(matches!(answer.await, Err(PoolError::Metadata(_))), "spent");
+    world.clock.advance(DAY);
+    for refreshed in [false, true, true] {
+        if refreshed {
+            pool.refresh().await.unwrap();
+        }
+        for pool in [&pool, &bob.open(&world)] {
+            assert_eq!(used_at(pool, &invitation).await, Some(joined_at));
+            assert_eq!(used_at(pool, &other).await, Some(joined_at));
+        }
+    }
+    assert!(!bob.has_key(&invitation.refs[0]));
+
+    // Until its `not_after`, and before it is said to be expired.
+    world.clock.set(package.info.lifetime.not_after());
+    assert_eq!(used_at(&pool, &invitation).await, Some(joined_at));
     pool.refresh().await.unwrap();
     let answer = pool.join(&invitation.refs, || -> Result<(), ()> { panic!("not to be attempted") });
     assert!(matches!(answer.await, Err(PoolError::UnknownPackage)));
+}
+
+/// POOL-11: rows of used packages are bounded, and no sync names them.
+#[tokio::test]
+async fn the_newest_thousand_used_packages_are_remembered() {
+    let (world, bob) = (World::new(), Bob::new());
+    let (info, _) = bob.vault().generate(SUITE, Role::OneTime, world.now()).unwrap();
+    let named = |at: u16| KeyPackageRef::try_from(format!("used {at}").as_str()).unwrap();
+    let row = |at: u16| KeyPackageMetadata {
+        key_package_ref: named(at),
+        lifecycle: Lifecycle::Spent,
+        spent_at: Some(world.now().plus(at.into())),
+        ..KeyPackageMetadata::created(&info, world.now())
+    };
+    let rows: Vec<_> = (0..1_002).map(row).collect();
+    bob.metadata.create_pool_metadata(&rows).await.unwrap();
+    let pool = bob.open(&world);
+    assert_eq!(pool.cleanup_expired().await.unwrap(), 2);
+    let left = bob.rows().await;
+    assert_eq!(
+        (left.len(), left.contains(&named(1)), left.contains(&named(2))),
+        (1_000, false, true)
+    );
+    let report = pool.refresh().await.unwrap();
+    assert_eq!((report.deleted, report.lost, report.uploaded), (0, 0, 33));
 }
 
 /// The app's storage was reset, and the metadata was not.
@@ -155,6 +207,8 @@ async fn a_key_that_is_gone_is_said_to_be() {
     bob.provider.storage().values.write().unwrap().clear();
     let answer = pool.join(&invitation.refs, || -> Result<(), ()> { panic!("not to be attempted") });
     assert!(matches!(answer.await, Err(PoolError::KeyGone)));
+    let lifecycle = bob.lifecycle(&invitation.refs[0]).await;
+    assert_eq!(lifecycle, Some(Lifecycle::Available), "nobody used it");
 }
 
 /// A last resort serves many, one after the other and at once.

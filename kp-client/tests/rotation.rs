@@ -260,7 +260,7 @@ async fn what_is_marked_as_spent_loses_its_key_and_is_withdrawn() {
     ));
 
     let report = pool.refresh().await.unwrap();
-    assert_eq!((report.deleted, report.withdrawn), (2, 2));
+    assert_eq!((report.deleted, report.withdrawn), (0, 2));
     assert!(matches!(world.status(&bob, &used[0]).await, Some(Status::Spent { .. })));
 
     let (slot, _) = world.last_resort(&bob).await.unwrap();

@@ -32,7 +32,8 @@ pub enum Lifecycle {
         /// When the key may go.
         delete_at: Timestamp,
     },
-    /// Used: a Welcome was processed with the package.
+    /// Used: a Welcome was processed with the package. The row stays for a while without a key
+    /// ([POOL-11](crate::contract::POOL_11)).
     Spent,
     /// Past the package's `not_after`.
     Expired,
@@ -91,7 +92,7 @@ impl Lifecycle {
     /// - `Reserved` returns to `Available` when the server took the package back. `Joining` returns to the state before
     ///   when the join failed ([POOL-6](crate::contract::POOL_6)).
     /// - A superseded package may still be joined with, and its grace period may be set anew.
-    /// - `Spent`, `Expired` and `Failed` are final. The row is deleted next.
+    /// - `Spent`, `Expired` and `Failed` are final. The row of the latter two is deleted next.
     /// - The same state again is no change.
     #[must_use]
     pub fn may_become(self, to: Self) -> bool {

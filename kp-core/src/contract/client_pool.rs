@@ -63,4 +63,11 @@ rules! {
     ///   it out: a Welcome may be under way.
     /// - What was handed out, as the server said, never goes up again.
     POOL_9 = "POOL-9", "only what was never up is thrown away early";
+
+    /// A Welcome for a one-time package that is spent is refused as `AlreadyUsed`, with the time, and before
+    /// `ExpiredPackage`: while its row is kept, which is until `not_after`, for the newest 1,000.
+    ///
+    /// Such a row has no key: the key goes first, and then the row says `Spent`. No round does anything with the row but
+    /// delete it in time, and a sync names only rows that can still change.
+    POOL_11 = "POOL-11", "a package that was used is said to be";
 }
