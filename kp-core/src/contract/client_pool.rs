@@ -55,6 +55,11 @@ rules! {
     ///   was made has the report of that round.
     POOL_7 = "POOL-7", "refresh does all that is due";
 
+    /// A pool goes by the client's own clock: lifetimes of new packages, grace periods and what has expired. The server's time
+    /// comes with each sync ([`SyncReport`](crate::protocol::SyncReport)), and a pool does not act on it yet: a clock that is
+    /// wrong makes packages that the server refuses, until it is set right.
+    POOL_8 = "POOL-8", "the client's own clock decides";
+
     /// A package is thrown away early only when it was *certainly never up*: it was not offered, or its only offer was
     /// answered by a refusal. An outcome that the client does not know counts as refused.
     ///
@@ -63,6 +68,11 @@ rules! {
     ///   it out: a Welcome may be under way.
     /// - What was handed out, as the server said, never goes up again.
     POOL_9 = "POOL-9", "only what was never up is thrown away early";
+
+    /// A round makes what is missing up to the target, when there are fewer than the mark, or when the server says that they
+    /// are low, and replaces a last resort that was used. Nothing bounds how often: whoever drains a pool sets the pace, as
+    /// far as the server's limit for one requester ([RES-7](super::RES_7)) lets them.
+    POOL_10 = "POOL-10", "a round makes what is missing";
 
     /// A Welcome for a one-time package that is spent is refused as `AlreadyUsed`, with the time, and before
     /// `ExpiredPackage`: while its row is kept, which is until `not_after`, for the newest 1,000.
