@@ -1,4 +1,4 @@
-use super::{Answer, LeaseRecord, PoolRecords, Recall, Spent, State, Window, settle};
+use super::{Answer, LeaseRecord, PoolRecords, Recall, Record, Spent, State, Window, settle};
 use crate::server::{Lease, Receipt, ReservationToken, Spend};
 use crate::{Rejection, Timestamp, Ttl};
 
@@ -54,26 +54,17 @@ pub fn spend<P: PoolRecords>(
 
 /// Does one item of `release_key_packages`, on the pool of its token ([`REL`](crate::contract::REL)).
 pub fn release<P: PoolRecords>(pool: &mut P, token: &ReservationToken, now: Timestamp) -> Result<Answer<()>, P::Error> {
-    settle(pool, now)?;
-    let Some(record) = pool.by_ref(&token.key_package_ref)? else {
-        return Ok(Err(Rejection::NotFound));
+    let (record, lease) = match live_lease(pool, token, now)? {
+        Ok(live) => live,
+        Err(rejection) => return Ok(Err(rejection)),
     };
-    if record.is_expired(now) {
-        return Ok(Err(Rejection::Expired));
-    }
-    match &record.state {
-        State::Used(_) => Ok(Err(Rejection::AlreadySpent)),
-        State::Reserved(lease) if lease.id == token.id() => {
-            let state = match lease.recalled {
-                None => State::Free,
-                Some(Recall::Retired) => State::Retired { at: now },
-                Some(Recall::Withdrawn) => State::Withdrawn { at: now },
-            };
-            pool.update(&record, state)?;
-            Ok(Ok(()))
-        }
-        _ => Ok(Err(Rejection::NoLiveReservation)),
-    }
+    let state = match lease.recalled {
+        None => State::Free,
+        Some(Recall::Retired) => State::Retired { at: now },
+        Some(Recall::Withdrawn) => State::Withdrawn { at: now },
+    };
+    pool.update(&record, state)?;
+    Ok(Ok(()))
 }
 
 /// Does one item of `renew_key_packages`, on the pool of its token ([`REN`](crate::contract::REN)).
@@ -83,6 +74,27 @@ pub fn renew<P: PoolRecords>(
     ttl: Ttl,
     now: Timestamp,
 ) -> Result<Answer<Lease>, P::Error> {
+    let (record, lease) = match live_lease(pool, token, now)? {
+        Ok(live) => live,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let end = now.after(ttl).min(record.info.lifetime.not_after());
+    let expires_at = match lease.recalled {
+        None => lease.expires_at.max(end),
+        Some(_) => lease.expires_at,
+    };
+    if expires_at != lease.expires_at {
+        pool.update(&record, State::Reserved(LeaseRecord { expires_at, ..lease }))?;
+    }
+    Ok(Ok(Lease::new(token.clone(), expires_at)))
+}
+
+/// Settles the pool, and returns the live lease of the token's own id, or the first rejection that applies (REL-2, REN-2).
+fn live_lease<P: PoolRecords>(
+    pool: &mut P,
+    token: &ReservationToken,
+    now: Timestamp,
+) -> Result<Answer<(Record, LeaseRecord)>, P::Error> {
     settle(pool, now)?;
     let Some(record) = pool.by_ref(&token.key_package_ref)? else {
         return Ok(Err(Rejection::NotFound));
@@ -90,23 +102,12 @@ pub fn renew<P: PoolRecords>(
     if record.is_expired(now) {
         return Ok(Err(Rejection::Expired));
     }
-    match &record.state {
-        State::Used(_) => Ok(Err(Rejection::AlreadySpent)),
+    Ok(match &record.state {
+        State::Used(_) => Err(Rejection::AlreadySpent),
         State::Reserved(lease) if lease.id == token.id() => {
-            let end = now.after(ttl).min(record.info.lifetime.not_after());
-            let expires_at = match lease.recalled {
-                None => lease.expires_at.max(end),
-                Some(_) => lease.expires_at,
-            };
-            if expires_at != lease.expires_at {
-                let longer = LeaseRecord {
-                    expires_at,
-                    ..lease.clone()
-                };
-                pool.update(&record, State::Reserved(longer))?;
-            }
-            Ok(Ok(Lease::new(token.clone(), expires_at)))
+            let lease = lease.clone();
+            Ok((record, lease))
         }
-        _ => Ok(Err(Rejection::NoLiveReservation)),
-    }
+        _ => Err(Rejection::NoLiveReservation),
+    })
 }

@@ -7,15 +7,9 @@
 
 -- Releases one lease, or returns the first rejection that applies (REL-2).
 local function release(ref, id)
-    local r = load(ref)
+    local r, code = live_lease(ref, id)
     if not r then
-        return no('not_found')
-    elseif is_expired(r) then
-        return no('expired')
-    elseif r.state == 'U' then
-        return no('already_spent')
-    elseif r.state ~= 'R' or r.id ~= id then
-        return no('no_live_reservation')
+        return no(code)
     end
     -- REL-1: the package returns to its place, also under OnLapse::Retire. A recalled package is spent.
     if r.recalled == WITHDRAWN then
@@ -30,8 +24,4 @@ end
 
 check_keys()
 settle()
-local replies = {}
-for at = 3, #ARGV, 2 do
-    replies[#replies + 1] = answer(release, ARGV[at], ARGV[at + 1])
-end
-return finish(replies)
+return finish(each_token(3, release))

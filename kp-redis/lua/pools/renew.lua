@@ -10,15 +10,9 @@ local ttl = tonumber(ARGV[3])
 
 -- Renews one lease, or returns the first rejection that applies (REN-2).
 local function renew(ref, id)
-    local r = load(ref)
+    local r, code = live_lease(ref, id)
     if not r then
-        return no('not_found')
-    elseif is_expired(r) then
-        return no('expired')
-    elseif r.state == 'U' then
-        return no('already_spent')
-    elseif r.state ~= 'R' or r.id ~= id then
-        return no('no_live_reservation')
+        return no(code)
     end
     local expires_at = math.min(NOW + ttl, r.not_after)
     if r.recalled > 0 or expires_at <= r.expires_at then
@@ -29,8 +23,4 @@ local function renew(ref, id)
 end
 
 settle()
-local replies = {}
-for at = 4, #ARGV, 2 do
-    replies[#replies + 1] = answer(renew, ARGV[at], ARGV[at + 1])
-end
-return finish(replies)
+return finish(each_token(4, renew))

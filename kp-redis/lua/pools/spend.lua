@@ -32,8 +32,4 @@ local function spend(ref, id)
 end
 
 settle()
-local replies = {}
-for at = 5, #ARGV, 2 do
-    replies[#replies + 1] = answer(spend, ARGV[at], ARGV[at + 1])
-end
-return finish(replies)
+return finish(each_token(5, spend))

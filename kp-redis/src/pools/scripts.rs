@@ -18,40 +18,40 @@ pub(crate) static SAVE: Script = Script::changing(
 );
 pub(crate) static RESERVE: Script = Script::changing(
     "reserve_key_packages",
-    lua!("pool.lua" "full.lua" "changes.lua" "queue.lua" "take.lua" => "reserve.lua"),
+    lua!("pool.lua" "changes.lua" "full.lua" "queue.lua" "take.lua" => "reserve.lua"),
 );
 pub(crate) static CLAIM: Script = Script::changing(
     "claim_key_packages",
-    lua!("pool.lua" "full.lua" "changes.lua" "queue.lua" "take.lua" => "claim.lua"),
+    lua!("pool.lua" "changes.lua" "full.lua" "queue.lua" "take.lua" => "claim.lua"),
 );
 pub(crate) static SPEND: Script = Script::changing(
     "spend_key_packages",
-    lua!("pool.lua" "full.lua" "changes.lua" => "spend.lua"),
+    lua!("pool.lua" "changes.lua" "full.lua" "tokens.lua" => "spend.lua"),
 );
 pub(crate) static RELEASE: Script = Script::changing(
     "release_key_packages",
-    lua!("pool.lua" "full.lua" "changes.lua" => "release.lua"),
+    lua!("pool.lua" "changes.lua" "full.lua" "tokens.lua" => "release.lua"),
 );
 pub(crate) static RENEW: Script = Script::changing(
     "renew_key_packages",
-    lua!("pool.lua" "full.lua" "changes.lua" => "renew.lua"),
+    lua!("pool.lua" "changes.lua" "full.lua" "tokens.lua" => "renew.lua"),
 );
 pub(crate) static WITHDRAW: Script = Script::changing(
     "withdraw_key_packages",
-    lua!("pool.lua" "full.lua" "changes.lua" "queue.lua" "unspent.lua" => "withdraw.lua"),
+    lua!("pool.lua" "changes.lua" "full.lua" "queue.lua" "unspent.lua" => "withdraw.lua"),
 );
 pub(crate) static DELETE: Script = Script::changing("delete_pool", lua!("pool.lua" "changes.lua" => "delete.lua"));
 pub(crate) static RETIRE: Script = Script::changing(
     "retire_unspent",
-    lua!("pool.lua" "full.lua" "changes.lua" "queue.lua" "unspent.lua" => "retire.lua"),
+    lua!("pool.lua" "changes.lua" "full.lua" "queue.lua" "unspent.lua" => "retire.lua"),
 );
 pub(crate) static CLEANUP: Script = Script::changing(
     "cleanup_expired",
-    lua!("pool.lua" "full.lua" "changes.lua" => "cleanup.lua"),
+    lua!("pool.lua" "changes.lua" "full.lua" => "cleanup.lua"),
 );
 pub(crate) static SETTLE: Script = Script::changing(
     "release_expired_reservations",
-    lua!("pool.lua" "full.lua" "changes.lua" => "settle.lua"),
+    lua!("pool.lua" "changes.lua" "full.lua" => "settle.lua"),
 );
 const GET: &str = lua!("pool.lua" "status.lua" => "get.lua");
 pub(crate) static GET_KEY_PACKAGE: Script = Script::reading("get_key_package", GET);

@@ -126,16 +126,25 @@ local function settle(most)
     return count
 end
 
--- Updates the bucket's index of pools by lapse, and returns the reply. Every script that changes a pool ends with it.
+-- Writes what changes nothing, once a script: removes what is never there, since no reservation id has this length.
 --
 -- A replica refuses the first write of a script, but a script that has nothing to write (a refusal, a replay) would answer
--- from what a demoted master last knew. So a script ends by removing what is never there: no reservation id has this
--- length. A master that takes no writes for now (MISCONF, NOREPLICAS) goes on answering.
-local function finish(reply)
+-- from what a demoted master last knew. A master that takes no writes for now (MISCONF, NOREPLICAS) goes on answering.
+local is_master = false
+local function write_nothing()
+    if is_master then
+        return
+    end
     local write = redis.pcall('HDEL', IDS, '-')
     if type(write) == 'table' and string.find(write.err, '^READONLY') then
         error(write)
     end
+    is_master = true
+end
+
+-- Updates the bucket's index of pools by lapse, and returns the reply. Every script that changes a pool ends with it.
+local function finish(reply)
+    write_nothing()
     if first_lapse_moved then
         local first = redis.call('ZRANGE', LAPSES, 0, 0, 'WITHSCORES')[2]
         if not first then
