@@ -32,11 +32,11 @@ impl<V: KeyVault> Ledger<V> {
         }
         for row in &rows {
             // Only a join that began may end as `Spent` without a key.
-            if row.lifecycle != Lifecycle::Joining && self.package(&row.key_package_ref)?.is_none() {
+            if !matches!(row.lifecycle, Lifecycle::Joining { .. }) && self.package(&row.key_package_ref)?.is_none() {
                 return Err(PoolError::KeyGone);
             }
         }
-        let joining = |row: &KeyPackageMetadata| (row.key_package_ref.clone(), Lifecycle::Joining);
+        let joining = |row: &KeyPackageMetadata| (row.key_package_ref.clone(), Lifecycle::Joining { mark: None });
         let steps: Vec<_> = rows.iter().map(joining).collect();
         self.write(&steps, now).await?;
         for row in &rows {

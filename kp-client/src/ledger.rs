@@ -121,7 +121,8 @@ impl<V: KeyVault> Ledger<V> {
     pub(crate) async fn recover(&self, rows: &mut Rows, now: Timestamp, report: &mut RefreshReport) -> Result<(), V> {
         let (mut steps, mut lost) = (Vec::new(), Vec::new());
         for row in rows.iter().filter(|row| !is_spent(row)) {
-            let (key_package_ref, joining) = (row.key_package_ref.clone(), row.lifecycle == Lifecycle::Joining);
+            let joining = matches!(row.lifecycle, Lifecycle::Joining { .. });
+            let key_package_ref = row.key_package_ref.clone();
             if joining {
                 self.vault.restore(&key_package_ref).map_err(PoolError::Vault)?;
             }
@@ -312,7 +313,9 @@ impl<V: KeyVault> Ledger<V> {
         rows.retain(|row| !is_spent(row));
         let joining = |row: &&KeyPackageMetadata| !row.role.is_last_resort();
         let one_time = rows.iter().filter(joining).map(|row| row.key_package_ref.clone());
-        let begun: Vec<_> = one_time.map(|named| (named, Lifecycle::Joining)).collect();
+        let begun: Vec<_> = one_time
+            .map(|named| (named, Lifecycle::Joining { mark: None }))
+            .collect();
         self.write(&begun, now).await?;
         for (key_package_ref, _) in &begun {
             self.vault.forget(key_package_ref).map_err(PoolError::Vault)?;

@@ -122,7 +122,7 @@ pub(crate) fn used(row: &KeyPackageMetadata) -> (KeyPackageRef, Lifecycle) {
 /// an earlier join died.
 pub(crate) fn unused(row: &KeyPackageMetadata) -> (KeyPackageRef, Lifecycle) {
     let to = match row.lifecycle {
-        Lifecycle::Created | Lifecycle::Joining => Lifecycle::Reserved,
+        Lifecycle::Created | Lifecycle::Joining { .. } => Lifecycle::Reserved,
         before => before,
     };
     (row.key_package_ref.clone(), to)

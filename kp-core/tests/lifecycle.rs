@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use kp_core::client::Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent, Superseded};
 use kp_core::client::{
-    Budget, Fence, KeyPackageMetadata, LeaseName, Lifecycle, MetadataChanges, MetadataRejection, PoolRecord, Wait,
+    Budget, Fence, JoinMark, KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges, MetadataRejection,
+    PoolRecord, Wait,
 };
 use kp_core::protocol::Health;
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp};
@@ -16,17 +17,32 @@ const NOW: Timestamp = Timestamp::MIN;
 #[test]
 fn a_lifecycle_is_read_back_from_its_parts() {
     let superseded = Superseded { delete_at: NOW };
+    let [unmarked, marked] = [None, Some(mark(1))].map(|mark| Joining { mark });
     let all = [
-        Created, Available, Reserved, Joining, superseded, Spent, Expired, Failed,
+        Created, Available, Reserved, unmarked, marked, superseded, Spent, Expired, Failed,
     ];
     for lifecycle in all {
-        let (name, delete_at) = (lifecycle.name(), lifecycle.delete_at());
-        assert_eq!(Lifecycle::from_parts(name, delete_at), Some(lifecycle));
+        let (name, delete_at, marked) = (lifecycle.name(), lifecycle.delete_at(), lifecycle.mark());
+        assert_eq!(Lifecycle::from_parts(name, delete_at, marked), Some(lifecycle));
         let other = if delete_at.is_some() { None } else { Some(NOW) };
-        assert_eq!(Lifecycle::from_parts(name, other), None, "{name}");
+        assert_eq!(Lifecycle::from_parts(name, other, marked), None, "{name}");
+        let other = if name == "joining" {
+            Joining { mark: Some(mark(2)) }
+        } else {
+            lifecycle
+        };
+        let read = Lifecycle::from_parts(name, delete_at, Some(mark(2)));
+        assert_eq!(read, (name == "joining").then_some(other), "{name}");
     }
     for name in ["", "Created", "lost", "spent "] {
-        assert_eq!(Lifecycle::from_parts(name, None), None, "{name}");
+        assert_eq!(Lifecycle::from_parts(name, None, None), None, "{name}");
+    }
+}
+
+fn mark(holder: u8) -> JoinMark {
+    JoinMark {
+        holder: LeaseHolder::from_bytes([holder; 16]),
+        until: NOW,
     }
 }
 

@@ -11,7 +11,7 @@ use std::fmt::{Debug, Display};
 use std::fs;
 
 use kp_core::client::{
-    Budget, Fence, KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges, MetadataRejection,
+    Budget, Fence, JoinMark, KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges, MetadataRejection,
     PoolRecord, StorageLease, Wait,
 };
 use kp_core::contract::ALL;
@@ -254,6 +254,10 @@ fn client(printed: &mut Printed) -> Outcome {
     let superseded = Lifecycle::Superseded { delete_at: now };
     printed.hides(&KeyPackageMetadata::created(&package()?.info, now));
     printed.hides(&superseded);
+    printed.hides(&JoinMark {
+        holder: LeaseHolder::from_bytes([9; 16]),
+        until: now,
+    });
     printed.hides(&MetadataChanges::new().create([KeyPackageMetadata::created(&package()?.info, now)]));
     let holder = LeaseHolder::from_bytes([9; 16]);
     let lease = StorageLease::grant(None, holder, Ttl::try_from(60)?, now)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Debug;
 
+use kp_core::client::{JoinMark, LeaseHolder, Lifecycle};
 use kp_core::key_package::ExtensionType;
 use kp_core::protocol::{
     CiphersuiteStatus, Health, HeldKeyPackage, KeyFault, LeafFault, PoolStatus, PublicKeyField, Refusal, SyncReport,
@@ -51,6 +52,23 @@ fn times_and_ciphersuites_are_numbers() -> Result<(), Box<dyn Error>> {
     is_written(&Timestamp::MAX, "9007199254740991")?;
     is_written(&Ttl::try_from(60)?, "60")?;
     is_written(&Ciphersuite(0xF031), "61489")
+}
+
+#[test]
+fn a_join_is_written_with_its_mark() -> Result<(), Box<dyn Error>> {
+    is_written(&Lifecycle::Created, r#""created""#)?;
+    is_written(&Lifecycle::Joining { mark: None }, r#"{"joining":{"mark":null}}"#)?;
+    let mark = JoinMark {
+        holder: LeaseHolder::from_bytes([0xAB; 16]),
+        until: Timestamp::MIN,
+    };
+    let holder = "ab".repeat(16);
+    is_written(
+        &Lifecycle::Joining { mark: Some(mark) },
+        &format!(r#"{{"joining":{{"mark":{{"holder":"{holder}","until":0}}}}}}"#),
+    )?;
+    assert!(serde_json::from_str::<LeaseHolder>(&format!(r#""{holder}ab""#)).is_err());
+    Ok(())
 }
 
 #[test]

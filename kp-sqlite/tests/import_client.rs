@@ -69,6 +69,7 @@ fn row(n: u8, lifecycle: Lifecycle, [uploaded_at, reserved_at, spent_at]: [Optio
         role: Role::OneTime,
         credential: CredentialHash([9; 32]),
         created_at: at(n.into()),
+        not_before: None,
         not_after: at(1_000),
         lifecycle,
         offered_at: Some(at(n.into())),
@@ -113,6 +114,7 @@ async fn the_state_is_kept_and_the_keys_are_gone() {
     old.execute("DELETE FROM keypackages WHERE created_at > ?1", [at(99).get()])
         .unwrap();
     old_row(&old, 6, "failed", [None, None, None]);
+    old_row(&old, 7, "joining", [Some(20), None, None]);
     // As after a crash: a file, and a log that holds what the file does not.
     let path = dir.path().join("client.db");
     fs::copy(&living, &path).unwrap();
@@ -122,7 +124,7 @@ async fn the_state_is_kept_and_the_keys_are_gone() {
 
     let imported = import_client_table(&path).await.unwrap();
     let mut all_of_them = Imported::default();
-    all_of_them.imported = 6;
+    all_of_them.imported = 7;
     assert_eq!(imported, all_of_them);
     assert!(!found_on_disk(&path, SECRET), "no byte of a key is left");
     let expected = [
@@ -132,6 +134,7 @@ async fn the_state_is_kept_and_the_keys_are_gone() {
         row(4, Lifecycle::Spent, [Some(20), Some(30), Some(40)]),
         row(5, Lifecycle::Expired, [Some(20), None, None]),
         row(6, Lifecycle::Failed, [None, None, None]),
+        row(7, Lifecycle::Joining { mark: None }, [Some(20), None, None]),
     ];
     assert_eq!(rows_of(&path).await, expected);
 

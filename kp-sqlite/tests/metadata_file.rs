@@ -81,7 +81,7 @@ async fn a_newer_schema_is_refused_and_the_pools_are_not() {
     Connection::open(&path).unwrap().execute(newer, []).unwrap();
     let refused = SqliteMetadata::open(&path).await.unwrap_err();
     assert!(
-        matches!(refused, OpenError::NewerSchema { found: 999, known: 2 }),
+        matches!(refused, OpenError::NewerSchema { found: 999, known: 3 }),
         "{refused}"
     );
     SqliteStore::open(&path).await.unwrap();
@@ -157,6 +157,8 @@ async fn no_column_can_hold_a_key() {
         "keypackage_pool_credentials.hash BLOB",
         // Random numbers, and a fixed length.
         "keypackage_pool_log.mark BLOB",
+        // Random bytes, and a fixed length.
+        "keypackage_pool_metadata.join_holder BLOB",
         "keypackage_pool_metadata.keypackage_ref BLOB",
         "keypackage_pool_metadata.status TEXT",
         // Random bytes, and a fixed length.
@@ -168,9 +170,14 @@ async fn no_column_can_hold_a_key() {
     // And those are bounded: a bundle does not fit.
     for (values, bytes, bounded) in [
         (
-            "metadata VALUES (zeroblob(?1), 'created', 0, NULL, NULL, NULL, 0, NULL, 1, 0, 1, NULL)",
+            "metadata VALUES (zeroblob(?1), 'created', 0, NULL, NULL, NULL, 0, NULL, 1, 0, 1, NULL, NULL, NULL, NULL)",
             64,
             65,
+        ),
+        (
+            "metadata VALUES (x'01', 'joining', 0, NULL, NULL, NULL, 0, NULL, 1, 0, 1, NULL, zeroblob(?1), 0, NULL)",
+            16,
+            17,
         ),
         ("credentials (hash) VALUES (zeroblob(?1))", 32, 33),
         ("metadata_leases VALUES ('round', zeroblob(?1), 1, 0, 0)", 16, 17),

@@ -1,9 +1,9 @@
 use kp_core::Role;
-use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection::Exists};
+use kp_core::client::{JoinMark, KeyPackageMetadata, LeaseHolder, Lifecycle, MetadataRejection::Exists};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Timestamp};
 
 use super::ledger::Context;
-use super::rows::{in_every_state, row, row_in, rows, superseded};
+use super::rows::{in_every_state, joining, row, row_in, rows, superseded};
 use crate::check::checks;
 use crate::packages::{DAY, at};
 
@@ -32,6 +32,7 @@ checks! {
             role: Role::OneTime,
             credential: CredentialHash([0; 32]),
             created_at: Timestamp::MIN,
+            not_before: Some(Timestamp::MIN),
             not_after: Timestamp::MIN,
             lifecycle: Lifecycle::Superseded { delete_at: Timestamp::MIN },
             offered_at: Some(Timestamp::MIN),
@@ -45,6 +46,7 @@ checks! {
             role: Role::LastResort,
             credential: CredentialHash([0xFF; 32]),
             created_at: Timestamp::MAX,
+            not_before: Some(Timestamp::MAX),
             not_after: Timestamp::MAX,
             lifecycle: Lifecycle::Superseded { delete_at: Timestamp::MAX },
             offered_at: Some(Timestamp::MAX),
@@ -52,10 +54,39 @@ checks! {
             reserved_at: Some(Timestamp::MAX),
             spent_at: Some(Timestamp::MAX),
         };
-        let ledger = context.ledger().await.with(&[most.clone(), least.clone()]).await;
-        assert_eq!(ledger.get_ref(&least.key_package_ref).await.as_ref(), Some(&least));
-        assert_eq!(ledger.get_ref(&most.key_package_ref).await.as_ref(), Some(&most));
-        assert_eq!(ledger.list().await, [least, most]);
+        let [first, last] = [(0, Timestamp::MIN), (0xFF, Timestamp::MAX)].map(|(byte, until)| JoinMark {
+            holder: LeaseHolder::from_bytes([byte; 16]),
+            until,
+        });
+        let joining = |row: &KeyPackageMetadata, name: &str, mark| KeyPackageMetadata {
+            key_package_ref: KeyPackageRef::try_from(name).expect("a short name is a ref"),
+            lifecycle: Lifecycle::Joining { mark: Some(mark) },
+            ..row.clone()
+        };
+        let given = [least.clone(), joining(&least, "a", first), joining(&most, "b", last), most];
+        let ledger = context.ledger().await.with(&given).await;
+        for row in &given {
+            assert_eq!(ledger.get_ref(&row.key_package_ref).await.as_ref(), Some(row));
+        }
+        assert_eq!(ledger.list().await, given);
+    }
+
+    /// META-1: what a row of an older table does not say is not made up: a `not_before`, and the mark of a join.
+    #[rules("META-1")]
+    async fn what_a_row_does_not_say_is_not_made_up(context: &Context) {
+        let unmarked = Lifecycle::Joining { mark: None };
+        let given = [
+            KeyPackageMetadata { not_before: None, ..row_in(1, unmarked) },
+            KeyPackageMetadata { not_before: None, ..row_in(2, joining(0)) },
+            row_in(3, unmarked),
+        ];
+        let ledger = context.ledger().await.with(&given).await;
+        assert_eq!(ledger.step(1, joining(0), at(5)).await, Ok(()));
+        assert_eq!(ledger.step(2, unmarked, at(5)).await, Ok(()));
+        let stepped = [(joining(0), &given[0]), (unmarked, &given[1]), (unmarked, &given[2])];
+        for (n, (lifecycle, given)) in (1..).zip(stepped) {
+            assert_eq!(ledger.row(n).await, KeyPackageMetadata { lifecycle, ..given.clone() });
+        }
     }
 
     /// META-1: refs are opaque bytes, compared bytewise and whole.

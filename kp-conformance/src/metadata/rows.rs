@@ -1,6 +1,6 @@
 //! What the checks of metadata are made of: rows and lifecycles, each from a small number.
 
-use kp_core::client::{Budget, KeyPackageMetadata, Lifecycle, PoolRecord, Wait};
+use kp_core::client::{Budget, JoinMark, KeyPackageMetadata, LeaseHolder, Lifecycle, PoolRecord, Wait};
 use kp_core::protocol::Health;
 use kp_core::{KeyPackageRef, Timestamp};
 
@@ -8,12 +8,12 @@ use crate::packages::{OTHER_SUITE, SUITE, at, key_package_ref, one_time};
 
 /// Every lifecycle, in the order of the table.
 pub(super) fn lifecycles() -> [Lifecycle; 8] {
-    use Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent};
+    use Lifecycle::{Available, Created, Expired, Failed, Reserved, Spent};
     [
         Created,
         Available,
         Reserved,
-        Joining,
+        joining(0),
         superseded(0),
         Spent,
         Expired,
@@ -26,6 +26,20 @@ pub(super) fn superseded(seconds: i64) -> Lifecycle {
     Lifecycle::Superseded {
         delete_at: at(3_600 + seconds),
     }
+}
+
+/// Joined with, by the holder of this number, until so many seconds.
+pub(super) fn joining_by(holder: u8, seconds: i64) -> Lifecycle {
+    let mark = JoinMark {
+        holder: LeaseHolder::from_bytes([holder; 16]),
+        until: at(seconds),
+    };
+    Lifecycle::Joining { mark: Some(mark) }
+}
+
+/// Joined with, by the first holder, for a minute and so many seconds.
+pub(super) fn joining(seconds: i64) -> Lifecycle {
+    joining_by(1, 60 + seconds)
 }
 
 /// The row of the n-th package, just generated.

@@ -4,7 +4,7 @@ use kp_core::client::Lifecycle::{Available, Created, Expired, Failed, Joining, R
 use kp_core::client::MetadataRejection::{IllegalStep, NotFound};
 
 use super::ledger::Context;
-use super::rows::{row, row_in, rows, superseded};
+use super::rows::{joining, joining_by, row, row_in, rows, superseded};
 use crate::check::checks;
 use crate::packages::at;
 
@@ -13,7 +13,7 @@ checks! {
     #[rules("META-2")]
     async fn a_whole_life_leaves_its_times(context: &Context) {
         let ledger = context.ledger().await.with(&[row(1)]).await;
-        let life = [Available, Created, Available, Reserved, Available, Reserved, Joining, Spent];
+        let life = [Available, Created, Available, Reserved, Available, Reserved, joining(0), Spent];
         for (seconds, to) in (10..).zip(life) {
             assert_eq!(ledger.step(1, to, at(seconds)).await, Ok(()));
             assert_eq!(ledger.row(1).await.lifecycle, to);
@@ -38,6 +38,27 @@ checks! {
         }
     }
 
+    /// META-2: a join is marked anew, by its holder and by another, sooner or later, and with no mark, as a row of an older
+    /// table has none. No other state has a mark: not the one after a join, nor that of the next one.
+    #[rules("META-2", "META-1")]
+    async fn a_join_is_marked_with_its_holder_and_end(context: &Context) {
+        let ledger = context.ledger().await.with(&rows([1, 2])).await;
+        let unmarked = Joining { mark: None };
+        let marks = [joining_by(1, 60), joining_by(1, 120), joining_by(1, 30), joining_by(2, 30), unmarked, joining_by(0, -9)];
+        for to in marks.into_iter().chain([Reserved, joining_by(3, 9), superseded(1), unmarked, joining_by(0xFF, 9)]) {
+            assert_eq!(ledger.step(1, to, at(5)).await, Ok(()));
+            let reserved_at = ledger.row(1).await.reserved_at;
+            assert_eq!(ledger.row(1).await, KeyPackageMetadata { lifecycle: to, reserved_at, ..row(1) });
+        }
+        assert_eq!(ledger.step(1, Spent, at(6)).await, Ok(()));
+        assert_eq!(ledger.row(1).await.lifecycle, Spent);
+        // Refused, it leaves the mark that is there.
+        assert_eq!(ledger.step(2, joining_by(1, 60), at(5)).await, Ok(()));
+        let illegal = IllegalStep { from: Spent, to: joining_by(2, 90) };
+        assert_eq!(ledger.steps(&[(2, joining_by(2, 90)), (1, joining_by(2, 90))], at(7)).await, Err(illegal));
+        assert_eq!(ledger.row(2).await.lifecycle, joining_by(1, 60));
+    }
+
     /// META-2: time is an argument: it may step back, and lie at its bounds. Expiry is the client's to judge: a step is not
     /// refused for a `not_after` that has come.
     #[rules("META-2")]
@@ -45,7 +66,7 @@ checks! {
         let ledger = context.ledger().await.with(&[row(1)]).await;
         assert_eq!(ledger.step(1, Available, Timestamp::MAX).await, Ok(()));
         assert_eq!(ledger.step(1, Reserved, at(-5)).await, Ok(()));
-        assert_eq!(ledger.step(1, Joining, row(1).not_after).await, Ok(()));
+        assert_eq!(ledger.step(1, joining(0), row(1).not_after).await, Ok(()));
         assert_eq!(ledger.step(1, Spent, Timestamp::MIN).await, Ok(()));
         let stored = ledger.row(1).await;
         assert_eq!(stored.uploaded_at, Some(Timestamp::MAX));

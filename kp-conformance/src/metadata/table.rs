@@ -3,7 +3,7 @@
 use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection};
 
 use super::ledger::Context;
-use super::rows::{lifecycles, row_in, superseded};
+use super::rows::{joining, lifecycles, row_in, superseded};
 use crate::packages::at;
 
 /// Which steps there are (`META-2`), once more: from the state at the left to each of [`lifecycles`], in their order.
@@ -30,8 +30,12 @@ pub(super) struct Pair {
 pub(super) fn pairs() -> impl Iterator<Item = Pair> {
     STEPS.into_iter().zip(lifecycles()).flat_map(|((name, steps), from)| {
         assert_eq!(name, from.name(), "the table is in the order of the lifecycles");
-        // A superseded package is superseded anew: with another end of its grace period.
-        let targets = lifecycles().map(|to| if to == superseded(0) { superseded(1) } else { to });
+        // A superseded package is superseded anew, and a join is marked anew: each with another end.
+        let targets = lifecycles().map(|to| match to {
+            Lifecycle::Superseded { .. } => superseded(1),
+            Lifecycle::Joining { .. } => joining(1),
+            to => to,
+        });
         let pair = move |(to, step)| Pair {
             from,
             to,

@@ -16,6 +16,18 @@ pub(crate) enum Flaw {
     OffersUnknown,
     /// A step to `Created` begins a new life: as if the package had never been offered.
     StepsForgetOffers,
+    /// A join is not marked.
+    LosesMarks,
+    /// The first mark of a join is the one that stays.
+    KeepsMarks,
+    /// Whoever takes a join over is taken for the holder before.
+    KeepsHolders,
+    /// A join without a mark is marked, as ended.
+    MakesUpMarks,
+    /// When a package begins to be valid is not written.
+    LosesBegins,
+    /// A package of which nobody said when it begins to be valid is valid since it was made.
+    MakesUpBegins,
     /// A batch that is refused leaves the steps before the one that was.
     StepsHalf,
     /// Each step of a batch is judged by what was stored before it.

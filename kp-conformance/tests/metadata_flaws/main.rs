@@ -49,6 +49,7 @@ fn flaws_of_creation_are_found() {
         "counts_by_status_add_up",
         "the_available_are_counted_by_ciphersuite",
         "the_bounds_of_every_field_are_kept",
+        "what_a_row_does_not_say_is_not_made_up",
     ];
     must_fail(Flaw::CreatesAnew, &anew);
 }
@@ -66,12 +67,16 @@ fn flaws_of_steps_are_found() {
     let all = "changes_of_every_kind_are_one_step";
     let in_order = "a_step_sees_the_ones_before_in_its_batch";
     let refused = "a_batch_with_a_step_that_is_refused_takes_none";
+    let marked = "a_join_is_marked_with_its_holder_and_end";
     must_fail(
         Flaw::StepsHalf,
-        &[all, in_order, refused, "a_package_is_first_offered_once"],
+        &[all, in_order, refused, marked, "a_package_is_first_offered_once"],
     );
     must_fail(Flaw::StepsAside, &[in_order]);
-    must_fail(Flaw::HasNoTable, &[all, in_order, refused, "one_final_step_wins"]);
+    must_fail(
+        Flaw::HasNoTable,
+        &[all, in_order, refused, marked, "one_final_step_wins"],
+    );
     must_fail(Flaw::PassesOver, &[all, refused]);
     let times = [
         all,
@@ -85,6 +90,25 @@ fn flaws_of_steps_are_found() {
     // It fails where `Spent` wins, and which step wins is a matter of the scheduler.
     without_times.remove("one_final_step_wins");
     assert_eq!(without_times, BTreeSet::from(times));
+}
+
+#[test]
+fn flaws_of_marks_and_lifetimes_are_found() {
+    let wrong = [
+        "a_join_is_marked_with_its_holder_and_end",
+        "what_a_row_does_not_say_is_not_made_up",
+        "a_row_is_created_once_in_every_state",
+        "a_whole_life_leaves_its_times",
+        "the_bounds_of_every_field_are_kept",
+    ];
+    must_fail(Flaw::LosesMarks, &wrong);
+    must_fail(Flaw::KeepsMarks, &wrong[..2]);
+    must_fail(Flaw::KeepsHolders, &wrong[..1]);
+    must_fail(Flaw::MakesUpMarks, &wrong[..2]);
+    must_fail(Flaw::MakesUpBegins, &wrong[1..2]);
+    // And every other check that looks at a whole row.
+    let lost = failing(Flaw::LosesBegins);
+    assert!(wrong.iter().all(|check| lost.contains(check)), "{lost:?}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Space};
 use kp_core::client::MetadataRejection::{self, Exists, Held, IllegalStep, NotFound};
 use kp_core::client::{
-    Fence, KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges, MetadataResult, PoolMetadataStore,
-    PoolRecord, StorageLease,
+    Fence, JoinMark, KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges, MetadataResult,
+    PoolMetadataStore, PoolRecord, StorageLease,
 };
 use kp_core::{KeyPackageRef, OpenError, Timestamp, Ttl};
 
@@ -157,6 +157,12 @@ impl Flaw {
             if self == Self::CreatesAnew {
                 row.lifecycle = Lifecycle::Created;
             }
+            match self {
+                Self::LosesBegins => row.not_before = None,
+                Self::MakesUpBegins => row.not_before = row.not_before.or(Some(row.created_at)),
+                _ => {}
+            }
+            row.lifecycle = self.marked(None, row.lifecycle);
             rows.insert(row.key_package_ref.clone(), row);
         }
         Ok(())
@@ -184,9 +190,30 @@ impl Flaw {
             if self == Self::StepsForgetOffers && row.lifecycle == Lifecycle::Created {
                 row.offered_at = None;
             }
+            row.lifecycle = self.marked(rows.get(named).map(|row| row.lifecycle), row.lifecycle);
             rows.insert(named.clone(), row);
         }
         Ok(())
+    }
+
+    /// What becomes of the mark of a join, in a row that stood `before` if it was there.
+    fn marked(self, before: Option<Lifecycle>, to: Lifecycle) -> Lifecycle {
+        let Lifecycle::Joining { mark } = to else { return to };
+        let stored = before.and_then(Lifecycle::mark);
+        let mark = match self {
+            Self::LosesMarks => None,
+            Self::KeepsMarks => stored.or(mark),
+            Self::KeepsHolders => mark.map(|mark| JoinMark {
+                holder: stored.unwrap_or(mark).holder,
+                ..mark
+            }),
+            Self::MakesUpMarks => mark.or(Some(JoinMark {
+                holder: LeaseHolder::from_bytes([0; 16]),
+                until: Timestamp::MIN,
+            })),
+            _ => mark,
+        };
+        Lifecycle::Joining { mark }
     }
 }
 

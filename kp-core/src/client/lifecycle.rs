@@ -1,4 +1,5 @@
 use crate::Timestamp;
+use crate::client::JoinMark;
 
 /// Says where one of a client's own packages stands. A [`PoolMetadataStore`](crate::client::PoolMetadataStore) keeps
 /// the lifecycle in the package's row.
@@ -24,7 +25,10 @@ pub enum Lifecycle {
     /// Handed out, as the server said. A Welcome may be under way, so the key is kept.
     Reserved,
     /// A join is under way, or died. A second copy of the key is kept ([POOL-6](crate::contract::POOL_6)).
-    Joining,
+    Joining {
+        /// Whose join it is, and for how long ([POOL-7](crate::contract::POOL_7)). `None`: a row of an older table.
+        mark: Option<JoinMark>,
+    },
     /// No longer to be handed out: a last resort that was replaced, a package of an old credential, or one that was on
     /// the server, or may have been, and is refused now. The key is kept for a grace period
     /// ([POOL-5](crate::contract::POOL_5), [POOL-9](crate::contract::POOL_9)).
@@ -49,7 +53,7 @@ impl Lifecycle {
             Self::Created => "created",
             Self::Available => "available",
             Self::Reserved => "reserved",
-            Self::Joining => "joining",
+            Self::Joining { .. } => "joining",
             Self::Superseded { .. } => "superseded",
             Self::Spent => "spent",
             Self::Expired => "expired",
@@ -66,22 +70,32 @@ impl Lifecycle {
         }
     }
 
-    /// Returns the lifecycle of this [`name`](Self::name) and [`delete_at`](Self::delete_at), so that a store reads
-    /// back what the store wrote. `None` for an unknown name, and for a `delete_at` that is missing or out of place.
+    /// Returns the mark of a join.
     #[must_use]
-    pub fn from_parts(name: &str, delete_at: Option<Timestamp>) -> Option<Self> {
+    pub const fn mark(self) -> Option<JoinMark> {
+        match self {
+            Self::Joining { mark } => mark,
+            _ => None,
+        }
+    }
+
+    /// Returns the lifecycle of this [`name`](Self::name), [`delete_at`](Self::delete_at) and [`mark`](Self::mark), so
+    /// that a store reads back what the store wrote. `None` for an unknown name, for a `delete_at` that is missing or
+    /// out of place, and for a mark out of place.
+    #[must_use]
+    pub fn from_parts(name: &str, delete_at: Option<Timestamp>, mark: Option<JoinMark>) -> Option<Self> {
         let lifecycle = match name {
             "created" => Self::Created,
             "available" => Self::Available,
             "reserved" => Self::Reserved,
-            "joining" => Self::Joining,
+            "joining" => Self::Joining { mark },
             "superseded" => Self::Superseded { delete_at: delete_at? },
             "spent" => Self::Spent,
             "expired" => Self::Expired,
             "failed" => Self::Failed,
             _ => return None,
         };
-        (lifecycle.delete_at() == delete_at).then_some(lifecycle)
+        (lifecycle.delete_at() == delete_at && lifecycle.mark() == mark).then_some(lifecycle)
     }
 
     /// Returns whether the transition table has the step to `to` ([META-2](crate::contract::META_2)).
@@ -91,6 +105,7 @@ impl Lifecycle {
     /// - `Created` may be used without ever having been `Available`: the answer to its upload was lost.
     /// - `Reserved` returns to `Available` when the server took the package back. `Joining` returns to the state before
     ///   when the join failed ([POOL-6](crate::contract::POOL_6)).
+    /// - A join may be marked anew: its holder needs longer, or another holder takes over.
     /// - A superseded package may still be joined with, and its grace period may be set anew.
     /// - `Spent`, `Expired` and `Failed` are final. The row of the latter two is deleted next.
     /// - The same state again is no change.
@@ -103,8 +118,11 @@ impl Lifecycle {
         match self {
             Created => true,
             Available => to != Failed,
-            Reserved | Joining => matches!(to, Available | Reserved | Joining | Superseded { .. } | Spent | Expired),
-            Superseded { .. } => matches!(to, Joining | Superseded { .. } | Spent | Expired),
+            Reserved | Joining { .. } => matches!(
+                to,
+                Available | Reserved | Joining { .. } | Superseded { .. } | Spent | Expired
+            ),
+            Superseded { .. } => matches!(to, Joining { .. } | Superseded { .. } | Spent | Expired),
             Spent | Expired | Failed => false,
         }
     }

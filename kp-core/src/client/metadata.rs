@@ -19,6 +19,8 @@ pub struct KeyPackageMetadata {
     pub credential: CredentialHash,
     /// When the package was generated.
     pub created_at: Timestamp,
+    /// The start of the package's lifetime. `None`: a row of an older table.
+    pub not_before: Option<Timestamp>,
     /// The end of the package's lifetime.
     pub not_after: Timestamp,
     /// Where the package stands.
@@ -44,6 +46,7 @@ impl KeyPackageMetadata {
             role: info.role,
             credential: info.credential,
             created_at: now,
+            not_before: Some(info.lifetime.not_before()),
             not_after: info.lifetime.not_after(),
             lifecycle: Lifecycle::Created,
             offered_at: None,

@@ -4,6 +4,7 @@
 //! - [`KeyVault`] reaches the private keys, which stay in the MLS library's own storage.
 
 mod changes;
+mod join_mark;
 mod lifecycle;
 mod metadata;
 mod metadata_store;
@@ -13,6 +14,7 @@ mod storage_lease;
 mod vault;
 
 pub use changes::MetadataChanges;
+pub use join_mark::JoinMark;
 pub use lifecycle::Lifecycle;
 pub use metadata::KeyPackageMetadata;
 pub use metadata_store::{PoolMetadataStore, PoolMetadataStoreExt};

@@ -59,6 +59,24 @@ impl LeaseHolder {
     }
 }
 
+/// Written as lowercase hexadecimal.
+#[cfg(feature = "serde")]
+impl serde::Serialize for LeaseHolder {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        hex::serialize(&self.0, serializer)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for LeaseHolder {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = hex::deserialize(deserializer)?;
+        let found = bytes.len();
+        let holder = bytes.try_into().map(Self);
+        holder.map_err(|_| serde::de::Error::invalid_length(found, &"16 bytes"))
+    }
+}
+
 /// Shows the first four bytes: enough to tell processes apart in a log.
 impl fmt::Debug for LeaseHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,9 +4,10 @@ rules! {
     /// A client's metadata: what a [`PoolMetadataStore`](crate::client::PoolMetadataStore) keeps and answers.
     META;
 
-    /// `create_pool_metadata` stores a row for each package: ref, ciphersuite, `not_after`, `created_at`, role,
-    /// credential hash, and where the package stands. A row is read back as it was given. A second creation of a row is
-    /// refused.
+    /// `create_pool_metadata` stores a row for each package: ref, ciphersuite, lifetime, `created_at`, role, credential
+    /// hash, and where the package stands. A row is read back as it was given. A second creation of a row is refused.
+    ///
+    /// A row of an older table has no `not_before`. It is not made up.
     ///
     /// A row's `offered_at` is when the first upload that names the package began. The client writes it before that
     /// upload. It is set once: a later offer and a step leave it as it is.
@@ -14,6 +15,10 @@ rules! {
 
     /// `update_pool_status` follows the transition table of [`Lifecycle`](crate::client::Lifecycle). An illegal step is
     /// refused and changes nothing.
+    ///
+    /// A step to `Joining` marks the row with the holder of the join and with its end, and a row has a mark only while
+    /// it is `Joining`. Another step to `Joining` marks it anew: longer, or with another holder. No store judges whether
+    /// a holder may: that is the client's.
     ///
     /// Calls take batches: creations, then offers, steps and deletions, each in order. A batch is one atomic step: all
     /// of it happens or nothing, also beside other calls.

@@ -23,6 +23,7 @@ pub(crate) static METADATA: Tables = Tables {
     migrations: &[
         include_str!("../sql/migrations/0001_metadata.sql"),
         include_str!("../sql/migrations/0002_metadata.sql"),
+        include_str!("../sql/migrations/0003_metadata.sql"),
     ],
 };
 

@@ -105,8 +105,10 @@ fn metadata(row: &OldRow<'_, '_>) -> Result<KeyPackageMetadata, RowError> {
             .map(CredentialHash)
             .map_err(|_| RowError::Column("credential_hash"))?,
         created_at: row.time("created_at")?,
+        // The old table does not tell when a lifetime begins, and whose a join was.
+        not_before: None,
         not_after: row.time("not_after")?,
-        lifecycle: Lifecycle::from_parts(status, None).ok_or_else(|| RowError::Status(status.to_owned()))?,
+        lifecycle: Lifecycle::from_parts(status, None, None).ok_or_else(|| RowError::Status(status.to_owned()))?,
         // The old table does not tell, and a package that may be on the server must not be taken for one that never was.
         offered_at: Some(row.time("created_at")?),
         uploaded_at: row.optional("uploaded_at", |row| row.time("uploaded_at"))?,

@@ -1,7 +1,7 @@
 //! Reads and writes rows of `keypackage_pool_metadata`.
 
 use kp_core::Role;
-use kp_core::client::{KeyPackageMetadata, Lifecycle};
+use kp_core::client::{JoinMark, KeyPackageMetadata, LeaseHolder, Lifecycle};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Timestamp};
 use rusqlite::Row;
 
@@ -32,7 +32,8 @@ pub(crate) fn list(statements: &mut Statements<'_>) -> Result<Vec<KeyPackageMeta
 /// Writes a row: a new one, or the lifecycle and the times of the one that is there.
 pub(crate) fn store(statements: &mut Statements<'_>, row: &KeyPackageMetadata) -> Result<(), Failure> {
     statements.execute(Sql::MetadataCredential, [row.credential.0])?;
-    let values = (
+    let mark = row.lifecycle.mark();
+    let values = rusqlite::params![
         row.key_package_ref.as_bytes(),
         row.lifecycle.name(),
         row.lifecycle.delete_at().map(Timestamp::get),
@@ -45,7 +46,10 @@ pub(crate) fn store(statements: &mut Statements<'_>, row: &KeyPackageMetadata) -
         row.role.is_last_resort(),
         row.credential.0,
         row.offered_at.map(Timestamp::get),
-    );
+        mark.map(|mark| *mark.holder.as_bytes()),
+        mark.map(|mark| mark.until.get()),
+        row.not_before.map(Timestamp::get),
+    ];
     match statements.execute(Sql::MetadataStore, values)? {
         1 => Ok(()),
         _ => Err(Damage {
@@ -64,13 +68,23 @@ pub(crate) fn delete(statements: &mut Statements<'_>, key_package_ref: &KeyPacka
 fn read(row: &Row<'_>) -> Result<KeyPackageMetadata, Failure> {
     let columns = Columns::of(row)?;
     let delete_at = columns.optional_time(3, "delete_at")?;
+    let until = columns.optional_time(14, "join_until")?;
+    let holder = columns.optional(13, "join_holder", |bytes| {
+        bytes.try_into().ok().map(LeaseHolder::from_bytes)
+    })?;
+    let mark = match (holder, until) {
+        (None, None) => None,
+        (Some(holder), Some(until)) => Some(JoinMark { holder, until }),
+        _ => return Err(columns.damage("join_until")),
+    };
     Ok(KeyPackageMetadata {
         key_package_ref: columns.made(1, "keypackage_ref", |bytes: &[u8]| KeyPackageRef::try_from(bytes).ok())?,
-        lifecycle: columns.made(2, "status", |name: &str| Lifecycle::from_parts(name, delete_at))?,
+        lifecycle: columns.made(2, "status", |name: &str| Lifecycle::from_parts(name, delete_at, mark))?,
         created_at: columns.time(4, "created_at")?,
         uploaded_at: columns.optional_time(5, "uploaded_at")?,
         reserved_at: columns.optional_time(6, "reserved_at")?,
         spent_at: columns.optional_time(7, "spent_at")?,
+        not_before: columns.optional_time(15, "not_before")?,
         not_after: columns.time(8, "not_after")?,
         ciphersuite: columns.made(9, "ciphersuite", |suite: i64| {
             u16::try_from(suite).ok().map(Ciphersuite)

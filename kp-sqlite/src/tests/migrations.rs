@@ -1,8 +1,12 @@
 //! Migrations of a file that holds other tables too.
 
+use kp_core::KeyPackageRef;
+use kp_core::client::Lifecycle;
 use rusqlite::Connection;
 
+use crate::file::calls::Statements;
 use crate::file::migrations::{METADATA, POOLS, Tables};
+use crate::metadata::rows::find;
 
 #[test]
 fn migrations_run_once_and_leave_other_tables_alone() {
@@ -60,18 +64,42 @@ fn a_migration_that_fails_leaves_no_trace() {
     assert_eq!((tables, POOLS.schema(&connection).unwrap()), (1, 0));
 }
 
-/// META-1: nobody knows of an older row whether it was uploaded, so that it must not be taken for one that never was.
-#[test]
-fn an_older_row_counts_as_offered_when_it_was_made() {
+/// A file of an older release with one row, brought up to date.
+fn brought_up_to_date(release: usize, row: &str) -> Connection {
     let older = Tables {
         name: "metadata",
-        migrations: &METADATA.migrations[..1],
+        migrations: &METADATA.migrations[..release],
     };
     let mut connection = Connection::open_in_memory().unwrap();
     older.migrate(&mut connection).unwrap();
-    let row = "INSERT INTO keypackage_pool_metadata VALUES (x'01', 'created', 5, NULL, NULL, NULL, 9, NULL, 1, 0, 1)";
-    connection.execute(row, []).unwrap();
+    let insert = format!("INSERT INTO keypackage_pool_metadata VALUES ({row})");
+    connection.execute(&insert, []).unwrap();
     METADATA.migrate(&mut connection).unwrap();
+    connection
+}
+
+/// META-1: nobody knows of an older row whether it was uploaded, so that it must not be taken for one that never was.
+#[test]
+fn an_older_row_counts_as_offered_when_it_was_made() {
+    let connection = brought_up_to_date(1, "x'01', 'created', 5, NULL, NULL, NULL, 9, NULL, 1, 0, 1");
     let offered_at = "SELECT offered_at FROM keypackage_pool_metadata";
     assert_eq!(connection.query_row(offered_at, [], |row| row.get(0)), Ok(5));
+}
+
+/// META-1: nobody knows of an older row whose the join is, and when the package begins to be valid.
+#[test]
+fn an_older_row_has_neither_a_mark_nor_a_begin() {
+    let connection = brought_up_to_date(2, "x'01', 'joining', 5, 6, NULL, NULL, 9, NULL, 1, 0, 1, 6");
+    connection
+        .execute("INSERT INTO keypackage_pool_credentials VALUES (1, zeroblob(32))", [])
+        .unwrap();
+    let row = find(
+        &mut Statements::new(&connection),
+        &KeyPackageRef::try_from([1].as_slice()).unwrap(),
+    );
+    let row = row.unwrap().unwrap();
+    assert_eq!(
+        (row.lifecycle, row.not_before),
+        (Lifecycle::Joining { mark: None }, None)
+    );
 }
