@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use kp_core::key_package::CredentialType;
 use kp_core::server::*;
 use kp_core::*;
 
@@ -35,8 +36,17 @@ pub(crate) fn take(pool: u32, serial: u64) -> Fallible<TakeRequest> {
 }
 
 pub(crate) fn save(pool: u32, numbers: Range<u32>, lifetime: Lifetime) -> Fallible<Save> {
-    let packages = numbers.map(|number| package(pool, number, lifetime));
-    Ok(Save::new(pool_id(pool)?, packages.collect::<Fallible<_>>()?)?)
+    let items = numbers.map(|number| item(pool, number, lifetime));
+    let items: Vec<_> = items.collect::<Fallible<_>>()?;
+    Ok(Save::new(pool_id(pool)?, items)?)
+}
+
+/// A package with what OpenMLS's admission reads: an init key of its own, and a credential type among the capabilities.
+fn item(pool: u32, number: u32, lifetime: Lifetime) -> Fallible<Admitted> {
+    let hash = spread(u64::from(number), u64::from(pool)).as_slice().try_into()?;
+    Ok(Admitted::new(package(pool, number, lifetime)?)
+        .fingerprint(InitKeyFingerprint::of_sha256(hash))
+        .support(Support::new([], [], [CredentialType::BASIC])))
 }
 
 pub(crate) fn package(pool: u32, number: u32, lifetime: Lifetime) -> Fallible<KeyPackage> {

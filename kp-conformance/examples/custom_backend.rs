@@ -17,10 +17,18 @@ use kp_core::rules::{self, Answer, Limits, PoolRecords, Record, State};
 use kp_core::server::*;
 use kp_core::*;
 
-/// The records of one pool by sequence, each with its bytes while it keeps them.
+/// What is kept beside a record: bytes and support as long as the rules say, the fingerprint as long as the record.
+#[derive(Clone)]
+struct Kept {
+    bytes: Option<KeyPackageBytes>,
+    support: Option<Support>,
+    fingerprint: Option<InitKeyFingerprint>,
+}
+
+/// The records of one pool by sequence, each with what is kept beside it.
 #[derive(Clone, Default)]
 struct Pool {
-    records: BTreeMap<u64, (Record, Option<KeyPackageBytes>)>,
+    records: BTreeMap<u64, (Record, Kept)>,
     next_sequence: u64,
 }
 
@@ -61,8 +69,17 @@ impl PoolRecords for Pool {
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, Infallible> {
         let fits = |record: &Record| record.state == State::Free && rules::fits(&record.info, options, now);
-        let mut fitting = self.records.values().filter(|(record, _)| fits(record));
-        Ok(fitting.find_map(|(record, bytes)| Some((record.clone(), bytes.clone()?))))
+        let meets = |kept: &Kept| options.requirements.are_met_by(kept.support.as_ref());
+        let mut fitting = self
+            .records
+            .values()
+            .filter(|(record, kept)| fits(record) && meets(kept));
+        Ok(fitting.find_map(|(record, kept)| Some((record.clone(), kept.bytes.clone()?))))
+    }
+
+    fn has_init_key(&mut self, fingerprint: &InitKeyFingerprint, now: Timestamp) -> Result<bool, Infallible> {
+        let mut records = self.records.values();
+        Ok(records.any(|(record, kept)| kept.fingerprint == Some(*fingerprint) && !record.is_expired(now)))
     }
 
     fn has_available(&mut self, now: Timestamp) -> Result<bool, Infallible> {
@@ -95,8 +112,13 @@ impl PoolRecords for Pool {
 
     fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, Infallible> {
         let stored = self.records.get(&record.sequence);
-        let bytes = stored.and_then(|(_, bytes)| bytes.clone());
+        let bytes = stored.and_then(|(_, kept)| kept.bytes.clone());
         Ok(bytes.expect("the rules ask only for bytes that a record keeps"))
+    }
+
+    fn support(&mut self, record: &Record) -> Result<Option<Support>, Infallible> {
+        let stored = self.records.get(&record.sequence);
+        Ok(stored.and_then(|(_, kept)| kept.support.clone()))
     }
 
     fn next_sequence(&mut self) -> Result<u64, Infallible> {
@@ -104,16 +126,28 @@ impl PoolRecords for Pool {
         Ok(self.next_sequence)
     }
 
-    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), Infallible> {
-        let stored = (record.clone(), Some(bytes.clone()));
-        self.records.insert(record.sequence, stored);
+    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), Infallible> {
+        let kept = Kept {
+            bytes: Some(item.package.bytes.clone()),
+            support: item.support.clone(),
+            fingerprint: item.fingerprint,
+        };
+        self.records.insert(record.sequence, (record.clone(), kept));
+        Ok(())
+    }
+
+    fn amend(&mut self, record: &Record, item: &Admitted) -> Result<(), Infallible> {
+        if let Some((_, kept)) = self.records.get_mut(&record.sequence) {
+            kept.support = kept.support.take().or_else(|| item.support.clone());
+            kept.fingerprint = kept.fingerprint.or(item.fingerprint);
+        }
         Ok(())
     }
 
     fn update(&mut self, record: &Record, state: State) -> Result<(), Infallible> {
-        if let Some((record, bytes)) = self.records.get_mut(&record.sequence) {
+        if let Some((record, kept)) = self.records.get_mut(&record.sequence) {
             if !state.keeps_bytes() {
-                *bytes = None;
+                (kept.bytes, kept.support) = (None, None);
             }
             record.state = state;
         }
@@ -251,7 +285,7 @@ impl KeyPackageStore for SnapshotStore {
             .records
             .values()
             .find(|(record, _)| record.info.key_package_ref == *named);
-        Ok(found.map(|(record, bytes)| record.clone().into_stored(bytes.clone(), now)))
+        Ok(found.map(|(record, kept)| record.clone().into_stored(kept.bytes.clone(), now)))
     }
 
     async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {

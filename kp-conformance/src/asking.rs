@@ -1,7 +1,7 @@
 use kp_core::server::{LastResort, TakeOptions, TakeRequest};
 use kp_core::{Ciphersuite, KeyPackageRef, Party};
 
-use crate::packages::ttl;
+use crate::packages::{Types, ttl};
 
 /// Sets one of the options of a request and keeps the others, so that a check reads as the request that it makes.
 pub(crate) trait Asking: Sized {
@@ -20,6 +20,10 @@ pub(crate) trait Asking: Sized {
 
     fn remaining(self, seconds: u32) -> Self {
         self.with(|options| options.remaining(seconds))
+    }
+
+    fn requiring(self, types: Types) -> Self {
+        self.with(|options| options.requirements(types.requirements()))
     }
 
     fn only(self, key_package_ref: KeyPackageRef) -> Self {

@@ -1,6 +1,7 @@
 //! What the checks are made of: packages, ids and times, each from a small number.
 
-use kp_core::server::Spend;
+use kp_core::key_package::{CredentialType, ExtensionType, ProposalType};
+use kp_core::server::{Admitted, InitKeyFingerprint, Requirements, Spend, Support};
 use kp_core::{
     Cause, Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime,
     Party, ReservationId, Role, Status, Timestamp, Ttl,
@@ -116,6 +117,58 @@ impl Altered for KeyPackage {
         Self::new(self.info, one_time(n).bytes)
     }
 }
+
+/// The fingerprint of the n-th init key.
+pub(crate) fn init_key(n: u64) -> InitKeyFingerprint {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&noise(n ^ 0x4B4B_4B4B, 8));
+    InitKeyFingerprint::from_bytes(bytes)
+}
+
+/// Types of extensions, proposals and credentials, by their numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Types(
+    pub(crate) &'static [u16],
+    pub(crate) &'static [u16],
+    pub(crate) &'static [u16],
+);
+
+impl Types {
+    /// What a package with these capabilities supports.
+    pub(crate) fn support(self) -> Support {
+        let Self(extensions, proposals, credentials) = self;
+        let support = Support::new(
+            extensions.iter().copied().map(ExtensionType),
+            proposals.iter().copied().map(ProposalType),
+            credentials.iter().copied().map(CredentialType),
+        );
+        support.expect("the checks list few types")
+    }
+
+    /// What a request asks for that requires them.
+    pub(crate) fn requirements(self) -> Requirements {
+        let Self(extensions, proposals, credentials) = self;
+        let required = Requirements::new().extensions(extensions.iter().copied().map(ExtensionType));
+        let required = required.and_then(|it| it.proposals(proposals.iter().copied().map(ProposalType)));
+        let required = required.and_then(|it| it.credentials(credentials.iter().copied().map(CredentialType)));
+        required.expect("the checks require few types")
+    }
+}
+
+/// A package, with what a store keeps beside it.
+pub(crate) trait Beside: Into<Admitted> {
+    /// With the n-th init key.
+    fn with_key(self, n: u64) -> Admitted {
+        self.into().fingerprint(init_key(n))
+    }
+
+    /// With these types among its capabilities.
+    fn supporting(self, types: Types) -> Admitted {
+        self.into().support(types.support())
+    }
+}
+
+impl<T: Into<Admitted>> Beside for T {}
 
 /// Bytes without a pattern, the same for the same seed (SplitMix64).
 fn noise(seed: u64, len: usize) -> Vec<u8> {

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use kp_core::server::{
-    Answers, KeyPackageStore, KeyPackageStoreExt, Lease, OnLapse, Receipt, Reservation, ReservationToken, Save,
-    SaveMode, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
+    Admitted, Answers, KeyPackageStore, KeyPackageStoreExt, Lease, OnLapse, Receipt, Reservation, ReservationToken,
+    Save, SaveMode, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     Ciphersuite, Counts, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Rejection, Result, Status,
@@ -61,6 +61,28 @@ impl Pool {
 
     pub(crate) async fn save(&self, packages: Vec<KeyPackage>, now: Timestamp) -> Vec<SaveOutcome> {
         self.save_as(&self.request(packages), now).await
+    }
+
+    /// A request to save packages with what is kept beside them.
+    pub(crate) fn admitting(&self, items: Vec<Admitted>) -> Save {
+        Save::new(self.id.clone(), items).expect("the checks save 1,000 packages at most")
+    }
+
+    pub(crate) async fn admit(&self, items: Vec<Admitted>, now: Timestamp) -> Vec<SaveOutcome> {
+        self.save_as(&self.admitting(items), now).await
+    }
+
+    pub(crate) async fn admit_one(&self, item: Admitted, now: Timestamp) -> SaveOutcome {
+        works(self.store.save_key_package(&self.id, item, now).await)
+    }
+
+    /// Saves a package that nothing speaks against.
+    pub(crate) async fn stock_one(&self, item: Admitted, now: Timestamp) {
+        assert_eq!(
+            self.admit_one(item, now).await,
+            SaveOutcome::Saved,
+            "a new package is stored"
+        );
     }
 
     pub(crate) async fn save_one(&self, package: KeyPackage, now: Timestamp) -> SaveOutcome {

@@ -37,11 +37,11 @@ exhaustive! {
         Absent AbsentNotYetValid AbsentLastResort
         LastResort LastResortUsed Replaced LastResortWithdrawn;
     events:
-        ReserveNamed ReserveNamedByOtherParty ReserveNamedUnfit ReserveNamedLastResort ReserveNamedIdTaken
-        ReserveOther ReserveById ReserveByIdByOtherParty ReserveOtherSuite ReserveLastResort
-        Claim ClaimByOtherParty ClaimForOtherGroup ClaimOtherSuite ClaimLastResort
+        ReserveNamed ReserveNamedByOtherParty ReserveNamedUnfit ReserveNamedUnmet ReserveNamedLastResort ReserveNamedIdTaken
+        ReserveOther ReserveById ReserveByIdByOtherParty ReserveOtherSuite ReserveUnmet ReserveLastResort
+        Claim ClaimByOtherParty ClaimForOtherGroup ClaimOtherSuite ClaimUnmet ClaimLastResort
         Spend SpendForOtherGroup SpendByOtherParty Release Renew RenewShorter
-        SaveAgain SaveOtherBytes SaveOtherFacts SaveAtCap SaveReplacing SaveLastResort
+        SaveAgain SaveOtherBytes SaveOtherFacts SaveAtCap SaveReplacing SaveInitKey SaveLastResort
         Withdraw WithdrawAll RetireUnspent ReleaseExpired CleanupExpired DeletePool Read;
 }
 

@@ -25,9 +25,9 @@ use kp_core::protocol::{
 };
 use kp_core::rules::{LeaseRecord, Limits, Model, Recall, Record, Spent, State, Window};
 use kp_core::server::{
-    Admitted, Answers, Cursor, InvalidCursor, InvalidToken, LastResort, OnLapse, Page, ReadyKeyPackage, Receipt,
-    ReservationToken, Save, SaveMode, SaveOutcome, Spend, StoredKeyPackage, TakeOptions, TakeRequest,
-    TooManyKeyPackages, Uploader, WithdrawOutcome, Withdrawal,
+    Admitted, Answers, Cursor, InitKeyFingerprint, InvalidCursor, InvalidToken, LastResort, OnLapse, Page,
+    ReadyKeyPackage, Receipt, Requirements, ReservationToken, Save, SaveMode, SaveOutcome, Spend, StoredKeyPackage,
+    Support, TakeOptions, TakeRequest, TooManyKeyPackages, TooManyTypes, Uploader, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     BackendError, Cause, Ciphersuite, Counts, CredentialHash, Effect, GroupId, InvalidId, InvalidKeyPackageBytes,
@@ -231,7 +231,14 @@ fn server(printed: &mut Printed) -> Outcome {
     printed.error_hides::<InvalidCursor>(&refused("b2".repeat(16).parse::<Cursor>())?);
     let text = format!("626f62.01.{}.", "b2".repeat(16));
     printed.error_hides::<InvalidToken>(&refused(ReservationToken::parse(&text))?);
-    printed.hides(&Admitted::new(package()?, vec![INIT_KEY; 16]));
+    // The fingerprint of a key is no secret, and neither is what a client supports.
+    let fingerprint = InitKeyFingerprint::of_sha256([1; 32]);
+    let support = Support::new([ExtensionType(9)], [], []).ok_or("one type is not too many")?;
+    printed.hides(&fingerprint);
+    printed.hides(&support);
+    printed.hides(&Requirements::new().extensions([ExtensionType(9)])?);
+    printed.error_hides::<TooManyTypes>(&refused(Requirements::new().extensions((100..200).map(ExtensionType)))?);
+    printed.hides(&Admitted::new(package()?).fingerprint(fingerprint).support(support));
     for uploader in [
         Uploader::identity(vec![IDENTITY; 16]),
         Uploader::signature_key(vec![IDENTITY; 16]),
@@ -369,7 +376,9 @@ fn rules(printed: &mut Printed) -> Outcome {
     let mut model = Model::default();
     model.save(&Save::one(take.pool.clone(), package()?), now);
     model.claim(&take, Some(&group()?), now)?;
-    printed.hides(model.pool(&take.pool).ok_or("the pool holds a package")?);
+    let pool = model.pool(&take.pool).ok_or("the pool holds a package")?;
+    printed.hides(pool);
+    printed.hides(&pool.records[0].1);
     printed.hides(&model);
     Ok(())
 }

@@ -49,7 +49,7 @@ async fn the_queue_keeps_its_order_when_a_sweep_gives_memory_back() {
     let store = MemoryStore::new();
     let pool = PoolId::try_from("bob").unwrap();
     let packages = (0..200).map(|number| package(number, if number < 198 { 10 } else { 100 }));
-    let save = Save::new(pool.clone(), packages.collect()).unwrap();
+    let save = Save::new(pool.clone(), packages).unwrap();
     store.save_key_packages(&save, NOW).await.unwrap();
     let now = NOW.plus(10);
     assert_eq!(store.cleanup_expired(now, 1_000).await.unwrap(), 198);
@@ -74,7 +74,7 @@ async fn a_package_reserved_while_memory_is_given_back_returns_to_its_place() {
         )
     };
     let packages = (0..200).map(|number| package(number, if number < 196 { 10 } else { 100 }));
-    let save = Save::new(pool.clone(), packages.collect()).unwrap();
+    let save = Save::new(pool.clone(), packages).unwrap();
     store.save_key_packages(&save, NOW).await.unwrap();
     let mut tokens = Vec::new();
     for number in [196, 198] {

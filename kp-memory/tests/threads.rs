@@ -47,7 +47,7 @@ fn each_package_goes_to_one_thread() {
     const EACH: u32 = 500;
     let store = MemoryStore::new();
     for batch in 0..4 {
-        let packages = (0..1_000).map(|number| package(batch * 1_000 + number)).collect();
+        let packages = (0..1_000).map(|number| package(batch * 1_000 + number));
         wait(store.save_key_packages(&Save::new(pool(), packages).unwrap(), NOW)).unwrap();
     }
     let taken = thread::scope(|scope| {

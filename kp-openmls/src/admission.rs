@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use kp_core::key_package::{Signed, UnverifiedKeyPackage};
 use kp_core::protocol::{LeafFault, Refusal};
-use kp_core::server::{Admission, Admitted, Uploader};
+use kp_core::server::{Admission, Admitted, InitKeyFingerprint, Uploader};
 use kp_core::{Ciphersuite, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp};
 use openmls::ciphersuite::hash_ref::make_key_package_ref;
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
@@ -11,7 +11,7 @@ use openmls::prelude::{KeyPackageIn, KeyPackageVerifyError, ProtocolVersion};
 #[cfg(feature = "rust-crypto")]
 use openmls_rust_crypto::RustCrypto;
 use openmls_traits::crypto::OpenMlsCrypto;
-use openmls_traits::types;
+use openmls_traits::types::{self, HashType};
 
 use crate::credential_hash;
 use crate::keys::{check_encapsulation, check_lengths};
@@ -241,7 +241,15 @@ impl<C: OpenMlsCrypto + Send + Sync + 'static> Admission for OpenMlsAdmission<C>
         )
         .role(read.role());
         let bytes = KeyPackageBytes::try_from(bare).map_err(|_| Refusal::TooLarge)?;
-        Ok(Admitted::new(KeyPackage::new(info, bytes), read.init_key().to_vec()))
+        let init_key = self
+            .crypto
+            .hash(HashType::Sha2_256, read.init_key())
+            .map_err(cannot_hash)?
+            .try_into()
+            .map_err(|_| Refusal::Other("the crypto provider has another SHA-256"))?;
+        Ok(Admitted::new(KeyPackage::new(info, bytes))
+            .fingerprint(InitKeyFingerprint::of_sha256(init_key))
+            .support(read.leaf_node().capabilities().support()))
     }
 }
 

@@ -16,6 +16,7 @@ use openmls::prelude::{Capabilities, Credential, CredentialType, KeyPackage, Lif
 use openmls_rust_crypto::RustCrypto;
 use openmls_traits::OpenMlsProvider as _;
 use openmls_traits::crypto::OpenMlsCrypto as _;
+use openmls_traits::types::HashType;
 
 const SUITE: Ciphersuite = Ciphersuite(0x0001);
 const DAY: u64 = 86_400;
@@ -58,7 +59,15 @@ fn every_fact_is_read_from_the_bytes_in_every_ciphersuite() {
         assert!(!info.role.is_last_resort());
         assert_eq!(info.credential, credential_hash(crypto, &bob.credential).unwrap());
         assert_eq!(admitted.package.bytes.as_ref(), uploaded);
-        assert_eq!(admitted.init_key, package.hpke_init_key().as_slice());
+        let hash = crypto
+            .hash(HashType::Sha2_256, package.hpke_init_key().as_slice())
+            .unwrap();
+        assert_eq!(admitted.fingerprint.unwrap().as_bytes(), &hash[..8]);
+        let support = admitted.support.unwrap();
+        assert!(
+            support.credentials().eq([kp_core::key_package::CredentialType::BASIC]),
+            "{support:?}"
+        );
     }
 }
 

@@ -42,7 +42,8 @@ impl Keys {
         let bucket = self.bucket(pool);
         let own = ["r", "q", "l", "i"].map(|kind| self.named(pool, kind));
         let shared = [Index::Pools, Index::Expiry, Index::Lapse].map(|index| self.index(bucket, index));
-        own.into_iter().chain(shared).collect()
+        let init_keys = self.named(pool, "f");
+        own.into_iter().chain(shared).chain([init_keys]).collect()
     }
 
     /// Returns the keys of a client's metadata: of the rows, and of the record and the leases.

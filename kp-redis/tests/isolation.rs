@@ -84,8 +84,8 @@ async fn move_in(server: &Server) {
     let store = RedisStore::open(server.url()).await.expect("it opens");
     let (bob, long_ago) = (pool("bob/phone"), now().minus(10_000_000));
     let mut packages = save(&bob, 0..3).packages().to_vec();
-    for package in &mut packages {
-        package.info.lifetime = kp_core::Lifetime::new(long_ago, long_ago.plus(86_400)).expect("a lifetime");
+    for item in &mut packages {
+        item.package.info.lifetime = kp_core::Lifetime::new(long_ago, long_ago.plus(86_400)).expect("a lifetime");
     }
     let old = kp_core::server::Save::new(bob.clone(), packages).expect("a small batch");
     store.save_key_packages(&old, long_ago).await.expect("it is saved");

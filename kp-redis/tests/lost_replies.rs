@@ -118,7 +118,7 @@ impl Call {
         match rng.random_range(0..20) {
             0..6 => {
                 let numbers = (0..4).map(|_| package(rng.random_range(0..40)));
-                let save = Save::new(bob, numbers.collect()).unwrap();
+                let save = Save::new(bob, numbers).unwrap();
                 let replace = rng.random_bool(0.2);
                 Self::Save(save.mode(if replace { SaveMode::Replace } else { SaveMode::Append }))
             }

@@ -64,7 +64,7 @@ async fn a_package_costs_what_the_layout_was_measured_to_cost() {
         GroupId::try_from([1; 32].as_slice()).unwrap(),
         Party::try_from([2; 32].as_slice()).unwrap(),
     ));
-    for (pools, size, most) in [(200, 32, (570, 265)), (64, 100, (545, 255)), (1, 10_000, (660, 320))] {
+    for (pools, size, most) in [(200, 32, (590, 300)), (64, 100, (575, 290)), (1, 10_000, (690, 355))] {
         let found = measure(pools, size, None).await;
         let (_, named) = measure(pools, size, used.clone()).await;
         println!(

@@ -188,10 +188,10 @@ async fn an_unsafe_or_foreign_server_is_refused() {
     };
     assert!(matches!(open(512).await, Err(OpenError::UnsafeConfiguration(why)) if why.contains("1024")));
     assert!(matches!(open(0).await, Err(OpenError::UnsafeConfiguration(_))));
-    let () = server.command(&["SET", "kp:{schema}", "kp-redis 2 1024"]).unwrap();
+    let () = server.command(&["SET", "kp:{schema}", "kp-redis 3 1024"]).unwrap();
     assert!(matches!(
         open(1024).await,
-        Err(OpenError::NewerSchema { found: 2, known: 1 })
+        Err(OpenError::NewerSchema { found: 3, known: 2 })
     ));
     let () = server.command(&["SET", "kp:{schema}", "theirs"]).unwrap();
     assert!(matches!(open(1024).await, Err(OpenError::NotADatabase(_))));
@@ -311,4 +311,37 @@ async fn nothing_is_left_of_a_pool_that_is_gone() {
         let left: Vec<Vec<u8>> = server.command(&["KEYS", "*"]).unwrap();
         assert_eq!(left, [b"kp:{schema}"], "{name}");
     }
+}
+
+/// A store of the release before is brought up to date at opening. Its records, without support and fingerprint, are those of
+/// today: no byte of them differs.
+#[tokio::test]
+async fn a_store_of_the_release_before_is_opened() {
+    let server = Server::start(&[]);
+    let open = || RedisStore::open(server.url());
+    let store = open().await.unwrap();
+    let bob = pool("bob");
+    store.save_key_package(&bob, packages::package(1), now()).await.unwrap();
+    let package = packages::package(1);
+    let time = |time: Timestamp| time.get().to_be_bytes()[1..].to_vec();
+    let record = [
+        b"F\0\0\x01".to_vec(),
+        time(package.info.lifetime.not_before()),
+        time(package.info.lifetime.not_after()),
+        package.info.credential.0.to_vec(),
+        time(now()),
+        package.bytes.as_ref().to_vec(),
+    ];
+    let keys: Vec<String> = server.command(&["KEYS", "kp:*:r:bob"]).unwrap();
+    let stored: Vec<Vec<u8>> = server.command(&["HVALS", &keys[0]]).unwrap();
+    assert!(stored.contains(&record.concat()));
+
+    let () = server.command(&["SET", "kp:{schema}", "kp-redis 1 1024"]).unwrap();
+    let store = open().await.unwrap();
+    let schema: String = server.command(&["GET", "kp:{schema}"]).unwrap();
+    assert_eq!(schema, "kp-redis 2 1024");
+    let again = store.save_key_package(&bob, packages::item(1), now()).await.unwrap();
+    assert_eq!(again, SaveOutcome::AlreadyStored);
+    let claimed = store.claim_key_package(&take(&bob, 1), None, now()).await.unwrap();
+    assert_eq!(claimed, package);
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use calls::servers;
+use kp_core::key_package::{CredentialType, ExtensionType};
 use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
@@ -86,8 +87,8 @@ async fn open(server: &Server) -> RedisStore {
 async fn fill(store: &RedisStore, pool: &PoolId, numbers: std::ops::Range<u32>, ends: Timestamp) {
     for first in numbers.clone().step_by(500) {
         let mut packages = save(pool, first..numbers.end.min(first + 500)).packages().to_vec();
-        for package in &mut packages {
-            package.info.lifetime = Lifetime::new(now(), ends).unwrap();
+        for item in &mut packages {
+            item.package.info.lifetime = Lifetime::new(now(), ends).unwrap();
         }
         let save = Save::new(pool.clone(), packages).unwrap().cap_per_ciphersuite(20_000);
         let outcomes = store.save_key_packages(&save, now()).await.unwrap();
@@ -261,5 +262,56 @@ async fn what_must_be_one_step_is_one() {
         store.delete_pool(&bob).await.unwrap();
         figure("delete", used, 9_000);
         println!("microseconds a record: {}", figures.join(", "));
+    }
+}
+
+/// COST-1: requests whose requirements no package meets read the pool once a call. RES-3: a request that requires nothing runs the
+/// commands of before, and one whose requirements the first package meets runs no more.
+#[tokio::test]
+async fn requirements_cost_no_command() {
+    for server in servers(&[]) {
+        let store = open(&server).await;
+        let bob = pool("bob");
+        fill(&store, &bob, 0..2_000, now().plus(50_000)).await;
+        let requiring = |id: u64, required: Requirements| {
+            let options = TakeOptions::new().requirements(required);
+            TakeRequest::new(bob.clone(), packages::id(id), Ttl::seconds(60).unwrap()).options(options)
+        };
+        let basic = || Requirements::new().credentials([CredentialType::BASIC]).unwrap();
+        let unknown = || Requirements::new().extensions([ExtensionType(0xF001)]).unwrap();
+        // The script is in the server's memory, and the pool has a window.
+        store.claim_key_package(&take(&bob, 1), None, now()).await.unwrap();
+        let mut counted = Vec::new();
+        for (id, required) in [(2, Requirements::new()), (3, basic())] {
+            let used = reset(&server);
+            store
+                .claim_key_package(&requiring(id, required), None, now())
+                .await
+                .unwrap();
+            let mut commands = ran(&server, used).commands;
+            for of_the_test in ["config|resetstat", "slowlog|reset", "slowlog|get", "info", "config|set"] {
+                commands.remove(of_the_test);
+            }
+            counted.push(commands);
+        }
+        println!("a claim: {:?}", counted[0]);
+        assert_eq!(counted[0], counted[1]);
+
+        let used = reset(&server);
+        let takes: Vec<_> = (1_000..1_100).map(|id| requiring(id, unknown())).collect();
+        let answers = store.claim_key_packages(&takes, None, now()).await;
+        assert!(
+            answers
+                .iter()
+                .all(|answer| matches!(answer, Err(Error::Rejected(Rejection::NothingFits))))
+        );
+        let ran = ran(&server, used);
+        println!(
+            "100 claims that require what no package supports: {:?}, {}",
+            ran.commands,
+            ran.times()
+        );
+        // Pages of 1, 8, 64, 512, 512, ... packages.
+        assert!(ran.of("hmget") <= 100 + 10, "{:?}", ran.commands);
     }
 }

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use kp_core::protocol::{Refusal, UploadOutcome};
 use kp_core::server::{Admission, Admitted, Save, SaveMode, Uploader};
-use kp_core::{BackendError, Effect, KeyPackage, Timestamp};
+use kp_core::{BackendError, Effect, Timestamp};
 
 use crate::directory::{Inner, KeyPackageDirectory};
 use crate::observe::{Answered, Told, observe, refused_or_failed};
@@ -94,24 +94,26 @@ fn admit_all(
     by: &Uploader,
     restore_point: Option<Timestamp>,
     now: Timestamp,
-) -> Vec<Result<KeyPackage, Refusal>> {
+) -> Vec<Result<Admitted, Refusal>> {
     let mut init_keys = HashMap::new();
     uploaded
         .iter()
         .map(|bytes| {
-            let Admitted { package, init_key, .. } = admission.admit(bytes, by, now)?;
-            let info = &package.info;
+            let admitted = admission.admit(bytes, by, now)?;
+            let info = &admitted.package.info;
             if restore_point.is_some_and(|at| info.lifetime.not_before() < at) {
                 return Err(Refusal::BeforeRestorePoint);
             }
             // The same package twice is no second use of its key; the store takes it once (SAVE-2).
-            let first = init_keys
-                .entry(init_key)
-                .or_insert_with(|| info.key_package_ref.clone());
-            if *first != info.key_package_ref {
-                return Err(Refusal::InitKeyReused);
+            if let Some(fingerprint) = admitted.fingerprint {
+                let first = init_keys
+                    .entry(fingerprint)
+                    .or_insert_with(|| info.key_package_ref.clone());
+                if *first != info.key_package_ref {
+                    return Err(Refusal::InitKeyReused);
+                }
             }
-            Ok(package)
+            Ok(admitted)
         })
         .collect()
 }

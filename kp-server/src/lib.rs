@@ -97,6 +97,7 @@
 //! `metrics`: the counters and histograms above, by the `metrics` crate.
 
 mod admit;
+mod amend;
 mod builder;
 mod clock_check;
 mod config;

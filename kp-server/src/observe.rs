@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use kp_core::protocol::{PoolStatus, SyncReport};
-use kp_core::server::{Answers, Lease, Page, Receipt, Reservation, StoredKeyPackage, WithdrawOutcome};
+use kp_core::server::{Answers, Cursor, Lease, Page, Receipt, Reservation, StoredKeyPackage, WithdrawOutcome};
 use kp_core::{Effect, Error, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result};
 use tracing::field::Empty;
 use tracing::{Instrument as _, info_span, warn};
@@ -193,6 +193,7 @@ impl Source for Reservation {
 
 impl Source for () {}
 impl Source for u64 {}
+impl Source for (u64, Option<Cursor>) {}
 impl Source for Lease {}
 impl Source for Receipt {}
 impl Source for Option<StoredKeyPackage> {}

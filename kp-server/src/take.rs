@@ -44,8 +44,8 @@ impl Take {
     /// pools of a request. Default: a fresh random id, so that each call is a new request and takes a new KeyPackage.
     ///
     /// The same id with another request is refused where its KeyPackage would be wrong
-    /// ([`ReservationConflict`](kp_core::Rejection::ReservationConflict)): another one named, other ciphersuites accepted,
-    /// another party. Else it is answered like the first request, whatever lifetime is asked for now.
+    /// ([`ReservationConflict`](kp_core::Rejection::ReservationConflict)): another one named, other ciphersuites accepted, more
+    /// required than it has, another party. Else it is answered like the first request, whatever lifetime is asked for now.
     pub fn id(self, retry_key: ReservationId) -> Self {
         Self {
             id: Some(retry_key),

@@ -31,7 +31,7 @@ async fn save(store: &SqliteStore, numbers: std::ops::Range<u32>, now: Timestamp
         );
         KeyPackage::new(info, KeyPackageBytes::try_from([7; 300].as_slice()).unwrap())
     };
-    let save = Save::new(pool(), numbers.map(package).collect()).unwrap();
+    let save = Save::new(pool(), numbers.map(package)).unwrap();
     store.save_key_packages(&save, now).await.unwrap();
 }
 

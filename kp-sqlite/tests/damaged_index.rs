@@ -31,7 +31,7 @@ fn package(number: u32, not_after: Timestamp) -> KeyPackage {
 }
 
 async fn save(store: &SqliteStore, name: &str, numbers: std::ops::Range<u32>, not_after: Timestamp) {
-    let packages = numbers.map(|number| package(number, not_after)).collect();
+    let packages = numbers.map(|number| package(number, not_after));
     let save = Save::new(pool(name), packages).unwrap();
     store.save_key_packages(&save, at(0)).await.unwrap();
 }

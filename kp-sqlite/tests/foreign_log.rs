@@ -34,7 +34,7 @@ fn package(number: u64) -> KeyPackage {
 }
 
 async fn save(store: &SqliteStore, of: u64, numbers: std::ops::Range<u64>) {
-    let save = Save::new(pool(of), numbers.map(package).collect()).unwrap();
+    let save = Save::new(pool(of), numbers.map(package)).unwrap();
     store.save_key_packages(&save, at(0)).await.unwrap();
 }
 

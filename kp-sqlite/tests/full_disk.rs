@@ -111,7 +111,7 @@ async fn fill(dir: &Path, make_room: impl FnOnce()) -> Answers {
             let again = store.claim_key_package(&take(number), None, at(1)).await.unwrap();
             assert_eq!(
                 again.info.key_package_ref,
-                save(number, 300).packages()[0].info.key_package_ref
+                save(number, 300).packages()[0].package.info.key_package_ref
             );
             assert!(before.is_none_or(|before| before == again));
         }

@@ -62,7 +62,7 @@ impl Admission for Simple {
     fn admit(&self, uploaded: &[u8], _by: &Uploader, _now: Timestamp) -> Result<Admitted, Refusal> {
         match uploaded {
             [66, ..] => Err(Refusal::Expired),
-            [n, ..] if uploaded.len() == 300 => Ok(Admitted::new(package(*n), vec![*n])),
+            [n, ..] if uploaded.len() == 300 => Ok(Admitted::new(package(*n))),
             _ => Err(Refusal::Malformed),
         }
     }

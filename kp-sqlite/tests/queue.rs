@@ -35,7 +35,7 @@ async fn open(dir: &tempfile::TempDir) -> SqliteStore {
 async fn save(store: &SqliteStore, numbers: std::ops::Range<u32>, not_after: Timestamp) {
     let lifetime = Lifetime::new(at(-1), not_after).unwrap();
     let package = |number: u32| test_package(&number.to_be_bytes(), lifetime, &[7; 32]);
-    let save = Save::new(pool(), numbers.map(package).collect()).unwrap();
+    let save = Save::new(pool(), numbers.map(package)).unwrap();
     store.save_key_packages(&save, at(0)).await.unwrap();
 }
 

@@ -32,7 +32,7 @@ fn package(number: u32) -> KeyPackage {
 }
 
 async fn save(store: &SqliteStore, numbers: std::ops::Range<u32>) -> Result<Vec<SaveOutcome>> {
-    let save = Save::new(pool(), numbers.map(package).collect()).unwrap();
+    let save = Save::new(pool(), numbers.map(package)).unwrap();
     store.save_key_packages(&save, at(0)).await
 }
 

@@ -125,7 +125,7 @@ async fn a_newer_schema_is_refused_by_name_and_left_alone() {
     let before = std::fs::read(&path).unwrap();
     let refused = SqliteStore::open(&path).await.unwrap_err();
     assert!(
-        matches!(refused, OpenError::NewerSchema { found: 999, known: 1 }),
+        matches!(refused, OpenError::NewerSchema { found: 999, known: 2 }),
         "{refused:?}"
     );
     assert_eq!(std::fs::read(&path).unwrap(), before);

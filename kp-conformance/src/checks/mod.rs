@@ -7,6 +7,7 @@ mod deleting;
 mod failures;
 mod faults;
 mod histories;
+mod init_keys;
 mod last_resort;
 mod limits;
 mod privacy;
@@ -15,10 +16,12 @@ mod races;
 mod reading;
 mod renew;
 mod replace;
+mod requirements;
 mod reserve;
 mod save;
 mod sequences;
 mod spend;
+mod support;
 mod sweeping;
 mod time;
 
@@ -27,7 +30,10 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     save::CHECKS,
     caps::CHECKS,
     replace::CHECKS,
+    init_keys::CHECKS,
     reserve::CHECKS,
+    requirements::CHECKS,
+    support::CHECKS,
     binding::CHECKS,
     limits::CHECKS,
     spend::CHECKS,

@@ -66,6 +66,8 @@ listed! {
     ReserveNamedByOtherParty: Reserve, "P named, another party";
     /// P named, with more lifetime left than it has.
     ReserveNamedUnfit: Reserve, "P named, unfit";
+    /// P named, with more required than it supports.
+    ReserveNamedUnmet: Reserve, "P named, more required";
     /// P named, and last resort only.
     ReserveNamedLastResort: Reserve, "P named, last resort only";
     /// P named, by an id that is bound to another package.
@@ -78,6 +80,8 @@ listed! {
     ReserveByIdByOtherParty: Reserve, "none named, another party";
     /// No package named, of another ciphersuite than P's.
     ReserveOtherSuite: Reserve, "none named, another ciphersuite";
+    /// No package named, with more required than P supports.
+    ReserveUnmet: Reserve, "none named, more required";
     /// No package named, last resort only.
     ReserveLastResort: Reserve, "none named, last resort only";
     /// The same claim.
@@ -88,6 +92,8 @@ listed! {
     ClaimForOtherGroup: Claim, "another group";
     /// Of another ciphersuite than P's.
     ClaimOtherSuite: Claim, "another ciphersuite";
+    /// With more required than P supports.
+    ClaimUnmet: Claim, "more required";
     /// Last resort only.
     ClaimLastResort: Claim, "last resort only";
     /// The same use.
@@ -112,6 +118,8 @@ listed! {
     SaveAtCap: Save, "another, cap 1";
     /// Another package of P's ciphersuite, which replaces the rest.
     SaveReplacing: Save, "another, `Replace`";
+    /// Another package with P's init key.
+    SaveInitKey: Save, "another, P's init key";
     /// A last resort of P's ciphersuite.
     SaveLastResort: Save, "another last resort";
     /// P named.

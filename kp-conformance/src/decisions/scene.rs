@@ -2,15 +2,16 @@ use std::sync::Arc;
 
 use crate::asking::Asking as _;
 use kp_core::server::{
-    KeyPackageStore, LastResort, OnLapse, Receipt, Reservation, ReservationToken, SaveOutcome, Spend, TakeRequest,
-    WithdrawOutcome, Withdrawal,
+    Admitted, KeyPackageStore, LastResort, OnLapse, Receipt, Reservation, ReservationToken, SaveOutcome, Spend,
+    TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{CredentialHash, KeyPackage, Rejection, Timestamp};
 
 use super::view::{NEW, P, SPARE, SUCCESSOR, View};
 use super::{Answer, Event, Row, State};
 use crate::packages::{
-    Altered, DAY, END, OTHER_SUITE, at, group, id, key_package_ref, last_resort, one_time, party, ttl, usage,
+    Altered, Beside, DAY, END, OTHER_SUITE, Types, at, group, id, key_package_ref, last_resort, one_time, party, ttl,
+    usage,
 };
 use crate::pool::Pool;
 
@@ -30,6 +31,10 @@ const SHORT: u32 = 60;
 pub(super) const LONG: u32 = 1_000;
 /// When the lifetime ends of a package that is past it by the time of the call.
 const EXPIRY: i64 = 80;
+
+/// What P supports, and what the spare does: more.
+const LITTLE: Types = Types(&[0xF001], &[], &[1]);
+const MORE: Types = Types(&[0xF001, 0xF002], &[], &[1]);
 
 /// For whom and for which group a call is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,11 +92,17 @@ impl Scene {
         let pool = Pool::new(store, "bob/phone");
         let scene = Self { pool, state, p };
         if state.group() != Row::Absent {
-            scene.pool.stock(vec![scene.p.clone()], at(0)).await;
+            scene.pool.stock_one(scene.p(), at(0)).await;
             scene.arrange().await;
         }
-        scene.pool.stock(vec![one_time(SPARE).of(OTHER_SUITE)], at(0)).await;
+        let spare = one_time(SPARE).of(OTHER_SUITE).supporting(MORE);
+        scene.pool.stock_one(spare, at(0)).await;
         scene
+    }
+
+    /// P, with its init key and what it supports.
+    fn p(&self) -> Admitted {
+        self.p.clone().with_key(P).supporting(LITTLE)
     }
 
     async fn arrange(&self) {
@@ -199,6 +210,7 @@ impl Scene {
         Ok(match event {
             Event::ReserveNamed | Event::ReserveNamedByOtherParty => self.reserve(&named, now).await?,
             Event::ReserveNamedUnfit => self.reserve(&named.remaining(u32::MAX), now).await?,
+            Event::ReserveNamedUnmet => self.reserve(&named.requiring(MORE), now).await?,
             Event::ReserveNamedLastResort => self.reserve(&named.last_resort(LastResort::Only), now).await?,
             Event::ReserveNamedIdTaken => {
                 let take = self.take(TAKEN, asker, LONG).only(key_package_ref(P));
@@ -207,11 +219,13 @@ impl Scene {
             Event::ReserveOther => self.reserve(&take.only(key_package_ref(SPARE)), now).await?,
             Event::ReserveById | Event::ReserveByIdByOtherParty => self.reserve(&take, now).await?,
             Event::ReserveOtherSuite => self.reserve(&take.ciphersuites([OTHER_SUITE]), now).await?,
+            Event::ReserveUnmet => self.reserve(&take.requiring(MORE), now).await?,
             Event::ReserveLastResort => self.reserve(&take.last_resort(LastResort::Only), now).await?,
             Event::Claim | Event::ClaimByOtherParty | Event::ClaimForOtherGroup => {
                 self.claim(&take, asker, now).await?
             }
             Event::ClaimOtherSuite => self.claim(&take.ciphersuites([OTHER_SUITE]), asker, now).await?,
+            Event::ClaimUnmet => self.claim(&take.requiring(MORE), asker, now).await?,
             Event::ClaimLastResort => self.claim(&take.last_resort(LastResort::Only), asker, now).await?,
             Event::Spend | Event::SpendForOtherGroup | Event::SpendByOtherParty => {
                 let spent = self.pool.spend(&self.pool.token(P, who), &asker.usage(), now).await;
@@ -236,6 +250,7 @@ impl Scene {
                 Answer::Saved(self.pool.save_as(&save, now).await[0])
             }
             Event::SaveReplacing => Answer::Saved(self.pool.replace(vec![one_time(NEW)], now).await[0]),
+            Event::SaveInitKey => Answer::Saved(self.pool.admit_one(one_time(NEW).with_key(P), now).await),
             Event::SaveLastResort => Answer::Saved(self.pool.save_one(last_resort(NEW), now).await),
             Event::Withdraw => Answer::WithdrawOutcome(self.pool.withdraw([P], now).await.pop()),
             Event::WithdrawAll => {
@@ -323,7 +338,8 @@ impl Scene {
     }
 
     async fn save(&mut self, package: KeyPackage, now: Timestamp) -> Answer {
-        let outcome = self.pool.save_one(package.clone(), now).await;
+        let item = package.clone().with_key(P).supporting(LITTLE);
+        let outcome = self.pool.admit_one(item, now).await;
         if outcome == SaveOutcome::Saved {
             self.p = package;
         }

@@ -23,17 +23,21 @@ pub fn decide(state: State, event: Event) -> Decision {
     };
     let (answer, next) = match event {
         Event::ReserveNamed | Event::ReserveNamedByOtherParty => reserve_named(settled, event, true),
-        Event::ReserveNamedUnfit | Event::ReserveNamedLastResort => reserve_named(settled, event, false),
+        Event::ReserveNamedUnfit | Event::ReserveNamedUnmet | Event::ReserveNamedLastResort => {
+            reserve_named(settled, event, false)
+        }
         Event::ReserveNamedIdTaken => (rejected(Rejection::ReservationConflict), settled),
         Event::ReserveOther
         | Event::ReserveById
         | Event::ReserveByIdByOtherParty
         | Event::ReserveOtherSuite
+        | Event::ReserveUnmet
         | Event::ReserveLastResort => reserve_by_id(settled, event),
         Event::Claim
         | Event::ClaimByOtherParty
         | Event::ClaimForOtherGroup
         | Event::ClaimOtherSuite
+        | Event::ClaimUnmet
         | Event::ClaimLastResort => claim(settled, event),
         Event::Spend => spend(settled, true),
         Event::SpendForOtherGroup | Event::SpendByOtherParty => spend(settled, false),
@@ -50,6 +54,10 @@ pub fn decide(state: State, event: Event) -> Decision {
             let next = if spared { settled } else { withdrawn(settled) };
             (Answer::Saved(SaveOutcome::Saved), next)
         }
+        Event::SaveInitKey => match settled.group() {
+            Row::E | Row::Absent => (Answer::Saved(SaveOutcome::Saved), settled),
+            _ => (Answer::Saved(SaveOutcome::InitKeyReused), settled),
+        },
         Event::SaveLastResort => (Answer::Saved(SaveOutcome::Saved), replaced(settled)),
         Event::Withdraw => withdraw(settled),
         Event::WithdrawAll => {
@@ -88,7 +96,7 @@ const fn rejected(rejection: Rejection) -> Answer {
 /// RES-3, RES-5.
 fn reserve_named(state: State, event: Event, fits: bool) -> (Answer, State) {
     match state.group() {
-        Row::R | Row::C if event == Event::ReserveNamedByOtherParty => {
+        Row::R | Row::C if matches!(event, Event::ReserveNamedByOtherParty | Event::ReserveNamedUnmet) => {
             (rejected(Rejection::ReservationConflict), state)
         }
         Row::R | Row::C => (Answer::SameLease, state),
@@ -105,7 +113,9 @@ fn reserve_named(state: State, event: Event, fits: bool) -> (Answer, State) {
 fn reserve_by_id(state: State, event: Event) -> (Answer, State) {
     match (state.group(), event) {
         (Row::R | Row::C | Row::U, Event::ReserveOther | Event::ReserveOtherSuite)
-        | (Row::R | Row::C, Event::ReserveByIdByOtherParty) => (rejected(Rejection::ReservationConflict), state),
+        | (Row::R | Row::C, Event::ReserveByIdByOtherParty | Event::ReserveUnmet) => {
+            (rejected(Rejection::ReservationConflict), state)
+        }
         (Row::R | Row::C, _) => (Answer::SameLease, state),
         (Row::U, _) => (rejected(Rejection::AlreadySpent), state),
         (Row::A, Event::ReserveById | Event::ReserveByIdByOtherParty) => (Answer::Lease, State::Reserved),
@@ -121,12 +131,17 @@ fn claim(state: State, event: Event) -> (Answer, State) {
         Row::R | Row::C | Row::U if event == Event::ClaimOtherSuite => {
             (rejected(Rejection::ReservationConflict), state)
         }
-        Row::R | Row::C if event == Event::ClaimByOtherParty => (rejected(Rejection::ReservationConflict), state),
+        Row::R | Row::C if matches!(event, Event::ClaimByOtherParty | Event::ClaimUnmet) => {
+            (rejected(Rejection::ReservationConflict), state)
+        }
         Row::R | Row::C => (Answer::KeyPackage, State::Claimed),
+        Row::U if state == State::Claimed && event == Event::ClaimUnmet => {
+            (rejected(Rejection::ReservationConflict), state)
+        }
         Row::U if state == State::Claimed && same => (Answer::KeyPackage, state),
         Row::U => (rejected(Rejection::AlreadySpent), state),
         _ if event == Event::ClaimLastResort => last_resort(state),
-        Row::A if event != Event::ClaimOtherSuite => (Answer::KeyPackage, State::Claimed),
+        Row::A if !matches!(event, Event::ClaimOtherSuite | Event::ClaimUnmet) => (Answer::KeyPackage, State::Claimed),
         _ => (Answer::NewRequest, state),
     }
 }

@@ -1,15 +1,28 @@
 use kp_core::Role;
 use kp_core::rules::{Limits, Model};
-use kp_core::server::{LastResort, OnLapse, ReservationToken, Save, SaveMode, Spend, TakeRequest, Withdrawal};
-use kp_core::{Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageRef, Party, PoolId, Timestamp, Ttl};
+use kp_core::server::{
+    Admitted, LastResort, OnLapse, ReservationToken, Save, SaveMode, Spend, TakeRequest, Withdrawal,
+};
+use kp_core::{Ciphersuite, CredentialHash, GroupId, KeyPackageRef, Party, PoolId, Timestamp, Ttl};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use super::{Call, Reply};
-use crate::packages::{Altered, OTHER_SUITE, SUITE, at, group, id, key_package_ref, one_time, party, ttl};
+use crate::packages::{
+    Altered, OTHER_SUITE, SUITE, Types, at, group, id, init_key, key_package_ref, one_time, party, ttl,
+};
 
 const SUITES: [Ciphersuite; 3] = [SUITE, OTHER_SUITE, Ciphersuite(0x0002)];
+
+/// What packages support, and requests require.
+const TYPES: [Types; 5] = [
+    Types(&[0xF001], &[], &[1]),
+    Types(&[0xF001, 0xF002], &[0xF001], &[1, 2]),
+    Types(&[], &[0xF001, 0xF003], &[1]),
+    Types(&[0xF002], &[], &[2]),
+    Types(&[1, 5], &[1, 7], &[]),
+];
 
 /// Out of how much calls are drawn: little, so that they meet.
 #[derive(Debug, Clone, Copy)]
@@ -176,7 +189,7 @@ impl<'a> Draw<'a> {
     }
 
     /// The facts follow from the number, but now and then.
-    fn package(&mut self) -> KeyPackage {
+    fn package(&mut self) -> Admitted {
         let n = self.number();
         let (moments, wide) = (self.scale.moments, self.is_wide());
         let mut facts = StdRng::seed_from_u64(n);
@@ -202,18 +215,31 @@ impl<'a> Draw<'a> {
         if facts.random_bool(0.1) {
             package.info.credential = CredentialHash([8; 32]);
         }
+        // Some share an init key, but most of those that have one have their own.
+        let key = init_key(facts.random_range(0..4 * self.scale.packages));
+        let fingerprint = facts.random_bool(0.5).then_some(key);
+        let support = TYPES
+            .choose(facts)
+            .filter(|_| facts.random_bool(0.7))
+            .map(|types| types.support());
         if self.random.random_bool(0.01) {
             package = package.with_bytes_of(n + self.scale.packages);
         }
-        package
+        let mut item = Admitted::from(package);
+        // Neither is a fact: an item may come without, and again with them.
+        if self.random.random_bool(0.8) {
+            (item.fingerprint, item.support) = (fingerprint, support);
+        }
+        item
     }
 
     fn save(&mut self) -> Call {
         let count = self.random.random_range(0..=self.scale.batch);
-        let packages = (0..count).map(|_| self.package()).collect();
+        let packages: Vec<_> = (0..count).map(|_| self.package()).collect();
         let mut save = Save::new(self.pool(), packages).expect("a small batch");
-        if self.random.random_bool(0.2) {
-            save.mode = SaveMode::Replace;
+        if self.random.random_bool(0.25) {
+            let replace = SaveMode::Replace;
+            save.mode = self.one_of(&[replace, replace, replace, SaveMode::Amend]);
         }
         if self.random.random_bool(0.3) {
             save.cap_per_ciphersuite = self.limit();
@@ -232,6 +258,9 @@ impl<'a> Draw<'a> {
         if self.random.random_bool(0.4) {
             let some = self.random.random_range(1..=SUITES.len());
             take.options.ciphersuites = SUITES.choose_multiple(&mut self.random, some).copied().collect();
+        }
+        if self.random.random_bool(0.2) {
+            take.options.requirements = self.one_of(&TYPES).requirements();
         }
         if self.random.random_bool(0.2) {
             take.options.remaining = self.random.random_range(0..3 * longest);

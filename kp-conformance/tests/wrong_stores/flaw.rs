@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use kp_core::rules::{self, Answer, Limits, ModelPool, PoolRecords, Record, State};
 use kp_core::server::{
-    Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
-    StoredKeyPackage, TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
+    Admitted, InitKeyFingerprint, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken, Save,
+    SaveOutcome, Spend, StoredKeyPackage, Support, TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     Ciphersuite, Counts, Effect, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party,
@@ -32,7 +32,10 @@ pub(crate) struct Flaw {
     pub(crate) count_held: fn(&mut ModelPool, Ciphersuite, Timestamp) -> u32,
     pub(crate) count_remembered_of: fn(&mut ModelPool, Role, Timestamp) -> u32,
     pub(crate) count_taken_by: fn(&mut ModelPool, &Party) -> u32,
-    pub(crate) insert: fn(&mut ModelPool, Record, &KeyPackageBytes),
+    pub(crate) has_init_key: fn(&mut ModelPool, &InitKeyFingerprint, Timestamp) -> bool,
+    pub(crate) support: fn(&mut ModelPool, &Record) -> Option<Support>,
+    pub(crate) insert: fn(&mut ModelPool, Record, &Admitted),
+    pub(crate) amend: fn(&mut ModelPool, &Record, &Admitted),
     pub(crate) update: fn(&mut ModelPool, &Record, Record),
 
     /// Whether lists in a call are bounded.
@@ -160,7 +163,10 @@ impl Flaw {
         count_held: |pool, suite, now| sure(pool.count_held(suite, now)),
         count_remembered_of: |pool, role, now| sure(pool.count_remembered_of(role, now)),
         count_taken_by: |pool, party| sure(pool.count_taken_by(party)),
-        insert: |pool, record, bytes| sure(pool.insert(&record, bytes)),
+        has_init_key: |pool, fingerprint, now| sure(pool.has_init_key(fingerprint, now)),
+        support: |pool, record| sure(pool.support(record)),
+        insert: |pool, record, item| sure(pool.insert(&record, item)),
+        amend: |pool, record, item| sure(pool.amend(record, item)),
         update: |pool, before, after| sure(pool.update(before, after.state)),
         bounds_lists: true,
         claimed: |_| (),
@@ -304,12 +310,25 @@ impl PoolRecords for Records<'_> {
         self.pool.bytes(record)
     }
 
+    fn support(&mut self, record: &Record) -> Result<Option<Support>, Infallible> {
+        Ok((self.flaw.support)(self.pool, record))
+    }
+
+    fn has_init_key(&mut self, fingerprint: &InitKeyFingerprint, now: Timestamp) -> Result<bool, Infallible> {
+        Ok((self.flaw.has_init_key)(self.pool, fingerprint, now))
+    }
+
     fn next_sequence(&mut self) -> Result<u64, Infallible> {
         self.pool.next_sequence()
     }
 
-    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), Infallible> {
-        (self.flaw.insert)(self.pool, record.clone(), bytes);
+    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), Infallible> {
+        (self.flaw.insert)(self.pool, record.clone(), item);
+        Ok(())
+    }
+
+    fn amend(&mut self, record: &Record, item: &Admitted) -> Result<(), Infallible> {
+        (self.flaw.amend)(self.pool, record, item);
         Ok(())
     }
 

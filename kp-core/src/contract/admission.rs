@@ -8,6 +8,9 @@ rules! {
     ///
     /// A bare KeyPackage is taken, and so is a KeyPackage wrapped in an `MLSMessage` (RFC 9420 §6). The bare KeyPackage
     /// is what is returned, stored and handed out. The ref is the hash of the bare KeyPackage (RFC 9420 §5.2).
+    ///
+    /// The fingerprint of the init key ([SAVE-9](super::SAVE_9)) and the support ([RES-3](super::RES_3)) are read from the bytes
+    /// too.
     ADM_1 = "ADM-1", "bytes in, facts out";
 
     /// An upload is refused, with a [`Refusal`](crate::protocol::Refusal) for each reason:
@@ -27,8 +30,9 @@ rules! {
     ///
     /// The directory judges two more:
     ///
-    /// - an init key under two refs of one batch (RFC 9420 §10), by
-    ///   [`Admitted::init_key`](crate::server::Admitted::init_key): the second is refused
+    /// - one init key under two refs in a batch, by
+    ///   [`Admitted::fingerprint`](crate::server::Admitted::fingerprint): the second is refused, as by
+    ///   [SAVE-9](super::SAVE_9), before anything is saved
     /// - a package made before the restore point that an operator set
     ADM_2 = "ADM-2", "each refusal has its reason";
 

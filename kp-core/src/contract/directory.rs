@@ -14,7 +14,7 @@ rules! {
     /// - `sync`: what became of the packages that a client names, and which others are available
     /// - `withdraw` and `delete_pool`
     /// - `get` and `list_available`: one package, or all that could be handed out
-    /// - `list_pools`, `retire_unspent` and `sweep`, for operators
+    /// - `list_pools`, `retire_unspent`, `amend` and `sweep`, for operators
     /// - a sweeper, which stops cleanly
     ///
     /// Health is the first that applies:

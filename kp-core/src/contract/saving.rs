@@ -27,6 +27,12 @@ rules! {
     /// If a ref is stored with other bytes or other facts, the item is answered `RefConflict`, and what is stored
     /// stays. Facts are ciphersuite, lifetime, role and credential hash.
     ///
+    /// Support ([RES-3](super::RES_3)) and fingerprint ([SAVE-9](super::SAVE_9)) are no facts, and are not compared. Where the
+    /// record has none, the same package saved again adds them, and is `AlreadyStored`. What the record has stays.
+    ///
+    /// With [`SaveMode::Amend`](crate::server::SaveMode::Amend), a save does that and no more: a new item is `PoolFull`. So an
+    /// operator adds to the records of an earlier release, and a pool that is deleted meanwhile stays deleted.
+    ///
     /// The same ref in another pool is another package.
     SAVE_5 = "SAVE-5", "same ref, other package: a conflict";
 
@@ -52,9 +58,10 @@ rules! {
     /// 2. `AlreadySpent`
     /// 3. `RefConflict`
     /// 4. `AlreadyStored`
-    /// 5. `NotYetValid` (last-resort packages only)
-    /// 6. `PoolFull`
-    /// 7. `Saved`
+    /// 5. `InitKeyReused`
+    /// 6. `NotYetValid` (last-resort packages only)
+    /// 7. `PoolFull`
+    /// 8. `Saved`
     ///
     /// If a record is past its own `not_after`, the record counts as absent, also for [SAVE-6](super::SAVE_6): the same
     /// ref starts anew. A refused item leaves no trace.
@@ -65,8 +72,24 @@ rules! {
     ///
     /// - The other packages are the unspent one-time packages of the ciphersuites of the accepted one-time items,
     ///   without the packages whose ref is in the batch.
-    /// - Accepted means `Saved` or `AlreadyStored`.
+    /// - Accepted means `Saved` or `AlreadyStored`. `InitKeyReused` is not accepted, also where the other record with the init
+    ///   key is of a package that this very save would withdraw.
     /// - The cap counts as if the other packages were gone. `max_records` counts the other packages still.
     /// - If nothing is accepted, nothing is withdrawn.
     SAVE_8 = "SAVE-8", "replace withdraws the others in the same step";
+
+    /// A package has a *fingerprint* of its init key: the first 8 bytes of the key's SHA-256
+    /// ([`InitKeyFingerprint`](crate::server::InitKeyFingerprint)). If another ref comes with the fingerprint of a record, the
+    /// item is answered `InitKeyReused`: signed anew, a spent init key would come back under another ref (RFC 9420 §10).
+    ///
+    /// - The record is of this pool, and not past its own `not_after` at the save's `now`. State, role and ciphersuite do not
+    ///   matter.
+    /// - Only records count. A refused item leaves no fingerprint.
+    /// - A package has no fingerprint where the admission makes none. None equals nothing.
+    /// - The fingerprint is kept as long as its record, in every state, and shown by no read.
+    /// - Two records may have one fingerprint: where `now` steps back ([TIME-3](super::TIME_3)), and where a record gains a
+    ///   fingerprint that another has ([SAVE-5](super::SAVE_5)). So a look-up by fingerprint finds several.
+    ///
+    /// The outcome is final for the client, who makes a new package, with another init key.
+    SAVE_9 = "SAVE-9", "an init key is in one package of a pool";
 }

@@ -18,6 +18,13 @@ rules! {
     /// - The request accepts the package's ciphersuite. A request that names no ciphersuite accepts any. The order of
     ///   the ciphersuites means nothing.
     /// - `not_after - now` is at least the request's `remaining`.
+    /// - The package meets the request's [`Requirements`](crate::server::Requirements): types of extensions, proposals and
+    ///   credentials, at most 64 distinct ones of each. Each is among the package's *support*, or is a default of RFC 9420 §7.2
+    ///   (extensions 1 to 5, proposals 1 to 7). Order and repeats mean nothing. Where nothing is required, every package does.
+    ///
+    /// The [`Support`](crate::server::Support) of a package is what its leaf's capabilities list, without GREASE and defaults, if
+    /// at most 256 types of each kind; else the package has no support. A package without support meets only defaults. Support
+    /// is kept as long as the bytes, and shown by no read.
     ///
     /// Only packages that fit are handed out. If a request names a ref that cannot be handed out, the answer is the
     /// first that applies:
@@ -44,7 +51,8 @@ rules! {
     /// 1. The request names another ref, or ciphersuites that leave the package's out: `ReservationConflict`. A true
     ///    retry always fits.
     /// 2. The package is used: `AlreadySpent`. [CLAIM-1](super::CLAIM_1) makes an exception for the same claim.
-    /// 3. The lease has another reserver: `ReservationConflict`.
+    /// 3. The request has requirements that the package does not meet ([RES-3](super::RES_3)), or the lease has another
+    ///    reserver: `ReservationConflict`.
     /// 4. Otherwise the same reservation again: nothing changes, and nothing else of the request is looked at.
     ///
     /// If the id is not bound, the request is a new request.

@@ -6,6 +6,7 @@ use super::extensions::Extensions;
 use super::reader::{Reader, UnreadableKeyPackage};
 use super::signed::Signed;
 use crate::Ciphersuite;
+use crate::server::Support;
 
 /// Shows the leaf of a KeyPackage (RFC 9420 §7.2), before anything is verified.
 ///
@@ -219,5 +220,11 @@ impl<'a> UnverifiedCapabilities<'a> {
     #[must_use]
     pub const fn credentials(&self) -> CodePoints<'a, CredentialType> {
         self.credentials
+    }
+
+    /// Returns what a store keeps of the lists; `None` if they hold too many types ([RES-3](crate::contract::RES_3)).
+    #[must_use]
+    pub fn support(&self) -> Option<Support> {
+        Support::new(self.extensions.iter(), self.proposals.iter(), self.credentials.iter())
     }
 }

@@ -38,8 +38,9 @@ pub enum Refusal {
     /// The credential is not the uploader's.
     #[error("the credential of the KeyPackage is not the uploader's")]
     CredentialMismatch,
-    /// Another KeyPackage of the batch has the same init key.
-    #[error("another KeyPackage of the batch has the same init key")]
+    /// Another KeyPackage of the batch or of the pool has the same init key, or had it. Make a new KeyPackage, with another init
+    /// key.
+    #[error("another KeyPackage has the same init key")]
     InitKeyReused,
     /// The KeyPackage was made before the restore point that the operator set.
     #[error("the KeyPackage was made before the restore point")]

@@ -42,7 +42,7 @@ mod withdraw;
 pub use crate::contract::{METADATA as CLIENT_CATALOGUE, Rule, STORE as CATALOGUE};
 pub use answer::Answer;
 pub use bounds::{MAX_CIPHERSUITES, MAX_ITEMS, bounded, bounded_takes, bounded_withdrawal};
-pub use model::{Model, ModelPool};
+pub use model::{Kept, Model, ModelPool};
 pub use pool_records::PoolRecords;
 pub use read::{count, ready};
 pub use record::{LeaseRecord, Recall, Record, Spent, State, Window};

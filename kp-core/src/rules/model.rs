@@ -6,19 +6,31 @@ use super::{
     settle, spend, withdraw,
 };
 use crate::server::{
-    Lease, OnLapse, ReadyKeyPackage, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
-    StoredKeyPackage, TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
+    Admitted, InitKeyFingerprint, Lease, OnLapse, ReadyKeyPackage, Receipt, Reservation, ReservationToken, Save,
+    SaveOutcome, Spend, StoredKeyPackage, Support, TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use crate::{
     Ciphersuite, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, PoolCounts, PoolId,
     ReservationId, Role, Status, Timestamp, Ttl,
 };
 
+/// Holds what is kept beside a record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct Kept {
+    /// The bytes, while the record [keeps bytes](State::keeps_bytes).
+    pub bytes: Option<KeyPackageBytes>,
+    /// The support, as long as the bytes ([RES-3](crate::contract::RES_3)).
+    pub support: Option<Support>,
+    /// The fingerprint of the init key, as long as the record ([SAVE-9](crate::contract::SAVE_9)).
+    pub fingerprint: Option<InitKeyFingerprint>,
+}
+
 /// Keeps a pool as a plain list, without an index: every look-up is a loop over the records.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ModelPool {
-    /// The records by sequence, each with its bytes while the record keeps bytes.
-    pub records: Vec<(Record, Option<KeyPackageBytes>)>,
+    /// The records by sequence, each with what is kept beside it.
+    pub records: Vec<(Record, Kept)>,
     next_sequence: u64,
 }
 
@@ -33,6 +45,12 @@ impl ModelPool {
 
     fn count(&self, which: impl Fn(&Record) -> bool) -> Result<u32, Infallible> {
         Ok(u32::try_from(self.all().filter(|record| which(record)).count()).unwrap_or(u32::MAX))
+    }
+
+    /// Returns what is kept beside a record of this pool.
+    #[must_use]
+    pub fn kept(&self, record: &Record) -> Option<&Kept> {
+        self.position(record).map(|at| &self.records[at].1)
     }
 
     fn position(&self, record: &Record) -> Option<usize> {
@@ -67,9 +85,12 @@ impl PoolRecords for ModelPool {
         options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, Infallible> {
-        Ok(self.records.iter().find_map(|(record, bytes)| {
-            let chosen = record.state == State::Free && fits(&record.info, options, now);
-            bytes.clone().filter(|_| chosen).map(|bytes| (record.clone(), bytes))
+        Ok(self.records.iter().find_map(|(record, kept)| {
+            let chosen = record.state == State::Free
+                && fits(&record.info, options, now)
+                && options.requirements.are_met_by(kept.support.as_ref());
+            let bytes = kept.bytes.clone().filter(|_| chosen)?;
+            Some((record.clone(), bytes))
         }))
     }
 
@@ -113,8 +134,17 @@ impl PoolRecords for ModelPool {
     ///
     /// Panics if the record has no bytes: the rules never ask for such bytes.
     fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, Infallible> {
-        let bytes = self.position(record).and_then(|at| self.records[at].1.clone());
+        let bytes = self.kept(record).and_then(|kept| kept.bytes.clone());
         Ok(bytes.expect("the rules ask only for bytes that a record keeps"))
+    }
+
+    fn support(&mut self, record: &Record) -> Result<Option<Support>, Infallible> {
+        Ok(self.kept(record).and_then(|kept| kept.support.clone()))
+    }
+
+    fn has_init_key(&mut self, fingerprint: &InitKeyFingerprint, now: Timestamp) -> Result<bool, Infallible> {
+        let has = |(record, kept): &(Record, Kept)| kept.fingerprint == Some(*fingerprint) && !record.is_expired(now);
+        Ok(self.records.iter().any(has))
     }
 
     fn next_sequence(&mut self) -> Result<u64, Infallible> {
@@ -123,16 +153,30 @@ impl PoolRecords for ModelPool {
         Ok(sequence)
     }
 
-    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), Infallible> {
-        self.records.push((record.clone(), Some(bytes.clone())));
+    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), Infallible> {
+        let kept = Kept {
+            bytes: Some(item.package.bytes.clone()),
+            support: item.support.clone(),
+            fingerprint: item.fingerprint,
+        };
+        self.records.push((record.clone(), kept));
+        Ok(())
+    }
+
+    fn amend(&mut self, record: &Record, item: &Admitted) -> Result<(), Infallible> {
+        if let Some(at) = self.position(record) {
+            let kept = &mut self.records[at].1;
+            kept.fingerprint = kept.fingerprint.or(item.fingerprint);
+            kept.support = kept.support.take().or_else(|| item.support.clone());
+        }
         Ok(())
     }
 
     fn update(&mut self, record: &Record, state: State) -> Result<(), Infallible> {
         if let Some(at) = self.position(record) {
-            let (record, bytes) = &mut self.records[at];
+            let (record, kept) = &mut self.records[at];
             if !state.keeps_bytes() {
-                *bytes = None;
+                (kept.bytes, kept.support) = (None, None);
             }
             record.state = state;
         }
@@ -243,9 +287,9 @@ impl Model {
     /// Does `get_key_package`.
     #[must_use]
     pub fn get(&self, pool: &PoolId, key_package_ref: &KeyPackageRef, now: Timestamp) -> Option<StoredKeyPackage> {
-        let named = |(record, _): &&(Record, _)| record.info.key_package_ref == *key_package_ref;
-        let (record, bytes) = self.pools.get(pool)?.records.iter().find(named)?;
-        Some(record.clone().into_stored(bytes.clone(), now))
+        let named = |(record, _): &&(Record, Kept)| record.info.key_package_ref == *key_package_ref;
+        let (record, kept) = self.pools.get(pool)?.records.iter().find(named)?;
+        Some(record.clone().into_stored(kept.bytes.clone(), now))
     }
 
     /// Does one ref of `get_statuses`.

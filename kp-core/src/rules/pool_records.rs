@@ -1,5 +1,5 @@
 use super::{Record, State};
-use crate::server::TakeOptions;
+use crate::server::{Admitted, InitKeyFingerprint, Support, TakeOptions};
 use crate::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, Role, Timestamp};
 
 /// Gives the rules the records of one pool, inside one atomic step. A backend implements the look-ups and changes.
@@ -23,8 +23,15 @@ pub trait PoolRecords {
     /// ([TIME-2](crate::contract::TIME_2)).
     fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, Self::Error>;
 
-    /// Returns, of the free records that [`fits`](super::fits) accepts, the record with the lowest sequence and its
-    /// bytes ([RES-2](crate::contract::RES_2), [RES-3](crate::contract::RES_3)).
+    /// Returns whether a record that is not past its `not_after`, of whatever state, has this fingerprint. Several records may
+    /// have it ([SAVE-9](crate::contract::SAVE_9)).
+    fn has_init_key(&mut self, fingerprint: &InitKeyFingerprint, now: Timestamp) -> Result<bool, Self::Error>;
+
+    /// Returns, of the free records that [`fits`](super::fits) accepts and whose support meets the
+    /// [`requirements`](TakeOptions::requirements), the record with the lowest sequence and its bytes
+    /// ([RES-2](crate::contract::RES_2), [RES-3](crate::contract::RES_3)).
+    ///
+    /// Where nothing is required, no support need be read.
     fn oldest_that_fits(
         &mut self,
         options: &TakeOptions,
@@ -62,17 +69,26 @@ pub trait PoolRecords {
     /// Returns the bytes of a record that [keeps bytes](State::keeps_bytes).
     fn bytes(&mut self, record: &Record) -> Result<KeyPackageBytes, Self::Error>;
 
+    /// Returns the support of a record that [keeps bytes](State::keeps_bytes), if the record has one
+    /// ([RES-3](crate::contract::RES_3)). The rules ask only where something is required.
+    fn support(&mut self, record: &Record) -> Result<Option<Support>, Self::Error>;
+
     /// Returns a sequence higher than any that the pool gave out since the pool was last empty
     /// ([RES-2](crate::contract::RES_2)).
     fn next_sequence(&mut self) -> Result<u64, Self::Error>;
 
-    /// Stores a new record and its bytes. Ref and sequence are new to the pool.
-    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), Self::Error>;
+    /// Stores a new record, made of this item, with the item's bytes, fingerprint and support. Ref and sequence are new to
+    /// the pool.
+    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), Self::Error>;
+
+    /// Adds the item's fingerprint to a record that has none, and the item's support to one that has none
+    /// ([SAVE-5](crate::contract::SAVE_5)).
+    fn amend(&mut self, record: &Record, item: &Admitted) -> Result<(), Self::Error>;
 
     /// Brings a record, given as it was before, to another state. If the new state does not [keep
-    /// bytes](State::keeps_bytes), the bytes go.
+    /// bytes](State::keeps_bytes), bytes and support go. The fingerprint stays as long as the record.
     fn update(&mut self, record: &Record, state: State) -> Result<(), Self::Error>;
 
-    /// Removes a record and its bytes.
+    /// Removes a record, with all that was kept beside it.
     fn forget(&mut self, record: &Record) -> Result<(), Self::Error>;
 }

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::withdraw::recall;
 use super::{LeaseRecord, PoolRecords, Recall, Record, State, settle};
-use crate::server::{Save, SaveMode, SaveOutcome};
-use crate::{Ciphersuite, KeyPackage, KeyPackageInfo, KeyPackageRef, Role, Timestamp};
+use crate::server::{Admitted, Save, SaveMode, SaveOutcome};
+use crate::{Ciphersuite, KeyPackageInfo, KeyPackageRef, Role, Timestamp};
 
 /// Limits the last-resort slots of one pool ([SAVE-6](crate::contract::SAVE_6)).
 pub const MAX_LAST_RESORT_SLOTS: usize = 16;
@@ -47,8 +47,8 @@ pub fn save<P: PoolRecords>(
     settle(pool, now)?;
     let mut batch = Batch::new(save, limits, now);
     let mut outcomes = Vec::with_capacity(save.packages().len());
-    for package in save.packages() {
-        outcomes.push(batch.judge(pool, package)?);
+    for item in save.packages() {
+        outcomes.push(batch.judge(pool, item)?);
     }
     batch.withdraw_others(pool)?;
     Ok(outcomes)
@@ -128,7 +128,7 @@ impl<'a> Batch<'a> {
             spared: save
                 .packages()
                 .iter()
-                .map(|package| &package.info.key_package_ref)
+                .map(|item| &item.package.info.key_package_ref)
                 .collect(),
             before: None,
         });
@@ -144,18 +144,23 @@ impl<'a> Batch<'a> {
     }
 
     /// Judges one item: the first outcome that applies (SAVE-7).
-    fn judge<P: PoolRecords>(&mut self, pool: &mut P, package: &KeyPackage) -> Result<SaveOutcome, P::Error> {
-        let info = &package.info;
+    fn judge<P: PoolRecords>(&mut self, pool: &mut P, item: &Admitted) -> Result<SaveOutcome, P::Error> {
+        let info = &item.package.info;
         if info.lifetime.is_expired(self.now) {
             return Ok(SaveOutcome::Expired);
         }
         let known = pool.by_ref(&info.key_package_ref)?;
         if let Some(record) = known.as_ref().filter(|record| !record.is_expired(self.now)) {
-            let outcome = again(pool, record, package)?;
+            let outcome = again(pool, record, item)?;
             if outcome == SaveOutcome::AlreadyStored && info.role == Role::OneTime {
                 self.accepted.insert(info.ciphersuite);
             }
             return Ok(outcome);
+        }
+        if let Some(fingerprint) = &item.fingerprint
+            && pool.has_init_key(fingerprint, self.now)?
+        {
+            return Ok(SaveOutcome::InitKeyReused);
         }
         if info.role.is_last_resort() && info.lifetime.is_ahead(self.now) {
             return Ok(SaveOutcome::NotYetValid);
@@ -167,12 +172,15 @@ impl<'a> Batch<'a> {
         if let Some(forgotten) = known {
             pool.forget(&forgotten)?;
         }
-        self.insert(pool, package)?;
+        self.insert(pool, item)?;
         Ok(SaveOutcome::Saved)
     }
 
-    /// Returns whether a new item is refused as `PoolFull` (SAVE-6).
+    /// Returns whether a new item is refused as `PoolFull` (SAVE-6, SAVE-5).
     fn is_full<P: PoolRecords>(&mut self, pool: &mut P, info: &KeyPackageInfo) -> Result<bool, P::Error> {
+        if self.save.mode == SaveMode::Amend {
+            return Ok(true);
+        }
         if self.memory.is_full(pool, info.role, self.limits, self.now)? {
             return Ok(true);
         }
@@ -208,8 +216,8 @@ impl<'a> Batch<'a> {
         Ok(held)
     }
 
-    fn insert<P: PoolRecords>(&mut self, pool: &mut P, package: &KeyPackage) -> Result<(), P::Error> {
-        let info = package.info.clone();
+    fn insert<P: PoolRecords>(&mut self, pool: &mut P, item: &Admitted) -> Result<(), P::Error> {
+        let info = item.package.info.clone();
         let state = if info.role.is_last_resort() {
             // LAST-1: the old package is remembered, also when it is past its not_after.
             for slot in pool.slots()? {
@@ -229,7 +237,7 @@ impl<'a> Batch<'a> {
             saved_at: self.now,
             state,
         };
-        pool.insert(&record, &package.bytes)?;
+        pool.insert(&record, item)?;
         self.memory.add(record.info.role);
         Ok(())
     }
@@ -252,7 +260,7 @@ impl<'a> Batch<'a> {
 }
 
 /// Judges an item whose ref has a record: SAVE-3, SAVE-5, SAVE-2, in this order.
-fn again<P: PoolRecords>(pool: &mut P, record: &Record, package: &KeyPackage) -> Result<SaveOutcome, P::Error> {
+fn again<P: PoolRecords>(pool: &mut P, record: &Record, item: &Admitted) -> Result<SaveOutcome, P::Error> {
     Ok(match &record.state {
         State::Reserved(LeaseRecord { recalled: Some(_), .. })
         | State::Used(_)
@@ -260,7 +268,10 @@ fn again<P: PoolRecords>(pool: &mut P, record: &Record, package: &KeyPackage) ->
         | State::Withdrawn { .. }
         | State::Replaced { .. } => SaveOutcome::AlreadySpent,
         State::Free | State::Reserved(_) | State::Slot { .. } => {
-            if record.info == package.info && pool.bytes(record)? == package.bytes {
+            if record.info == item.package.info && pool.bytes(record)? == item.package.bytes {
+                if item.fingerprint.is_some() || item.support.is_some() {
+                    pool.amend(record, item)?;
+                }
                 SaveOutcome::AlreadyStored
             } else {
                 SaveOutcome::RefConflict

@@ -3,12 +3,20 @@ use crate::server::{LastResort, Lease, OnLapse, Reservation, ReservationToken, T
 use crate::{Ciphersuite, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, Rejection, Timestamp};
 
 /// Returns whether a package fits a request, by its facts: valid now, of an accepted ciphersuite, with enough lifetime
-/// left ([RES-3](crate::contract::RES_3)).
+/// left ([RES-3](crate::contract::RES_3)). [Requirements](TakeOptions::requirements) are compared with the support, which is
+/// no fact.
 #[must_use]
 pub fn fits(info: &KeyPackageInfo, options: &TakeOptions, now: Timestamp) -> bool {
     info.lifetime.contains(now)
         && accepts(options, info.ciphersuite)
         && info.lifetime.not_after().get() - now.get() >= i64::from(options.remaining)
+}
+
+/// Returns whether a package that keeps its bytes meets the requirements of a request. The support is read only where
+/// something is required (RES-3).
+fn meets<P: PoolRecords>(pool: &mut P, record: &Record, options: &TakeOptions) -> Result<bool, P::Error> {
+    let requirements = &options.requirements;
+    Ok(requirements.is_empty() || requirements.are_met_by(pool.support(record)?.as_ref()))
 }
 
 /// Returns whether a request accepts packages of this ciphersuite; a request that names none accepts any (RES-3).
@@ -69,6 +77,9 @@ pub fn claim<P: PoolRecords>(
             let in_window = spent.window.as_ref().is_some_and(|window| window.replayable);
             if !in_window || spent.by != take.options.by || spent.group.as_ref() != group {
                 return Ok(Err(Rejection::AlreadySpent));
+            }
+            if !meets(pool, &record, &take.options)? {
+                return Ok(Err(Rejection::ReservationConflict));
             }
             let bytes = pool.bytes(&record)?;
             return Ok(Ok(KeyPackage {
@@ -134,7 +145,7 @@ fn binding<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> 
             let spent = spent.clone();
             Binding::Used(record, spent)
         }
-        State::Reserved(lease) if lease.by == take.options.by => {
+        State::Reserved(lease) if lease.by == take.options.by && meets(pool, &record, &take.options)? => {
             let expires_at = lease.expires_at;
             Binding::Live(record, expires_at)
         }
@@ -208,7 +219,11 @@ fn named<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Re
             Err(Rejection::AlreadySpent)
         }
         State::Reserved(_) => Err(Rejection::AlreadyReserved),
-        State::Free if take.options.last_resort != LastResort::Only && fits(&record.info, &take.options, now) => {
+        State::Free
+            if take.options.last_resort != LastResort::Only
+                && fits(&record.info, &take.options, now)
+                && meets(pool, &record, &take.options)? =>
+        {
             let bytes = pool.bytes(&record)?;
             Ok(Choice::OneTime(record, bytes))
         }
@@ -222,13 +237,14 @@ fn last_resort<P: PoolRecords>(
     take: &TakeRequest,
     now: Timestamp,
 ) -> Result<Option<KeyPackage>, P::Error> {
-    let Some(record) = pool
-        .slots()?
-        .into_iter()
-        .find(|slot| fits(&slot.info, &take.options, now))
-    else {
-        return Ok(None);
-    };
+    let mut fitting = None;
+    for slot in pool.slots()? {
+        if fits(&slot.info, &take.options, now) && meets(pool, &slot, &take.options)? {
+            fitting = Some(slot);
+            break;
+        }
+    }
+    let Some(record) = fitting else { return Ok(None) };
     let bytes = pool.bytes(&record)?;
     if record.state == (State::Slot { used: false }) {
         pool.update(&record, State::Slot { used: true })?;

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::protocol::Refusal;
+use crate::server::{InitKeyFingerprint, Support};
 use crate::{KeyPackage, Timestamp};
 
 /// Names the uploader, as the server authenticated it. The credential in the bytes must agree
@@ -81,29 +82,54 @@ impl<A: Admission + ?Sized> Admission for Box<A> {
     }
 }
 
-/// Holds a KeyPackage that was admitted.
-#[derive(Clone, PartialEq, Eq)]
+/// Holds a KeyPackage that was admitted, with what a store keeps beside it: an item of a
+/// [`Save`](crate::server::Save).
+///
+/// No read shows fingerprint or support. A KeyPackage may have none of both: an admission of an earlier release made none.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Admitted {
     /// The KeyPackage that the store keeps.
     pub package: KeyPackage,
-    /// The init key, which no two KeyPackages of a batch may share (RFC 9420 §10).
-    pub init_key: Vec<u8>,
+    /// The fingerprint of the init key, which no other KeyPackage of the pool may have ([SAVE-9](crate::contract::SAVE_9)).
+    pub fingerprint: Option<InitKeyFingerprint>,
+    /// What the leaf's capabilities list ([RES-3](crate::contract::RES_3)).
+    pub support: Option<Support>,
 }
 
 impl Admitted {
-    /// Joins a KeyPackage and its init key.
+    /// Takes a KeyPackage, without fingerprint and support.
     #[must_use]
-    pub const fn new(package: KeyPackage, init_key: Vec<u8>) -> Self {
-        Self { package, init_key }
+    pub const fn new(package: KeyPackage) -> Self {
+        Self {
+            package,
+            fingerprint: None,
+            support: None,
+        }
+    }
+
+    /// Sets the fingerprint of the init key. Default: none, which equals nothing.
+    #[must_use]
+    pub fn fingerprint(self, fingerprint: InitKeyFingerprint) -> Self {
+        Self {
+            fingerprint: Some(fingerprint),
+            ..self
+        }
+    }
+
+    /// Sets what the owner supports: [`UnverifiedCapabilities::support`](crate::key_package::UnverifiedCapabilities::support)
+    /// reads it. Default: none, which meets no requirement but the defaults of RFC 9420.
+    #[must_use]
+    pub fn support(self, support: impl Into<Option<Support>>) -> Self {
+        Self {
+            support: support.into(),
+            ..self
+        }
     }
 }
 
-/// Hides the init key ([ERR-4](crate::contract::ERR_4)).
-impl fmt::Debug for Admitted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admitted")
-            .field("package", &self.package)
-            .finish_non_exhaustive()
+impl From<KeyPackage> for Admitted {
+    fn from(package: KeyPackage) -> Self {
+        Self::new(package)
     }
 }

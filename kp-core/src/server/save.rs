@@ -1,5 +1,6 @@
+use crate::PoolId;
 use crate::protocol::{Refusal, UploadOutcome};
-use crate::{KeyPackage, PoolId};
+use crate::server::Admitted;
 
 /// Says that a batch has more packages than one [`Save`] takes ([SAVE-2](crate::contract::SAVE_2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +18,7 @@ pub struct TooManyKeyPackages {
 pub struct Save {
     /// The pool that the packages go to.
     pub pool: PoolId,
-    packages: Vec<KeyPackage>,
+    packages: Vec<Admitted>,
     /// The mode: whether the packages that the pool holds already stay.
     pub mode: SaveMode,
     /// The most one-time packages of one ciphersuite, free or reserved, that the pool may hold
@@ -34,6 +35,9 @@ pub enum SaveMode {
     /// Withdraws, in the same step, the other unspent one-time packages of the ciphersuites accepted
     /// ([SAVE-8](crate::contract::SAVE_8)).
     Replace,
+    /// Stores no new package: adds to the packages that the pool holds what their records lack
+    /// ([SAVE-5](crate::contract::SAVE_5)). A new package is answered as if the pool were full.
+    Amend,
 }
 
 /// Says what became of one package of a [`Save`]. [SAVE-7](crate::contract::SAVE_7) gives the order of judgement.
@@ -61,6 +65,9 @@ pub enum SaveOutcome {
     PoolFull,
     /// Refused: another package is stored under the ref, and stays ([SAVE-5](crate::contract::SAVE_5)).
     RefConflict,
+    /// Refused: another package of the pool has the same init key, or had it ([SAVE-9](crate::contract::SAVE_9)). Make a new
+    /// package.
+    InitKeyReused,
 }
 
 impl SaveOutcome {
@@ -75,6 +82,7 @@ impl SaveOutcome {
             Self::NotYetValid => "not_yet_valid",
             Self::PoolFull => "pool_full",
             Self::RefConflict => "ref_conflict",
+            Self::InitKeyReused => "init_key_reused",
         }
     }
 
@@ -95,7 +103,11 @@ impl Save {
     /// # Errors
     ///
     /// [`TooManyKeyPackages`] beyond [`Save::MAX_PACKAGES`].
-    pub fn new(pool: PoolId, packages: Vec<KeyPackage>) -> Result<Self, TooManyKeyPackages> {
+    pub fn new(
+        pool: PoolId,
+        packages: impl IntoIterator<Item = impl Into<Admitted>>,
+    ) -> Result<Self, TooManyKeyPackages> {
+        let packages: Vec<_> = packages.into_iter().map(Into::into).collect();
         if packages.len() > Self::MAX_PACKAGES {
             return Err(TooManyKeyPackages { found: packages.len() });
         }
@@ -109,10 +121,10 @@ impl Save {
 
     /// Asks a store to append one package to a pool, without a cap per ciphersuite.
     #[must_use]
-    pub fn one(pool: PoolId, package: KeyPackage) -> Self {
+    pub fn one(pool: PoolId, package: impl Into<Admitted>) -> Self {
         Self {
             pool,
-            packages: vec![package],
+            packages: vec![package.into()],
             mode: SaveMode::Append,
             cap_per_ciphersuite: u32::MAX,
         }
@@ -135,13 +147,13 @@ impl Save {
 
     /// Returns the packages, in the order in which the store hands them out ([RES-2](crate::contract::RES_2)).
     #[must_use]
-    pub fn packages(&self) -> &[KeyPackage] {
+    pub fn packages(&self) -> &[Admitted] {
         &self.packages
     }
 }
 
-/// Passes the store's outcome on to the client. What store and admission both judge (expired, not yet valid) is one
-/// outcome.
+/// Passes the store's outcome on to the client. What store and admission both judge (expired, not yet valid, an init key
+/// used again) is one outcome.
 impl From<SaveOutcome> for UploadOutcome {
     fn from(outcome: SaveOutcome) -> Self {
         match outcome {
@@ -152,6 +164,7 @@ impl From<SaveOutcome> for UploadOutcome {
             SaveOutcome::NotYetValid => Self::Refused(Refusal::NotYetValid),
             SaveOutcome::PoolFull => Self::PoolFull,
             SaveOutcome::RefConflict => Self::RefConflict,
+            SaveOutcome::InitKeyReused => Self::Refused(Refusal::InitKeyReused),
         }
     }
 }

@@ -59,9 +59,11 @@ pub trait KeyPackageStore: Send + Sync + Debug {
     /// - An expired package is refused. A one-time package that is not yet valid waits
     ///   ([SAVE-4](crate::contract::SAVE_4)), a last-resort package that is not yet valid is refused
     ///   ([LAST-2](crate::contract::LAST_2)).
+    /// - An init key is in one package of a pool ([SAVE-9](crate::contract::SAVE_9)).
     /// - Caps limit what a pool holds and remembers ([SAVE-6](crate::contract::SAVE_6)).
     /// - [`SaveMode::Replace`](crate::server::SaveMode::Replace) withdraws the other packages in the same step
-    ///   ([SAVE-8](crate::contract::SAVE_8)). A last-resort package replaces the old package of its slot
+    ///   ([SAVE-8](crate::contract::SAVE_8)). [`SaveMode::Amend`](crate::server::SaveMode::Amend) stores nothing new
+    ///   ([SAVE-5](crate::contract::SAVE_5)). A last-resort package replaces the old package of its slot
     ///   ([LAST-1](crate::contract::LAST_1)).
     ///
     /// # Errors

@@ -2,7 +2,8 @@ use std::slice::from_ref;
 
 use crate::server::answers::no_answer;
 use crate::server::{
-    KeyPackageStore, Lease, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, TakeRequest,
+    Admitted, KeyPackageStore, Lease, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend,
+    TakeRequest,
 };
 use crate::{GroupId, KeyPackage, PoolId, Result, Timestamp, Ttl};
 
@@ -16,7 +17,7 @@ pub trait KeyPackageStoreExt: KeyPackageStore {
     fn save_key_package(
         &self,
         pool: &PoolId,
-        package: KeyPackage,
+        package: impl Into<Admitted>,
         now: Timestamp,
     ) -> impl Future<Output = Result<SaveOutcome>> + Send {
         let save = Save::one(pool.clone(), package);

@@ -1,3 +1,4 @@
+use crate::server::Requirements;
 use crate::{Ciphersuite, KeyPackageRef, Party, PoolId, ReservationId, Ttl};
 
 /// Asks for one KeyPackage of one pool: the request of
@@ -61,8 +62,8 @@ impl TakeRequest {
     }
 }
 
-/// Says which KeyPackage will do, and who asks. Default: any ciphersuite, any lifetime left, nobody in particular, and
-/// the last resort when no one-time package fits.
+/// Says which KeyPackage will do, and who asks. Default: any ciphersuite, any lifetime left, nothing required of the owner,
+/// nobody in particular, and the last resort when no one-time package fits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct TakeOptions {
@@ -70,6 +71,8 @@ pub struct TakeOptions {
     pub ciphersuites: Vec<Ciphersuite>,
     /// How many seconds of its lifetime the KeyPackage must have left at least ([RES-3](crate::contract::RES_3)).
     pub remaining: u32,
+    /// What the owner must support ([RES-3](crate::contract::RES_3)).
+    pub requirements: Requirements,
     /// The one KeyPackage wanted, and no other.
     pub only: Option<KeyPackageRef>,
     /// Whether a last-resort package will do ([RES-6](crate::contract::RES_6)).
@@ -101,6 +104,12 @@ impl TakeOptions {
             remaining: seconds,
             ..self
         }
+    }
+
+    /// Sets what the owner must support. Default: nothing.
+    #[must_use]
+    pub fn requirements(self, requirements: Requirements) -> Self {
+        Self { requirements, ..self }
     }
 
     /// Asks for this KeyPackage and no other.

@@ -53,7 +53,7 @@ pub enum Rejection {
     #[error("the pool has no KeyPackage left")]
     PoolExhausted,
     /// Packages are available, but no package fits the request ([RES-6](crate::contract::RES_6)). Ask for less: another
-    /// ciphersuite, less lifetime left.
+    /// ciphersuite, less lifetime left, fewer requirements.
     #[error("no KeyPackage of the pool is as asked")]
     NothingFits,
     /// The package named, or the package that this id was answered with, is used, withdrawn, retired or replaced. Take
@@ -74,8 +74,8 @@ pub enum Rejection {
     /// resort.
     #[error("the KeyPackage is not as asked")]
     Unsuitable,
-    /// The id belongs to another request: another package was named, other ciphersuites are accepted, or another party
-    /// asked ([RES-5](crate::contract::RES_5)). Use a fresh id.
+    /// The id belongs to another request: another package was named, other ciphersuites are accepted, more is required
+    /// than the package has, or another party asked ([RES-5](crate::contract::RES_5)). Use a fresh id.
     #[error("the reservation id belongs to another request")]
     ReservationConflict,
     /// The party has as many packages of this pool as the limit allows ([RES-7](crate::contract::RES_7)). Ask again

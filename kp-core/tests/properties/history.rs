@@ -147,15 +147,19 @@ fn holds_together(pool: &ModelPool) {
     let mut bound = HashSet::new();
     let mut refs = BTreeSet::new();
     let mut slots = BTreeSet::new();
-    for (record, bytes) in &pool.records {
+    for (record, kept) in &pool.records {
         assert!(
             refs.insert(&record.info.key_package_ref),
             "one record a ref: {record:?}"
         );
         assert_eq!(
-            bytes.is_some(),
+            kept.bytes.is_some(),
             record.state.keeps_bytes(),
             "SPEND-4, LAST-1: {record:?}"
+        );
+        assert!(
+            kept.support.is_none() || kept.bytes.is_some(),
+            "RES-3: support goes with the bytes: {record:?}"
         );
         if let Some(id) = record.state.bound_id() {
             assert!(bound.insert(*id), "RES-5: an id is bound to one package: {record:?}");
@@ -210,9 +214,9 @@ fn is_settled(pool: &ModelPool, now: Timestamp) {
 /// Checks that a spent package stays spent until it is forgotten, and that what has ended does not come back (TIME-3,
 /// SAVE-3).
 fn moves_on(was: &ModelPool, is: &ModelPool, call: &Operation, now: Timestamp) {
-    let after: BTreeMap<_, _> = is.records.iter().map(|(record, _)| (record.sequence, record)).collect();
-    for (before, _) in &was.records {
-        let Some(after) = after.get(&before.sequence) else {
+    let after: BTreeMap<_, _> = is.records.iter().map(|item| (item.0.sequence, item)).collect();
+    for (before, kept) in &was.records {
+        let Some((after, still)) = after.get(&before.sequence) else {
             let may_go = before.is_expired(now) && matches!(call, Operation::Sweep | Operation::Save(_));
             assert!(may_go || matches!(call, Operation::Delete(_)), "forgotten: {before:?}");
             continue;
@@ -221,6 +225,14 @@ fn moves_on(was: &ModelPool, is: &ModelPool, call: &Operation, now: Timestamp) {
             (&before.info, before.saved_at),
             (&after.info, after.saved_at),
             "facts stay"
+        );
+        assert!(
+            kept.fingerprint.is_none() || kept.fingerprint == still.fingerprint,
+            "SAVE-9: a fingerprint stays: {before:?}"
+        );
+        assert!(
+            kept.support.is_none() || still.support.is_none() || kept.support == still.support,
+            "SAVE-5: support stays: {before:?}"
         );
         match (&before.state, &after.state) {
             (same, still) if same == still => {}

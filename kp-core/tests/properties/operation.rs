@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use kp_core::key_package::ExtensionType;
 use kp_core::rules::{Answer, Model};
 use kp_core::server::{
-    LastResort, Lease, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveMode, SaveOutcome, Spend,
-    TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
+    Admitted, InitKeyFingerprint, LastResort, Lease, OnLapse, Receipt, Requirements, Reservation, ReservationToken,
+    Save, SaveMode, SaveOutcome, Spend, Support, TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     Ciphersuite, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
@@ -166,11 +167,27 @@ fn tokens() -> impl Strategy<Value = ReservationToken> {
     (pools(), refs(), ids()).prop_map(|(pool, named, id)| ReservationToken::new(pool, named, id))
 }
 
+/// Makes an item of the package; two packages share an init key. A bare item has nothing but the package.
+fn item(n: u8, forged: bool, bare: bool) -> Admitted {
+    let item = Admitted::from(package(n, forged));
+    if bare {
+        return item;
+    }
+    let support = Support::new([ExtensionType(0xF001 + u16::from(n) % 3)], [], []);
+    let key = InitKeyFingerprint::from_bytes([n.min(PACKAGES - 2); 8]);
+    item.fingerprint(key).support(support)
+}
+
 fn saves() -> impl Strategy<Value = Save> {
-    let packages = prop::collection::vec((0..PACKAGES, prop::bool::weighted(0.1)), 0..6);
-    (pools(), packages, prop::bool::weighted(0.2), 0_u32..5).prop_map(|(pool, packages, replace, cap)| {
-        let packages = packages.into_iter().map(|(n, forged)| package(n, forged)).collect();
-        let mode = if replace { SaveMode::Replace } else { SaveMode::Append };
+    let package = (0..PACKAGES, prop::bool::weighted(0.1), prop::bool::weighted(0.2));
+    let packages = prop::collection::vec(package, 0..6);
+    let modes = prop_oneof![
+        7 => Just(SaveMode::Append),
+        2 => Just(SaveMode::Replace),
+        1 => Just(SaveMode::Amend)
+    ];
+    (pools(), packages, modes, 0_u32..5).prop_map(|(pool, packages, mode, cap)| {
+        let packages = packages.into_iter().map(|(n, forged, bare)| item(n, forged, bare));
         let save = Save::new(pool, packages).expect("a handful of packages are a save");
         save.mode(mode).cap_per_ciphersuite(cap)
     })
@@ -184,18 +201,21 @@ fn takes() -> impl Strategy<Value = TakeRequest> {
     ];
     let suites = prop::collection::vec((0_u16..2).prop_map(Ciphersuite), 0..2);
     let named = option::weighted(0.2, refs());
+    let required = prop::collection::vec((0xF001_u16..0xF004).prop_map(ExtensionType), 0..2);
     (
         (pools(), ids(), 1_u32..30),
-        (suites, 0_u32..20, named, last_resort),
+        (suites, 0_u32..20, named, last_resort, required),
         (parties(), option::of(0_u32..4)),
     )
         .prop_map(
-            |((pool, id, ttl), (suites, remaining, named, last_resort), (by, limit))| {
+            |((pool, id, ttl), (suites, remaining, named, last_resort, required), (by, limit))| {
+                let required = Requirements::new().extensions(required);
                 let ttl = Ttl::try_from(ttl).expect("a small number is a ttl");
                 let mut options = TakeOptions::new()
                     .ciphersuites(suites)
                     .remaining(remaining)
-                    .last_resort(last_resort);
+                    .last_resort(last_resort)
+                    .requirements(required.expect("few types are required"));
                 (options.only, options.by) = (named, by);
                 let mut take = TakeRequest::new(pool, id, ttl).options(options);
                 take.limit = limit;

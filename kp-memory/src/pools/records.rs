@@ -1,5 +1,5 @@
 use kp_core::rules::{PoolRecords, Record, State};
-use kp_core::server::TakeOptions;
+use kp_core::server::{Admitted, InitKeyFingerprint, Support, TakeOptions};
 use kp_core::{BoxError, Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, Role, Timestamp};
 
 use crate::pools::table::{Entry, Pool};
@@ -24,8 +24,12 @@ impl PoolRecords for Pool {
         options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, BoxError> {
-        let oldest = self.oldest(&options.ciphersuites, now, options.remaining);
+        let oldest = self.oldest(options, now);
         Ok(oldest.and_then(|entry| Some((entry.record().clone(), entry.bytes()?.clone()))))
+    }
+
+    fn has_init_key(&mut self, fingerprint: &InitKeyFingerprint, now: Timestamp) -> Result<bool, BoxError> {
+        Ok(self.knows_init_key(fingerprint, now))
     }
 
     fn has_available(&mut self, now: Timestamp) -> Result<bool, BoxError> {
@@ -64,12 +68,21 @@ impl PoolRecords for Pool {
         bytes.cloned().ok_or_else(|| "a KeyPackage has no bytes".into())
     }
 
+    fn support(&mut self, record: &Record) -> Result<Option<Support>, BoxError> {
+        Ok(self.entry(record).and_then(Entry::support).cloned())
+    }
+
     fn next_sequence(&mut self) -> Result<u64, BoxError> {
         Ok(self.take_sequence())
     }
 
-    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), BoxError> {
-        Ok(self.add(record.clone(), bytes.clone())?)
+    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), BoxError> {
+        Ok(self.add(record.clone(), item)?)
+    }
+
+    fn amend(&mut self, record: &Record, item: &Admitted) -> Result<(), BoxError> {
+        self.complete(record, item);
+        Ok(())
     }
 
     fn update(&mut self, record: &Record, state: State) -> Result<(), BoxError> {

@@ -16,10 +16,12 @@ return finish(each_take(4, function(take)
         return no(r)
     elseif bound == 'used' then
         -- CLAIM-1: within its window, the same claim is answered with the same package.
-        if r.window == REPLAYABLE and r.by == take.by and r.group == group then
-            return handed(r)
+        if r.window ~= REPLAYABLE or r.by ~= take.by or r.group ~= group then
+            return no('already_spent')
+        elseif not meets(r, take) then
+            return no('reservation_conflict') -- RES-5
         end
-        return no('already_spent')
+        return handed(r)
     elseif bound == 'live' then
         redis.call('ZCARD', QUEUE) -- The next request may write the queue, which no request has read yet.
         chosen = r -- CLAIM-1: a claim with the id of a lease spends the leased package

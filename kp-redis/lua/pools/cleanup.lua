@@ -51,7 +51,8 @@ end
 local still_due = 0
 if next_cursor == '0' then
     if redis.call('HLEN', RECORDS) == (redis.call('HGET', RECORDS, '') and 1 or 0) then
-        redis.call('DEL', RECORDS, QUEUE, LAPSES, IDS)
+        redis.call('DEL', RECORDS, QUEUE, LAPSES, IDS, INIT_KEYS)
+        changed_buckets = {}
         first_lapse_moved = true
         redis.call('ZREM', POOLS, POOL)
         redis.call('ZREM', POOLS_BY_EXPIRY, POOL)

@@ -1,32 +1,33 @@
 -- save_key_packages: stores packages of one client.
--- Rules: TIME-2, SAVE-1 to SAVE-8, LAST-1 to LAST-4
+-- Rules: TIME-2, SAVE-1 to SAVE-9, LAST-1 to LAST-4
 --
 -- KEYS    as in pool.lua
--- ARGV    3 mode: append or replace
+-- ARGV    3 mode: append, replace or amend
 --         4 cap for each ciphersuite
 --         5 max_records
 --         6 the most last-resort slots
---         7 for each package: ref, ciphersuite, not_before, not_after, last resort (0 or 1), credential, package
+--         7 for each package: ref, ciphersuite, not_before, not_after, last resort (0 or 1), credential, package, support or
+--           '', fingerprint of the init key or ''
 -- Reply   for each package: ok, the name of its outcome
 
 check_keys()
 
-local replace = ARGV[3] == 'replace'
+local replace, amend = ARGV[3] == 'replace', ARGV[3] == 'amend'
 local cap, max_records, max_slots = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 -- SAVE-1: a damaged record fails the call before anything is stored.
-local absent = absent_among(7, 7)
+local absent = absent_among(7, 9)
 local sequence = tonumber(redis.call('HGET', RECORDS, '') or 0)
 if not absent or not sequence then
     return {{'unreadable'}}
 end
 
 local items, in_batch = {}, {}
-for at = 7, #ARGV, 7 do
+for at = 7, #ARGV, 9 do
     items[#items + 1] = {
         ref = ARGV[at], suite = tonumber(ARGV[at + 1]), not_before = tonumber(ARGV[at + 2]),
         not_after = tonumber(ARGV[at + 3]), last = ARGV[at + 4] == '1', credential = ARGV[at + 5],
-        bytes = ARGV[at + 6],
+        bytes = ARGV[at + 6], support = ARGV[at + 7], init_key = ARGV[at + 8],
     }
     in_batch[ARGV[at]] = true
 end
@@ -69,9 +70,9 @@ local function is_memory_full(last)
     return remembered[last] >= max_records
 end
 
--- Returns whether the pool has no room for the item (SAVE-6).
+-- Returns whether the pool has no room for the item (SAVE-6), or takes nothing new (SAVE-5).
 local function is_full(item)
-    if is_memory_full(item.last) then
+    if amend or is_memory_full(item.last) then
         return true
     elseif item.last then
         local others = 0
@@ -85,12 +86,28 @@ local function is_full(item)
     return is_suite_full(item.suite)
 end
 
+-- Adds to a record the support and the fingerprint that it lacks (SAVE-5).
+local function complete(r, item)
+    local has_support, has_init_key = r.support ~= '', r.init_key ~= ''
+    if (has_support or item.support == '') and (has_init_key or item.init_key == '') then
+        return
+    end
+    local after = become(r, {
+        support = has_support and r.support or item.support, init_key = has_init_key and r.init_key or item.init_key,
+    })
+    put(r, after)
+    if not has_init_key then
+        add_init_key(after)
+    end
+end
+
 -- Returns the outcome of a ref that has an unexpired record: SAVE-3, SAVE-5, SAVE-2, in this order.
 local function again(r, item)
     if not (is_queued(r) or (r.state == 'R' and r.recalled == 0)) then
         return 'already_spent'
     elseif r.suite == item.suite and r.not_before == item.not_before and r.not_after == item.not_after
         and r.last == item.last and r.credential == item.credential and r.bytes == item.bytes then
+        complete(r, item)
         return 'already_stored' -- LAST-4: the slot stays used, or unused
     end
     return 'ref_conflict' -- LAST-3: the role is a fact as well
@@ -119,6 +136,7 @@ local function insert(item)
         item.state = 'F'
     end
     put(nil, item)
+    add_init_key(item)
     absent[item.ref] = nil
     records, listed = records + 1, listed and listed + 1
     if remembered then
@@ -139,6 +157,8 @@ local function judge(item)
             accept(item.suite)
         end
         return outcome
+    elseif item.init_key ~= '' and has_init_key(item.init_key) then
+        return 'init_key_reused' -- SAVE-9
     elseif item.last and NOW < item.not_before then
         return 'not_yet_valid' -- LAST-2
     elseif is_full(item) then

@@ -202,6 +202,7 @@ pub(crate) fn save_outcome(mut fields: Fields) -> Read<SaveOutcome> {
         "not_yet_valid" => SaveOutcome::NotYetValid,
         "pool_full" => SaveOutcome::PoolFull,
         "ref_conflict" => SaveOutcome::RefConflict,
+        "init_key_reused" => SaveOutcome::InitKeyReused,
         _ => return Err(Malformed("an unknown outcome")),
     })
 }

@@ -1,7 +1,9 @@
 //! Encodes the arguments of scripts. Every argument is bytes; an absent value is empty.
 
-use kp_core::server::{LastResort, OnLapse, ReservationToken, Save, SaveMode, TakeRequest};
-use kp_core::{KeyPackage, Timestamp};
+use kp_core::Timestamp;
+use kp_core::server::{
+    Admitted, InitKeyFingerprint, LastResort, OnLapse, ReservationToken, Save, SaveMode, Support, TakeRequest,
+};
 
 use kp_core::rules::{Limits, MAX_LAST_RESORT_SLOTS};
 
@@ -46,6 +48,7 @@ pub(crate) fn take(take: &TakeRequest) -> Arguments {
         text(last_resort),
         optional(take.options.by.as_ref()),
         take.limit.map(number).unwrap_or_default(),
+        take.options.requirements.as_bytes().to_vec(),
         number(i128::try_from(take.options.ciphersuites.len()).unwrap_or(i128::MAX)),
     ];
     arguments.extend(take.options.ciphersuites.iter().map(|suite| number(suite.0)));
@@ -63,6 +66,7 @@ pub(crate) fn save(save: &Save, limits: Limits) -> Arguments {
     let mode = match save.mode {
         SaveMode::Append => "append",
         SaveMode::Replace => "replace",
+        SaveMode::Amend => "amend",
     };
     let mut arguments = vec![
         text(mode),
@@ -74,7 +78,8 @@ pub(crate) fn save(save: &Save, limits: Limits) -> Arguments {
     arguments
 }
 
-fn package(package: &KeyPackage) -> Arguments {
+fn package(item: &Admitted) -> Arguments {
+    let package = &item.package;
     let info = &package.info;
     vec![
         info.key_package_ref.as_bytes().to_vec(),
@@ -84,5 +89,11 @@ fn package(package: &KeyPackage) -> Arguments {
         number(u8::from(info.role.is_last_resort())),
         info.credential.0.to_vec(),
         package.bytes.as_ref().to_vec(),
+        item.support
+            .as_ref()
+            .map(Support::as_bytes)
+            .unwrap_or_default()
+            .to_vec(),
+        optional(item.fingerprint.as_ref().map(InitKeyFingerprint::as_bytes)),
     ]
 }

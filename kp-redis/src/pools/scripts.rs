@@ -14,7 +14,7 @@ macro_rules! lua {
 
 pub(crate) static SAVE: Script = Script::changing(
     "save_key_packages",
-    lua!("pool.lua" "changes.lua" "queue.lua" "unspent.lua" => "save.lua"),
+    lua!("pool.lua" "changes.lua" "init_keys.lua" "queue.lua" "unspent.lua" => "save.lua"),
 );
 pub(crate) static RESERVE: Script = Script::changing(
     "reserve_key_packages",
@@ -47,7 +47,7 @@ pub(crate) static RETIRE: Script = Script::changing(
 );
 pub(crate) static CLEANUP: Script = Script::changing(
     "cleanup_expired",
-    lua!("pool.lua" "changes.lua" "full.lua" => "cleanup.lua"),
+    lua!("pool.lua" "changes.lua" "full.lua" "init_keys.lua" => "cleanup.lua"),
 );
 pub(crate) static SETTLE: Script = Script::changing(
     "release_expired_reservations",

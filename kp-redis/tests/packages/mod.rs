@@ -1,6 +1,7 @@
 //! Packages, pools and requests for the tests.
 #![allow(dead_code)] // Each test takes what it needs of it.
 
+use kp_core::key_package::CredentialType;
 use kp_core::server::*;
 use kp_core::*;
 
@@ -50,9 +51,19 @@ pub(crate) fn last_resort(number: u32) -> KeyPackage {
     package
 }
 
+/// With what OpenMLS's admission reads: an init key of its own, and a credential type among the capabilities.
+#[must_use]
+pub(crate) fn item(number: u32) -> Admitted {
+    let mut hash = [3; 32];
+    hash[..4].copy_from_slice(&number.wrapping_mul(0x9E37_79B9).to_be_bytes());
+    Admitted::new(package(number))
+        .fingerprint(InitKeyFingerprint::of_sha256(hash))
+        .support(Support::new([], [], [CredentialType::BASIC]))
+}
+
 #[must_use]
 pub(crate) fn save(pool: &PoolId, numbers: std::ops::Range<u32>) -> Save {
-    Save::new(pool.clone(), numbers.map(package).collect()).unwrap()
+    Save::new(pool.clone(), numbers.map(item)).unwrap()
 }
 
 #[must_use]

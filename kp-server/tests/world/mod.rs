@@ -9,9 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use kp_conformance::{Fault, FaultyStore};
 use kp_core::Role;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use kp_core::key_package::ExtensionType;
 use kp_core::protocol::Refusal;
 use kp_core::protocol::UploadOutcome;
-use kp_core::server::{Admission, Admitted, Uploader};
+use kp_core::server::{Admission, Admitted, InitKeyFingerprint, Support, Uploader};
 use kp_core::{
     Ciphersuite, Clock, CredentialHash, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime,
     ManualClock, Party, PoolId, ReservationId, Timestamp,
@@ -47,6 +50,9 @@ pub(crate) fn retry_key(n: u8) -> ReservationId {
 pub(crate) fn key_package_ref(name: &str) -> KeyPackageRef {
     KeyPackageRef::try_from(name).unwrap()
 }
+
+/// What every package of the tests supports.
+pub(crate) const EXTENSION: ExtensionType = ExtensionType(0xF001);
 
 /// A package in the tests' own format: its facts as words.
 #[derive(Clone)]
@@ -127,7 +133,11 @@ impl Admission for PlainAdmission {
             return Err(Refusal::Expired);
         }
         let bytes = KeyPackageBytes::try_from(uploaded).map_err(|_| Refusal::TooLarge)?;
-        Ok(Admitted::new(KeyPackage::new(info, bytes), init_key.into()))
+        let admitted = Admitted::new(KeyPackage::new(info, bytes)).support(Support::new([EXTENSION], [], []));
+        let mut hasher = DefaultHasher::new();
+        init_key.hash(&mut hasher);
+        let fingerprint = hasher.finish().to_be_bytes();
+        Ok(admitted.fingerprint(InitKeyFingerprint::from_bytes(fingerprint)))
     }
 }
 

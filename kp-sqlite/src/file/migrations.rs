@@ -14,7 +14,10 @@ pub(crate) struct Tables {
 /// The tables of a server's pools.
 pub(crate) static POOLS: Tables = Tables {
     name: "pools",
-    migrations: &[include_str!("../sql/migrations/0001_pools.sql")],
+    migrations: &[
+        include_str!("../sql/migrations/0001_pools.sql"),
+        include_str!("../sql/migrations/0002_pools.sql"),
+    ],
 };
 
 /// The tables of a client's metadata.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use kp_core::rules::{self, LeaseRecord, Limits, PoolRecords, Spent, State};
 use kp_core::server::{Admission, OnLapse, Save, SaveOutcome, Uploader};
-use kp_core::{GroupId, KeyPackage, KeyPackageInfo, OpenError, Party, PoolId, ReservationId, Timestamp};
+use kp_core::{GroupId, KeyPackageInfo, OpenError, Party, PoolId, ReservationId, Timestamp};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::file::error::{Failure, refused};
@@ -117,13 +117,13 @@ fn valid(row: &OldRow<'_, '_>, rowid: i64, admission: &impl Admission, now: Time
     let pool = PoolId::try_from(row.text("username")?).map_err(|_| RowError::Column("username"))?;
     // The old server has accepted the KeyPackage from its owner.
     let admitted = admission.admit(row.blob("keypackage_bytes")?, &Uploader::unchecked(), now);
-    let package: KeyPackage = admitted.map_err(RowError::Refused)?.package;
-    if package.info.key_package_ref.as_bytes() != row.blob("keypackage_ref")? {
+    let admitted = admitted.map_err(RowError::Refused)?;
+    if admitted.package.info.key_package_ref.as_bytes() != row.blob("keypackage_ref")? {
         return Err(RowError::OtherRef);
     }
-    let info = package.info.clone();
+    let info = admitted.package.info.clone();
     let state = state(row, &info)?;
-    let save = Save::new(pool, vec![package]).map_err(|_| RowError::Column("keypackage_bytes"))?;
+    let save = Save::one(pool, admitted);
     Ok(ValidRow {
         rowid,
         save: save.cap_per_ciphersuite(u32::MAX),

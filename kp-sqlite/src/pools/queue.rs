@@ -1,6 +1,7 @@
 //! Finds the next KeyPackage of a pool (RES-2).
 
 use kp_core::rules::{Record, State};
+use kp_core::server::{Requirements, Support};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp};
 
 use crate::file::calls::Statements;
@@ -14,7 +15,7 @@ pub(crate) const CHUNK: u32 = 32;
 
 /// Lower bounds that spare the writer searches of a pool: a bound may be too low, never too high. The default bounds say
 /// nothing.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Hint {
     /// No lease or window lapses before this moment (TIME-2). `None`: not searched for yet.
     pub(crate) next_lapse: Option<i64>,
@@ -26,27 +27,58 @@ pub(crate) struct Hint {
     free: Option<(Free, i64)>,
 }
 
-/// What the free records of a pool may be: for each ciphersuite a lifetime that is as wide as theirs together. A request that
-/// none of it fits need not read the pool: a thousand of them in a call would read it a thousand times (COST-1).
-#[derive(Debug, Clone, Copy, Default)]
+/// What the free records of a pool may be. A request that none of it fits need not read the pool: a thousand of them in a
+/// call would read it a thousand times (COST-1).
+#[derive(Debug, Clone, Default)]
 struct Free {
-    widest: [Option<(Ciphersuite, Lifetime)>; 4],
+    widest: [Option<Widest>; 4],
+    /// Whether the scan did not look at support, or found more than a [`Support`] holds.
+    ignores_support: bool,
+}
+
+/// What the free records of one ciphersuite may be: a lifetime that is as wide as theirs together, and what any of them
+/// supports.
+#[derive(Debug, Clone)]
+struct Widest {
+    suite: Ciphersuite,
+    lifetime: Lifetime,
+    support: Option<Support>,
+}
+
+impl Widest {
+    /// Adds a record. `false`: the support is more than one can hold.
+    fn add(&mut self, info: &KeyPackageInfo, support: Option<Support>) -> bool {
+        let not_before = self.lifetime.not_before().min(info.lifetime.not_before());
+        let not_after = self.lifetime.not_after().max(info.lifetime.not_after());
+        self.lifetime = Lifetime::new(not_before, not_after).unwrap_or(self.lifetime);
+        let Some(support) = support else { return true };
+        let union = match &self.support {
+            Some(known) => known.union(&support),
+            None => Some(support),
+        };
+        let fits = union.is_some();
+        self.support = union.or(self.support.take());
+        fits
+    }
 }
 
 impl Free {
     /// Adds a record. `false`: there is no place for its ciphersuite.
-    fn add(&mut self, info: &KeyPackageInfo) -> bool {
+    fn add(&mut self, info: &KeyPackageInfo, support: Option<Support>) -> bool {
         for place in &mut self.widest {
             match place {
-                Some((suite, lifetime)) if *suite == info.ciphersuite => {
-                    let not_before = lifetime.not_before().min(info.lifetime.not_before());
-                    let not_after = lifetime.not_after().max(info.lifetime.not_after());
-                    *lifetime = Lifetime::new(not_before, not_after).unwrap_or(*lifetime);
+                Some(widest) if widest.suite == info.ciphersuite => {
+                    self.ignores_support |= !widest.add(info, support);
                     return true;
                 }
                 Some(_) => {}
                 none => {
-                    *none = Some((info.ciphersuite, info.lifetime));
+                    let (suite, lifetime) = (info.ciphersuite, info.lifetime);
+                    *none = Some(Widest {
+                        suite,
+                        lifetime,
+                        support,
+                    });
                     return true;
                 }
             }
@@ -55,18 +87,26 @@ impl Free {
     }
 
     /// Returns whether a record may be accepted.
-    fn may_hold(&self, fits: impl Fn(&Record) -> bool) -> bool {
+    fn may_hold(&self, requirements: &Requirements, fits: impl Fn(&Record) -> bool) -> bool {
         let Ok(any) = KeyPackageRef::try_from([0].as_slice()) else {
             return true;
         };
-        self.widest.iter().flatten().any(|(suite, lifetime)| {
-            fits(&Record {
-                info: KeyPackageInfo::new(any.clone(), *suite, *lifetime, CredentialHash([0; 32])),
-                sequence: 0,
-                saved_at: lifetime.not_before(),
-                state: State::Free,
-            })
-        })
+        self.widest.iter().flatten().any(
+            |Widest {
+                 suite,
+                 lifetime,
+                 support,
+             }| {
+                let meets = self.ignores_support || requirements.are_met_by(support.as_ref());
+                meets
+                    && fits(&Record {
+                        info: KeyPackageInfo::new(any.clone(), *suite, *lifetime, CredentialHash([0; 32])),
+                        sequence: 0,
+                        saved_at: lifetime.not_before(),
+                        state: State::Free,
+                    })
+            },
+        )
     }
 }
 
@@ -89,9 +129,9 @@ impl Hint {
     }
 
     /// Returns whether a free record may be accepted.
-    fn may_hold(&self, now: Timestamp, fits: impl Fn(&Record) -> bool) -> bool {
+    fn may_hold(&self, now: Timestamp, requirements: &Requirements, fits: impl Fn(&Record) -> bool) -> bool {
         match &self.free {
-            Some((free, since)) if *since <= now.get() => free.may_hold(fits),
+            Some((free, since)) if *since <= now.get() => free.may_hold(requirements, fits),
             _ => true,
         }
     }
@@ -100,6 +140,11 @@ impl Hint {
     pub(crate) fn freed(&mut self, sequence: i64) {
         self.free = None;
         self.head = self.head.min(sequence);
+    }
+
+    /// Records that a record supports more than it did.
+    pub(crate) fn amended(&mut self) {
+        self.free = None;
     }
 
     /// Records that the record of this sequence is no longer free.
@@ -115,7 +160,8 @@ impl Hint {
     }
 }
 
-/// Returns the oldest free record that `fits` accepts, with its bytes.
+/// Returns the oldest free record that `fits` accepts and that meets the requirements, with its bytes. Where nothing is
+/// required, no support is read (RES-3).
 ///
 /// Usually the hint names the first free record, and the scan reads one record. Otherwise the scan reads the queue in
 /// chunks, from `unspent_from` on. If most of a chunk has expired, another index finds the unexpired records: a pool may
@@ -125,16 +171,19 @@ pub(crate) fn first_free(
     pool: &mut Option<PoolRow>,
     hint: &mut Hint,
     now: Timestamp,
+    requirements: &Requirements,
     fits: impl Fn(&Record) -> bool,
 ) -> Result<Option<(Record, KeyPackageBytes)>, Failure> {
     let Some(pool) = pool else { return Ok(None) };
-    if !hint.may_hold(now, &fits) {
+    if !hint.may_hold(now, requirements, &fits) {
         return Ok(None);
     }
+    let reads_support = !requirements.is_empty();
+    let sql = if reads_support { Sql::QueueSupport } else { Sql::Queue };
     let mut from = hint.head(now).max(pool.unspent_from);
-    let mut scan = Scan::from(from);
+    let mut scan = Scan::from(from, reads_support);
     let found = loop {
-        let mut rows = statements.get(Sql::Queue)?.query((pool.key, from))?;
+        let mut rows = statements.get(sql)?.query((pool.key, from))?;
         let (mut seen, mut expired, mut found) = (0, 0, None);
         while let Some(row) = rows.next()? {
             seen += 1;
@@ -148,8 +197,12 @@ pub(crate) fn first_free(
                 scan.expired |= record.state == State::Free;
             } else if record.state == State::Free {
                 scan.head = scan.head.or(Some(key));
-                scan.add_free(&record);
-                if fits(&record)
+                let support = reads_support.then(|| skip_damaged(rows::support(row))).transpose()?;
+                let support = support.flatten().flatten();
+                let meets = requirements.are_met_by(support.as_ref());
+                scan.add_free(&record, support);
+                if meets
+                    && fits(&record)
                     && let Some(bytes) = skip_damaged(rows::bytes(row))?
                 {
                     found = Some((record, bytes));
@@ -163,7 +216,7 @@ pub(crate) fn first_free(
         }
         if 2 * expired >= CHUNK {
             scan.expired = true;
-            break first_unexpired(statements, pool, &mut scan, now, &fits)?;
+            break first_unexpired(statements, pool, &mut scan, now, requirements, &fits)?;
         }
     };
     hint.scanned(scan.head, scan.expired, now);
@@ -179,12 +232,13 @@ pub(crate) fn first_free(
     Ok(found)
 }
 
-/// Returns the oldest unexpired free record that `fits` accepts, with its bytes.
+/// Returns the oldest unexpired free record that `fits` accepts and that meets the requirements, with its bytes.
 fn first_unexpired(
     statements: &mut Statements<'_>,
     pool: &PoolRow,
     scan: &mut Scan,
     now: Timestamp,
+    requirements: &Requirements,
     fits: impl Fn(&Record) -> bool,
 ) -> Result<Option<(Record, KeyPackageBytes)>, Failure> {
     let mut rest = many(statements, pool, Sql::FreeUnexpired, (pool.key, now.get()))?;
@@ -192,10 +246,18 @@ fn first_unexpired(
     if scan.head.is_none() {
         scan.head = rest.first().map(rows::key).transpose()?;
     }
-    for record in &rest {
-        scan.add_free(record);
+    let mut fitting = Vec::new();
+    for record in rest {
+        let key = rows::key(&record)?;
+        let support = match requirements.is_empty() {
+            true => None,
+            false => skip_damaged(rows::support_of(statements, key))?.flatten(),
+        };
+        let chosen = requirements.are_met_by(support.as_ref()) && fits(&record);
+        scan.add_free(&record, support);
+        fitting.extend(Some(record).filter(|_| chosen));
     }
-    for record in rest.into_iter().filter(fits) {
+    for record in fitting {
         if let Some(bytes) = skip_damaged(rows::bytes_of(statements, rows::key(&record)?))? {
             return Ok(Some((record, bytes)));
         }
@@ -218,21 +280,24 @@ struct Scan {
 }
 
 impl Scan {
-    fn from(start: i64) -> Self {
+    fn from(start: i64, reads_support: bool) -> Self {
         Self {
             start,
             head: None,
             expired: false,
-            free: Some(Free::default()),
+            free: Some(Free {
+                ignores_support: !reads_support,
+                ..Free::default()
+            }),
             unspent: None,
             spent: 0,
         }
     }
 
     /// Notes a free record.
-    fn add_free(&mut self, record: &Record) {
+    fn add_free(&mut self, record: &Record, support: Option<Support>) {
         if let Some(free) = &mut self.free
-            && !free.add(&record.info)
+            && !free.add(&record.info, support)
         {
             self.free = None;
         }

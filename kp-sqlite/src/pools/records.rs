@@ -1,5 +1,5 @@
 use kp_core::rules::{PoolRecords, Record, State, fits};
-use kp_core::server::TakeOptions;
+use kp_core::server::{Admitted, InitKeyFingerprint, Requirements, Support, TakeOptions};
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, Role, Timestamp};
 use rusqlite::Params;
 
@@ -30,7 +30,7 @@ pub(crate) fn step<T>(
     rules: impl FnOnce(&mut Records<'_, '_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let (row, hint) = match session.cache.pool(pool) {
-        Some((row, hint)) => (Some(row.clone()), *hint),
+        Some((row, hint)) => (Some(row.clone()), hint.clone()),
         None => (PoolRow::find(&mut session.statements, pool)?, Hint::default()),
     };
     let mut records = Records::with_row(session, pool, row, hint);
@@ -159,6 +159,19 @@ fn next_lapse(statements: &mut Statements<'_>, pool: &PoolRow, after: i64) -> Re
     Ok(next.unwrap_or(i64::MAX))
 }
 
+/// Returns the column of an item's support. A support without a type meets no more than none.
+fn support(item: &Admitted) -> Option<&[u8]> {
+    let support = item.support.as_ref().map(Support::as_bytes);
+    support.filter(|types| !types.is_empty())
+}
+
+/// Returns the column of an item's fingerprint.
+fn fingerprint(item: &Admitted) -> Option<&[u8]> {
+    item.fingerprint
+        .as_ref()
+        .map(|fingerprint| fingerprint.as_bytes().as_slice())
+}
+
 /// Fails if a statement did not change exactly one row.
 fn one_row(key: i64, changed: usize) -> Result<(), Failure> {
     match changed {
@@ -210,8 +223,16 @@ impl PoolRecords for Records<'_, '_> {
             &mut self.row,
             &mut self.hint,
             now,
+            &options.requirements,
             |record| fits(&record.info, options, now),
         )
+    }
+
+    fn has_init_key(&mut self, fingerprint: &InitKeyFingerprint, now: Timestamp) -> Result<bool, Failure> {
+        let Some(pool) = &self.row else { return Ok(false) };
+        let params = (pool.key, fingerprint.as_bytes().as_slice(), now.get());
+        let mut rows = self.session.statements.get(Sql::HasInitKey)?.query(params)?;
+        Ok(rows.next()?.is_some())
     }
 
     fn has_available(&mut self, now: Timestamp) -> Result<bool, Failure> {
@@ -220,6 +241,7 @@ impl PoolRecords for Records<'_, '_> {
             &mut self.row,
             &mut self.hint,
             now,
+            &Requirements::new(),
             |record| record.is_available(now),
         )?
         .is_some())
@@ -284,6 +306,10 @@ impl PoolRecords for Records<'_, '_> {
         rows::bytes_of(&mut self.session.statements, rows::key(record)?)
     }
 
+    fn support(&mut self, record: &Record) -> Result<Option<Support>, Failure> {
+        rows::support_of(&mut self.session.statements, rows::key(record)?)
+    }
+
     fn next_sequence(&mut self) -> Result<u64, Failure> {
         let last: Option<i64> = self.session.statements.one(Sql::LastKey, [], |row| row.get(0))?;
         let of_pool = self.row.as_ref().map_or(0, |row| row.last_sequence);
@@ -297,7 +323,7 @@ impl PoolRecords for Records<'_, '_> {
         })
     }
 
-    fn insert(&mut self, record: &Record, bytes: &KeyPackageBytes) -> Result<(), Failure> {
+    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), Failure> {
         let info = &record.info;
         let key = rows::key(record)?;
         let not_after = info.lifetime.not_after().get();
@@ -332,10 +358,20 @@ impl PoolRecords for Records<'_, '_> {
             record.saved_at.get(),
             (info.credential != pool.credential).then_some(info.credential.0),
             PackageRow::of(info, &record.state).state,
-            bytes.as_ref(),
+            item.package.bytes.as_ref(),
+            support(item),
+            fingerprint(item),
         );
         self.session.statements.execute(Sql::PackageInsert, row)?;
         self.hint.freed(key);
+        Ok(())
+    }
+
+    fn amend(&mut self, record: &Record, item: &Admitted) -> Result<(), Failure> {
+        let params = (rows::key(record)?, support(item), fingerprint(item));
+        if self.session.statements.execute(Sql::PackageAmend, params)? > 0 {
+            self.hint.amended();
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use kp_core::Role;
 use kp_core::rules::{LeaseRecord, Recall, Record, Spent, State, Window};
-use kp_core::server::OnLapse;
+use kp_core::server::{OnLapse, Support};
 use kp_core::{
     Ciphersuite, CredentialHash, GroupId, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
     ReservationId, Timestamp,
@@ -151,6 +151,7 @@ mod column {
     pub(super) const RESERVER: usize = 16;
     pub(super) const LEASE_SPENT: Spent = Spent(17);
     pub(super) const BYTES: usize = 20;
+    pub(super) const SUPPORT: usize = 21;
 
     /// The first of three columns: when, by whom, for which group.
     #[derive(Clone, Copy)]
@@ -209,6 +210,20 @@ pub(crate) fn bytes_of(statements: &mut Statements<'_>, key: i64) -> Result<KeyP
         .optional()?
         .flatten();
     bytes.ok_or_else(|| Damage { key, column: "bytes" }.into())
+}
+
+/// Reads the support of a record from a row that has it (RES-3).
+pub(crate) fn support(row: &Row<'_>) -> Result<Option<Support>, Failure> {
+    Columns::of(row)?.optional(column::SUPPORT, "support", Support::from_bytes)
+}
+
+/// Reads the support of a record by its key.
+pub(crate) fn support_of(statements: &mut Statements<'_>, key: i64) -> Result<Option<Support>, Failure> {
+    let mut rows = statements.get(Sql::Support)?.query([key])?;
+    match rows.next()? {
+        Some(row) => Columns::of(row)?.optional(1, "support", Support::from_bytes),
+        None => Err(Damage { key, column: "support" }.into()),
+    }
 }
 
 /// Reads several records, and skips damaged ones: one damaged row must not block its pool.

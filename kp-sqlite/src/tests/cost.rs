@@ -8,6 +8,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use kp_core::key_package::ExtensionType;
 use kp_core::rules::Limits;
 use kp_core::server::*;
 use kp_core::*;
@@ -32,7 +33,7 @@ fn pool() -> PoolId {
 fn packages(numbers: std::ops::Range<u32>, not_after: Timestamp) -> Save {
     let lifetime = Lifetime::new(at(-1), not_after).unwrap();
     let package = |number: u32| test_package(&number.to_be_bytes(), lifetime, &[7; 32]);
-    Save::new(pool(), numbers.map(package).collect()).unwrap()
+    Save::new(pool(), numbers.map(package)).unwrap()
 }
 
 /// COST-1: whatever expired in a pool, and was not swept yet, is not read again and again.
@@ -95,4 +96,56 @@ async fn expired_packages_do_not_slow_a_pool() {
     assert!(a_cycle < 1_000, "{a_cycle} steps for a reserve and a spend");
     println!("{a_cycle} steps for a reserve and a spend");
     println!("{steps} steps a call behind {EXPIRED} expired packages");
+}
+
+/// COST-1: a thousand requests whose requirements no package meets read the pool once. RES-3: where nothing is required, no
+/// support is read.
+#[tokio::test]
+async fn requirements_that_nothing_meets_are_looked_for_once() {
+    const PACKAGES: u32 = 1_000;
+    static STEPS: AtomicUsize = AtomicUsize::new(0);
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::builder(dir.path().join("pools.db"))
+        .survives(Survives::ProcessCrash)
+        .open_with(|connection| {
+            let count = || {
+                STEPS.fetch_add(LOT, Ordering::SeqCst);
+                false
+            };
+            let _ = connection.progress_handler(LOT as i32, Some(count));
+        })
+        .await
+        .unwrap();
+    let lifetime = Lifetime::new(at(-1), at(1_000)).unwrap();
+    let item = |number: u32| {
+        let package = test_package(&number.to_be_bytes(), lifetime, &[7; 32]);
+        Admitted::new(package).support(Support::new([ExtensionType(0xF001)], [], []))
+    };
+    let save = Save::new(pool(), (0..PACKAGES).map(item)).unwrap();
+    store.save_key_packages(&save, at(0)).await.unwrap();
+    let take = |number: u32, extension: u16| {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        let required = Requirements::new().extensions([ExtensionType(extension)]).unwrap();
+        let options = TakeOptions::new().requirements(required);
+        TakeRequest::new(pool(), ReservationId::from_bytes(id), Ttl::seconds(60).unwrap()).options(options)
+    };
+    let unmet = async |number| {
+        let begun = STEPS.load(Ordering::SeqCst);
+        let claimed = store.claim_key_package(&take(number, 0xF002), None, at(1)).await;
+        assert!(
+            matches!(claimed, Err(Error::Rejected(Rejection::NothingFits))),
+            "{claimed:?}"
+        );
+        STEPS.load(Ordering::SeqCst) - begun
+    };
+    let first = unmet(0).await;
+    let mut rest = 0;
+    for number in 1..=100 {
+        rest += unmet(number).await;
+    }
+    println!("{first} steps for the first, {} for each of the others", rest / 100);
+    assert!(first > PACKAGES as usize * 10, "it reads the pool: {first}");
+    assert!(rest / 100 < PACKAGES as usize, "the others do not: {rest} for 100");
+    store.claim_key_package(&take(999, 0xF001), None, at(1)).await.unwrap();
 }

@@ -67,7 +67,7 @@ async fn a_failed_commit_fails_every_call_in_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pools.db");
     let store = SqliteStore::open(&path).await.unwrap();
-    let packages = (0..4).map(|number| package(&format!("{number}"), 300)).collect();
+    let packages = (0..4).map(|number| package(&format!("{number}"), 300));
     store
         .save_key_packages(&Save::new(pool(), packages).unwrap(), at(0))
         .await
@@ -258,7 +258,7 @@ async fn a_full_disk_refuses_what_does_not_fit() {
     let answers = join_all(saves.iter().map(|save| store.save_key_packages(save, at(0)))).await;
     let mut stored = 1;
     for (save, answer) in saves.iter().zip(answers) {
-        let key_package_ref = &save.packages()[0].info.key_package_ref;
+        let key_package_ref = &save.packages()[0].package.info.key_package_ref;
         let found = store.get_key_package(&pool(), key_package_ref, at(0)).await.unwrap();
         match answer {
             Ok(outcomes) => {

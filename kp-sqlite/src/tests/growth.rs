@@ -16,9 +16,7 @@ use crate::tests::packages::test_package;
 async fn fill(store: &SqliteStore, round: u8) {
     let at = |seconds| Timestamp::try_from(seconds).unwrap();
     let lifetime = Lifetime::new(at(0), at(1_000)).unwrap();
-    let packages = (0..100)
-        .map(|number: u8| test_package(&[round, number], lifetime, &[7; 60_000]))
-        .collect();
+    let packages = (0..100).map(|number: u8| test_package(&[round, number], lifetime, &[7; 60_000]));
     let pool = PoolId::try_from([round].as_slice()).unwrap();
     store
         .save_key_packages(&Save::new(pool, packages).unwrap(), at(1))

@@ -1,12 +1,16 @@
 //! Migrations of a file that holds other tables too.
 
-use kp_core::KeyPackageRef;
 use kp_core::client::Lifecycle;
+use kp_core::key_package::ExtensionType;
+use kp_core::server::*;
+use kp_core::*;
 use rusqlite::Connection;
 
 use crate::file::calls::Statements;
 use crate::file::migrations::{METADATA, POOLS, Tables};
 use crate::metadata::rows::find;
+use crate::pools::store::SqliteStore;
+use crate::tests::packages::test_package;
 
 #[test]
 fn migrations_run_once_and_leave_other_tables_alone() {
@@ -102,4 +106,64 @@ fn an_older_row_has_neither_a_mark_nor_a_begin() {
         (row.lifecycle, row.not_before),
         (Lifecycle::Joining { mark: None }, None)
     );
+}
+
+/// RES-3, SAVE-9: what an older file holds has neither support nor fingerprint, is handed out as before, and gains both.
+#[tokio::test]
+async fn packages_of_an_older_file_gain_what_they_lack() {
+    let older = Tables {
+        name: "pools",
+        migrations: &POOLS.migrations[..1],
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pools.db");
+    let mut connection = Connection::open(&path).unwrap();
+    older.migrate(&mut connection).unwrap();
+    let rows = "
+        INSERT INTO keypackage_pools VALUES (1, x'01', 2, 2, zeroblob(32), 1000, 1);
+        INSERT INTO keypackage_pool_packages VALUES
+            (1, 1, x'0A', 1, 0, 1000, 5, NULL, 0, NULL, NULL, NULL, NULL, NULL, x'AA'),
+            (2, 1, x'0B', 1, 0, 1000, 5, NULL, 0, NULL, NULL, NULL, NULL, NULL, x'BB');";
+    connection.execute_batch(rows).unwrap();
+    drop(connection);
+
+    let store = SqliteStore::open(&path).await.unwrap();
+    let now = Timestamp::new(10).unwrap();
+    let pool = PoolId::try_from([1].as_slice()).unwrap();
+    let lifetime = Lifetime::new(Timestamp::MIN, Timestamp::new(1_000).unwrap()).unwrap();
+    let item = |name: u8, byte: u8| {
+        let mut package = test_package(&[name], lifetime, &[byte]);
+        package.info.credential = CredentialHash([0; 32]);
+        Admitted::new(package)
+            .fingerprint(InitKeyFingerprint::from_bytes([9; 8]))
+            .support(Support::new([ExtensionType(0xF001)], [], []))
+    };
+    let take = |id: u8, required: &[ExtensionType]| {
+        let required = Requirements::new().extensions(required.iter().copied()).unwrap();
+        let options = TakeOptions::new().requirements(required);
+        TakeRequest::new(
+            pool.clone(),
+            ReservationId::from_bytes([id; 16]),
+            Ttl::seconds(60).unwrap(),
+        )
+        .options(options)
+    };
+    let unmet = store
+        .claim_key_package(&take(1, &[ExtensionType(0xF001)]), None, now)
+        .await;
+    assert!(
+        matches!(unmet, Err(Error::Rejected(Rejection::NothingFits))),
+        "{unmet:?}"
+    );
+    let first = store.claim_key_package(&take(2, &[]), None, now).await.unwrap();
+    assert_eq!(first.bytes.as_ref(), [0xAA]);
+    let again = store.save_key_package(&pool, item(0x0B, 0xBB), now).await.unwrap();
+    assert_eq!(again, SaveOutcome::AlreadyStored);
+    let other = store.save_key_package(&pool, item(0x0C, 0xCC), now).await.unwrap();
+    assert_eq!(other, SaveOutcome::InitKeyReused);
+    let met = store
+        .claim_key_package(&take(3, &[ExtensionType(0xF001)]), None, now)
+        .await
+        .unwrap();
+    assert_eq!(met.bytes.as_ref(), [0xBB]);
 }

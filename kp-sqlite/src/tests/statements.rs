@@ -71,7 +71,9 @@ fn no_statement_scans_a_table() {
 #[test]
 fn a_chunk_of_the_queue_is_as_long_in_sql() {
     let limit = format!("LIMIT {CHUNK}");
-    assert!(Sql::Queue.text().trim_end().ends_with(&limit), "{limit}");
+    for sql in [Sql::Queue, Sql::QueueSupport] {
+        assert!(sql.text().trim_end().ends_with(&limit), "{sql:?}: {limit}");
+    }
 }
 
 /// SQLite prepares a statement again when what it was planned for is bound anew (a LIMIT is): that costs more than
@@ -87,6 +89,8 @@ fn the_hot_statements_are_prepared_once() {
         Sql::ByRef,
         Sql::Bytes,
         Sql::Queue,
+        Sql::QueueSupport,
+        Sql::HasInitKey,
         Sql::PackageUpdate,
         Sql::LeaseDelete,
         Sql::PoolUpdate,
@@ -114,6 +118,8 @@ fn the_hot_statements_use_all_of_their_index() {
     POOLS.migrate(&mut connection).unwrap();
     for (sql, range) in [
         (Sql::Queue, "keypackage_pool_queue (pool=? AND rowid>?)"),
+        (Sql::QueueSupport, "keypackage_pool_queue (pool=? AND rowid>?)"),
+        (Sql::HasInitKey, "keypackage_pool_init_keys (pool=? AND <expr>=?)"),
         (Sql::Lapsed, "keypackage_pool_lease_ids (pool=?)"),
         (Sql::PoolsLapsed, "keypackage_pool_lapses (lapses_at>? AND lapses_at<?)"),
         (

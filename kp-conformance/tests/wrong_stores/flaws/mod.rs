@@ -1,7 +1,9 @@
 //! The wrong stores, a module for each family of rules.
 
 mod failing;
+mod init_keys;
 mod reading;
+mod requiring;
 mod saving;
 mod spending;
 mod sweeping;
@@ -13,7 +15,9 @@ mod withdrawing;
 pub(crate) const ALL: &[&[crate::wrong_store::WrongStore]] = &[
     time::STORES,
     saving::STORES,
+    init_keys::STORES,
     taking::STORES,
+    requiring::STORES,
     spending::STORES,
     reading::STORES,
     sweeping::STORES,

@@ -1,18 +1,18 @@
 use kp_core::rules::{PoolRecords, State};
-use kp_core::server::{Save, SaveMode, SaveOutcome};
-use kp_core::{KeyPackage, Role, Timestamp};
+use kp_core::server::{Admitted, Save, SaveMode, SaveOutcome};
+use kp_core::{Role, Timestamp};
 
 use crate::flaw::{Call, Records, Torn, sure};
 use crate::wrong_store::wrong_stores;
 
 /// The same request with other packages.
-fn with(save: &Save, packages: impl Iterator<Item = KeyPackage>) -> Save {
-    let changed = Save::new(save.pool.clone(), packages.collect()).unwrap_or_else(|_| save.clone());
+pub(super) fn with(save: &Save, packages: impl Iterator<Item = Admitted>) -> Save {
+    let changed = Save::new(save.pool.clone(), packages).unwrap_or_else(|_| save.clone());
     changed.mode(save.mode).cap_per_ciphersuite(save.cap_per_ciphersuite)
 }
 
 /// Saves, and answers one outcome as another.
-fn answering(
+pub(super) fn answering(
     records: &mut Records<'_>,
     save: &Save,
     now: Timestamp,
@@ -33,7 +33,7 @@ fn forgetting(records: &mut Records<'_>, save: &Save, now: Timestamp, which: fn(
         let again = save
             .packages()
             .iter()
-            .any(|package| package.info.key_package_ref == record.info.key_package_ref);
+            .any(|item| item.package.info.key_package_ref == record.info.key_package_ref);
         again && which(&record.state)
     });
     records.save(save, now)
@@ -101,9 +101,9 @@ wrong_stores! {
     #[breaks("SAVE-4", a_package_of_the_future_waits_for_its_time)]
     fn refuses_the_future(flaw: &mut Flaw) {
         flaw.save = |records, save, now| {
-            let valid = |package: &KeyPackage| !package.info.lifetime.is_ahead(now);
-            let mut stored = records.save(&with(save, save.packages().iter().filter(|package| valid(package)).cloned()), now).into_iter();
-            let outcome = |package| if valid(package) { stored.next() } else { Some(SaveOutcome::NotYetValid) };
+            let valid = |item: &Admitted| !item.package.info.lifetime.is_ahead(now);
+            let mut stored = records.save(&with(save, save.packages().iter().filter(|item| valid(item)).cloned()), now).into_iter();
+            let outcome = |item| if valid(item) { stored.next() } else { Some(SaveOutcome::NotYetValid) };
             save.packages().iter().filter_map(outcome).collect()
         };
     }
@@ -168,7 +168,7 @@ wrong_stores! {
     fn full_is_judged_first(flaw: &mut Flaw) {
         flaw.save = |records, save, now| {
             let mut outcomes = records.save(save, now);
-            for (package, outcome) in save.packages().iter().zip(&mut outcomes) {
+            for (Admitted { package, .. }, outcome) in save.packages().iter().zip(&mut outcomes) {
                 let held = sure(records.pool.count_held(package.info.ciphersuite, now));
                 if !package.info.role.is_last_resort() && *outcome == SaveOutcome::AlreadyStored && held >= save.cap_per_ciphersuite {
                     *outcome = SaveOutcome::PoolFull;
@@ -183,7 +183,7 @@ wrong_stores! {
     fn spent_is_judged_before_expired(flaw: &mut Flaw) {
         flaw.save = |records, save, now| {
             let mut outcomes = records.save(save, now);
-            for (package, outcome) in save.packages().iter().zip(&mut outcomes) {
+            for (Admitted { package, .. }, outcome) in save.packages().iter().zip(&mut outcomes) {
                 let known = records.find(&package.info.key_package_ref);
                 if *outcome == SaveOutcome::Expired && known.is_some_and(|record| matches!(record.state, State::Used(_))) {
                     *outcome = SaveOutcome::AlreadySpent;
@@ -238,11 +238,11 @@ wrong_stores! {
     #[breaks("LAST-3", the_same_ref_with_anything_else_is_a_conflict)]
     fn a_package_changes_its_role(flaw: &mut Flaw) {
         flaw.save = |records, save, now| {
-            let packages = save.packages().iter().cloned().map(|mut package| {
-                if let Some(known) = records.find(&package.info.key_package_ref) {
-                    package.info.role = known.info.role;
+            let packages = save.packages().iter().cloned().map(|mut item| {
+                if let Some(known) = records.find(&item.package.info.key_package_ref) {
+                    item.package.info.role = known.info.role;
                 }
-                package
+                item
             });
             let save = with(save, packages.collect::<Vec<_>>().into_iter());
             records.save(&save, now)
@@ -254,7 +254,7 @@ wrong_stores! {
     fn saving_again_makes_it_unused(flaw: &mut Flaw) {
         flaw.save = |records, save, now| {
             records.alter(|record| {
-                let again = save.packages().iter().any(|package| package.info == record.info);
+                let again = save.packages().iter().any(|item| item.package.info == record.info);
                 if again && record.state == (State::Slot { used: true }) {
                     record.state = State::Slot { used: false };
                 }

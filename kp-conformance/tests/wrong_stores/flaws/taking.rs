@@ -21,9 +21,9 @@ wrong_stores! {
     #[breaks("RES-1", one_id_holds_a_package_whatever_the_time)]
     fn hands_out_what_is_reserved(flaw: &mut Flaw) {
         flaw.oldest = |pool, options, now| {
-            pool.records.iter().find_map(|(record, bytes)| {
+            pool.records.iter().find_map(|(record, kept)| {
                 let chosen = record.state.is_unspent_one_time() && fits(&record.info, options, now);
-                Some((record.clone(), bytes.clone()?)).filter(|_| chosen)
+                Some((record.clone(), kept.bytes.clone()?)).filter(|_| chosen)
             })
         };
     }
@@ -38,9 +38,9 @@ wrong_stores! {
     #[breaks("RES-2", the_oldest_saved_is_handed_out_first)]
     fn hands_out_the_newest(flaw: &mut Flaw) {
         flaw.oldest = |pool, options, now| {
-            pool.records.iter().rev().find_map(|(record, bytes)| {
+            pool.records.iter().rev().find_map(|(record, kept)| {
                 let chosen = record.state == State::Free && fits(&record.info, options, now);
-                Some((record.clone(), bytes.clone()?)).filter(|_| chosen)
+                Some((record.clone(), kept.bytes.clone()?)).filter(|_| chosen)
             })
         };
     }
@@ -52,10 +52,12 @@ wrong_stores! {
             if after.state != State::Free {
                 return sure(pool.update(before, after.state));
             }
-            let bytes = sure(pool.bytes(before));
-            sure(pool.forget(before));
+            let place = pool.records.iter().position(|(record, _)| record.sequence == before.sequence);
             after.sequence = sure(pool.next_sequence());
-            sure(pool.insert(&after, &bytes));
+            if let Some(place) = place {
+                let (_, kept) = pool.records.remove(place);
+                pool.records.push((after, kept));
+            }
         };
     }
 
@@ -66,9 +68,9 @@ wrong_stores! {
             let expired = pool.records.iter().enumerate().filter(|(_, (record, _))| record.is_expired(now));
             let expired: Vec<_> = expired.map(|(place, _)| place).collect();
             let behind = expired.last().filter(|_| expired.len() >= 100).map_or(0, |last| last + 1);
-            pool.records.iter().skip(behind).find_map(|(record, bytes)| {
+            pool.records.iter().skip(behind).find_map(|(record, kept)| {
                 let chosen = record.state == State::Free && fits(&record.info, options, now);
-                Some((record.clone(), bytes.clone()?)).filter(|_| chosen)
+                Some((record.clone(), kept.bytes.clone()?)).filter(|_| chosen)
             })
         };
     }

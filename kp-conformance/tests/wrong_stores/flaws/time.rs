@@ -14,11 +14,11 @@ wrong_stores! {
     /// The end of a lifetime is kept in 32 bits.
     #[breaks("TIME-1", times_at_their_bounds_are_exact)]
     fn keeps_times_in_32_bits(flaw: &mut Flaw) {
-        flaw.insert = |pool, mut record, bytes| {
+        flaw.insert = |pool, mut record, item| {
             let lifetime = record.info.lifetime;
             let end = Timestamp::new(u32::MAX.into()).map_or(lifetime.not_after(), |max| lifetime.not_after().min(max));
             record.info.lifetime = Lifetime::new(lifetime.not_before(), end).unwrap_or(lifetime);
-            sure(pool.insert(&record, bytes));
+            sure(pool.insert(&record, item));
         };
     }
 
@@ -52,7 +52,7 @@ wrong_stores! {
     fn what_has_ended_begins_again(flaw: &mut Flaw) {
         flaw.lapsed = |_, _| Vec::new();
         flaw.oldest = |pool, options, now| {
-            let records = pool.records.iter().map(|(record, bytes)| (record.clone().settled(now), bytes.clone()));
+            let records = pool.records.iter().map(|(record, kept)| (record.clone().settled(now), kept.bytes.clone()));
             let mut free = records.filter(|(record, _)| record.state == State::Free && fits(&record.info, options, now));
             free.find_map(|(record, bytes)| Some((record, bytes?)))
         };

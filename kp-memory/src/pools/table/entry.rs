@@ -1,25 +1,40 @@
 use kp_core::KeyPackageBytes;
 use kp_core::rules::{Record, State};
+use kp_core::server::{Admitted, InitKeyFingerprint, Requirements, Support};
 
-/// Holds a record and its bytes.
+/// Holds a record, and what is kept beside it.
 #[derive(Debug)]
 pub(crate) struct Entry {
     record: Record,
     bytes: Option<KeyPackageBytes>,
+    /// As long as the bytes (`RES-3`).
+    support: Option<Support>,
+    fingerprint: Option<InitKeyFingerprint>,
 }
 
 impl Entry {
-    pub(crate) fn new(record: Record, bytes: KeyPackageBytes) -> Self {
-        let bytes = Some(bytes).filter(|_| record.state.keeps_bytes());
-        Self { record, bytes }
+    /// Makes a record of an item; `support` is the item's.
+    pub(crate) fn new(record: Record, item: &Admitted, support: Option<Support>) -> Self {
+        Self {
+            bytes: Some(item.package.bytes.clone()),
+            support,
+            fingerprint: item.fingerprint,
+            record,
+        }
     }
 
-    /// Brings the record to another state. If the new state does not keep bytes, the bytes go.
+    /// Brings the record to another state. If the new state does not keep bytes, bytes and support go.
     pub(crate) fn enter(&mut self, state: State) {
         if !state.keeps_bytes() {
-            self.bytes = None;
+            (self.bytes, self.support) = (None, None);
         }
         self.record.state = state;
+    }
+
+    /// Adds support and fingerprint, where the entry has none (`SAVE-5`).
+    pub(crate) fn amend(&mut self, fingerprint: Option<InitKeyFingerprint>, support: Option<Support>) {
+        self.fingerprint = self.fingerprint.or(fingerprint);
+        self.support = self.support.take().or(support);
     }
 
     pub(crate) fn record(&self) -> &Record {
@@ -28,5 +43,18 @@ impl Entry {
 
     pub(crate) fn bytes(&self) -> Option<&KeyPackageBytes> {
         self.bytes.as_ref()
+    }
+
+    pub(crate) fn support(&self) -> Option<&Support> {
+        self.support.as_ref()
+    }
+
+    pub(crate) fn fingerprint(&self) -> Option<&InitKeyFingerprint> {
+        self.fingerprint.as_ref()
+    }
+
+    /// Returns whether the KeyPackage meets these requirements (`RES-3`).
+    pub(crate) fn meets(&self, requirements: &Requirements) -> bool {
+        requirements.are_met_by(self.support())
     }
 }

@@ -4,7 +4,8 @@ use std::num::TryFromIntError;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use kp_core::rules::{Record, State};
-use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, ReservationId, Timestamp};
+use kp_core::server::{Admitted, InitKeyFingerprint, Support, TakeOptions};
+use kp_core::{Ciphersuite, KeyPackageInfo, KeyPackageRef, Party, ReservationId, Timestamp};
 use smallvec::SmallVec;
 
 use crate::pools::table::entry::Entry;
@@ -39,6 +40,10 @@ pub(crate) struct Pool {
     /// For each span of keys, an upper bound of their `not_after`: scans skip spans that have expired.
     latest: Vec<Timestamp>,
     by_ref: HashTable<Key>,
+    /// The records by the fingerprint of their init key, of which several may have the same (`SAVE-9`).
+    by_init_key: HashTable<Key>,
+    /// The support that was added last: the KeyPackages of a client mostly share it.
+    support: Option<Support>,
     /// How many records have this [`State::reserver`].
     taken: HashMap<Party, u32>,
     /// The last-resort packages in their slots, by sequence.
@@ -98,16 +103,22 @@ impl Pool {
         self.entries.get(self.key_of(record)?)
     }
 
-    /// Returns the oldest free package of these ciphersuites (none: any) whose lifetime contains `now` and has
-    /// `remaining` seconds left.
-    pub(crate) fn oldest(&mut self, suites: &[Ciphersuite], now: Timestamp, remaining: u32) -> Option<&Entry> {
-        let key = self.oldest_key(suites, Wanted::new(now, remaining))?;
+    /// Returns the oldest free package that is as asked (`RES-3`).
+    pub(crate) fn oldest(&mut self, options: &TakeOptions, now: Timestamp) -> Option<&Entry> {
+        let key = self.oldest_key(options, now)?;
         self.found(key)
     }
 
     /// Returns whether any free package is within its lifetime.
     pub(crate) fn any_available(&mut self, now: Timestamp) -> bool {
-        self.oldest_key(&[], Wanted::new(now, 0)).is_some()
+        self.oldest_key(&TakeOptions::default(), now).is_some()
+    }
+
+    /// Returns whether a record that is not past its `not_after` has this fingerprint (`SAVE-9`).
+    pub(crate) fn knows_init_key(&self, fingerprint: &InitKeyFingerprint, now: Timestamp) -> bool {
+        let same_hash = self.by_init_key.iter_hash(self.hasher.hash_one(fingerprint));
+        let mut entries = same_hash.filter_map(|key| self.entries.get(*key));
+        entries.any(|entry| entry.fingerprint() == Some(fingerprint) && !entry.record().is_expired(now))
     }
 
     /// Returns the records whose [`State::lapses_at`] has come.
@@ -138,11 +149,32 @@ impl Pool {
     /// Adds a record, whose sequence is higher than that of all others.
     ///
     /// Fails when there are more places than keys.
-    pub(crate) fn add(&mut self, record: Record, bytes: KeyPackageBytes) -> Result<(), TryFromIntError> {
+    pub(crate) fn add(&mut self, record: Record, item: &Admitted) -> Result<(), TryFromIntError> {
         if self.entries.is_sparse() {
             self.compact()?;
         }
-        self.push(Entry::new(record, bytes))
+        let support = self.shared(item.support.as_ref());
+        self.push(Entry::new(record, item, support))
+    }
+
+    /// Adds support and fingerprint to a record that has none (`SAVE-5`).
+    pub(crate) fn complete(&mut self, record: &Record, item: &Admitted) {
+        let Some(key) = self.key_of(record) else { return };
+        let support = self.shared(item.support.as_ref());
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        let is_known = entry.fingerprint().is_some();
+        entry.amend(item.fingerprint, support);
+        if !is_known {
+            self.index_init_key(key);
+        }
+    }
+
+    /// Returns this support, as the pool has it in memory already if it is that of the KeyPackage before.
+    fn shared(&mut self, support: Option<&Support>) -> Option<Support> {
+        if support.is_some() && support != self.support.as_ref() {
+            self.support = support.cloned();
+        }
+        support.and(self.support.clone())
     }
 
     /// Brings a record, given as it was before, to another state.
@@ -210,12 +242,18 @@ impl Pool {
             .collect()
     }
 
-    fn oldest_key(&mut self, suites: &[Ciphersuite], wanted: Wanted) -> Option<Key> {
+    fn oldest_key(&mut self, options: &TakeOptions, now: Timestamp) -> Option<Key> {
+        let (suites, requirements) = (&options.ciphersuites, &options.requirements);
+        let wanted = Wanted::new(now, options.remaining);
         let lifetime = |key| self.entries.get(key).map(|entry| entry.record().info.lifetime);
+        let will_do =
+            |key| requirements.is_empty() || self.entries.get(key).is_some_and(|entry| entry.meets(requirements));
         let queues = self.queues.iter_mut();
         let accepted = queues.filter(|queue| suites.is_empty() || suites.contains(&queue.suite));
         // Keys are in the order of sequences.
-        accepted.filter_map(|queue| queue.oldest(wanted, &lifetime)).min()
+        accepted
+            .filter_map(|queue| queue.oldest(wanted, &lifetime, &will_do))
+            .min()
     }
 
     fn push(&mut self, entry: Entry) -> Result<(), TryFromIntError> {
@@ -235,7 +273,20 @@ impl Pool {
             None => self.latest.push(not_after),
         }
         self.index(key, &info, None, Some(&state));
+        self.index_init_key(key);
         Ok(())
+    }
+
+    /// Adds a record to the index of fingerprints, if the record has one.
+    fn index_init_key(&mut self, key: Key) {
+        let hash = |key: &Key| {
+            let fingerprint = self.entries.get(*key).and_then(Entry::fingerprint);
+            fingerprint.map(|fingerprint| self.hasher.hash_one(fingerprint))
+        };
+        if let Some(hashed) = hash(&key) {
+            self.by_init_key
+                .insert_unique(hashed, key, |key| hash(key).unwrap_or_default());
+        }
     }
 
     fn remove_key(&mut self, key: Key) {
@@ -243,6 +294,13 @@ impl Pool {
         let info = &entry.record().info;
         let hash = self.hasher.hash_one(info.key_package_ref.as_bytes());
         if let Ok(found) = self.by_ref.find_entry(hash, |other| *other == key) {
+            found.remove();
+        }
+        if let Some(fingerprint) = entry.fingerprint()
+            && let Ok(found) = self
+                .by_init_key
+                .find_entry(self.hasher.hash_one(fingerprint), |other| *other == key)
+        {
             found.remove();
         }
         self.index(key, info, Some(&entry.record().state), None);
@@ -315,6 +373,7 @@ impl Pool {
         let mut pool = Self {
             next_sequence: self.next_sequence,
             scheduled: std::mem::take(&mut self.scheduled),
+            support: self.support.take(),
             ..Self::default()
         };
         for entry in std::mem::take(&mut self.entries).into_entries() {

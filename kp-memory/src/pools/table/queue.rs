@@ -113,14 +113,20 @@ impl Queue {
         }
     }
 
-    /// Returns the oldest package whose lifetime is as wanted.
-    pub(crate) fn oldest(&mut self, wanted: Wanted, lifetime: &impl Fn(Key) -> Option<Lifetime>) -> Option<Key> {
+    /// Returns the oldest package whose lifetime is as wanted, and of which `will_do` says the same. `will_do` is asked for
+    /// packages of such a lifetime alone.
+    pub(crate) fn oldest(
+        &mut self,
+        wanted: Wanted,
+        lifetime: &impl Fn(Key) -> Option<Lifetime>,
+        will_do: &impl Fn(Key) -> bool,
+    ) -> Option<Key> {
         // Nearly always the first fits, and no more memory need be fetched.
         let first = self.first?;
-        if lifetime(first).is_some_and(|lifetime| wanted.is_met_by(Summary::of(lifetime))) {
+        if lifetime(first).is_some_and(|lifetime| wanted.is_met_by(Summary::of(lifetime))) && will_do(first) {
             return Some(first);
         }
-        self.search(self.summaries.len(), 0, wanted, lifetime)
+        self.search(self.summaries.len(), 0, wanted, lifetime, will_do)
     }
 
     /// Returns the first free key in this span or after it.
@@ -137,17 +143,18 @@ impl Queue {
         span: usize,
         wanted: Wanted,
         lifetime: &impl Fn(Key) -> Option<Lifetime>,
+        will_do: &impl Fn(Key) -> bool,
     ) -> Option<Key> {
         let fits = |summary: Summary| wanted.is_met_by(summary);
         let Some(below) = level.checked_sub(1) else {
             return self
                 .keys(span)
-                .find(|key| lifetime(*key).map(Summary::of).is_some_and(fits));
+                .find(|key| lifetime(*key).map(Summary::of).is_some_and(fits) && will_do(*key));
         };
         let start = span << SPAN_BITS;
         for place in start..self.summaries[below].len().min(start + SPAN) {
             if fits(self.summaries[below][place]) {
-                let found = self.search(below, place, wanted, lifetime);
+                let found = self.search(below, place, wanted, lifetime, will_do);
                 if found.is_some() {
                     return found;
                 }
@@ -269,7 +276,7 @@ mod tests {
                 };
                 let expected = (0..there.len()).find(fits).map(|place| place as Key);
                 let of = |key: Key| lifetimes.get(key as usize).copied();
-                let found = queue.oldest(Wanted::new(now, remaining), &of);
+                let found = queue.oldest(Wanted::new(now, remaining), &of, &|_| true);
                 assert_eq!(found, expected, "seed {seed}, step {step}");
             }
         }
@@ -289,7 +296,7 @@ mod tests {
                     lifetime(0, 100)
                 })
             };
-            assert_eq!(queue.oldest(Wanted::new(at(50), 0), &of), Some(key + 1));
+            assert_eq!(queue.oldest(Wanted::new(at(50), 0), &of, &|_| true), Some(key + 1));
         }
     }
 
@@ -309,7 +316,7 @@ mod tests {
             };
             for key in 100_000..100_100 {
                 looked_at.set(0);
-                let oldest = queue.oldest(Wanted::new(at(100), 100), &look);
+                let oldest = queue.oldest(Wanted::new(at(100), 100), &look, &|_| true);
                 assert_eq!(oldest, Some(key));
                 assert!(looked_at.get() <= 100, "{} lifetimes", looked_at.get());
                 queue.take(key);

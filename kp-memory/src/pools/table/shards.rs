@@ -176,7 +176,8 @@ fn find<'a>(shard: &'a Shard, hash: u64, id: &PoolId) -> Option<&'a Mutex<Pool>>
 #[cfg(test)]
 mod tests {
     use kp_core::rules::{Record, State};
-    use kp_core::{Ciphersuite, CredentialHash, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime};
+    use kp_core::server::Admitted;
+    use kp_core::{Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime};
 
     use super::*;
 
@@ -195,13 +196,14 @@ mod tests {
             state: State::Free,
         };
         let bytes = KeyPackageBytes::try_from(b"secret".as_slice()).unwrap();
+        let item = Admitted::new(KeyPackage::new(record.info.clone(), bytes));
         let pools = Table::default();
         let ids: Vec<_> = (0..10_000)
             .map(|id| PoolId::try_from(format!("{id}").as_str()).unwrap())
             .collect();
         for id in &ids {
             pools
-                .fill(id, Timestamp::MIN, |pool| pool.add(record.clone(), bytes.clone()))
+                .fill(id, Timestamp::MIN, |pool| pool.add(record.clone(), &item))
                 .unwrap();
         }
         let room = || pools.shards.iter().map(|shard| shard.read().capacity()).sum::<usize>();

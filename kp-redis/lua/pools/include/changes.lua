@@ -31,7 +31,13 @@ local function pack(r)
         mark = state == 'W' and r.last and 1 or 0
         rest = struct.pack('>I7', r.at) -- SPEND-4, LAST-1: the bytes are dropped
     end
-    return state .. string.char(mark) .. r.head .. rest .. bytes
+    if r.init_key ~= '' then
+        mark = mark + HAS_INIT_KEY
+    end
+    if bytes ~= '' and r.support ~= '' then -- RES-3: as long as the bytes
+        mark, rest = mark + HAS_SUPPORT, rest .. struct.pack('>I2c0', #r.support, r.support)
+    end
+    return state .. string.char(mark) .. r.head .. r.init_key .. rest .. bytes
 end
 
 -- The pool's earliest lapse as the bucket's index has it, and whether the earliest lapse may have changed since.
@@ -85,11 +91,6 @@ local function put(before, after)
     if is_bound(after) and not (before and is_bound(before)) then
         redis.call('HSET', IDS, after.id, after.ref)
     end
-end
-
-local function forget(r)
-    unlist(r, nil)
-    redis.call('HDEL', RECORDS, r.ref)
 end
 
 -- Raises an error if a key of the pool holds a value of another type. Needed by scripts that write keys they do not

@@ -8,6 +8,7 @@
 --   5 pools             zset  of the bucket: every pool that has a record, all at 0
 --   6 pools by expiry   zset  of the bucket: every pool, at its earliest not_after or before
 --   7 pools by lapse    zset  of the bucket: every pool with a lease or window, at its earliest expires_at
+--   8 init keys         hash  the fingerprints of the records: see init_keys.lua
 -- ARGV of every script
 --   1 pool id
 --   2 now
@@ -19,7 +20,7 @@
 -- Redis does not roll a script back. So a script reads every key that it may write, and everything else that may fail,
 -- before its first write. Lua makes all functions anew at each run, so a script includes only the files that it needs.
 
-local RECORDS, QUEUE, LAPSES, IDS, POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE = unpack(KEYS)
+local RECORDS, QUEUE, LAPSES, IDS, POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE, INIT_KEYS = unpack(KEYS)
 local POOL, NOW = ARGV[1], tonumber(ARGV[2])
 
 -- Raised when a damaged record is asked for by its ref or id.
@@ -34,8 +35,12 @@ local UNREADABLE = {}
 --              while replayable: package
 --   T retired, P replaced, W withdrawn: at                                   mark of W: 1 last resort
 -- A text follows its length. Length 0 stands for a text that was not given.
+-- Of any state, mark + 8: the 8 bytes of the init key's fingerprint follow the head (SAVE-9). Of a state with the package,
+-- mark + 16: the package's support, behind its length in 2 bytes, stands before the package (RES-3).
 local FACTS, HEAD, BEHIND_HEAD = '>c1BI2I7I7c32', 3, 51
 local MAX_TIME = 9007199254740991
+
+local HAS_INIT_KEY, HAS_SUPPORT = 8, 16
 
 -- The hint of a queue: a place, and the latest not_after of the free packages up to that place. From that not_after on,
 -- a scan may begin behind the place. The hint holds no time of a call, so it stays true when `now` steps back (TIME-3).
@@ -47,11 +52,17 @@ local RESERVER, REPLAYABLE = 1, 2
 
 local function parse(ref, value)
     local state, mark, suite, not_before, not_after, credential, at = struct.unpack(FACTS, value)
+    local beside = (mark - mark % 8) / 8 -- 1 an init key, 2 support
+    mark = mark % 8
     local half = (mark - mark % 2) / 2
     local r = {
         ref = ref, state = state, suite = suite, not_before = not_before, not_after = not_after,
         credential = credential, head = string.sub(value, HEAD, BEHIND_HEAD - 1), last = false, bytes = nil,
+        init_key = '', support = '',
     }
+    if beside % 2 == 1 then
+        r.init_key, at = struct.unpack('>c8', value, at)
+    end
     local packed = false
     if state == 'F' or state == 'S' then
         r.saved_at, at = struct.unpack('>I7', value, at)
@@ -74,13 +85,16 @@ local function parse(ref, value)
     else
         error(UNREADABLE)
     end
+    if packed and beside >= 2 then
+        r.support, at = struct.unpack('>I2c0', value, at)
+    end
     if packed then
         r.bytes = string.sub(value, at)
     end
     local whole = packed and #r.bytes > 0 and #r.bytes <= 65535 or not packed and at == #value + 1
     local dated = not_before < not_after and not_after <= MAX_TIME
         and (r.expires_at or 0) <= not_after and (r.at or 0) <= MAX_TIME
-    if half > 2 or not (whole and dated) then
+    if half > 2 or beside > (packed and 3 or 1) or not (whole and dated) then
         error(UNREADABLE)
     end
     return r

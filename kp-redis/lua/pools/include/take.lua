@@ -2,8 +2,8 @@
 -- queue.lua.
 --
 -- ARGV of a request
---   id, ttl, least lifetime left, ref wanted or '', last resort (never, fallback, only), by or '', limit or '',
---   number of ciphersuites accepted, the ciphersuites
+--   id, ttl, least lifetime left, ref wanted or '', last resort (never, fallback, only), by or '', limit or '', the types
+--   required (three bytes each) or '', number of ciphersuites accepted, the ciphersuites
 
 -- Answers the requests that begin at the argument `first`.
 local function each_take(first, judge)
@@ -11,16 +11,17 @@ local function each_take(first, judge)
     while at <= #ARGV do
         local take = {
             id = ARGV[at], ttl = tonumber(ARGV[at + 1]), remaining = tonumber(ARGV[at + 2]), only = ARGV[at + 3],
-            last_resort = ARGV[at + 4], by = ARGV[at + 5], limit = tonumber(ARGV[at + 6]), suites = nil,
+            last_resort = ARGV[at + 4], by = ARGV[at + 5], limit = tonumber(ARGV[at + 6]),
+            required = ARGV[at + 7], suites = nil,
         }
-        local count = tonumber(ARGV[at + 7])
+        local count = tonumber(ARGV[at + 8])
         if count > 0 then
             take.suites = {}
-            for index = at + 8, at + 7 + count do
+            for index = at + 9, at + 8 + count do
                 take.suites[tonumber(ARGV[index])] = true
             end
         end
-        at = at + 8 + count
+        at = at + 9 + count
         replies[#replies + 1] = answer(judge, take)
     end
     return replies
@@ -36,9 +37,23 @@ local function accepts(take, suite)
     return not take.suites or take.suites[suite]
 end
 
+-- Returns whether the package's support has every type that is required (RES-3).
+local function meets(r, take)
+    for first = 1, #take.required, 3 do
+        local name, at = string.sub(take.required, first, first + 2), 0
+        repeat
+            at = string.find(r.support, name, at + 1, true)
+        until not at or at % 3 == 1
+        if not at then
+            return false
+        end
+    end
+    return true
+end
+
 -- Returns whether the package is as asked (RES-3).
 local function fits(r, take)
-    return is_valid(r) and accepts(take, r.suite) and r.not_after - NOW >= take.remaining
+    return is_valid(r) and accepts(take, r.suite) and r.not_after - NOW >= take.remaining and meets(r, take)
 end
 
 -- Returns when a lease or window that begins now lapses (RES-4).
@@ -62,7 +77,7 @@ local function binding(take)
         return 'no', 'reservation_conflict'
     elseif r.state == 'U' then
         return 'used', r
-    elseif r.by ~= take.by then
+    elseif r.by ~= take.by or not meets(r, take) then
         return 'no', 'reservation_conflict'
     end
     return 'live', r
@@ -87,29 +102,48 @@ local function count_taken_by(party)
     return count
 end
 
--- What is free, after a scan that found nothing: for each ciphersuite the widest lifetime, and whether any package is
--- available. nil when that is not known. A thousand requests that nothing fits scan the pool once a script, not a thousand
+-- What is free, after a scan that found nothing: for each ciphersuite the widest lifetime and all types that are supported,
+-- and whether any package is available. nil when that is not known; the types are known only where some were required. A thousand requests that nothing fits scan the pool once a script, not a thousand
 -- times (COST-1). No request of a script makes a package free, and what takes one makes this nil.
 local free
+
+-- Returns whether all types required are keys of this table.
+local function are_among(required, types)
+    for first = 1, #required, 3 do
+        if not types[string.sub(required, first, first + 2)] then
+            return false
+        end
+    end
+    return true
+end
 
 -- Returns whether any of what is free may be as asked (RES-3).
 local function may_fit(take)
     for suite, widest in pairs(free.suites) do
-        if accepts(take, suite) and widest.not_before <= NOW and widest.not_after - NOW >= take.remaining then
+        if accepts(take, suite) and widest.not_before <= NOW and widest.not_after - NOW >= take.remaining
+            and (not free.types_known or are_among(take.required, widest.types)) then
             return true
         end
     end
     return false
 end
 
--- Notes a free package.
-local function note(suites, r)
+-- Notes a free package, and its types where some are required.
+local function note(suites, r, take)
     local widest = suites[r.suite]
     if widest then
         widest.not_before = math.min(widest.not_before, r.not_before)
         widest.not_after = math.max(widest.not_after, r.not_after)
     else
-        suites[r.suite] = {not_before = r.not_before, not_after = r.not_after}
+        widest = {not_before = r.not_before, not_after = r.not_after, types = {}}
+        suites[r.suite] = widest
+    end
+    -- The packages of a client mostly have the same support, which is looked at once.
+    if take.required ~= '' and not widest.types[r.support] then
+        for first = 1, #r.support, 3 do
+            widest.types[string.sub(r.support, first, first + 2)] = true
+        end
+        widest.types[r.support] = true
     end
 end
 
@@ -170,14 +204,16 @@ local function choose(take)
             if take.last_resort ~= 'only' and fits(r, take) then
                 chosen = r
             end
-            note(suites, r)
+            note(suites, r, take)
             -- Under 'only' no one-time package is taken; the rejection depends on whether any is available (RES-6).
             return chosen or (take.last_resort == 'only' and available)
         end)
         if skipped >= WORTH_A_HINT then
             redis.call('HSET', IDS, '', struct.pack(HINT, place, latest))
         end
-        free = not chosen and take.last_resort ~= 'only' and {suites = suites, available = available} or nil
+        free = not chosen and take.last_resort ~= 'only' and {
+            suites = suites, available = available, types_known = take.required ~= '',
+        } or nil
     end
     if not chosen and take.last_resort ~= 'never' then
         chosen = last_resort(take)
