@@ -198,10 +198,7 @@ impl SnapshotStore {
 
     /// The steps of a batch, each with its own answer (`ERR-3`); or one refusal for all (`COST-1`).
     fn steps<I, T>(&self, items: &[I], bounded: Answer<()>, step: impl Fn(&I) -> Answer<T>) -> Answers<T> {
-        match bounded {
-            Ok(()) => items.iter().map(|item| Ok(step(item)?)).collect(),
-            Err(rejection) => Answers::all_failed(items.len(), &rejection.into()),
-        }
+        Answers::each(items, bounded, |item| Ok(step(item)?))
     }
 
     /// The pool as it stands.

@@ -8,9 +8,7 @@ use kp_core::server::{
     Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken,
     Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
-use kp_core::{
-    GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Rejection, Result, Status, Timestamp, Ttl,
-};
+use kp_core::{GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result, Status, Timestamp, Ttl};
 
 use crate::Space;
 
@@ -70,18 +68,6 @@ fn page_size(limit: u32) -> usize {
     limit.max(1) as usize
 }
 
-/// The answer to each item, or the same refusal for all.
-fn each<'a, I, T>(
-    items: &'a [I],
-    bounded: Result<(), Rejection>,
-    mut answer: impl FnMut(&'a I) -> Result<T, Rejection>,
-) -> Answers<T> {
-    match bounded {
-        Ok(()) => items.iter().map(|item| Ok(answer(item)?)).collect(),
-        Err(rejection) => Answers::all_failed(items.len(), &rejection.into()),
-    }
-}
-
 /// The first of these items, and where the next page begins, if there are more.
 fn page<T>(mut items: impl Iterator<Item = T>, limit: u32, after: impl FnOnce(&T) -> Cursor) -> Page<T> {
     let first: Vec<_> = items.by_ref().take(page_size(limit)).collect();
@@ -109,8 +95,8 @@ impl KeyPackageStore for ReferenceStore {
         lapse: OnLapse,
         now: Timestamp,
     ) -> Answers<Reservation> {
-        let reserve = |take| self.model().reserve(take, lapse, now);
-        each(takes, bounded_takes(takes), reserve)
+        let reserve = |take| Ok(self.model().reserve(take, lapse, now)?);
+        Answers::each(takes, bounded_takes(takes), reserve)
     }
 
     async fn claim_key_packages(
@@ -119,23 +105,23 @@ impl KeyPackageStore for ReferenceStore {
         group: Option<&GroupId>,
         now: Timestamp,
     ) -> Answers<KeyPackage> {
-        let claim = |take| self.model().claim(take, group, now);
-        each(takes, bounded_takes(takes), claim)
+        let claim = |take| Ok(self.model().claim(take, group, now)?);
+        Answers::each(takes, bounded_takes(takes), claim)
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], usage: &Spend, now: Timestamp) -> Answers<Receipt> {
-        let spend = |token| self.model().spend(token, usage, now);
-        each(tokens, bounded(tokens), spend)
+        let spend = |token| Ok(self.model().spend(token, usage, now)?);
+        Answers::each(tokens, bounded(tokens), spend)
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
-        let release = |token| self.model().release(token, now);
-        each(tokens, bounded(tokens), release)
+        let release = |token| Ok(self.model().release(token, now)?);
+        Answers::each(tokens, bounded(tokens), release)
     }
 
     async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
-        let renew = |token| self.model().renew(token, ttl, now);
-        each(tokens, bounded(tokens), renew)
+        let renew = |token| Ok(self.model().renew(token, ttl, now)?);
+        Answers::each(tokens, bounded(tokens), renew)
     }
 
     async fn get_key_package(

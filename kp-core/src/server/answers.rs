@@ -1,7 +1,7 @@
 use std::ops::Deref;
 use std::{slice, vec};
 
-use crate::{BackendError, Effect, Error, Result};
+use crate::{BackendError, Effect, Error, Rejection, Result};
 
 /// Holds the answers of a batch: one for each item of the call, in order.
 ///
@@ -37,6 +37,15 @@ impl<T> Answers<T> {
     pub fn only(mut self) -> Result<T> {
         let answer = self.0.pop().filter(|_| self.0.is_empty());
         answer.unwrap_or_else(|| Err(no_answer()))
+    }
+
+    /// Answers each item of a batch; or all of them with the refusal of the batch, which has too many
+    /// ([COST-1](crate::contract::COST_1)).
+    pub fn each<'a, I>(items: &'a [I], bounded: Result<(), Rejection>, answer: impl FnMut(&'a I) -> Result<T>) -> Self {
+        match bounded {
+            Ok(()) => items.iter().map(answer).collect(),
+            Err(rejection) => Self::all_failed(items.len(), &rejection.into()),
+        }
     }
 
     /// Answers every one of `count` items with this error: an outage, for example.

@@ -93,15 +93,12 @@ impl KeyPackageStore for MemoryStore {
         lapse: OnLapse,
         now: Timestamp,
     ) -> Answers<Reservation> {
-        if let Err(rejection) = rules::bounded_takes(takes) {
-            return Answers::all_failed(takes.len(), &rejection.into());
-        }
         let one = |take: &TakeRequest| {
             let step = |pool: &mut _| rules::reserve(pool, take, lapse, now);
             let answer = self.pools.change(&take.pool, now, step);
             Ok(answer.map_err(failed("reserve_key_packages"))??)
         };
-        takes.iter().map(one).collect()
+        Answers::each(takes, rules::bounded_takes(takes), one)
     }
 
     async fn claim_key_packages(
@@ -110,51 +107,39 @@ impl KeyPackageStore for MemoryStore {
         group: Option<&GroupId>,
         now: Timestamp,
     ) -> Answers<KeyPackage> {
-        if let Err(rejection) = rules::bounded_takes(takes) {
-            return Answers::all_failed(takes.len(), &rejection.into());
-        }
         let one = |take: &TakeRequest| {
             let step = |pool: &mut _| rules::claim(pool, take, group, now);
             let answer = self.pools.change(&take.pool, now, step);
             Ok(answer.map_err(failed("claim_key_packages"))??)
         };
-        takes.iter().map(one).collect()
+        Answers::each(takes, rules::bounded_takes(takes), one)
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], spend: &Spend, now: Timestamp) -> Answers<Receipt> {
-        if let Err(rejection) = rules::bounded(tokens) {
-            return Answers::all_failed(tokens.len(), &rejection.into());
-        }
         let one = |token: &ReservationToken| {
             let step = |pool: &mut _| rules::spend(pool, token, spend, now);
             let answer = self.pools.change(&token.pool, now, step);
             Ok(answer.map_err(failed("spend_key_packages"))??)
         };
-        tokens.iter().map(one).collect()
+        Answers::each(tokens, rules::bounded(tokens), one)
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
-        if let Err(rejection) = rules::bounded(tokens) {
-            return Answers::all_failed(tokens.len(), &rejection.into());
-        }
         let one = |token: &ReservationToken| {
             let step = |pool: &mut _| rules::release(pool, token, now);
             let answer = self.pools.change(&token.pool, now, step);
             Ok(answer.map_err(failed("release_key_packages"))??)
         };
-        tokens.iter().map(one).collect()
+        Answers::each(tokens, rules::bounded(tokens), one)
     }
 
     async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
-        if let Err(rejection) = rules::bounded(tokens) {
-            return Answers::all_failed(tokens.len(), &rejection.into());
-        }
         let one = |token: &ReservationToken| {
             let step = |pool: &mut _| rules::renew(pool, token, ttl, now);
             let answer = self.pools.change(&token.pool, now, step);
             Ok(answer.map_err(failed("renew_key_packages"))??)
         };
-        tokens.iter().map(one).collect()
+        Answers::each(tokens, rules::bounded(tokens), one)
     }
 
     async fn get_key_package(

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use futures::future::join_all;
+use kp_core::rules::Answer;
 use kp_core::server::Answers;
 use kp_core::{BackendError, Effect, Error, PoolId, Result, Timestamp};
 use redis::Value;
@@ -25,15 +26,19 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Runs the script on each pool that items name, with the items of that pool in their order. All pools are asked at
-    /// once, so the call is one round trip a node.
+    /// once, so the call is one round trip a node. A batch of too many items is refused, and no script runs (COST-1).
     pub(crate) async fn run<I: Sync, T: Send>(
         self,
         runner: &Runner,
         items: &[I],
+        bounded: Answer<()>,
         pool_of: impl Fn(&I) -> &PoolId + Sync,
         encode: impl Fn(&I) -> Arguments + Sync,
         decode: impl Fn(&I, Fields) -> Read<T> + Sync,
     ) -> Answers<T> {
+        if let Err(rejection) = bounded {
+            return Answers::all_failed(items.len(), &rejection.into());
+        }
         let mut pools: HashMap<&PoolId, Vec<usize>> = HashMap::new();
         for (place, item) in items.iter().enumerate() {
             pools.entry(pool_of(item)).or_default().push(place);

@@ -100,9 +100,6 @@ impl KeyPackageStore for RedisStore {
         lapse: OnLapse,
         now: Timestamp,
     ) -> Answers<Reservation> {
-        if let Err(rejection) = rules::bounded_takes(takes) {
-            return Answers::all_failed(takes.len(), &rejection.into());
-        }
         let batch = Batch {
             script: &scripts::RESERVE,
             now,
@@ -112,6 +109,7 @@ impl KeyPackageStore for RedisStore {
             .run(
                 &self.runner,
                 takes,
+                rules::bounded_takes(takes),
                 |take| &take.pool,
                 requests::take,
                 replies::reserved,
@@ -125,9 +123,6 @@ impl KeyPackageStore for RedisStore {
         group: Option<&GroupId>,
         now: Timestamp,
     ) -> Answers<KeyPackage> {
-        if let Err(rejection) = rules::bounded_takes(takes) {
-            return Answers::all_failed(takes.len(), &rejection.into());
-        }
         let batch = Batch {
             script: &scripts::CLAIM,
             now,
@@ -135,14 +130,18 @@ impl KeyPackageStore for RedisStore {
         };
         let decode = |_: &TakeRequest, mut fields: Fields| replies::package(&mut fields);
         batch
-            .run(&self.runner, takes, |take| &take.pool, requests::take, decode)
+            .run(
+                &self.runner,
+                takes,
+                rules::bounded_takes(takes),
+                |take| &take.pool,
+                requests::take,
+                decode,
+            )
             .await
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], spend: &Spend, now: Timestamp) -> Answers<Receipt> {
-        if let Err(rejection) = rules::bounded(tokens) {
-            return Answers::all_failed(tokens.len(), &rejection.into());
-        }
         let batch = Batch {
             script: &scripts::SPEND,
             now,
@@ -155,6 +154,7 @@ impl KeyPackageStore for RedisStore {
             .run(
                 &self.runner,
                 tokens,
+                rules::bounded(tokens),
                 |token| &token.pool,
                 requests::token,
                 replies::receipt,
@@ -163,9 +163,6 @@ impl KeyPackageStore for RedisStore {
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
-        if let Err(rejection) = rules::bounded(tokens) {
-            return Answers::all_failed(tokens.len(), &rejection.into());
-        }
         let batch = Batch {
             script: &scripts::RELEASE,
             now,
@@ -175,6 +172,7 @@ impl KeyPackageStore for RedisStore {
             .run(
                 &self.runner,
                 tokens,
+                rules::bounded(tokens),
                 |token| &token.pool,
                 requests::token,
                 |_, _| Ok(()),
@@ -183,9 +181,6 @@ impl KeyPackageStore for RedisStore {
     }
 
     async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
-        if let Err(rejection) = rules::bounded(tokens) {
-            return Answers::all_failed(tokens.len(), &rejection.into());
-        }
         let batch = Batch {
             script: &scripts::RENEW,
             now,
@@ -195,6 +190,7 @@ impl KeyPackageStore for RedisStore {
             .run(
                 &self.runner,
                 tokens,
+                rules::bounded(tokens),
                 |token| &token.pool,
                 requests::token,
                 replies::lease,

@@ -82,13 +82,17 @@ impl SqliteStore {
     }
 }
 
-/// Waits for the answer of each item, in order (ERR-3).
-async fn answers<T>(replies: Vec<Reply<Answer<T>>>) -> Answers<T> {
+/// Submits each item of a batch, and waits for the answers, in order (ERR-3, COST-1).
+async fn answers<I, T>(items: &[I], bounded: Answer<()>, submit: impl Fn(&I) -> Reply<Answer<T>>) -> Answers<T> {
+    let replies = Answers::each(items, bounded, |item| Ok(submit(item)));
     let mut answers = Vec::with_capacity(replies.len());
     for reply in replies {
-        answers.push(match reply.wait().await {
-            Ok(answer) => answer.map_err(Error::Rejected),
-            Err(failure) => Err(failure.into()),
+        answers.push(match reply {
+            Ok(reply) => match reply.wait().await {
+                Ok(answer) => answer.map_err(Error::Rejected),
+                Err(failure) => Err(failure.into()),
+            },
+            Err(refused) => Err(refused),
         });
     }
     answers.into()
@@ -112,16 +116,13 @@ impl KeyPackageStore for SqliteStore {
         lapse: OnLapse,
         now: Timestamp,
     ) -> Answers<Reservation> {
-        if let Err(rejection) = rules::bounded_takes(takes) {
-            return Answers::all_failed(takes.len(), &rejection.into());
-        }
         let reserve = |take: &TakeRequest| {
             let take = take.clone();
             self.write("reserve_key_packages", move |session| {
                 step(session, &take.pool, |pool| rules::reserve(pool, &take, lapse, now))
             })
         };
-        answers(takes.iter().map(reserve).collect()).await
+        answers(takes, rules::bounded_takes(takes), reserve).await
     }
 
     async fn claim_key_packages(
@@ -130,9 +131,6 @@ impl KeyPackageStore for SqliteStore {
         group: Option<&GroupId>,
         now: Timestamp,
     ) -> Answers<KeyPackage> {
-        if let Err(rejection) = rules::bounded_takes(takes) {
-            return Answers::all_failed(takes.len(), &rejection.into());
-        }
         let claim = |take: &TakeRequest| {
             let (take, group) = (take.clone(), group.cloned());
             self.write("claim_key_packages", move |session| {
@@ -141,46 +139,37 @@ impl KeyPackageStore for SqliteStore {
                 })
             })
         };
-        answers(takes.iter().map(claim).collect()).await
+        answers(takes, rules::bounded_takes(takes), claim).await
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], spend: &Spend, now: Timestamp) -> Answers<Receipt> {
-        if let Err(rejection) = rules::bounded(tokens) {
-            return Answers::all_failed(tokens.len(), &rejection.into());
-        }
         let spend = |token: &ReservationToken| {
             let (token, spend) = (token.clone(), spend.clone());
             self.write("spend_key_packages", move |session| {
                 step(session, &token.pool, |pool| rules::spend(pool, &token, &spend, now))
             })
         };
-        answers(tokens.iter().map(spend).collect()).await
+        answers(tokens, rules::bounded(tokens), spend).await
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
-        if let Err(rejection) = rules::bounded(tokens) {
-            return Answers::all_failed(tokens.len(), &rejection.into());
-        }
         let release = |token: &ReservationToken| {
             let token = token.clone();
             self.write("release_key_packages", move |session| {
                 step(session, &token.pool, |pool| rules::release(pool, &token, now))
             })
         };
-        answers(tokens.iter().map(release).collect()).await
+        answers(tokens, rules::bounded(tokens), release).await
     }
 
     async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
-        if let Err(rejection) = rules::bounded(tokens) {
-            return Answers::all_failed(tokens.len(), &rejection.into());
-        }
         let renew = |token: &ReservationToken| {
             let token = token.clone();
             self.write("renew_key_packages", move |session| {
                 step(session, &token.pool, |pool| rules::renew(pool, &token, ttl, now))
             })
         };
-        answers(tokens.iter().map(renew).collect()).await
+        answers(tokens, rules::bounded(tokens), renew).await
     }
 
     async fn get_key_package(
