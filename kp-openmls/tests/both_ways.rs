@@ -18,6 +18,8 @@ use kp_core::protocol::{KeyFault, LeafFault, Refusal};
 use kp_core::server::{Admission, Uploader};
 use kp_openmls::OpenMlsAdmission;
 use openmls_traits::types::Ciphersuite;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 
 /// How many KeyPackages are tried. `KP_MUTATIONS=1000000` tries more; `KP_SEED` begins elsewhere.
 const MUTATIONS: u64 = 3_000;
@@ -29,38 +31,27 @@ fn number(name: &str, default: u64) -> u64 {
         .unwrap_or(default)
 }
 
-/// Draws numbers by xorshift64.
-struct Random(u64);
+/// Draws mutations from a seed.
+struct Random(StdRng);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
     fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound.max(1) as u64).unwrap()
+        self.0.random_range(0..bound.max(1))
     }
 
     fn of<T: Clone>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())].clone()
     }
 
-    fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[3]
-    }
-
     /// A key that is another key, or none.
     fn change_key(&mut self, key: &mut Vec<u8>, other: &[u8]) {
         match self.below(8) {
             0 => key.truncate(self.below(key.len())),
-            1 => key.push(self.byte()),
+            1 => key.push(self.0.random()),
             2 => key.fill(0),
             3 => key.clear(),
             4 => *key = other.to_vec(),
-            5 => *key = (0..key.len()).map(|_| self.byte()).collect(),
+            5 => *key = (0..key.len()).map(|_| self.0.random()).collect(),
             6 if key.len() == 65 => *key = [&[2 | key[64] & 1], &key[1..33]].concat(),
             _ if !key.is_empty() => {
                 let at = self.below(key.len());
@@ -102,7 +93,7 @@ impl Random {
             1 => opaque(b"garbage"),
             2 => certificate_of(&draft.init_key),
             3 => [certificate_of(&own_key), certificate_of(&own_key)].concat(),
-            4 => (0..self.below(200)).map(|_| self.byte()).collect(),
+            4 => (0..self.below(200)).map(|_| self.0.random()).collect(),
             _ => certificate_of(&own_key),
         };
         if self.below(4) > 0 {
@@ -118,7 +109,7 @@ impl Random {
             4 | 5 => self.change_key(&mut draft.encryption_key, &draft.init_key.clone()),
             6 => self.change_key(&mut draft.signature_key, &other.signature_key),
             7 | 8 => self.change_credential(draft),
-            9 => draft.credential.1 = (0..self.below(300)).map(|_| self.byte()).collect(),
+            9 => draft.credential.1 = (0..self.below(300)).map(|_| self.0.random()).collect(),
             10 => draft.source = self.of(&[0, 2, 3, 4]),
             // Not between five seconds and an hour ahead: OpenMLS waits, and the admission need not.
             11 => {
@@ -144,7 +135,7 @@ impl Random {
         let at = self.below(bytes.len());
         match self.below(4) {
             0 => drop(bytes.remove(at)),
-            1 => bytes.insert(at, self.byte()),
+            1 => bytes.insert(at, self.0.random()),
             _ => bytes[at] ^= 1 << self.below(8),
         }
     }
@@ -215,7 +206,7 @@ impl Bob {
 #[test]
 fn what_is_admitted_can_be_added_and_what_can_be_added_is_admitted() {
     let seed = number("KP_SEED", 0x9E37_79B9_7F4A_7C15);
-    let (mutations, mut random) = (number("KP_MUTATIONS", MUTATIONS), Random(seed));
+    let (mutations, mut random) = (number("KP_MUTATIONS", MUTATIONS), Random(StdRng::seed_from_u64(seed)));
     // Of what is admitted, one of so many is added, so that a long run ends; of what is refused, all.
     let sampled = number("KP_SAMPLED", 1);
     let mut bobs = [1, 2, 3].map(Bob::new);

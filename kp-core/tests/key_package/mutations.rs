@@ -1,6 +1,8 @@
 //! Mutations at random: the reader never panics, and what it reads has one encoding.
 
 use kp_core::key_package::{Extensions, UnverifiedKeyPackage};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 
 use crate::draft::{Draft, opaque};
 
@@ -14,23 +16,12 @@ fn number(name: &str, default: u64) -> u64 {
         .unwrap_or(default)
 }
 
-/// Draws numbers by xorshift64.
-struct Random(u64);
+/// Draws mutations from a seed.
+struct Random(StdRng);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
     fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound.max(1) as u64).expect("below a usize")
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[3]
+        self.0.random_range(0..bound.max(1))
     }
 
     /// Flips, sets, inserts, repeats or cuts.
@@ -40,7 +31,7 @@ impl Random {
         match self.below(6) {
             0 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
             1 if !bytes.is_empty() => bytes[at] = [0, 1, 0x3F, 0x40, 0x80, 0xFF][self.below(6)],
-            2 => bytes.insert(at, self.byte()),
+            2 => bytes.insert(at, self.0.random()),
             3 => bytes.splice(at..at, bytes[at..until].to_vec()).for_each(drop),
             4 => bytes.drain(at..until).for_each(drop),
             _ => bytes.truncate(at.max(1)),
@@ -73,7 +64,11 @@ fn drafts() -> Vec<Vec<u8>> {
 #[test]
 fn mutations_never_panic_and_have_one_encoding() {
     let seed = number("KP_SEED", 0x9E37_79B9_7F4A_7C15);
-    let (mutations, mut random, drafts) = (number("KP_MUTATIONS", MUTATIONS), Random(seed), drafts());
+    let (mutations, mut random, drafts) = (
+        number("KP_MUTATIONS", MUTATIONS),
+        Random(StdRng::seed_from_u64(seed)),
+        drafts(),
+    );
     let (mut readable, mut checked) = (0_u64, 0_u64);
     for round in 0..mutations {
         let mut bytes = drafts[random.below(drafts.len())].clone();
