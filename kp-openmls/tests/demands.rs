@@ -11,7 +11,7 @@ use client::{Client, builder, bytes, wrapped};
 use draft::{CIPHERSUITES, CREDENTIALS, Draft, EXTENSIONS, PROPOSALS, VERSIONS, certificate_of, opaque};
 use kp_core::key_package::{CredentialType, ExtensionType, ProtocolVersion};
 use kp_core::protocol::{KeyFault, LeafFault, PublicKeyField, Refusal};
-use kp_core::server::{Admission, Uploader};
+use kp_core::server::{Admission, Admitted, Uploader};
 use kp_core::{Ciphersuite, Timestamp};
 use kp_openmls::OpenMlsAdmission;
 use openmls::prelude::KeyPackage;
@@ -300,6 +300,33 @@ fn the_first_fault_names_the_refusal() {
     let by_eve = draft.signed(&Client::new("eve", Ciphersuite(1)));
     assert_eq!(admit(&by_eve, now), Err(Refusal::BadSignature));
     assert_eq!(admit(&draft.signed(&bob), now), key(KeyFault::Unusable(INIT)));
+}
+
+/// SAVE-9, RES-3: signed anew over the same init key, a package has another ref and the same fingerprint. Its support is what
+/// the capabilities list, without GREASE and defaults.
+#[test]
+fn a_package_signed_anew_keeps_the_fingerprint_of_its_init_key() {
+    for suite in [1, 2, 3] {
+        let bob = Client::new("bob", Ciphersuite(suite));
+        let package = bob.build(builder());
+        let admitted = |draft: &Draft| {
+            let answer = OpenMlsAdmission::new().admit(&draft.signed(&bob), &Uploader::unchecked(), moment(&package));
+            answer.unwrap()
+        };
+        let mut draft = Draft::of(&package);
+        let first = admitted(&draft);
+        draft.capabilities[EXTENSIONS].extend([0xF002, 0x0A0A, 1, 0xF001, 0xF002]);
+        let anew = admitted(&draft);
+        let named = |admitted: &Admitted| admitted.package.info.key_package_ref.clone();
+        assert_ne!(named(&first), named(&anew));
+        assert_eq!(first.fingerprint, anew.fingerprint);
+        let other = admitted(&Draft::of(&bob.build(builder())));
+        assert_ne!(first.fingerprint, other.fingerprint);
+        let (few, more) = (first.support.unwrap(), anew.support.unwrap());
+        let added = [ExtensionType(0xF001), ExtensionType(0xF002)];
+        assert!(more.extensions().eq(few.extensions().chain(added)), "{few:?}, {more:?}");
+        assert!(more.credentials().eq([CredentialType::BASIC]));
+    }
 }
 
 /// The page and the cases name each other.
