@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use kp_core::client::{KeyVault, PoolMetadataStore};
+use kp_core::client::{KeyVault, LeaseHolder, PoolMetadataStore};
 use kp_core::protocol::KeyPackageTransport;
 use kp_core::{Clock, Timestamp};
 use tokio::sync::Mutex;
@@ -26,6 +26,8 @@ impl<V: KeyVault> KeyPackagePool<V> {
             plans: Vec::new(),
             rotate_every: Duration::from_secs(28 * 86_400),
             keep_old: Duration::from_secs(28 * 86_400),
+            skew: Duration::from_secs(3_600),
+            timeout: Duration::from_secs(15),
         }
     }
 }
@@ -48,6 +50,8 @@ pub struct PoolBuilder<V> {
     plans: Vec<CiphersuitePlan>,
     rotate_every: Duration,
     keep_old: Duration,
+    skew: Duration,
+    timeout: Duration,
 }
 
 impl<V: KeyVault> PoolBuilder<V> {
@@ -57,8 +61,8 @@ impl<V: KeyVault> PoolBuilder<V> {
         self
     }
 
-    /// Sets how long a last-resort package that nobody used stays. Default: 28 days. Least: 1 s. The next refresh replaces a
-    /// last resort that was used.
+    /// Sets how long a last-resort package that nobody used stays. Default: 28 days. Least: 1 s. A refresh replaces a last
+    /// resort that was used once it is a day old.
     pub fn rotate_last_resort(self, every: Duration) -> Self {
         Self {
             rotate_every: every,
@@ -73,6 +77,18 @@ impl<V: KeyVault> PoolBuilder<V> {
             keep_old: grace,
             ..self
         }
+    }
+
+    /// Sets by how much the client's clock and the server's may differ. Default: 1 h. While they differ by more, nothing is
+    /// made, rotated or deleted on account of time, unless the server takes a package as a probe.
+    pub fn skew(self, allowed: Duration) -> Self {
+        Self { skew: allowed, ..self }
+    }
+
+    /// Sets how long a call waits for another process of the client that reads and writes the storage. Default: 15 s, which is
+    /// longer than a process that died is waited for.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Sets the clock. Default: the system's.
@@ -93,16 +109,23 @@ impl<V: KeyVault> PoolBuilder<V> {
         if rotate_every == 0 {
             return Err(PoolConfigError::RotateEvery);
         }
+        let mut holder = [0; 16];
+        getrandom::fill(&mut holder).map_err(|_| PoolConfigError::Randomness)?;
         Ok(KeyPackagePool(Arc::new(Inner {
             policy: Policy {
                 plans: checked(self.plans)?,
                 rotate_every,
                 keep_old: self.keep_old.as_secs(),
+                skew: self.skew.as_secs(),
             },
-            ledger: Mutex::new(Ledger {
+            holder: LeaseHolder::from_bytes(holder),
+            timeout: self.timeout,
+            ledger: Ledger {
                 vault: self.vault,
                 metadata: self.metadata,
-            }),
+            },
+            turns: Mutex::default(),
+            joins: Mutex::default(),
             transport: self.transport,
             clock: self.clock,
             rounds: Mutex::default(),

@@ -29,6 +29,10 @@ pub enum PoolError<E> {
     /// The pool has no plan for this ciphersuite.
     #[error("the pool has no plan for the ciphersuite {0}")]
     NotPlanned(Ciphersuite),
+    /// Another process of this client was at the storage for longer than the [`timeout`](crate::PoolBuilder::timeout), or took
+    /// over while this call stood still. Nothing is lost: call again.
+    #[error("another process of this client is at the storage")]
+    Busy,
     /// The server did not answer for each KeyPackage. The pool concluded nothing from the answer.
     #[error("the server answered for {found} packages out of {asked}")]
     AnswersMissing {

@@ -1,73 +1,99 @@
+use kp_core::KeyPackageRef;
 use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle};
-use kp_core::{KeyPackageRef, Timestamp};
 
 use crate::error::{PoolError, Result};
-use crate::ledger::Ledger;
 use crate::policy::{unused, used};
+use crate::pool::KeyPackagePool;
+use crate::turn::Turn;
 
-impl<V: KeyVault> Ledger<V> {
-    /// Makes a join safe to attempt (`POOL-6`), and returns the rows of this pool's packages as they stood.
-    ///
-    /// Nothing is touched unless a join may be attempted with all of them.
-    pub(crate) async fn begin_join(
-        &self,
-        refs: &[KeyPackageRef],
-        now: Timestamp,
-    ) -> Result<Vec<KeyPackageMetadata>, V> {
-        let mut rows = Vec::new();
+fn is_used(row: &KeyPackageMetadata) -> bool {
+    row.lifecycle == Lifecycle::Spent && !row.role.is_last_resort()
+}
+
+impl<V: KeyVault> Turn<'_, V> {
+    /// Makes a join safe to attempt (`POOL-6`), and returns the rows, as they stood, of this pool's packages with which it may
+    /// be. A Welcome names the packages of the others that it welcomes, too, and may name several of this client's.
+    pub(crate) async fn begin_join(&self, refs: &[KeyPackageRef]) -> Result<Vec<KeyPackageMetadata>, V> {
+        let mut named = Vec::new();
         for key_package_ref in refs {
-            // A Welcome names the packages of the others that it welcomes, too.
-            rows.extend(self.metadata.get(key_package_ref).await?);
+            named.extend(self.metadata().get(key_package_ref).await?);
+        }
+        let clocks = self.clocks(&self.record().await?);
+        let is_expired =
+            |row: &&KeyPackageMetadata| clocks.both_passed(row.not_after) || row.lifecycle == Lifecycle::Expired;
+        let (mut rows, mut refusal) = (Vec::new(), PoolError::UnknownPackage);
+        for row in &named {
+            if is_used(row) || is_expired(&row) {
+                continue;
+            }
+            // Only a join that began may end as `Spent` without a key.
+            if matches!(row.lifecycle, Lifecycle::Joining { .. }) || self.package(&row.key_package_ref)?.is_some() {
+                rows.push(row.clone());
+            } else {
+                refusal = PoolError::KeyGone;
+            }
         }
         if rows.is_empty() {
-            return Err(PoolError::UnknownPackage);
-        }
-        let used = |row: &&KeyPackageMetadata| row.lifecycle == Lifecycle::Spent && !row.role.is_last_resort();
-        if let Some(row) = rows.iter().find(used) {
-            return Err(PoolError::AlreadyUsed { at: row.spent_at });
-        }
-        let is_expired = |row: &KeyPackageMetadata| row.not_after <= now || row.lifecycle == Lifecycle::Expired;
-        if rows.iter().any(is_expired) {
-            return Err(PoolError::ExpiredPackage);
-        }
-        for row in &rows {
-            // Only a join that began may end as `Spent` without a key.
-            if !matches!(row.lifecycle, Lifecycle::Joining { .. }) && self.package(&row.key_package_ref)?.is_none() {
-                return Err(PoolError::KeyGone);
+            if named.iter().any(|row| is_expired(&row)) {
+                refusal = PoolError::ExpiredPackage;
             }
+            if let Some(row) = named.iter().find(|row| is_used(row)) {
+                refusal = PoolError::AlreadyUsed { at: row.spent_at };
+            }
+            return Err(refusal);
         }
         let joining = |row: &KeyPackageMetadata| (row.key_package_ref.clone(), Lifecycle::Joining { mark: None });
-        let steps: Vec<_> = rows.iter().map(joining).collect();
-        self.write(&steps, now).await?;
-        for row in &rows {
-            self.vault.protect(&row.key_package_ref).map_err(PoolError::Vault)?;
-            if self.package(&row.key_package_ref)?.is_none() {
-                return Err(PoolError::KeyGone);
+        self.write(rows.iter().map(joining).collect()).await?;
+        let mut safe = Vec::with_capacity(rows.len());
+        for row in rows {
+            self.vault().protect(&row.key_package_ref).map_err(PoolError::Vault)?;
+            if self.package(&row.key_package_ref)?.is_some() {
+                safe.push(row);
             }
         }
-        Ok(rows)
+        if safe.is_empty() {
+            return Err(PoolError::KeyGone);
+        }
+        Ok(safe)
     }
 
-    /// The join succeeded: the keys of one-time packages go, at once and before anything is awaited, so that a key that
-    /// is gone together with its copy proves that its join succeeded.
-    pub(crate) async fn joined(&self, rows: &[KeyPackageMetadata], now: Timestamp) -> Result<(), V> {
+    /// Marks packages as used, and deletes the keys of the one-time ones (`POOL-5`). As after a join, a key is gone before
+    /// its row says `Spent`.
+    pub(crate) async fn mark_as_spent(&self, refs: &[KeyPackageRef]) -> Result<(), V> {
+        let mut rows = Vec::with_capacity(refs.len());
+        for key_package_ref in refs {
+            let row = self.metadata().get(key_package_ref).await?;
+            rows.push(row.ok_or(PoolError::UnknownPackage)?);
+        }
+        rows.retain(|row| row.lifecycle != Lifecycle::Spent);
+        let one_time = rows.iter().filter(|row| !row.role.is_last_resort());
+        let begun: Vec<_> = one_time
+            .map(|row| (row.key_package_ref.clone(), Lifecycle::Joining { mark: None }))
+            .collect();
+        self.write(begun.clone()).await?;
+        for (key_package_ref, _) in &begun {
+            self.forget(key_package_ref)?;
+        }
+        self.write(rows.iter().map(used).collect()).await
+    }
+}
+
+impl<V: KeyVault> KeyPackagePool<V> {
+    /// Records the end of a join. After a success the keys of one-time packages go, at once and before anything is awaited,
+    /// so that a key that is gone together with its copy proves that its join succeeded. After a failure all is as it was.
+    pub(crate) async fn end_join(&self, rows: &[KeyPackageMetadata], joined: bool) -> Result<(), V> {
+        let vault = &self.0.ledger.vault;
         for row in rows {
-            if row.role.is_last_resort() {
-                self.vault.restore(&row.key_package_ref).map_err(PoolError::Vault)?;
+            let done = if joined && !row.role.is_last_resort() {
+                vault.forget(&row.key_package_ref)
             } else {
-                self.vault.forget(&row.key_package_ref).map_err(PoolError::Vault)?;
-            }
+                vault.restore(&row.key_package_ref)
+            };
+            done.map_err(PoolError::Vault)?;
         }
-        let steps: Vec<_> = rows.iter().map(used).collect();
-        self.write(&steps, now).await
-    }
-
-    /// The join failed: all is as it was.
-    pub(crate) async fn not_joined(&self, rows: &[KeyPackageMetadata], now: Timestamp) -> Result<(), V> {
-        for row in rows {
-            self.vault.restore(&row.key_package_ref).map_err(PoolError::Vault)?;
-        }
-        let steps: Vec<_> = rows.iter().map(unused).collect();
-        self.write(&steps, now).await
+        let turn = self.turn().await?;
+        let step = if joined { used } else { unused };
+        let written = turn.write(rows.iter().map(step).collect()).await;
+        turn.end(written).await
     }
 }

@@ -33,25 +33,37 @@
 //!
 //! # Time
 //!
-//! A pool reads its [`Clock`](kp_core::Clock) once a call. With a [`ManualClock`](kp_core::ManualClock), what expires is
-//! tested without sleeping.
+//! A pool goes by its [`Clock`](kp_core::Clock), and by the time that the server tells. While the two differ by more than the
+//! [`skew`](PoolBuilder::skew), nothing is made or deleted on account of time: see [`RefreshReport::clock_off`]. With a
+//! [`ManualClock`](kp_core::ManualClock), what expires is tested without sleeping.
+//!
+//! # Processes
+//!
+//! Several processes of one client may share a storage: an app and its notification extension, each with a pool of its own. They
+//! take turns by leases in the metadata store. A second pool in one process counts as another process.
 //!
 //! # Runtime
 //!
 //! [`start_refresher`](KeyPackagePool::start_refresher) needs a tokio runtime; all else runs on any.
 
 mod builder;
+mod clock;
 mod error;
 mod join;
+mod learning;
 mod ledger;
+mod making;
+mod pace;
 mod plan;
 mod policy;
 mod pool;
+mod recovery;
 mod refresher;
 mod report;
 mod round;
 mod rows;
 mod survey;
+mod turn;
 
 pub use builder::PoolBuilder;
 pub use error::PoolError;

@@ -15,7 +15,7 @@ use kp_core::Ciphersuite;
 /// let few = plan.one_time(Sizes::new(5, 2, 10));
 /// assert!(few.last_resort);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct CiphersuitePlan {
     /// The ciphersuite.
@@ -28,7 +28,7 @@ pub struct CiphersuitePlan {
 
 /// Says how many one-time packages a pool holds of a ciphersuite. The sizes count what the server still holds, never what it
 /// has handed out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Sizes {
     /// How many packages there are after a refill.
@@ -159,4 +159,7 @@ pub enum PoolConfigError {
     /// A last resort would be rotated without end.
     #[error("a last-resort package must be kept for at least a second before it is rotated")]
     RotateEvery,
+    /// The system gave no random bytes, by which the processes of a client are told apart.
+    #[error("the system gives no random bytes")]
+    Randomness,
 }

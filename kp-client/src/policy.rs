@@ -4,19 +4,63 @@ use kp_core::client::{KeyPackageMetadata, Lifecycle};
 use kp_core::protocol::{Refusal, UploadOutcome};
 use kp_core::{Cause, Ciphersuite, KeyPackageRef, Status, Timestamp};
 
+use crate::clock::Clocks;
 use crate::plan::CiphersuitePlan;
+
+/// A key is kept for at most a year after its package was offered (`POOL-9`).
+const YEAR: u64 = 365 * 86_400;
 
 /// What a pool should be, and what follows from it: decisions only, nothing is done here.
 pub(crate) struct Policy {
     pub(crate) plans: BTreeMap<Ciphersuite, CiphersuitePlan>,
     pub(crate) rotate_every: u64,
     pub(crate) keep_old: u64,
+    pub(crate) skew: u64,
+}
+
+/// What time makes of a row (`POOL-8`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Stays,
+    /// The key goes, then the row.
+    Goes,
+    /// The client's own clock alone says that the package is over: the key goes one grace period later.
+    Marked(Lifecycle),
+}
+
+/// When a package ends: at its `not_after`, or a year after it was offered.
+pub(crate) fn end(row: &KeyPackageMetadata) -> Timestamp {
+    let a_year_on = row.offered_at.map(|at| at.plus(YEAR));
+    a_year_on.map_or(row.not_after, |at| at.min(row.not_after))
 }
 
 impl Policy {
-    pub(crate) fn superseded(&self, now: Timestamp) -> Lifecycle {
-        let delete_at = now.plus(self.keep_old);
+    /// A grace period begins, which ends with the package at the latest.
+    pub(crate) fn superseded(&self, row: &KeyPackageMetadata, now: Timestamp) -> Lifecycle {
+        let delete_at = now.plus(self.keep_old).min(end(row));
         Lifecycle::Superseded { delete_at }
+    }
+
+    /// Returns what time makes of a row. A mark is a grace period that ends after the package.
+    pub(crate) fn fate(&self, row: &KeyPackageMetadata, clocks: Clocks) -> Fate {
+        let (end, delete_at) = (end(row), row.lifecycle.delete_at());
+        let marked = delete_at.filter(|at| end < *at);
+        match row.lifecycle {
+            Lifecycle::Joining { .. } => Fate::Stays,
+            Lifecycle::Failed | Lifecycle::Expired => Fate::Goes,
+            _ if clocks.both_passed(end) => Fate::Goes,
+            _ if marked.is_none() && delete_at.is_some_and(|at| clocks.passed(at)) => Fate::Goes,
+            _ if clocks.own < end => Fate::Stays,
+            // Rows of used packages have no key.
+            Lifecycle::Spent => Fate::Stays,
+            _ => match marked {
+                Some(at) if at <= clocks.own => Fate::Goes,
+                Some(_) => Fate::Stays,
+                None => Fate::Marked(Lifecycle::Superseded {
+                    delete_at: clocks.own.plus(self.keep_old).max(end.plus(1)),
+                }),
+            },
+        }
     }
 
     /// Where a row stands, now that the server said where its package does.
@@ -32,13 +76,15 @@ impl Policy {
                 Status::Reserved { .. } | Status::LastResort { used: true } | Status::Expired => Reserved,
                 Status::Spent { cause, .. } => match cause {
                     Cause::Used | Cause::Retired => Reserved,
-                    Cause::Withdrawn | Cause::Replaced => self.superseded(now),
+                    Cause::Withdrawn | Cause::Replaced => self.superseded(row, now),
                     // Somebody may have it.
                     _ => Reserved,
                 },
                 // Of a later release: it may have been handed out.
                 _ => row.lifecycle,
             },
+            // A last resort that was used, and that the server lost, is missing: it is replaced at once (`POOL-10`).
+            (_, None) if row.role.is_last_resort() && row.lifecycle == Reserved => self.superseded(row, now),
             // What was handed out never goes up again (`POOL-9`).
             (Created | Available, None) if row.reserved_at.is_some() => Reserved,
             // The server lost it: the same package goes up again (`POOL-3`).
@@ -47,41 +93,31 @@ impl Policy {
         }
     }
 
-    /// Whether the server would hand out what is no longer to be handed out: it was restored from a backup.
-    pub(crate) fn is_stray(row: &KeyPackageMetadata, status: Option<Status>) -> bool {
-        let superseded = matches!(row.lifecycle, Lifecycle::Superseded { .. });
-        superseded
-            && matches!(
-                status,
-                Some(Status::Available | Status::NotYetValid | Status::LastResort { .. })
-            )
-    }
-
     /// Returns where a row stands, now that the server told the outcome of its upload. `first`: nothing named the package
-    /// before this upload.
+    /// before this upload. `ahead`: the package becomes valid further ahead than clocks may differ.
     pub(crate) fn after_upload(
         &self,
         row: &KeyPackageMetadata,
         outcome: UploadOutcome,
         first: bool,
+        ahead: bool,
         now: Timestamp,
     ) -> Lifecycle {
         match outcome {
             UploadOutcome::Saved | UploadOutcome::AlreadyStored => Lifecycle::Available,
             // An earlier upload arrived, and somebody has the package; a last resort was replaced since.
-            UploadOutcome::AlreadySpent if row.role.is_last_resort() => self.superseded(now),
+            UploadOutcome::AlreadySpent if row.role.is_last_resort() => self.superseded(row, now),
             UploadOutcome::AlreadySpent => Lifecycle::Reserved,
             // Later, the server may take it.
-            UploadOutcome::PoolFull | UploadOutcome::NotTried | UploadOutcome::Refused(Refusal::NotYetValid) => {
-                Lifecycle::Created
-            }
+            UploadOutcome::PoolFull | UploadOutcome::NotTried => Lifecycle::Created,
+            UploadOutcome::Refused(Refusal::NotYetValid) if !ahead => Lifecycle::Created,
             // An outcome that this release does not know counts as refused.
             refused if first && row.uploaded_at.is_none() => match refused {
                 UploadOutcome::Refused(Refusal::Expired) => Lifecycle::Expired,
                 _ => Lifecycle::Failed,
             },
             // It was up, or may have been, and the server lost it since: a Welcome may be under way (`POOL-9`).
-            _ => self.superseded(now),
+            _ => self.superseded(row, now),
         }
     }
 
@@ -101,6 +137,14 @@ impl Policy {
 /// Returns whether the server holds the package, or may hold it: such packages count towards the cap (`POOL-1`).
 pub(crate) fn is_held(row: &KeyPackageMetadata) -> bool {
     matches!(row.lifecycle, Lifecycle::Created | Lifecycle::Available)
+}
+
+/// Returns whether the server would hand the package out.
+pub(crate) fn is_handed_out(status: Option<Status>) -> bool {
+    matches!(
+        status,
+        Some(Status::Available | Status::NotYetValid | Status::LastResort { .. })
+    )
 }
 
 /// Returns whether no upload ever named the package, so that nobody can have it (`POOL-9`).

@@ -1,8 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
-use kp_core::client::{KeyVault, PoolMetadataStoreExt as _};
+use kp_core::client::{KeyVault, LeaseHolder, PoolMetadataStoreExt as _};
 use kp_core::protocol::KeyPackageTransport;
 use kp_core::{Ciphersuite, Clock, KeyPackageRef};
 use tokio::sync::Mutex;
@@ -19,7 +20,8 @@ use crate::report::RefreshReport;
 /// A pool has three parts: a [`KeyVault`] for the keys, a
 /// [`PoolMetadataStore`](kp_core::client::PoolMetadataStore) with a row for each KeyPackage, and a [`KeyPackageTransport`] to
 /// the server. A messenger makes two calls: [`refresh`](Self::refresh) now and then and after each Welcome, and
-/// [`join`](Self::join) for each Welcome. Cheap to clone. One per client and process.
+/// [`join`](Self::join) for each Welcome. Cheap to clone. One per process; several processes of a client may share the
+/// storage.
 ///
 /// What a pool promises:
 ///
@@ -41,7 +43,13 @@ pub struct KeyPackagePool<V>(pub(crate) Arc<Inner<V>>);
 
 pub(crate) struct Inner<V> {
     pub(crate) policy: Policy,
-    pub(crate) ledger: Mutex<Ledger<V>>,
+    pub(crate) ledger: Ledger<V>,
+    /// Held for a turn at the ledger.
+    pub(crate) turns: Mutex<()>,
+    /// Held for a join, so that two attempts of this process do not get in each other's way. Taken before a turn.
+    pub(crate) joins: Mutex<()>,
+    pub(crate) holder: LeaseHolder,
+    pub(crate) timeout: Duration,
     pub(crate) transport: Arc<dyn KeyPackageTransport>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Held for a whole round, with what the last one reported. Never taken while the ledger is held.
@@ -78,14 +86,12 @@ impl<V: KeyVault> KeyPackagePool<V> {
         G: Send,
         F: Send,
     {
-        let now = self.0.clock.now();
-        let ledger = self.0.ledger.lock().await;
-        let rows = ledger.begin_join(refs, now).await?;
+        let _one = self.0.joins.lock().await;
+        let turn = self.turn().await?;
+        let rows = turn.begin_join(refs).await;
+        let rows = turn.end(rows).await?;
         let result = attempt();
-        let recorded = match &result {
-            Ok(_) => ledger.joined(&rows, now).await,
-            Err(_) => ledger.not_joined(&rows, now).await,
-        };
+        let recorded = self.end_join(&rows, result.is_ok()).await;
         // The attempt's result must not be lost over it: the next refresh, or the next join, puts it right.
         if let Err(error) = recorded {
             warn!(
@@ -105,8 +111,9 @@ impl<V: KeyVault> KeyPackagePool<V> {
     /// [`MetadataRejection::IllegalStep`](kp_core::client::MetadataRejection::IllegalStep) when a KeyPackage cannot become
     /// spent any more; or a failure.
     pub async fn mark_as_spent(&self, refs: &[KeyPackageRef]) -> Result<(), V> {
-        let ledger = self.0.ledger.lock().await;
-        ledger.mark_as_spent(refs, self.0.clock.now()).await
+        let turn = self.turn().await?;
+        let marked = turn.mark_as_spent(refs).await;
+        turn.end(marked).await
     }
 
     /// Deletes what is expired, refused, or past its grace period, keys first, and returns how many KeyPackages. The rows of
@@ -116,9 +123,9 @@ impl<V: KeyVault> KeyPackagePool<V> {
     ///
     /// Only failures. The next run does the rest.
     pub async fn cleanup_expired(&self) -> Result<u32, V> {
-        let ledger = self.0.ledger.lock().await;
-        let mut rows = ledger.all_rows().await?;
-        ledger.clean_up(&mut rows, self.0.clock.now()).await
+        let turn = self.turn().await?;
+        let deleted = turn.clean_up().await;
+        turn.end(deleted).await
     }
 
     /// Counts the one-time packages of a ciphersuite that the server can hand out, as far as the last refresh told.
@@ -128,8 +135,8 @@ impl<V: KeyVault> KeyPackagePool<V> {
     /// [`PoolError::NotPlanned`], or a failure.
     pub async fn get_available_count(&self, suite: Ciphersuite) -> Result<u32, V> {
         self.plan(suite)?;
-        let ledger = self.0.ledger.lock().await;
-        Ok(ledger.metadata.get_available_count(suite, self.0.clock.now()).await?)
+        let metadata = &self.0.ledger.metadata;
+        Ok(metadata.get_available_count(suite, self.0.clock.now()).await?)
     }
 
     /// Returns whether a refresh would make KeyPackages: some ciphersuite has fewer than its low-water mark, or a last resort
@@ -139,9 +146,9 @@ impl<V: KeyVault> KeyPackagePool<V> {
     ///
     /// Only failures.
     pub async fn should_replenish(&self) -> Result<bool, V> {
-        let ledger = self.0.ledger.lock().await;
-        let rows = ledger.rows().await?;
-        let survey = ledger.survey(&self.0.policy, &rows, self.0.clock.now())?;
+        let ledger = &self.0.ledger;
+        let (rows, record) = (ledger.rows().await?, ledger.record().await?);
+        let survey = ledger.survey(&self.0.policy, &rows, &record, self.0.clock.now())?;
         let mut plans = self.0.policy.plans.values();
         Ok(plans.any(|plan| survey.is_low(plan) || survey.lacks_last_resort(plan)))
     }
@@ -153,9 +160,9 @@ impl<V: KeyVault> KeyPackagePool<V> {
     /// [`PoolError::NotPlanned`], or a failure.
     pub async fn get_replenishment_needed(&self, suite: Ciphersuite) -> Result<u32, V> {
         let plan = self.plan(suite)?;
-        let ledger = self.0.ledger.lock().await;
-        let rows = ledger.rows().await?;
-        let survey = ledger.survey(&self.0.policy, &rows, self.0.clock.now())?;
+        let ledger = &self.0.ledger;
+        let (rows, record) = (ledger.rows().await?, ledger.record().await?);
+        let survey = ledger.survey(&self.0.policy, &rows, &record, self.0.clock.now())?;
         Ok(survey.shortage(plan))
     }
 

@@ -22,6 +22,26 @@ pub struct RefreshReport {
     pub recovered: u32,
     /// How many rows had no key, and were deleted: a process died before it stored the key, or the keys were lost.
     pub lost: u32,
+    /// By how many seconds the client's clock is ahead of the server's, or behind if negative, where that is more than the
+    /// [`skew`](crate::PoolBuilder::skew). Nothing was made, rotated or deleted on account of time then, unless the server took
+    /// a package as a probe: its clock is the wrong one. Ask the person to set the clock.
+    pub clock_off: Option<i64>,
+    /// The server refused KeyPackages just made, and others would fare no better: none is made before then. The wait doubles
+    /// up to a day. A changed plan or credential ends it, and
+    /// [`generate_and_update_pool`](crate::KeyPackagePool::generate_and_update_pool) does.
+    pub making_waits_until: Option<Timestamp>,
+    /// The budget of one-time KeyPackages of a ciphersuite is spent, and regrows its next one then: somebody drains the pool.
+    pub budget_spent_until: Option<Timestamp>,
+    /// The server was restored from a backup, and takes nothing that is made before then.
+    pub restore_point_until: Option<Timestamp>,
+    /// Whether the server takes no more one-time KeyPackages for now: the pool or its memory is full.
+    pub server_full: bool,
+    /// How many KeyPackages have no key here, and were left on the server: another installation puts them up, which has
+    /// the same pool. Ask the person, and if this device is the only one, call
+    /// [`take_over`](crate::KeyPackagePool::take_over).
+    pub other_installation: u32,
+    /// Another process of this client runs a round, which ends by then at the latest. This call did nothing.
+    pub other_round: Option<Timestamp>,
     /// When the next refresh is due, if nothing happens until then: something expires, or is to be rotated or deleted.
     pub next_at: Option<Timestamp>,
 }

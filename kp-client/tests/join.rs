@@ -4,7 +4,7 @@
 
 use kp_client::{CiphersuitePlan, KeyPackagePool, PoolError};
 use kp_core::client::{KeyPackageMetadata, KeyVault as _, Lifecycle, PoolMetadataStoreExt as _};
-use kp_core::{KeyPackageRef, Role, Timestamp};
+use kp_core::{KeyPackageRef, ManualClock, Role, Timestamp};
 use kp_test_support::messenger::{Alice, Bob, DAY, Invitation, SUITE, Vault, World};
 use openmls_traits::OpenMlsProvider as _;
 
@@ -107,12 +107,22 @@ async fn a_join_that_is_dropped_does_not_cost_the_key() {
 #[tokio::test]
 async fn an_expired_package_is_refused_cleanly() {
     let (world, bob, invitation) = invited().await;
-    let pool = bob.open(&world);
+    // Only once both clocks have passed its end (POOL-8): the server's did first.
+    let phone = ManualClock::at(world.now());
+    let plan = CiphersuitePlan::pool(SUITE);
+    let pool = bob
+        .builder(&world)
+        .clock(phone.clone())
+        .ciphersuite(plan)
+        .build()
+        .unwrap();
     world.clock.advance(84 * DAY);
+    pool.refresh().await.unwrap();
+    phone.advance(84 * DAY);
     let answer = pool.join(&invitation.refs, || -> Result<(), ()> { panic!("not to be attempted") });
     assert!(matches!(answer.await, Err(PoolError::ExpiredPackage)));
     assert!(bob.has_key(&invitation.refs[0]));
-    assert_eq!(bob.lifecycle(&invitation.refs[0]).await, Some(Lifecycle::Available));
+    assert_eq!(bob.lifecycle(&invitation.refs[0]).await, Some(Lifecycle::Reserved));
 }
 
 #[tokio::test]
@@ -241,6 +251,7 @@ async fn two_welcomes_to_one_last_resort_both_join() {
     assert_eq!(bob.stored_keys().len(), 1, "the key, and no copy");
     assert!(bob.has_key(key_package_ref));
     assert_eq!(bob.lifecycle(key_package_ref).await, Some(Lifecycle::Reserved));
-    // It was used, so that it is replaced.
+    // It was used, so that it is replaced, a day after it was made.
+    world.clock.advance(DAY);
     assert_eq!(pool.refresh().await.unwrap().superseded, 1);
 }

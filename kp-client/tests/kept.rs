@@ -169,7 +169,8 @@ async fn any_refusal_leaves_the_key_of_what_was_up() {
 
 #[tokio::test]
 async fn what_was_never_up_is_thrown_away() {
-    for strict in ALL {
+    // Where the server says that there is a restore point, nothing is made that it would refuse.
+    for strict in [Strict::Lifetime, Strict::Ciphersuite] {
         let (world, bob) = (World::new(), Bob::new());
         let world = strict.restarted(world, &bob).await;
         let pool = bob.open(&world);

@@ -49,7 +49,7 @@ impl PoolMetadataStore for Counting {
     }
 }
 
-/// A round holds the ledger five times (clean up, learn, make, withdraw, next date), and once more for each upload that is
+/// A round holds the ledger six times (put in order, learn, pass time, make, withdraw, next date), and once more for each upload that is
 /// answered; each time, the rows are read once.
 #[tokio::test]
 async fn a_refresh_reads_the_rows_once_each_time_that_it_holds_the_ledger() {
@@ -60,7 +60,7 @@ async fn a_refresh_reads_the_rows_once_each_time_that_it_holds_the_ledger() {
         .build()
         .unwrap();
     assert_eq!(pool.refresh().await.unwrap().uploaded, 33, "in one upload");
-    assert_eq!(metadata.lists.swap(0, Ordering::SeqCst), 6);
+    assert_eq!(metadata.lists.swap(0, Ordering::SeqCst), 7);
     assert_eq!(pool.refresh().await.unwrap().uploaded, 0);
-    assert_eq!(metadata.lists.swap(0, Ordering::SeqCst), 5);
+    assert_eq!(metadata.lists.swap(0, Ordering::SeqCst), 6);
 }

@@ -10,7 +10,7 @@ use kp_core::client::{
     PoolRecord, Wait,
 };
 use kp_core::protocol::Health;
-use kp_core::{Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageRef, Lifetime, Role, Timestamp};
 
 const NOW: Timestamp = Timestamp::MIN;
 
@@ -124,7 +124,11 @@ fn a_record_is_read_back_from_its_numbers() {
     let mut record = PoolRecord::default();
     assert_eq!(record.numbers().count(), 0);
     record.server_time = Some(Timestamp::MAX);
-    record.wait = Some(Wait::new(NOW, u32::MAX));
+    record.clock_off = Some(-1);
+    record.strangers = 2;
+    record.waits = [Role::OneTime, Role::LastResort]
+        .map(|role| ((Ciphersuite(1), role), Wait::new(NOW, u32::MAX).basis(7)))
+        .into();
     record.budgets = [0, 1, u16::MAX]
         .map(|suite| (Ciphersuite(suite), Budget::new(7, NOW)))
         .into();
@@ -156,8 +160,12 @@ fn a_record_is_read_back_from_its_numbers() {
         (4 << 16, 1),
         (5 << 16 | 1, 1),
         (6 << 16 | 1, 1),
+        (8 << 16, -1),
+        (9 << 16 | 1, 1),
+        (12 << 16 | 1, 1),
     ] {
         assert_eq!(PoolRecord::from_numbers([damaged]), None, "{damaged:?}");
     }
-    assert_eq!(PoolRecord::from_numbers([(3 << 16, 1), (4 << 16, 1 << 32)]), None);
+    let too_long = [(3 << 16, 1), (4 << 16, 1 << 32), (9 << 16, 0)];
+    assert_eq!(PoolRecord::from_numbers(too_long), None);
 }

@@ -73,7 +73,7 @@ checks! {
         let ledger = context.ledger().await.with(&[row(1)]).await;
         assert_eq!(ledger.record().await, PoolRecord::default());
         let mut waits = PoolRecord::default();
-        waits.wait = record().wait;
+        waits.waits = record().waits;
         for written in [record(), waits, PoolRecord::default(), record()] {
             assert_eq!(ledger.apply(&MetadataChanges::new().record(written.clone())).await, Ok(0));
             assert_eq!(ledger.apply(&MetadataChanges::new()).await, Ok(0), "nothing to change");

@@ -1,6 +1,6 @@
 use kp_core::client::Lifecycle::Available;
 use kp_core::client::MetadataRejection::{Fenced, Held};
-use kp_core::client::{Fence, LeaseName, MetadataChanges, PoolRecord, Wait};
+use kp_core::client::{Fence, LeaseName, MetadataChanges, PoolRecord};
 
 use super::ledger::Context;
 use super::rows::{record, refs, row, rows};
@@ -124,7 +124,7 @@ checks! {
         for round in 1..=10 {
             let write = |n: u64, number| {
                 let mut record = PoolRecord::default();
-                record.wait = Some(Wait::new(at(0), n as u32));
+                record.strangers = n as u32;
                 MetadataChanges::new().record(record).fence(Fence::new(LEDGER, number))
             };
             let answers = at_once(&ledgers, 12, |ledger, task| async move {
@@ -138,7 +138,7 @@ checks! {
                 Some(number)
             });
             fence = answers.await.into_iter().flatten().next().expect("one was granted it");
-            assert_eq!(ledgers[1].record().await.wait, Some(Wait::new(at(0), 6)));
+            assert_eq!(ledgers[1].record().await.strangers, 6);
         }
         assert_eq!(fence, 11);
     }

@@ -2,7 +2,7 @@
 
 use kp_core::client::{Budget, JoinMark, KeyPackageMetadata, LeaseHolder, Lifecycle, PoolRecord, Wait};
 use kp_core::protocol::Health;
-use kp_core::{KeyPackageRef, Timestamp};
+use kp_core::{KeyPackageRef, Role, Timestamp};
 
 use crate::packages::{OTHER_SUITE, SUITE, at, key_package_ref, one_time};
 
@@ -80,7 +80,12 @@ pub(super) fn record() -> PoolRecord {
     let mut record = PoolRecord::from_numbers(later).expect("what is not known is kept");
     record.server_time = Some(Timestamp::MAX);
     record.health = Some(Health::LastResortUsed);
-    record.wait = Some(Wait::new(Timestamp::MIN, u32::MAX));
+    record.clock_off = Some(i64::MIN);
+    record.strangers = u32::MAX;
+    let wait = Wait::new(Timestamp::MIN, u32::MAX).basis(u32::MAX);
+    record.waits = [Role::OneTime, Role::LastResort]
+        .map(|role| ((SUITE, role), wait))
+        .into();
     record.budgets = [SUITE, OTHER_SUITE].map(|suite| (suite, Budget::new(64, at(0)))).into();
     record
 }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::protocol::Health;
-use crate::{Ciphersuite, Timestamp};
+use crate::{Ciphersuite, Role, Timestamp};
 
 /// Remembers what a pool knows beside its rows ([META-6](crate::contract::META_6)). The record of a new pool is empty.
 ///
@@ -25,8 +25,14 @@ pub struct PoolRecord {
     pub server_time: Option<Timestamp>,
     /// The health that the server told last.
     pub health: Option<Health>,
-    /// No package is made before the end of the wait.
-    pub wait: Option<Wait>,
+    /// By how many seconds the client's clock was ahead of the server's at the last sync, or behind if negative. `None`
+    /// unless that was too much ([POOL-8](crate::contract::POOL_8)).
+    pub clock_off: Option<i64>,
+    /// How many syncs in a row found new packages without a key
+    /// ([POOL-10](crate::contract::POOL_10)).
+    pub strangers: u32,
+    /// No package of this ciphersuite and role is made before the end of the wait.
+    pub waits: BTreeMap<(Ciphersuite, Role), Wait>,
     /// How many one-time packages of each ciphersuite may be made.
     pub budgets: BTreeMap<Ciphersuite, Budget>,
     /// The numbers that this release does not know.
@@ -41,13 +47,25 @@ pub struct Wait {
     pub until: Timestamp,
     /// How long the wait is, in seconds: the next one is longer.
     pub seconds: u32,
+    /// A short hash of the plan and the credential that the refused packages were made by. Others end the wait.
+    pub basis: u32,
 }
 
 impl Wait {
     /// Waits until then, for so many seconds.
     #[must_use]
     pub const fn new(until: Timestamp, seconds: u32) -> Self {
-        Self { until, seconds }
+        Self {
+            until,
+            seconds,
+            basis: 0,
+        }
+    }
+
+    /// Sets the short hash of the plan and the credential. Default: 0.
+    #[must_use]
+    pub const fn basis(self, basis: u32) -> Self {
+        Self { basis, ..self }
     }
 }
 
@@ -73,10 +91,18 @@ impl Budget {
 // ciphersuite, or 0.
 const SERVER_TIME: u32 = 1;
 const HEALTH: u32 = 2;
-const WAIT_UNTIL: u32 = 3;
-const WAIT_SECONDS: u32 = 4;
 const BUDGET_LEFT: u32 = 5;
 const BUDGET_AT: u32 = 6;
+const CLOCK_OFF: u32 = 7;
+const STRANGERS: u32 = 8;
+
+/// The numbers of a wait: until when, how many seconds, on which basis.
+const fn wait_fields(role: Role) -> [u32; 3] {
+    match role {
+        Role::OneTime => [3, 4, 9],
+        Role::LastResort => [10, 11, 12],
+    }
+}
 
 /// The healths, each at its number. Any other number is a health of a later release.
 const HEALTHS: [Health; 5] = [
@@ -99,9 +125,17 @@ impl PoolRecord {
             let number = (0..).zip(HEALTHS).find(|(_, named)| *named == health);
             put(HEALTH, 0, number.map_or(0, |(number, _)| number));
         }
-        if let Some(wait) = self.wait {
-            put(WAIT_UNTIL, 0, wait.until.get());
-            put(WAIT_SECONDS, 0, wait.seconds.into());
+        if let Some(seconds) = self.clock_off {
+            put(CLOCK_OFF, 0, seconds);
+        }
+        if self.strangers > 0 {
+            put(STRANGERS, 0, self.strangers.into());
+        }
+        for ((suite, role), wait) in &self.waits {
+            let [until, seconds, basis] = wait_fields(*role);
+            put(until, suite.0, wait.until.get());
+            put(seconds, suite.0, wait.seconds.into());
+            put(basis, suite.0, wait.basis.into());
         }
         for (suite, budget) in &self.budgets {
             put(BUDGET_LEFT, suite.0, budget.left.into());
@@ -111,16 +145,16 @@ impl PoolRecord {
     }
 
     /// Reads a record back from its [`numbers`](Self::numbers), in any order. `None` when a number cannot be what its
-    /// key says, or the other half of a pair is missing.
+    /// key says, or the rest of a pair or of a wait is missing.
     #[must_use]
     pub fn from_numbers(numbers: impl IntoIterator<Item = (u32, i64)>) -> Option<Self> {
         let mut later: BTreeMap<u32, i64> = numbers.into_iter().collect();
-        let is_budget = |key: &u32| matches!(key >> 16, BUDGET_LEFT | BUDGET_AT);
-        let budgets: BTreeSet<_> = later
-            .keys()
-            .filter(|key| is_budget(key))
-            .map(|key| *key as u16)
-            .collect();
+        let suites = |fields: &[u32]| -> BTreeSet<u16> {
+            let of_these = later.keys().filter(|key| fields.contains(&(*key >> 16)));
+            of_these.map(|key| *key as u16).collect()
+        };
+        let budgets = suites(&[BUDGET_LEFT, BUDGET_AT]);
+        let waits = [Role::OneTime, Role::LastResort].map(|role| (role, suites(&wait_fields(role))));
         let mut record = Self::default();
         let mut take = |field: u32, suite: u16| later.remove(&(field << 16 | u32::from(suite)));
         if let Some(time) = take(SERVER_TIME, 0) {
@@ -130,10 +164,20 @@ impl PoolRecord {
             let known = usize::try_from(number).ok().and_then(|number| HEALTHS.get(number));
             record.health = Some(known.copied().unwrap_or(Health::Unknown));
         }
-        record.wait = match (take(WAIT_UNTIL, 0), take(WAIT_SECONDS, 0)) {
-            (None, None) => None,
-            (until, seconds) => Some(Wait::new(Timestamp::new(until?)?, u32::try_from(seconds?).ok()?)),
-        };
+        record.clock_off = take(CLOCK_OFF, 0);
+        if let Some(number) = take(STRANGERS, 0) {
+            record.strangers = u32::try_from(number).ok()?;
+        }
+        for (role, suites) in waits {
+            let [until, seconds, basis] = wait_fields(role);
+            for suite in suites {
+                let until = Timestamp::new(take(until, suite)?)?;
+                let seconds = u32::try_from(take(seconds, suite)?).ok()?;
+                let basis = u32::try_from(take(basis, suite)?).ok()?;
+                let wait = Wait::new(until, seconds).basis(basis);
+                record.waits.insert((Ciphersuite(suite), role), wait);
+            }
+        }
         for suite in budgets {
             let (left, at) = (take(BUDGET_LEFT, suite)?, take(BUDGET_AT, suite)?);
             let budget = Budget::new(u32::try_from(left).ok()?, Timestamp::new(at)?);

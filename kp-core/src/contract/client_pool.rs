@@ -34,7 +34,7 @@ rules! {
     POOL_4 = "POOL-4", "away with the key, then the row";
 
     /// `mark_as_spent` is called when a Welcome was processed. The keys of one-time packages are deleted. A last-resort
-    /// package is replaced by the next refresh.
+    /// package is replaced in time ([POOL-10](super::POOL_10)).
     ///
     /// A last-resort package that was replaced, and a package that was withdrawn with its credential, keep their keys
     /// for a grace period. Default: 28 days.
@@ -51,28 +51,55 @@ rules! {
     /// server, replenish, upload, rotate the last resort, withdraw what the server should not have.
     ///
     /// - New packages are up before old packages are withdrawn.
+    /// - Several processes may share one storage: an app and its notification extension. A round holds the lease `round`.
+    ///   Another process's round is said at once, and nothing is waited for.
+    /// - Each read-decide-write on rows and keys, of every call, holds the short lease `ledger`, never while the server is
+    ///   awaited, and its writes carry the fence. Safety does not hang on a lease: whoever stood still until another process
+    ///   had its turn writes nothing more.
+    /// - A row without a key is dropped an hour after it was made: another process may be about to store the key.
     /// - `refresh` may be called from several places at once. A call that waited for a round which began after the call
     ///   was made has the report of that round.
     POOL_7 = "POOL-7", "refresh does all that is due";
 
-    /// A pool goes by the client's own clock: lifetimes of new packages, grace periods and what has expired. The server's time
-    /// comes with each sync ([`SyncReport`](crate::protocol::SyncReport)), and a pool does not act on it yet: a clock that is
-    /// wrong makes packages that the server refuses, until it is set right.
-    POOL_8 = "POOL-8", "the client's own clock decides";
+    /// A clock is *off* when the server's time lies outside the client's own span from request to answer by more than the
+    /// skew. Default: 1 h. The server's time comes with each sync ([`SyncReport`](crate::protocol::SyncReport)).
+    ///
+    /// - While it is off, nothing is made, rotated, deleted or withdrawn on account of time, and the report says by how much
+    ///   it is off. Syncing, uploading, joins, and withdrawing what has no key or an old credential go on.
+    /// - One package of a ciphersuite that lacks some is made as a probe, with the waits of [POOL-10](super::POOL_10).
+    ///   While the server takes probes, the round goes on as usual: the server's clock is the wrong one.
+    /// - A key goes once both clocks have passed the package's `not_after`. The server's clock is what it told last. If the
+    ///   client's clock alone has passed it, the row is marked, and the key goes one grace period later. A join is refused as
+    ///   expired only when both have passed.
+    /// - What is refused as expired, or as not yet valid, does not count as held. A package that waits for its `not_before`
+    ///   does, and no other of its role and ciphersuite is made meanwhile. One that becomes valid further ahead than the skew,
+    ///   and is not known to be up, is given up.
+    /// - Nothing is made whose lifetime would begin before the server's restore point.
+    POOL_8 = "POOL-8", "nothing happens by a clock that is off";
 
     /// A package is thrown away early only when it was *certainly never up*: it was not offered, or its only offer was
     /// answered by a refusal. An outcome that the client does not know counts as refused.
     ///
     /// - Any other package keeps its key until its `not_after`, but at most one grace period after the server said that
-    ///   the package is withdrawn, replaced or refused. A server that lost a package, and now refuses it, may have handed
+    ///   the package is withdrawn, replaced or refused, and at most a year after it was offered. A server that lost a package, and now refuses it, may have handed
     ///   it out: a Welcome may be under way.
     /// - What was handed out, as the server said, never goes up again.
     POOL_9 = "POOL-9", "only what was never up is thrown away early";
 
     /// A round makes what is missing up to the target, when there are fewer than the mark, or when the server says that they
-    /// are low, and replaces a last resort that was used. Nothing bounds how often: whoever drains a pool sets the pace, as
-    /// far as the server's limit for one requester ([RES-7](super::RES_7)) lets them.
-    POOL_10 = "POOL-10", "a round makes what is missing";
+    /// are low. Strangers do not set the pace:
+    ///
+    /// - A last resort that was used is replaced a day after it was made, or a tenth of its lifetime if that is shorter. One
+    ///   that is missing, has no key, is stale or of an old credential is replaced at once.
+    /// - One-time packages come from a budget for each ciphersuite: twice the cap at once, and 100 regrow in a day. If it is
+    ///   spent, the report says until when.
+    /// - After a refusal of packages just made, *making* waits: 1 minute, doubled up to a day, for each ciphersuite and role.
+    ///   All else goes on. Another plan or credential ends the wait, and so does `generate_and_update_pool`.
+    /// - Two syncs in a row that find *new* packages without a key, saved since the sync before, are another installation: one
+    ///   backup on two devices. The report says so. Such packages are left on the server until the app confirms
+    ///   that there is no other installation, and a last resort is then replaced once a day, also when it is missing.
+    ///   Anything else without a key is withdrawn, of whichever role and ciphersuite.
+    POOL_10 = "POOL-10", "strangers do not set the pace";
 
     /// A Welcome for a one-time package that is spent is refused as `AlreadyUsed`, with the time, and before
     /// `ExpiredPackage`: while its row is kept, which is until `not_after`, for the newest 1,000.

@@ -73,7 +73,7 @@ fn parse_record(value: &[u8]) -> Option<PoolRecord> {
 
 #[cfg(test)]
 mod tests {
-    use kp_core::{Ttl, client::Wait};
+    use kp_core::Ttl;
 
     use super::*;
 
@@ -84,7 +84,8 @@ mod tests {
         let value = encode_lease(&lease);
         assert_eq!(decode_lease(&value).unwrap(), lease);
         let mut record = PoolRecord::default();
-        record.wait = Some(Wait::new(Timestamp::MAX, 60));
+        record.server_time = Some(Timestamp::MAX);
+        record.strangers = 60;
         let packed = encode_record(&record);
         assert_eq!(decode_record(&packed).unwrap(), record);
         assert_eq!(

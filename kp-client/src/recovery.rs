@@ -1,0 +1,116 @@
+use std::cmp::Reverse;
+
+use kp_core::KeyPackageRef;
+use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle, PoolRecord};
+
+use crate::error::{PoolError, Result};
+use crate::ledger::is_young;
+use crate::policy::{Fate, was_never_offered};
+use crate::report::RefreshReport;
+use crate::rows::Rows;
+use crate::turn::Turn;
+
+/// How many rows of spent packages are kept, the newest (`POOL-11`).
+const SPENT_ROWS: usize = 1_000;
+
+fn refs<'a>(rows: impl IntoIterator<Item = &'a KeyPackageMetadata>) -> Vec<KeyPackageRef> {
+    let rows = rows.into_iter();
+    rows.map(|row| row.key_package_ref.clone()).collect()
+}
+
+impl<V: KeyVault> Turn<'_, V> {
+    /// Puts right what needs neither the server nor its time, and returns the refs of the rows that can still change.
+    pub(crate) async fn put_in_order(&self, report: &mut RefreshReport) -> Result<Vec<KeyPackageRef>, V> {
+        let mut rows = self.all_rows().await?;
+        report.deleted += self.drop_the_final(&mut rows).await?;
+        self.recover(&mut rows, report).await?;
+        Ok(rows.refs())
+    }
+
+    /// Deletes what was refused, key first (`POOL-4`), and the rows of used packages but the newest. Of `all` rows, those are
+    /// left that can still change.
+    async fn drop_the_final(&self, all: &mut Rows) -> Result<u32, V> {
+        let (mut spent, rows): (Vec<_>, Vec<_>) = all.iter().partition(|row| row.lifecycle == Lifecycle::Spent);
+        spent.sort_by_key(|row| Reverse(row.spent_at));
+        let (old, spent) = (refs(spent.iter().skip(SPENT_ROWS).copied()), refs(spent));
+        let refused = refs(rows.into_iter().filter(|row| row.lifecycle.is_final()));
+        let deleted = self.throw_away(all, &[old, refused].concat()).await?;
+        all.remove(&spent);
+        Ok(deleted)
+    }
+
+    /// Puts right what a process left that died, and drops the rows that have no key.
+    ///
+    /// A join that died has its key again (`POOL-6`), unless neither key nor copy is there: then the join had succeeded.
+    async fn recover(&self, rows: &mut Rows, report: &mut RefreshReport) -> Result<(), V> {
+        let (mut steps, mut lost) = (Vec::new(), Vec::new());
+        for row in rows.iter() {
+            let key_package_ref = row.key_package_ref.clone();
+            let joining = matches!(row.lifecycle, Lifecycle::Joining { .. });
+            if joining {
+                self.vault().restore(&key_package_ref).map_err(PoolError::Vault)?;
+            }
+            match (joining, self.package(&key_package_ref)?.is_some()) {
+                (true, true) => {
+                    report.recovered += 1;
+                    steps.push((key_package_ref, Lifecycle::Reserved));
+                }
+                (true, false) if !row.role.is_last_resort() => steps.push((key_package_ref, Lifecycle::Spent)),
+                (_, false) if !is_young(row, self.now) => lost.push(key_package_ref),
+                (_, _) => {}
+            }
+        }
+        self.step(rows, steps).await?;
+        report.lost += self.delete(rows, &lost).await?;
+        Ok(())
+    }
+
+    /// Deletes what is over, as [`cleanup_expired`](crate::KeyPackagePool::cleanup_expired) does.
+    pub(crate) async fn clean_up(&self) -> Result<u32, V> {
+        let (mut rows, record) = (self.all_rows().await?, self.record().await?);
+        let over = self.expire(&mut rows, &record).await?;
+        Ok(over + self.drop_the_final(&mut rows).await?)
+    }
+
+    /// Does what time brings about in a round whose clock is right.
+    pub(crate) async fn pass_time(&self, report: &mut RefreshReport) -> Result<(), V> {
+        let (mut rows, record) = (self.all_rows().await?, self.record().await?);
+        self.give_up(&mut rows, &record, report).await?;
+        report.deleted += self.expire(&mut rows, &record).await?;
+        Ok(())
+    }
+
+    /// Deletes what both clocks have passed, and marks what the client's own clock alone has passed (`POOL-8`).
+    async fn expire(&self, rows: &mut Rows, record: &PoolRecord) -> Result<u32, V> {
+        let (clocks, policy) = (self.clocks(record), self.policy());
+        let (mut over, mut marks) = (Vec::new(), Vec::new());
+        for row in rows.iter() {
+            match policy.fate(row, clocks) {
+                Fate::Stays => {}
+                Fate::Goes => over.push(row.key_package_ref.clone()),
+                Fate::Marked(mark) => marks.push((row.key_package_ref.clone(), mark)),
+            }
+        }
+        self.step(rows, marks).await?;
+        self.throw_away(rows, &over).await
+    }
+
+    /// Gives up what is not up and becomes valid further ahead than clocks may differ: a clock was wrong (`POOL-8`).
+    async fn give_up(&self, rows: &mut Rows, record: &PoolRecord, report: &mut RefreshReport) -> Result<(), V> {
+        let (clocks, policy) = (self.clocks(record), self.policy());
+        let (mut unseen, mut steps) = (Vec::new(), Vec::new());
+        let too_early =
+            |row: &&KeyPackageMetadata| row.lifecycle == Lifecycle::Created && clocks.is_ahead(row, policy.skew);
+        for row in rows.iter().filter(too_early) {
+            if was_never_offered(row) {
+                unseen.push(row.key_package_ref.clone());
+            } else {
+                steps.push((row.key_package_ref.clone(), policy.superseded(row, self.now)));
+            }
+        }
+        report.superseded += u32::try_from(steps.len()).unwrap_or(u32::MAX);
+        self.step(rows, steps).await?;
+        report.deleted += self.throw_away(rows, &unseen).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+use futures_timer::Delay;
+use kp_core::client::{
+    Fence, KeyVault, LeaseName, Lifecycle, MetadataChanges, MetadataRejection, MetadataResult, PoolMetadataStore,
+    PoolRecord,
+};
+use kp_core::{Error, KeyPackage, KeyPackageRef, Timestamp, Ttl};
+use tokio::sync::MutexGuard;
+use tracing::warn;
+
+use crate::clock::Clocks;
+use crate::error::{PoolError, Result};
+use crate::policy::Policy;
+use crate::pool::{Inner, KeyPackagePool};
+use crate::rows::Rows;
+use crate::survey::Survey;
+
+/// For how long a process that died in its turn keeps the others waiting.
+const TURN: Ttl = Ttl::seconds(10).expect("10 s are a ttl");
+
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// A turn at the ledger: alone in this process by a mutex, and among the processes of the client by a lease (`POOL-7`). All
+/// that is read in a turn, decided on and written, is one step. Nothing in a turn waits for the server.
+///
+/// Safety does not hang on the lease: each write carries its fence, and whoever stood still until another process had a turn
+/// writes nothing more.
+pub(crate) struct Turn<'a, V> {
+    _alone: MutexGuard<'a, ()>,
+    inner: &'a Inner<V>,
+    fence: Fence,
+    pub(crate) now: Timestamp,
+}
+
+impl<V: KeyVault> KeyPackagePool<V> {
+    /// Begins a turn, once the other processes have ended theirs.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_, V>, V> {
+        let inner = &*self.0;
+        let alone = inner.turns.lock().await;
+        let fence = tokio::select! {
+            biased;
+            fence = lease(inner) => fence?,
+            () = Delay::new(inner.timeout) => return Err(PoolError::Busy),
+        };
+        let now = inner.clock.now();
+        Ok(Turn {
+            _alone: alone,
+            inner,
+            fence,
+            now,
+        })
+    }
+}
+
+async fn lease<V>(inner: &Inner<V>) -> MetadataResult<Fence> {
+    let (metadata, mut pause) = (&inner.ledger.metadata, FIRST_PAUSE);
+    loop {
+        let now = inner.clock.now();
+        match metadata.lease(LeaseName::LEDGER, inner.holder, TURN, now).await {
+            Err(Error::Rejected(MetadataRejection::Held { .. })) => Delay::new(pause).await,
+            answer => return answer,
+        }
+        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+    }
+}
+
+impl<V: KeyVault> Turn<'_, V> {
+    /// Ends the turn, whatever came of it.
+    pub(crate) async fn end<T>(self, result: Result<T, V>) -> Result<T, V> {
+        let released = self.metadata().release_lease(LeaseName::LEDGER, self.inner.holder);
+        if let Err(error) = released.await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "the other processes wait until a lease ends"
+            );
+        }
+        result
+    }
+
+    pub(crate) fn vault(&self) -> &V {
+        &self.inner.ledger.vault
+    }
+
+    pub(crate) fn metadata(&self) -> &dyn PoolMetadataStore {
+        &*self.inner.ledger.metadata
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.inner.policy
+    }
+
+    pub(crate) fn clocks(&self, record: &PoolRecord) -> Clocks {
+        Clocks {
+            own: self.now,
+            server: record.server_time,
+        }
+    }
+
+    /// Reads all rows, those of spent packages included.
+    pub(crate) async fn all_rows(&self) -> Result<Rows, V> {
+        Ok(self.metadata().list().await?.into_iter().collect())
+    }
+
+    pub(crate) async fn rows(&self) -> Result<Rows, V> {
+        self.inner.ledger.rows().await
+    }
+
+    pub(crate) async fn record(&self) -> Result<PoolRecord, V> {
+        self.inner.ledger.record().await
+    }
+
+    pub(crate) fn survey<'a>(&'a self, rows: &'a Rows, record: &PoolRecord) -> Result<Survey<'a>, V> {
+        self.inner.ledger.survey(self.policy(), rows, record, self.now)
+    }
+
+    /// Makes changes, unless another process had a turn since this one began.
+    pub(crate) async fn apply(&self, changes: MetadataChanges) -> Result<u64, V> {
+        if changes.is_empty() {
+            return Ok(0);
+        }
+        match self.metadata().apply(&changes.fence(self.fence)).await {
+            Err(Error::Rejected(MetadataRejection::Fenced)) => Err(PoolError::Busy),
+            answer => Ok(answer?),
+        }
+    }
+
+    /// Fails if another process had a turn since this one began. The vault knows no fence.
+    pub(crate) async fn check(&self) -> Result<(), V> {
+        let nothing = MetadataChanges::new().fence(self.fence);
+        self.apply(nothing).await.map(drop)
+    }
+
+    pub(crate) async fn write(&self, steps: Vec<(KeyPackageRef, Lifecycle)>) -> Result<(), V> {
+        self.apply(MetadataChanges::new().step(steps, self.now)).await.map(drop)
+    }
+
+    /// Takes steps, in `rows` too.
+    pub(crate) async fn step(&self, rows: &mut Rows, steps: Vec<(KeyPackageRef, Lifecycle)>) -> Result<(), V> {
+        self.write(steps.clone()).await?;
+        Ok(rows.step(&steps, self.now).map_err(Error::from)?)
+    }
+
+    pub(crate) async fn delete(&self, rows: &mut Rows, refs: &[KeyPackageRef]) -> Result<u32, V> {
+        let deleted = self.apply(MetadataChanges::new().delete(refs.iter().cloned())).await?;
+        rows.remove(refs);
+        Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
+    }
+
+    /// Deletes keys, and then their rows (`POOL-4`).
+    pub(crate) async fn throw_away(&self, rows: &mut Rows, refs: &[KeyPackageRef]) -> Result<u32, V> {
+        if refs.is_empty() {
+            return Ok(0);
+        }
+        self.check().await?;
+        for key_package_ref in refs {
+            self.forget(key_package_ref)?;
+        }
+        self.delete(rows, refs).await
+    }
+
+    pub(crate) fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<KeyPackage>, V> {
+        self.inner.ledger.package(key_package_ref)
+    }
+
+    pub(crate) fn forget(&self, key_package_ref: &KeyPackageRef) -> Result<(), V> {
+        self.vault().forget(key_package_ref).map_err(PoolError::Vault)
+    }
+}
