@@ -126,6 +126,7 @@ impl<V: KeyVault> PoolBuilder<V> {
             },
             turns: Mutex::default(),
             joins: Mutex::default(),
+            looked: false.into(),
             transport: self.transport,
             clock: self.clock,
             rounds: Mutex::default(),

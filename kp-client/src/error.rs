@@ -33,6 +33,13 @@ pub enum PoolError<E> {
     /// over while this call stood still. Nothing is lost: call again.
     #[error("another process of this client is at the storage")]
     Busy,
+    /// Another process of this client began to join with the KeyPackage a moment ago: with the same Welcome, most likely. Call
+    /// again then, and the answer is [`AlreadyUsed`](Self::AlreadyUsed), unless that join failed or died.
+    #[error("another process joins with the KeyPackage")]
+    JoinUnderWay {
+        /// When to call again.
+        until: Timestamp,
+    },
     /// The server did not answer for each KeyPackage. The pool concluded nothing from the answer.
     #[error("the server answered for {found} packages out of {asked}")]
     AnswersMissing {

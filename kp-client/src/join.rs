@@ -1,7 +1,8 @@
 use kp_core::KeyPackageRef;
-use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle};
+use kp_core::client::{JoinMark, KeyPackageMetadata, KeyVault, Lifecycle};
 
 use crate::error::{PoolError, Result};
+use crate::mark;
 use crate::policy::{unused, used};
 use crate::pool::KeyPackagePool;
 use crate::turn::Turn;
@@ -13,7 +14,11 @@ fn is_used(row: &KeyPackageMetadata) -> bool {
 impl<V: KeyVault> Turn<'_, V> {
     /// Makes a join safe to attempt (`POOL-6`), and returns the rows, as they stood, of this pool's packages with which it may
     /// be. A Welcome names the packages of the others that it welcomes, too, and may name several of this client's.
-    pub(crate) async fn begin_join(&self, refs: &[KeyPackageRef]) -> Result<Vec<KeyPackageMetadata>, V> {
+    pub(crate) async fn begin_join(
+        &self,
+        refs: &[KeyPackageRef],
+        mark: JoinMark,
+    ) -> Result<Vec<KeyPackageMetadata>, V> {
         let mut named = Vec::new();
         for key_package_ref in refs {
             named.extend(self.metadata().get(key_package_ref).await?);
@@ -25,6 +30,15 @@ impl<V: KeyVault> Turn<'_, V> {
         for row in &named {
             if is_used(row) || is_expired(&row) {
                 continue;
+            }
+            // Two attempts with one key would be two joins: a last resort alone serves several.
+            if let Some(mark) = self.foreign(row)
+                && !row.role.is_last_resort()
+                && mark::is_under_way(mark, self.now)
+            {
+                return Err(PoolError::JoinUnderWay {
+                    until: mark::alive_until(mark),
+                });
             }
             // Only a join that began may end as `Spent` without a key.
             if matches!(row.lifecycle, Lifecycle::Joining { .. }) || self.package(&row.key_package_ref)?.is_some() {
@@ -42,11 +56,11 @@ impl<V: KeyVault> Turn<'_, V> {
             }
             return Err(refusal);
         }
-        let joining = |row: &KeyPackageMetadata| (row.key_package_ref.clone(), Lifecycle::Joining { mark: None });
+        let joining = |row: &KeyPackageMetadata| (row.key_package_ref.clone(), Lifecycle::Joining { mark: Some(mark) });
         self.write(rows.iter().map(joining).collect()).await?;
         let mut safe = Vec::with_capacity(rows.len());
         for row in rows {
-            self.vault().protect(&row.key_package_ref).map_err(PoolError::Vault)?;
+            self.protect(&row.key_package_ref)?;
             if self.package(&row.key_package_ref)?.is_some() {
                 safe.push(row);
             }
@@ -55,6 +69,48 @@ impl<V: KeyVault> Turn<'_, V> {
             return Err(PoolError::KeyGone);
         }
         Ok(safe)
+    }
+
+    /// Returns the mark of another process's join that began with this package, and may still end.
+    fn foreign(&self, row: &KeyPackageMetadata) -> Option<JoinMark> {
+        let mark = row.lifecycle.mark()?;
+        (mark.holder != self.holder() && mark::holds(mark, self.now)).then_some(mark)
+    }
+
+    /// Records the end of a join that began with `rows`, as they stood. The key of a package with which another process began
+    /// to join, before this one or since, keeps its copy.
+    async fn record_join(&self, rows: &[KeyPackageMetadata], joined: bool) -> Result<(), V> {
+        let mut steps = Vec::new();
+        for row in rows {
+            let key_package_ref = &row.key_package_ref;
+            let Some(current) = self.metadata().get(key_package_ref).await? else {
+                // Another process dropped the row, so nobody would find the key.
+                self.forget(key_package_ref)?;
+                continue;
+            };
+            if current.lifecycle.is_final() {
+                continue;
+            }
+            let is_joining = matches!(current.lifecycle, Lifecycle::Joining { .. });
+            let to = match (self.foreign(&current), self.foreign(row)) {
+                _ if joined && !row.role.is_last_resort() => Lifecycle::Spent,
+                (Some(_), _) => {
+                    self.protect(key_package_ref)?;
+                    continue;
+                }
+                (None, Some(mark)) if is_joining => {
+                    self.protect(key_package_ref)?;
+                    Lifecycle::Joining { mark: Some(mark) }
+                }
+                (None, _) => {
+                    self.restore(key_package_ref)?;
+                    let stood = if is_joining { row } else { &current };
+                    if joined { used(stood) } else { unused(stood) }
+                }
+            };
+            steps.push((key_package_ref.clone(), to));
+        }
+        self.write(steps).await
     }
 
     /// Marks packages as used, and deletes the keys of the one-time ones (`POOL-5`). As after a join, a key is gone before
@@ -74,6 +130,7 @@ impl<V: KeyVault> Turn<'_, V> {
         for (key_package_ref, _) in &begun {
             self.forget(key_package_ref)?;
         }
+        let used = |row: &KeyPackageMetadata| (row.key_package_ref.clone(), used(row));
         self.write(rows.iter().map(used).collect()).await
     }
 }
@@ -82,18 +139,12 @@ impl<V: KeyVault> KeyPackagePool<V> {
     /// Records the end of a join. After a success the keys of one-time packages go, at once and before anything is awaited,
     /// so that a key that is gone together with its copy proves that its join succeeded. After a failure all is as it was.
     pub(crate) async fn end_join(&self, rows: &[KeyPackageMetadata], joined: bool) -> Result<(), V> {
-        let vault = &self.0.ledger.vault;
-        for row in rows {
-            let done = if joined && !row.role.is_last_resort() {
-                vault.forget(&row.key_package_ref)
-            } else {
-                vault.restore(&row.key_package_ref)
-            };
-            done.map_err(PoolError::Vault)?;
+        for row in rows.iter().filter(|row| joined && !row.role.is_last_resort()) {
+            let forgotten = self.0.ledger.vault.forget(&row.key_package_ref);
+            forgotten.map_err(PoolError::Vault)?;
         }
         let turn = self.turn().await?;
-        let step = if joined { used } else { unused };
-        let written = turn.write(rows.iter().map(step).collect()).await;
-        turn.end(written).await
+        let recorded = turn.record_join(rows, joined).await;
+        turn.end(recorded).await
     }
 }

@@ -53,6 +53,7 @@ mod join;
 mod learning;
 mod ledger;
 mod making;
+mod mark;
 mod pace;
 mod plan;
 mod policy;

@@ -159,8 +159,18 @@ impl<V: KeyVault> Turn<'_, V> {
         self.apply(changes).await?;
         let made: BTreeSet<_> = new.iter().map(|row| row.key_package_ref.clone()).collect();
         rows.insert(new);
+        self.check().await?;
         for key in fresh {
             self.vault().keep(key).map_err(PoolError::Vault)?;
+        }
+        if let Err(overtaken) = self.check().await {
+            // Another process may have dropped rows that had no key yet.
+            for named in &made {
+                if self.metadata().get(named).await?.is_none() {
+                    self.forget(named)?;
+                }
+            }
+            return Err(overtaken);
         }
         report.generated += u32::try_from(made.len()).unwrap_or(u32::MAX);
         Ok(made)

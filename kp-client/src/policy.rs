@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use kp_core::client::{KeyPackageMetadata, Lifecycle};
 use kp_core::protocol::{Refusal, UploadOutcome};
-use kp_core::{Cause, Ciphersuite, KeyPackageRef, Status, Timestamp};
+use kp_core::{Cause, Ciphersuite, Status, Timestamp};
 
 use crate::clock::Clocks;
 use crate::plan::CiphersuitePlan;
@@ -153,21 +153,19 @@ pub(crate) fn was_never_offered(row: &KeyPackageMetadata) -> bool {
 }
 
 /// A package as it stands when a Welcome was processed with it. A last resort keeps its key, and is to be replaced.
-pub(crate) fn used(row: &KeyPackageMetadata) -> (KeyPackageRef, Lifecycle) {
-    let to = match row.lifecycle {
+pub(crate) fn used(row: &KeyPackageMetadata) -> Lifecycle {
+    match row.lifecycle {
         superseded @ Lifecycle::Superseded { .. } if row.role.is_last_resort() => superseded,
         _ if row.role.is_last_resort() => Lifecycle::Reserved,
         _ => Lifecycle::Spent,
-    };
-    (row.key_package_ref.clone(), to)
+    }
 }
 
 /// A package as it stands when a join with it failed. It was handed out, also where the answer to its upload was lost or
 /// an earlier join died.
-pub(crate) fn unused(row: &KeyPackageMetadata) -> (KeyPackageRef, Lifecycle) {
-    let to = match row.lifecycle {
+pub(crate) fn unused(row: &KeyPackageMetadata) -> Lifecycle {
+    match row.lifecycle {
         Lifecycle::Created | Lifecycle::Joining { .. } => Lifecycle::Reserved,
         before => before,
-    };
-    (row.key_package_ref.clone(), to)
+    }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use kp_core::client::{KeyVault, LeaseHolder, PoolMetadataStoreExt as _};
@@ -11,6 +11,7 @@ use tracing::warn;
 
 use crate::error::{PoolError, Result};
 use crate::ledger::Ledger;
+use crate::mark;
 use crate::plan::CiphersuitePlan;
 use crate::policy::Policy;
 use crate::report::RefreshReport;
@@ -54,6 +55,8 @@ pub(crate) struct Inner<V> {
     pub(crate) clock: Arc<dyn Clock>,
     /// Held for a whole round, with what the last one reported. Never taken while the ledger is held.
     pub(crate) rounds: Mutex<Option<Round>>,
+    /// Whether this process has looked for keys that a backup brought back.
+    pub(crate) looked: AtomicBool,
     /// How many rounds have begun.
     pub(crate) started: AtomicU64,
 }
@@ -69,14 +72,16 @@ impl<V: KeyVault> KeyPackagePool<V> {
     ///
     /// - `refs` are all refs of the Welcome. Refs of other clients are passed over.
     /// - `attempt` runs once the keys are safe. The attempt must not call the pool, and must store the group before it returns.
+    /// - Another process's refresh is not waited for, and another process's join with the same one-time KeyPackage is
+    ///   not attempted beside.
     ///
     /// If a process dies between the attempt and this call's end, the key of a join that had succeeded may stay, until the
     /// KeyPackage's `not_after`, or until the app calls [`mark_as_spent`](Self::mark_as_spent).
     ///
     /// # Errors
     ///
-    /// [`PoolError::UnknownPackage`], [`PoolError::AlreadyUsed`], [`PoolError::ExpiredPackage`], [`PoolError::KeyGone`], or a
-    /// failure: the attempt was not made. The inner result is the attempt's own.
+    /// [`PoolError::UnknownPackage`], [`PoolError::AlreadyUsed`], [`PoolError::ExpiredPackage`], [`PoolError::KeyGone`],
+    /// [`PoolError::JoinUnderWay`], or a failure: the attempt was not made. The inner result is the attempt's own.
     pub async fn join<G, F>(
         &self,
         refs: &[KeyPackageRef],
@@ -87,9 +92,16 @@ impl<V: KeyVault> KeyPackagePool<V> {
         F: Send,
     {
         let _one = self.0.joins.lock().await;
-        let turn = self.turn().await?;
-        let rows = turn.begin_join(refs).await;
-        let rows = turn.end(rows).await?;
+        let rows = loop {
+            let turn = self.turn().await?;
+            let begun = mark::begun(self.0.holder, turn.now);
+            let rows = turn.begin_join(refs, begun).await;
+            let rows = turn.end(rows).await?;
+            // A process that stood still here begins anew: its second copies may be gone.
+            if self.0.clock.now() < mark::alive_until(begun) {
+                break rows;
+            }
+        };
         let result = attempt();
         let recorded = self.end_join(&rows, result.is_ok()).await;
         // The attempt's result must not be lost over it: the next refresh, or the next join, puts it right.

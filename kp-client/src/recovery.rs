@@ -1,10 +1,11 @@
 use std::cmp::Reverse;
 
 use kp_core::KeyPackageRef;
-use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle, PoolRecord};
+use kp_core::client::{JoinMark, KeyPackageMetadata, KeyVault, Lifecycle, PoolRecord};
 
-use crate::error::{PoolError, Result};
+use crate::error::Result;
 use crate::ledger::is_young;
+use crate::mark;
 use crate::policy::{Fate, was_never_offered};
 use crate::report::RefreshReport;
 use crate::rows::Rows;
@@ -32,6 +33,7 @@ impl<V: KeyVault> Turn<'_, V> {
     async fn drop_the_final(&self, all: &mut Rows) -> Result<u32, V> {
         let (mut spent, rows): (Vec<_>, Vec<_>) = all.iter().partition(|row| row.lifecycle == Lifecycle::Spent);
         spent.sort_by_key(|row| Reverse(row.spent_at));
+        self.forget_the_used(&spent).await?;
         let (old, spent) = (refs(spent.iter().skip(SPENT_ROWS).copied()), refs(spent));
         let refused = refs(rows.into_iter().filter(|row| row.lifecycle.is_final()));
         let deleted = self.throw_away(all, &[old, refused].concat()).await?;
@@ -39,30 +41,59 @@ impl<V: KeyVault> Turn<'_, V> {
         Ok(deleted)
     }
 
-    /// Puts right what a process left that died, and drops the rows that have no key.
-    ///
-    /// A join that died has its key again (`POOL-6`), unless neither key nor copy is there: then the join had succeeded.
+    /// A backup may bring back keys whose rows say that they were used (`POOL-11`). They go again, at the first look of a process.
+    async fn forget_the_used(&self, spent: &[&KeyPackageMetadata]) -> Result<(), V> {
+        if self.has_looked() {
+            return Ok(());
+        }
+        for row in spent.iter().filter(|row| !row.role.is_last_resort()) {
+            if self.package(&row.key_package_ref)?.is_some() {
+                self.check().await?;
+                self.forget(&row.key_package_ref)?;
+            }
+        }
+        self.look();
+        Ok(())
+    }
+
+    /// Puts right what a process left that died, and drops the rows that have no key. What another process began a moment ago is
+    /// left alone.
     async fn recover(&self, rows: &mut Rows, report: &mut RefreshReport) -> Result<(), V> {
         let (mut steps, mut lost) = (Vec::new(), Vec::new());
         for row in rows.iter() {
-            let key_package_ref = row.key_package_ref.clone();
-            let joining = matches!(row.lifecycle, Lifecycle::Joining { .. });
-            if joining {
-                self.vault().restore(&key_package_ref).map_err(PoolError::Vault)?;
-            }
-            match (joining, self.package(&key_package_ref)?.is_some()) {
-                (true, true) => {
-                    report.recovered += 1;
-                    steps.push((key_package_ref, Lifecycle::Reserved));
+            let (key_package_ref, has_key) = (&row.key_package_ref, self.package(&row.key_package_ref)?.is_some());
+            if let Lifecycle::Joining { mark } = row.lifecycle {
+                if mark.is_some_and(|mark| mark::is_under_way(mark, self.now)) {
+                    continue;
                 }
-                (true, false) if !row.role.is_last_resort() => steps.push((key_package_ref, Lifecycle::Spent)),
-                (_, false) if !is_young(row, self.now) => lost.push(key_package_ref),
-                (_, _) => {}
+                let to = self.recover_join(row, mark)?;
+                report.recovered += u32::from(!has_key && to != Some(Lifecycle::Spent));
+                steps.extend(to.map(|to| (key_package_ref.clone(), to)));
+            } else if !has_key && !is_young(row, self.now) {
+                lost.push(key_package_ref.clone());
             }
         }
         self.step(rows, steps).await?;
         report.lost += self.delete(rows, &lost).await?;
         Ok(())
+    }
+
+    /// A join that died has its key again (`POOL-6`), and keeps its copy for a day, in case it only stands still. Where neither key
+    /// nor copy is there, the join had succeeded. Returns what becomes of the row.
+    fn recover_join(&self, row: &KeyPackageMetadata, mark: Option<JoinMark>) -> Result<Option<Lifecycle>, V> {
+        let key_package_ref = &row.key_package_ref;
+        let may_end = mark.is_some_and(|mark| mark::holds(mark, self.now));
+        if may_end {
+            self.protect(key_package_ref)?;
+        } else {
+            self.restore(key_package_ref)?;
+        }
+        let has_key = self.package(key_package_ref)?.is_some();
+        Ok(match (has_key, may_end) {
+            (false, _) if !row.role.is_last_resort() => Some(Lifecycle::Spent),
+            (_, false) => Some(Lifecycle::Reserved),
+            (_, true) => None,
+        })
     }
 
     /// Deletes what is over, as [`cleanup_expired`](crate::KeyPackagePool::cleanup_expired) does.

@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use kp_core::client::{KeyPackageMetadata, Lifecycle};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Role, Timestamp};
 
+use crate::mark;
 use crate::pace;
 use crate::plan::{CiphersuitePlan, Sizes};
 use crate::policy::{Policy, end, is_held, was_never_offered};
@@ -181,7 +182,11 @@ impl Survey<'_> {
     pub(crate) fn next_at(&self) -> Option<Timestamp> {
         let due = |row: &KeyPackageMetadata| {
             let stale_at = is_held(row).then(|| self.policy.stale_at(row));
+            let mark = row.lifecycle.mark();
+            let join = [mark.map(mark::alive_until), mark.map(|mark| mark.until)];
             [Some(end(row)), row.lifecycle.delete_at(), stale_at]
+                .into_iter()
+                .chain(join)
         };
         let rows = self.rows.iter().flat_map(due).flatten();
         let last_resorts = self.policy.plans.values().filter(|plan| plan.last_resort);

@@ -1,9 +1,10 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_timer::Delay;
 use kp_core::client::{
-    Fence, KeyVault, LeaseName, Lifecycle, MetadataChanges, MetadataRejection, MetadataResult, PoolMetadataStore,
-    PoolRecord,
+    Fence, KeyVault, LeaseHolder, LeaseName, Lifecycle, MetadataChanges, MetadataRejection, MetadataResult,
+    PoolMetadataStore, PoolRecord,
 };
 use kp_core::{Error, KeyPackage, KeyPackageRef, Timestamp, Ttl};
 use tokio::sync::MutexGuard;
@@ -87,6 +88,19 @@ impl<V: KeyVault> Turn<'_, V> {
         &*self.inner.ledger.metadata
     }
 
+    pub(crate) fn holder(&self) -> LeaseHolder {
+        self.inner.holder
+    }
+
+    /// Returns whether this process has looked for keys of used packages.
+    pub(crate) fn has_looked(&self) -> bool {
+        self.inner.looked.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn look(&self) {
+        self.inner.looked.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn policy(&self) -> &Policy {
         &self.inner.policy
     }
@@ -162,6 +176,14 @@ impl<V: KeyVault> Turn<'_, V> {
 
     pub(crate) fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<KeyPackage>, V> {
         self.inner.ledger.package(key_package_ref)
+    }
+
+    pub(crate) fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<(), V> {
+        self.vault().protect(key_package_ref).map_err(PoolError::Vault)
+    }
+
+    pub(crate) fn restore(&self, key_package_ref: &KeyPackageRef) -> Result<(), V> {
+        self.vault().restore(key_package_ref).map_err(PoolError::Vault)
     }
 
     pub(crate) fn forget(&self, key_package_ref: &KeyPackageRef) -> Result<(), V> {

@@ -63,11 +63,19 @@ async fn a_process_that_dies_while_it_joins_does_not_cost_the_key() {
         let lifecycle = bob.lifecycle(key_package_ref).await;
         assert!(matches!(lifecycle, Some(Lifecycle::Joining { .. })), "{lifecycle:?}");
 
+        // For a minute the other process may be alive. The copy stays for a day: it may only stand still (POOL-7).
         let pool = bob.open(&world);
+        let early = pool.join(&invitation.refs, || -> Result<(), ()> { panic!("not to be attempted") });
+        let until = world.now().plus(60);
+        assert!(matches!(early.await, Err(PoolError::JoinUnderWay { until: at }) if at == until));
+        assert_eq!(pool.refresh().await.unwrap().recovered, 0);
+        assert!(!bob.has_key(key_package_ref));
+        world.clock.set(until);
         if refreshed {
             assert_eq!(pool.refresh().await.unwrap().recovered, 1);
             assert!(bob.has_key(key_package_ref));
-            assert_eq!(bob.stored_keys().len(), 33, "no copy is left");
+            assert_eq!(bob.stored_keys().len(), 34, "the copy is left");
+            assert_eq!(pool.refresh().await.unwrap().recovered, 0);
         }
         pool.join(&invitation.refs, || bob.attempt(&invitation.welcome))
             .await
@@ -208,6 +216,46 @@ async fn the_newest_thousand_used_packages_are_remembered() {
     );
     let report = pool.refresh().await.unwrap();
     assert_eq!((report.deleted, report.lost, report.uploaded), (0, 0, 33));
+}
+
+/// POOL-11: a backup of the MLS library's storage brings the key of a used package back. The row knows better.
+#[tokio::test]
+async fn a_key_that_a_backup_brings_back_goes_again() {
+    let (world, bob, invitation) = invited().await;
+    let backup = bob.provider.storage().values.read().unwrap().clone();
+    bob.open(&world)
+        .join(&invitation.refs, || bob.attempt(&invitation.welcome))
+        .await
+        .unwrap()
+        .unwrap();
+    *bob.provider.storage().values.write().unwrap() = backup;
+    assert!(bob.has_key(&invitation.refs[0]));
+    let pool = bob.open(&world);
+    assert_eq!(used_at(&pool, &invitation).await, Some(world.now()));
+    pool.refresh().await.unwrap();
+    assert!(!bob.has_key(&invitation.refs[0]));
+    assert_eq!(bob.stored_keys().len(), 32);
+}
+
+/// POOL-11: a Welcome may name several packages of one client. It is joined with those that are left.
+#[tokio::test]
+async fn a_welcome_that_names_a_used_package_too_is_joined() {
+    let (world, bob, first) = invited().await;
+    let pool = bob.open(&world);
+    let second = Alice::new().invite(&world.claim(&bob).await);
+    let third = world.claim(&bob).await.info.key_package_ref;
+    pool.join(&first.refs, || bob.attempt(&first.welcome))
+        .await
+        .unwrap()
+        .unwrap();
+    let refs = [first.refs.clone(), second.refs.clone(), vec![third.clone()]].concat();
+    pool.join(&refs, || bob.attempt(&second.welcome))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(!bob.has_key(&third), "named in the same Welcome, so nobody else has it");
+    let again = pool.join(&refs, || -> Result<(), ()> { panic!("not to be attempted") });
+    assert!(matches!(again.await, Err(PoolError::AlreadyUsed { .. })));
 }
 
 /// The app's storage was reset, and the metadata was not.

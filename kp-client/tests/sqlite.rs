@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kp_client::{CiphersuitePlan, KeyPackagePool};
-use kp_core::PoolId;
 use kp_core::server::Uploader;
+use kp_core::{ManualClock, PoolId};
 use kp_openmls::{Identity, LockedProvider, OpenMlsAdmission, OpenMlsVault};
 use kp_server::{KeyPackageDirectory, Take};
 use kp_sqlite::{SqliteMetadata, SqliteStore};
-use kp_test_support::messenger::{Alice, Invitation, SUITE, identity, parse};
+use kp_test_support::messenger::{Alice, Invitation, SUITE, World, identity, parse};
 use kp_test_support::sqlite_provider::{Json, SqliteProvider};
 use openmls::prelude::{MlsGroup, MlsGroupJoinConfig, StagedWelcome};
 use openmls_sqlite_storage::Connection;
@@ -28,7 +28,7 @@ struct Process {
 }
 
 impl Process {
-    async fn open(path: &Path, bob: &Identity) -> Self {
+    async fn open(path: &Path, bob: &Identity, clock: &ManualClock) -> Self {
         let store = SqliteStore::open(path).await.unwrap();
         let directory = KeyPackageDirectory::builder(Arc::new(store.clone()), OpenMlsAdmission::new());
         let directory = directory.build().unwrap();
@@ -39,7 +39,8 @@ impl Process {
         let vault = OpenMlsVault::new(provider.clone(), move |_| Some(bob.clone()));
         let transport = directory.transport(pool_id(), Uploader::identity("bob"));
         let pool = KeyPackagePool::builder(vault, Arc::new(metadata.clone()), transport);
-        let pool = pool.ciphersuite(CiphersuitePlan::pool(SUITE)).build().unwrap();
+        let pool = pool.ciphersuite(CiphersuitePlan::pool(SUITE)).clock(clock.clone());
+        let pool = pool.build().unwrap();
         Self {
             store,
             directory,
@@ -80,8 +81,9 @@ async fn keys_metadata_and_server_share_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("messenger.db");
     let (alice, bob) = (Alice::new(), identity("bob"));
+    let clock = ManualClock::at(World::new().now());
 
-    let process = Process::open(&path, &bob).await;
+    let process = Process::open(&path, &bob, &clock).await;
     assert_eq!(process.pool.refresh().await.unwrap().uploaded, 33);
     assert_eq!(process.stored_keys(&path), 33);
     let package = process.directory.claim(&pool_id(), &Take::new()).await.unwrap();
@@ -89,7 +91,7 @@ async fn keys_metadata_and_server_share_a_file() {
     process.close().await;
 
     // The process that gets a forged Welcome dies while it joins.
-    let process = Process::open(&path, &bob).await;
+    let process = Process::open(&path, &bob, &clock).await;
     let died = tokio::spawn({
         let (pool, provider) = (process.pool.clone(), process.provider.clone());
         let (refs, forged) = (invitation.refs.clone(), invitation.forged());
@@ -105,8 +107,10 @@ async fn keys_metadata_and_server_share_a_file() {
     });
     assert!(died.await.unwrap_err().is_panic());
     process.close().await;
+    // For a minute it might be alive (POOL-7).
+    clock.advance(60);
 
-    let process = Process::open(&path, &bob).await;
+    let process = Process::open(&path, &bob, &clock).await;
     assert_eq!(
         process.stored_keys(&path),
         33,
@@ -117,7 +121,7 @@ async fn keys_metadata_and_server_share_a_file() {
     assert_eq!(process.stored_keys(&path), 32);
     process.close().await;
 
-    let process = Process::open(&path, &bob).await;
+    let process = Process::open(&path, &bob, &clock).await;
     let report = process.pool.refresh().await.unwrap();
     assert_eq!(
         (report.generated, report.deleted, report.lost, report.withdrawn),

@@ -56,7 +56,12 @@ rules! {
     /// - Each read-decide-write on rows and keys, of every call, holds the short lease `ledger`, never while the server is
     ///   awaited, and its writes carry the fence. Safety does not hang on a lease: whoever stood still until another process
     ///   had its turn writes nothing more.
-    /// - A row without a key is dropped an hour after it was made: another process may be about to store the key.
+    /// - A join marks its rows: `Joining`, whose it is, and until when. It holds no lease while it is attempted, and waits for no
+    ///   round. For a minute it is left alone, and another process's join with the same one-time package is refused as
+    ///   `JoinUnderWay`. After that, recovery writes a missing key back. The second copy is kept until the join's own end, or for
+    ///   one day: the process may only stand still.
+    /// - A row without a key is dropped an hour after it was made: another process may be about to store the key. A process that
+    ///   stood still meanwhile deletes keys that it stored without rows.
     /// - `refresh` may be called from several places at once. A call that waited for a round which began after the call
     ///   was made has the report of that round.
     POOL_7 = "POOL-7", "refresh does all that is due";
@@ -105,6 +110,10 @@ rules! {
     /// `ExpiredPackage`: while its row is kept, which is until `not_after`, for the newest 1,000.
     ///
     /// Such a row has no key: the key goes first, and then the row says `Spent`. No round does anything with the row but
-    /// delete it in time, and a sync names only rows that can still change.
+    /// delete it in time, and a sync names only rows that can still change. A process looks once for keys of such rows, which a
+    /// backup of the MLS library's storage brought back, and deletes them.
+    ///
+    /// A Welcome may name several packages of one client: it is joined with those that are left, and all that it names are used.
+    /// A last resort serves one Welcome after the other.
     POOL_11 = "POOL-11", "a package that was used is said to be";
 }
