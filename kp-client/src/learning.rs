@@ -1,8 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use kp_core::KeyPackageRef;
 use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle, MetadataChanges, PoolRecord};
-use kp_core::protocol::{CiphersuiteStatus, Health, HeldKeyPackage, PoolStatus, SyncReport, UploadOutcome};
-use kp_core::{Ciphersuite, KeyPackageRef, Timestamp};
+use kp_core::protocol::{HeldKeyPackage, SyncReport, UploadOutcome};
 
 use crate::error::Result;
 use crate::ledger::is_young;
@@ -11,41 +11,6 @@ use crate::pace;
 use crate::policy::{is_handed_out, is_held, was_never_offered};
 use crate::report::RefreshReport;
 use crate::turn::Turn;
-
-/// What a sync told beside what became of each package.
-pub(crate) struct Heard {
-    /// By how many seconds the client's clock is ahead of the server's, where that is too much (`POOL-8`).
-    pub(crate) off: Option<i64>,
-    /// The ciphersuites that the server says are low.
-    pub(crate) low: BTreeSet<Ciphersuite>,
-    status: PoolStatus,
-    restore_point: Option<Timestamp>,
-}
-
-impl Heard {
-    pub(crate) fn new(answer: SyncReport, off: Option<i64>) -> Self {
-        let is_low = |status: &CiphersuiteStatus| matches!(status.health, Health::Low | Health::Exhausted);
-        let suites = &answer.status.ciphersuites;
-        let low = suites.iter().filter(|(_, status)| is_low(status));
-        Self {
-            off,
-            low: low.map(|(suite, _)| *suite).collect(),
-            status: answer.status,
-            restore_point: answer.restore_point,
-        }
-    }
-
-    /// How many one-time packages the server's memory of the pool takes.
-    pub(crate) fn room(&self) -> u32 {
-        self.status.room
-    }
-
-    /// Returns when a lifetime that begins like this one no longer begins before the restore point; `None` if it does not.
-    pub(crate) fn restore_point_until(&self, not_before: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let missing = self.restore_point?.get().saturating_sub(not_before.get());
-        (missing > 0).then(|| now.plus(missing.unsigned_abs()))
-    }
-}
 
 impl<V: KeyVault> Turn<'_, V> {
     /// Learns what became of `mine`, and says which packages the server holds that it should not. `confirmed`: the app says

@@ -49,6 +49,7 @@
 mod builder;
 mod clock;
 mod error;
+mod heard;
 mod join;
 mod learning;
 mod ledger;

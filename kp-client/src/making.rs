@@ -5,7 +5,7 @@ use kp_core::client::{KeyPackageMetadata, KeyVault, MetadataChanges, PoolRecord}
 use kp_core::{Ciphersuite, KeyPackage, KeyPackageRef, Role, Timestamp};
 
 use crate::error::{PoolError, Result};
-use crate::learning::Heard;
+use crate::heard::Heard;
 use crate::pace;
 use crate::plan::CiphersuitePlan;
 use crate::policy::was_never_offered;

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::clock;
 use crate::error::{PoolError, Result};
-use crate::learning::Heard;
+use crate::heard::Heard;
 use crate::making::Demand;
 use crate::pool::{KeyPackagePool, Round};
 use crate::report::RefreshReport;

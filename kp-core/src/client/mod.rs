@@ -5,6 +5,7 @@
 
 mod changes;
 mod join_mark;
+mod lease_holder;
 mod lifecycle;
 mod metadata;
 mod metadata_store;
@@ -15,10 +16,11 @@ mod vault;
 
 pub use changes::MetadataChanges;
 pub use join_mark::JoinMark;
+pub use lease_holder::LeaseHolder;
 pub use lifecycle::Lifecycle;
 pub use metadata::KeyPackageMetadata;
 pub use metadata_store::{PoolMetadataStore, PoolMetadataStoreExt};
 pub use pool_record::{Budget, PoolRecord, Wait};
 pub use rejection::{MetadataRejection, MetadataResult};
-pub use storage_lease::{Fence, LeaseHolder, LeaseName, StorageLease};
+pub use storage_lease::{Fence, LeaseName, StorageLease};
 pub use vault::KeyVault;
