@@ -73,7 +73,8 @@ fn parse_record(value: &[u8]) -> Option<PoolRecord> {
 
 #[cfg(test)]
 mod tests {
-    use kp_core::Ttl;
+    use kp_core::client::Wait;
+    use kp_core::{Ciphersuite, Role, Ttl};
 
     use super::*;
 
@@ -84,8 +85,8 @@ mod tests {
         let value = encode_lease(&lease);
         assert_eq!(decode_lease(&value).unwrap(), lease);
         let mut record = PoolRecord::default();
-        record.server_time = Some(Timestamp::MAX);
-        record.strangers = 60;
+        let wait = Wait::new(Timestamp::MAX, 60);
+        record.waits.insert((Ciphersuite(1), Role::OneTime), wait);
         let packed = encode_record(&record);
         assert_eq!(decode_record(&packed).unwrap(), record);
         assert_eq!(
