@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use futures::future::join_all;
-use kp_core::rules::Answer;
 use kp_core::server::Answers;
 use kp_core::{BackendError, Effect, Error, PoolId, Result, Timestamp};
 use redis::Value;
@@ -11,7 +10,7 @@ use redis::Value;
 use crate::link::error::{Unreadable, failed, malformed};
 use crate::link::script::Script;
 use crate::pools::replies::{self, Fields, Item, Read};
-use crate::pools::requests::Arguments;
+use crate::pools::requests::{Arguments, BatchItem};
 use crate::pools::runner::Runner;
 
 /// The most items of a call that one script run takes: the server runs nothing else meanwhile.
@@ -27,21 +26,18 @@ pub(crate) struct Batch {
 impl Batch {
     /// Runs the script on each pool that items name, with the items of that pool in their order. All pools are asked at
     /// once, so the call is one round trip a node. A batch of too many items is refused, and no script runs (COST-1).
-    pub(crate) async fn run<I: Sync, T: Send>(
+    pub(crate) async fn run<I: BatchItem, T: Send>(
         self,
         runner: &Runner,
         items: &[I],
-        bounded: Answer<()>,
-        pool_of: impl Fn(&I) -> &PoolId + Sync,
-        encode: impl Fn(&I) -> Arguments + Sync,
         decode: impl Fn(&I, Fields) -> Read<T> + Sync,
     ) -> Answers<T> {
-        if let Err(rejection) = bounded {
+        if let Err(rejection) = I::bounded(items) {
             return Answers::all_failed(items.len(), &rejection.into());
         }
         let mut pools: HashMap<&PoolId, Vec<usize>> = HashMap::new();
         for (place, item) in items.iter().enumerate() {
-            pools.entry(pool_of(item)).or_default().push(place);
+            pools.entry(item.pool()).or_default().push(place);
         }
         // All runs are one call, with one time-out.
         let deadline = runner.deadline();
@@ -49,7 +45,7 @@ impl Batch {
             let mut answers = Vec::with_capacity(places.len());
             for chunk in places.chunks(CHUNK) {
                 let mut arguments = self.head.clone();
-                arguments.extend(chunk.iter().flat_map(|place| encode(&items[*place])));
+                arguments.extend(chunk.iter().flat_map(|place| items[*place].encode()));
                 let reply = runner.run_until(deadline, self.script, pool, self.now, arguments).await;
                 let decode = |place: usize, fields| decode(&items[place], fields);
                 answers.extend(answer_each(self.script, chunk, reply, decode));

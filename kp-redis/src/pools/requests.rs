@@ -1,11 +1,10 @@
 //! Encodes the arguments of scripts. Every argument is bytes; an absent value is empty.
 
-use kp_core::Timestamp;
+use kp_core::rules::{Answer, Limits, MAX_LAST_RESORT_SLOTS, bounded, bounded_takes};
 use kp_core::server::{
     Admitted, InitKeyFingerprint, LastResort, OnLapse, ReservationToken, Save, SaveMode, Support, TakeRequest,
 };
-
-use kp_core::rules::{Limits, MAX_LAST_RESORT_SLOTS};
+use kp_core::{PoolId, Timestamp};
 
 /// The arguments of a script.
 pub(crate) type Arguments = Vec<Vec<u8>>;
@@ -34,32 +33,58 @@ pub(crate) fn lapse(lapse: OnLapse) -> Vec<u8> {
     })
 }
 
-pub(crate) fn take(take: &TakeRequest) -> Arguments {
-    let last_resort = match take.options.last_resort {
-        LastResort::Never => "never",
-        LastResort::Fallback => "fallback",
-        LastResort::Only => "only",
-    };
-    let mut arguments = vec![
-        take.id.as_bytes().to_vec(),
-        number(take.ttl.get()),
-        number(take.options.remaining),
-        optional(take.options.only.as_ref()),
-        text(last_resort),
-        optional(take.options.by.as_ref()),
-        take.limit.map(number).unwrap_or_default(),
-        take.options.requirements.as_bytes().to_vec(),
-        number(i128::try_from(take.options.ciphersuites.len()).unwrap_or(i128::MAX)),
-    ];
-    arguments.extend(take.options.ciphersuites.iter().map(|suite| number(suite.0)));
-    arguments
+/// An item of a call on many: it names its pool, and a call takes so many of them (COST-1).
+pub(crate) trait BatchItem: Sync + Sized {
+    fn pool(&self) -> &PoolId;
+
+    fn encode(&self) -> Arguments;
+
+    fn bounded(items: &[Self]) -> Answer<()>;
 }
 
-pub(crate) fn token(token: &ReservationToken) -> Arguments {
-    vec![
-        token.key_package_ref.as_bytes().to_vec(),
-        token.id().as_bytes().to_vec(),
-    ]
+impl BatchItem for TakeRequest {
+    fn pool(&self) -> &PoolId {
+        &self.pool
+    }
+
+    fn encode(&self) -> Arguments {
+        let last_resort = match self.options.last_resort {
+            LastResort::Never => "never",
+            LastResort::Fallback => "fallback",
+            LastResort::Only => "only",
+        };
+        let mut arguments = vec![
+            self.id.as_bytes().to_vec(),
+            number(self.ttl.get()),
+            number(self.options.remaining),
+            optional(self.options.only.as_ref()),
+            text(last_resort),
+            optional(self.options.by.as_ref()),
+            self.limit.map(number).unwrap_or_default(),
+            self.options.requirements.as_bytes().to_vec(),
+            number(i128::try_from(self.options.ciphersuites.len()).unwrap_or(i128::MAX)),
+        ];
+        arguments.extend(self.options.ciphersuites.iter().map(|suite| number(suite.0)));
+        arguments
+    }
+
+    fn bounded(items: &[Self]) -> Answer<()> {
+        bounded_takes(items)
+    }
+}
+
+impl BatchItem for ReservationToken {
+    fn pool(&self) -> &PoolId {
+        &self.pool
+    }
+
+    fn encode(&self) -> Arguments {
+        vec![self.key_package_ref.as_bytes().to_vec(), self.id().as_bytes().to_vec()]
+    }
+
+    fn bounded(items: &[Self]) -> Answer<()> {
+        bounded(items)
+    }
 }
 
 pub(crate) fn save(save: &Save, limits: Limits) -> Arguments {

@@ -105,16 +105,7 @@ impl KeyPackageStore for RedisStore {
             now,
             head: vec![requests::lapse(lapse)],
         };
-        batch
-            .run(
-                &self.runner,
-                takes,
-                rules::bounded_takes(takes),
-                |take| &take.pool,
-                requests::take,
-                replies::reserved,
-            )
-            .await
+        batch.run(&self.runner, takes, replies::reserved).await
     }
 
     async fn claim_key_packages(
@@ -129,16 +120,7 @@ impl KeyPackageStore for RedisStore {
             head: vec![requests::optional(group)],
         };
         let decode = |_: &TakeRequest, mut fields: Fields| replies::package(&mut fields);
-        batch
-            .run(
-                &self.runner,
-                takes,
-                rules::bounded_takes(takes),
-                |take| &take.pool,
-                requests::take,
-                decode,
-            )
-            .await
+        batch.run(&self.runner, takes, decode).await
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], spend: &Spend, now: Timestamp) -> Answers<Receipt> {
@@ -150,16 +132,7 @@ impl KeyPackageStore for RedisStore {
                 requests::optional(spend.by.as_ref()),
             ],
         };
-        batch
-            .run(
-                &self.runner,
-                tokens,
-                rules::bounded(tokens),
-                |token| &token.pool,
-                requests::token,
-                replies::receipt,
-            )
-            .await
+        batch.run(&self.runner, tokens, replies::receipt).await
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
@@ -168,16 +141,7 @@ impl KeyPackageStore for RedisStore {
             now,
             head: Vec::new(),
         };
-        batch
-            .run(
-                &self.runner,
-                tokens,
-                rules::bounded(tokens),
-                |token| &token.pool,
-                requests::token,
-                |_, _| Ok(()),
-            )
-            .await
+        batch.run(&self.runner, tokens, |_, _| Ok(())).await
     }
 
     async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
@@ -186,16 +150,7 @@ impl KeyPackageStore for RedisStore {
             now,
             head: vec![requests::number(ttl.get())],
         };
-        batch
-            .run(
-                &self.runner,
-                tokens,
-                rules::bounded(tokens),
-                |token| &token.pool,
-                requests::token,
-                replies::lease,
-            )
-            .await
+        batch.run(&self.runner, tokens, replies::lease).await
     }
 
     async fn get_key_package(
