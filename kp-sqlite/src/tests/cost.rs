@@ -6,6 +6,7 @@
 )]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kp_core::key_package::ExtensionType;
@@ -20,7 +21,21 @@ use crate::tests::packages::test_package;
 /// How many steps the counter counts at a time.
 const LOT: usize = 100;
 
-static STEPS: AtomicUsize = AtomicUsize::new(0);
+/// Opens a store whose steps are counted.
+async fn counted(dir: &Path, steps: &'static AtomicUsize) -> SqliteStore {
+    SqliteStore::builder(dir.join("pools.db"))
+        .survives(Survives::ProcessCrash)
+        .limits(Limits::default().max_records(200_000))
+        .open_with(|connection| {
+            let count = || {
+                steps.fetch_add(LOT, Ordering::SeqCst);
+                false
+            };
+            let _ = connection.progress_handler(LOT as i32, Some(count));
+        })
+        .await
+        .unwrap()
+}
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::try_from(1_700_000_000 + seconds).unwrap()
@@ -41,19 +56,9 @@ fn packages(numbers: std::ops::Range<u32>, not_after: Timestamp) -> Save {
 async fn expired_packages_do_not_slow_a_pool() {
     const EXPIRED: u32 = 100_000;
     const CALLS: usize = 400;
+    static STEPS: AtomicUsize = AtomicUsize::new(0);
     let dir = tempfile::tempdir().unwrap();
-    let store = SqliteStore::builder(dir.path().join("pools.db"))
-        .survives(Survives::ProcessCrash)
-        .limits(Limits::default().max_records(200_000))
-        .open_with(|connection| {
-            let count = || {
-                STEPS.fetch_add(LOT, Ordering::SeqCst);
-                false
-            };
-            let _ = connection.progress_handler(LOT as i32, Some(count));
-        })
-        .await
-        .unwrap();
+    let store = counted(dir.path(), &STEPS).await;
     for first in (0..EXPIRED).step_by(Save::MAX_PACKAGES) {
         let save = packages(first..first + 1_000, at(50));
         store.save_key_packages(&save, at(0)).await.unwrap();
@@ -105,17 +110,7 @@ async fn requirements_that_nothing_meets_are_looked_for_once() {
     const PACKAGES: u32 = 1_000;
     static STEPS: AtomicUsize = AtomicUsize::new(0);
     let dir = tempfile::tempdir().unwrap();
-    let store = SqliteStore::builder(dir.path().join("pools.db"))
-        .survives(Survives::ProcessCrash)
-        .open_with(|connection| {
-            let count = || {
-                STEPS.fetch_add(LOT, Ordering::SeqCst);
-                false
-            };
-            let _ = connection.progress_handler(LOT as i32, Some(count));
-        })
-        .await
-        .unwrap();
+    let store = counted(dir.path(), &STEPS).await;
     let lifetime = Lifetime::new(at(-1), at(1_000)).unwrap();
     let item = |number: u32| {
         let package = test_package(&number.to_be_bytes(), lifetime, &[7; 32]);
