@@ -10,6 +10,11 @@ pub(crate) struct Clocks {
 }
 
 impl Clocks {
+    /// Returns the later of the two: a grace period that begins then is over on neither too early.
+    pub(crate) fn latest(self) -> Timestamp {
+        self.server.map_or(self.own, |server| server.max(self.own))
+    }
+
     /// Returns whether both clocks have passed `at`. A server that never told its time has passed nothing.
     pub(crate) fn both_passed(self, at: Timestamp) -> bool {
         at <= self.own && self.server.is_some_and(|server| at <= server)

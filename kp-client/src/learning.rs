@@ -4,6 +4,7 @@ use kp_core::KeyPackageRef;
 use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle, MetadataChanges, PoolRecord};
 use kp_core::protocol::{HeldKeyPackage, SyncReport, UploadOutcome};
 
+use crate::clock::Clocks;
 use crate::error::Result;
 use crate::ledger::is_young;
 use crate::making::Offer;
@@ -24,13 +25,17 @@ impl<V: KeyVault> Turn<'_, V> {
         report: &mut RefreshReport,
     ) -> Result<Vec<KeyPackageRef>, V> {
         let (policy, mut record) = (self.policy(), self.record().await?);
+        let clocks = Clocks {
+            server: answer.server_time.or(record.server_time),
+            ..self.clocks(&record)
+        };
         let (mut steps, mut strays) = (Vec::new(), Vec::new());
         let rows = self.rows().await?;
         for (key_package_ref, status) in mine.iter().zip(&answer.yours) {
             let Some(row) = rows.get(key_package_ref) else {
                 continue;
             };
-            let to = policy.after_sync(row, *status, self.now);
+            let to = policy.after_sync(row, *status, clocks);
             if to != row.lifecycle {
                 report.superseded += u32::from(to.delete_at().is_some());
                 steps.push((key_package_ref.clone(), to));
@@ -102,13 +107,12 @@ impl<V: KeyVault> Turn<'_, V> {
             let in_use = is_held(row) || row.lifecycle == Lifecycle::Reserved;
             if in_use && slot.is_some_and(|current| *current != key_package_ref) {
                 report.superseded += 1;
-                steps.push((key_package_ref.clone(), policy.superseded(row, self.now)));
+                steps.push((key_package_ref.clone(), policy.superseded(row, clocks)));
             } else if row.lifecycle == Lifecycle::Created
                 && let Some(outcome) = outcomes.get(key_package_ref)
             {
                 let first = offer.new.contains(key_package_ref);
-                let ahead = clocks.is_ahead(row, policy.skew);
-                let to = policy.after_upload(row, **outcome, first, ahead, self.now);
+                let to = policy.after_upload(row, **outcome, first, clocks);
                 report.superseded += u32::from(to.delete_at().is_some());
                 steps.push((key_package_ref.clone(), to));
             }
@@ -140,7 +144,7 @@ impl<V: KeyVault> Turn<'_, V> {
 
     /// Records that these were withdrawn from the server. What nobody can have is deleted.
     pub(crate) async fn supersede(&self, withdrawn: &[KeyPackageRef], report: &mut RefreshReport) -> Result<(), V> {
-        let mut rows = self.rows().await?;
+        let (mut rows, clocks) = (self.rows().await?, self.clocks(&self.record().await?));
         let held = withdrawn
             .iter()
             .filter_map(|named| rows.get(named))
@@ -148,7 +152,7 @@ impl<V: KeyVault> Turn<'_, V> {
         let (unseen, seen): (Vec<_>, Vec<_>) = held.partition(|row| was_never_offered(row));
         let unseen: Vec<_> = unseen.into_iter().map(|row| row.key_package_ref.clone()).collect();
         let superseded =
-            |row: &KeyPackageMetadata| (row.key_package_ref.clone(), self.policy().superseded(row, self.now));
+            |row: &KeyPackageMetadata| (row.key_package_ref.clone(), self.policy().superseded(row, clocks));
         let steps: Vec<_> = seen.into_iter().map(superseded).collect();
         report.superseded += u32::try_from(steps.len()).unwrap_or(u32::MAX);
         self.write(steps).await?;

@@ -35,9 +35,9 @@ pub(crate) fn end(row: &KeyPackageMetadata) -> Timestamp {
 }
 
 impl Policy {
-    /// A grace period begins, which ends with the package at the latest.
-    pub(crate) fn superseded(&self, row: &KeyPackageMetadata, now: Timestamp) -> Lifecycle {
-        let delete_at = now.plus(self.keep_old).min(end(row));
+    /// A grace period begins, which ends with the package at the latest. A clock that is behind does not shorten it.
+    pub(crate) fn superseded(&self, row: &KeyPackageMetadata, clocks: Clocks) -> Lifecycle {
+        let delete_at = clocks.latest().plus(self.keep_old).min(end(row));
         Lifecycle::Superseded { delete_at }
     }
 
@@ -66,7 +66,7 @@ impl Policy {
     /// Where a row stands, now that the server said where its package does.
     ///
     /// What was handed out keeps its key until its `not_after`: a Welcome may be under way.
-    pub(crate) fn after_sync(&self, row: &KeyPackageMetadata, status: Option<Status>, now: Timestamp) -> Lifecycle {
+    pub(crate) fn after_sync(&self, row: &KeyPackageMetadata, status: Option<Status>, clocks: Clocks) -> Lifecycle {
         use Lifecycle::{Available, Created, Reserved};
         match (row.lifecycle, status) {
             (Created | Available | Reserved, Some(status)) => match status {
@@ -76,7 +76,7 @@ impl Policy {
                 Status::Reserved { .. } | Status::LastResort { used: true } | Status::Expired => Reserved,
                 Status::Spent { cause, .. } => match cause {
                     Cause::Used | Cause::Retired => Reserved,
-                    Cause::Withdrawn | Cause::Replaced => self.superseded(row, now),
+                    Cause::Withdrawn | Cause::Replaced => self.superseded(row, clocks),
                     // Somebody may have it.
                     _ => Reserved,
                 },
@@ -84,7 +84,7 @@ impl Policy {
                 _ => row.lifecycle,
             },
             // A last resort that was used, and that the server lost, is missing: it is replaced at once (`POOL-10`).
-            (_, None) if row.role.is_last_resort() && row.lifecycle == Reserved => self.superseded(row, now),
+            (_, None) if row.role.is_last_resort() && row.lifecycle == Reserved => self.superseded(row, clocks),
             // What was handed out never goes up again (`POOL-9`).
             (Created | Available, None) if row.reserved_at.is_some() => Reserved,
             // The server lost it: the same package goes up again (`POOL-3`).
@@ -94,30 +94,29 @@ impl Policy {
     }
 
     /// Returns where a row stands, now that the server told the outcome of its upload. `first`: nothing named the package
-    /// before this upload. `ahead`: the package becomes valid further ahead than clocks may differ.
+    /// before this upload.
     pub(crate) fn after_upload(
         &self,
         row: &KeyPackageMetadata,
         outcome: UploadOutcome,
         first: bool,
-        ahead: bool,
-        now: Timestamp,
+        clocks: Clocks,
     ) -> Lifecycle {
         match outcome {
             UploadOutcome::Saved | UploadOutcome::AlreadyStored => Lifecycle::Available,
             // An earlier upload arrived, and somebody has the package; a last resort was replaced since.
-            UploadOutcome::AlreadySpent if row.role.is_last_resort() => self.superseded(row, now),
+            UploadOutcome::AlreadySpent if row.role.is_last_resort() => self.superseded(row, clocks),
             UploadOutcome::AlreadySpent => Lifecycle::Reserved,
             // Later, the server may take it.
             UploadOutcome::PoolFull | UploadOutcome::NotTried => Lifecycle::Created,
-            UploadOutcome::Refused(Refusal::NotYetValid) if !ahead => Lifecycle::Created,
+            UploadOutcome::Refused(Refusal::NotYetValid) if !clocks.is_ahead(row, self.skew) => Lifecycle::Created,
             // An outcome that this release does not know counts as refused.
             refused if first && row.uploaded_at.is_none() => match refused {
                 UploadOutcome::Refused(Refusal::Expired) => Lifecycle::Expired,
                 _ => Lifecycle::Failed,
             },
             // It was up, or may have been, and the server lost it since: a Welcome may be under way (`POOL-9`).
-            _ => self.superseded(row, now),
+            _ => self.superseded(row, clocks),
         }
     }
 

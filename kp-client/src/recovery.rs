@@ -136,7 +136,7 @@ impl<V: KeyVault> Turn<'_, V> {
             if was_never_offered(row) {
                 unseen.push(row.key_package_ref.clone());
             } else {
-                steps.push((row.key_package_ref.clone(), policy.superseded(row, self.now)));
+                steps.push((row.key_package_ref.clone(), policy.superseded(row, clocks)));
             }
         }
         report.superseded += u32::try_from(steps.len()).unwrap_or(u32::MAX);

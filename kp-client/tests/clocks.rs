@@ -114,6 +114,32 @@ async fn a_client_whose_clock_is_off_touches_nothing_that_is_up() {
     }
 }
 
+/// A grace period that begins while the clock is behind is no shorter once the clock is right.
+#[tokio::test]
+async fn a_clock_that_is_behind_shortens_no_grace_period() {
+    let (world, bob) = (World::new(), Bob::new());
+    let (pool, clock) = phone(&world, &bob);
+    pool.refresh().await.unwrap();
+    let withdrawn = world.available(&bob).await.pop_first().unwrap();
+    bob.transport(&world)
+        .withdraw(std::slice::from_ref(&withdrawn))
+        .await
+        .unwrap();
+    clock.set(moved(world.now(), days(-60)));
+    assert_eq!(pool.refresh().await.unwrap().superseded, 1);
+    clock.set(world.now());
+    for _ in 0..27 {
+        pool.refresh().await.unwrap();
+        assert!(bob.has_key(&withdrawn));
+        world.clock.advance(DAY);
+        clock.advance(DAY);
+    }
+    world.clock.advance(DAY);
+    clock.advance(DAY);
+    pool.refresh().await.unwrap();
+    assert!(!bob.has_key(&withdrawn), "nor longer");
+}
+
 /// While the clock is off, what has no key is withdrawn, and what was made before goes up.
 #[tokio::test]
 async fn what_time_does_not_bring_about_goes_on() {

@@ -76,6 +76,8 @@ rules! {
     /// - A key goes once both clocks have passed the package's `not_after`. The server's clock is what it told last. If the
     ///   client's clock alone has passed it, the row is marked, and the key goes one grace period later. A join is refused as
     ///   expired only when both have passed.
+    /// - A grace period begins at the later of both clocks: one that began while the client's clock was behind is not over
+    ///   once the clock is right.
     /// - What is refused as expired, or as not yet valid, does not count as held. A package that waits for its `not_before`
     ///   does, and no other of its role and ciphersuite is made meanwhile. One that becomes valid further ahead than the skew,
     ///   and is not known to be up, is given up.
