@@ -178,9 +178,10 @@ fn note_server(record: &mut PoolRecord, answer: &SyncReport, off: Option<i64>) {
 }
 
 /// Notes whether a sync found new packages without a key, and returns whether another installation is behind them
-/// (`POOL-10`): they came since the sync before, twice in a row. Once noted, only the app's word ends it.
+/// (`POOL-10`): they came since the sync before, in its second at the earliest, and twice in a row. Once noted, only the
+/// app's word ends it.
 fn note_strangers(record: &mut PoolRecord, found: &[&HeldKeyPackage], confirmed: bool) -> bool {
-    let is_new = |held: &&HeldKeyPackage| record.server_time.is_some_and(|last| last < held.saved_at);
+    let is_new = |held: &&HeldKeyPackage| record.server_time.is_some_and(|last| last <= held.saved_at);
     if confirmed {
         record.strangers = 0;
     } else if record.strangers < pace::STRANGERS {

@@ -225,14 +225,25 @@ async fn copied(bob: &Bob) -> Bob {
     copy
 }
 
-async fn hour(world: &World, pool: &KeyPackagePool<Vault>) -> RefreshReport {
-    world.clock.advance(1_800);
+async fn refreshed(world: &World, pool: &KeyPackagePool<Vault>, after: u64) -> RefreshReport {
+    world.clock.advance(after);
     pool.refresh().await.unwrap()
 }
 
 /// Each finds what the other put up. Both notice, and leave it.
 #[tokio::test]
 async fn one_backup_on_two_devices_is_noticed() {
+    two_devices([1_800, 1_800]).await;
+}
+
+/// A push wakes them.
+#[tokio::test]
+async fn two_devices_that_wake_in_the_same_second_notice_each_other() {
+    two_devices([3_600, 0]).await;
+}
+
+/// They refresh in turn, so many seconds after each other.
+async fn two_devices(pauses: [u64; 2]) {
     let (world, bob) = (World::new(), Bob::new());
     bob.open(&world).refresh().await.unwrap();
     let copy = copied(&bob).await;
@@ -242,8 +253,8 @@ async fn one_backup_on_two_devices_is_noticed() {
         for _ in 0..2 {
             world.directory.claim(&bob.pool_id, &Take::new()).await.unwrap();
         }
-        for (pool, noticed) in [&one, &two].into_iter().zip(&mut noticed) {
-            let report = hour(&world, pool).await;
+        for ((pool, pause), noticed) in [&one, &two].into_iter().zip(pauses).zip(&mut noticed) {
+            let report = refreshed(&world, pool, pause).await;
             if round >= 100 {
                 withdrawn += report.withdrawn;
                 made += report.generated;
