@@ -67,7 +67,7 @@ impl<V: KeyVault> Turn<'_, V> {
         } else {
             strays.extend(strangers.into_iter().map(|held| held.key_package_ref.clone()));
         }
-        note_server(&mut record, answer, off);
+        note_server(&mut record, answer, off, policy.skew);
         let changes = MetadataChanges::new().create(found).step(steps, self.now);
         self.apply(changes.record(record)).await?;
         Ok(strays)
@@ -77,7 +77,8 @@ impl<V: KeyVault> Turn<'_, V> {
         Ok(is_held(row) && is_young(row, self.now) && self.package(&row.key_package_ref)?.is_none())
     }
 
-    /// Records the outcomes of an upload. A last resort that is up supersedes the others of its ciphersuite, since the
+    /// Records the outcomes of an upload. A package that was taken, made while the clock was off, says that the server's clock is
+    /// the wrong one (`POOL-8`). A last resort that is up supersedes the others of its ciphersuite, since the
     /// server has one slot, and the last one up has it (`LAST-1`).
     pub(crate) async fn settle(
         &self,
@@ -132,6 +133,7 @@ impl<V: KeyVault> Turn<'_, V> {
             }
             if refused < outcomes.len() {
                 record.waits.remove(&(suite, role));
+                record.clock_trusted = record.clock_off.is_some();
             } else if let Some(plan) = policy.plans.get(&suite) {
                 let before = record.waits.get(&(suite, role));
                 let wait = pace::next_wait(before, survey.basis(plan), self.now);
@@ -167,8 +169,14 @@ fn is_refused(outcome: UploadOutcome) -> bool {
     !outcome.is_held() && !later
 }
 
-/// Notes what a sync told of the server and its clock. Waits that a wrong clock brought about end with it.
-fn note_server(record: &mut PoolRecord, answer: &SyncReport, off: Option<i64>) {
+/// Notes what a sync told of the server and its clock. Waits that a wrong clock brought about end with it. A clock that moved
+/// since the server took a package is no longer trusted.
+fn note_server(record: &mut PoolRecord, answer: &SyncReport, off: Option<i64>, skew: u64) {
+    let stayed = record
+        .clock_off
+        .zip(off)
+        .is_some_and(|(before, now)| before.abs_diff(now) <= skew);
+    record.clock_trusted &= stayed;
     if off.is_none() && record.clock_off.is_some() {
         record.waits.clear();
     }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use kp_core::client::{KeyPackageMetadata, Lifecycle};
+use kp_core::client::{Alone, KeyPackageMetadata, Lifecycle};
 use kp_core::protocol::{Refusal, UploadOutcome};
 use kp_core::{Cause, Ciphersuite, Status, Timestamp};
 
@@ -19,19 +19,33 @@ pub(crate) struct Policy {
 }
 
 /// What time makes of a row (`POOL-8`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     Stays,
     /// The key goes, then the row.
     Goes,
-    /// The client's own clock alone says that the package is over: the key goes one grace period later.
-    Marked(Lifecycle),
+    /// The client's own clock alone says that the package is over.
+    Waits,
 }
 
 /// When a package ends: at its `not_after`, or a year after it was offered.
 pub(crate) fn end(row: &KeyPackageMetadata) -> Timestamp {
     let a_year_on = row.offered_at.map(|at| at.plus(YEAR));
     a_year_on.map_or(row.not_after, |at| at.min(row.not_after))
+}
+
+/// Returns what time makes of a row.
+pub(crate) fn fate(row: &KeyPackageMetadata, clocks: Clocks) -> Fate {
+    let end = end(row);
+    match row.lifecycle {
+        Lifecycle::Joining { .. } => Fate::Stays,
+        Lifecycle::Failed | Lifecycle::Expired => Fate::Goes,
+        _ if clocks.both_passed(end) => Fate::Goes,
+        Lifecycle::Superseded { delete_at } if clocks.passed(delete_at) => Fate::Goes,
+        // Rows of used packages have no key.
+        Lifecycle::Spent => Fate::Stays,
+        _ if clocks.own < end => Fate::Stays,
+        _ => Fate::Waits,
+    }
 }
 
 impl Policy {
@@ -41,26 +55,16 @@ impl Policy {
         Lifecycle::Superseded { delete_at }
     }
 
-    /// Returns what time makes of a row. A mark is a grace period that ends after the package.
-    pub(crate) fn fate(&self, row: &KeyPackageMetadata, clocks: Clocks) -> Fate {
-        let (end, delete_at) = (end(row), row.lifecycle.delete_at());
-        let marked = delete_at.filter(|at| end < *at);
-        match row.lifecycle {
-            Lifecycle::Joining { .. } => Fate::Stays,
-            Lifecycle::Failed | Lifecycle::Expired => Fate::Goes,
-            _ if clocks.both_passed(end) => Fate::Goes,
-            _ if marked.is_none() && delete_at.is_some_and(|at| clocks.passed(at)) => Fate::Goes,
-            _ if clocks.own < end => Fate::Stays,
-            // Rows of used packages have no key.
-            Lifecycle::Spent => Fate::Stays,
-            _ => match marked {
-                Some(at) if at <= clocks.own => Fate::Goes,
-                Some(_) => Fate::Stays,
-                None => Fate::Marked(Lifecycle::Superseded {
-                    delete_at: clocks.own.plus(self.keep_old).max(end.plus(1)),
-                }),
-            },
-        }
+    /// Goes on with a time in which the client's clock alone says that packages are over. One that was not looked at for a
+    /// whole grace period begins anew, since the clock may have been set.
+    pub(crate) fn goes_on(&self, alone: Option<Alone>, now: Timestamp) -> Alone {
+        let awake = |alone: &Alone| alone.seen.minus(self.skew) <= now && now <= alone.seen.plus(self.keep_old);
+        Alone::new(alone.filter(awake).map_or(now, |alone| alone.since), now)
+    }
+
+    /// When the key of a package goes that the client's clock alone has passed: one grace period after it did.
+    pub(crate) fn gone_at(&self, row: &KeyPackageMetadata, alone: Alone) -> Timestamp {
+        alone.since.max(end(row)).plus(self.keep_old)
     }
 
     /// Where a row stands, now that the server said where its package does.

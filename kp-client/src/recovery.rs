@@ -1,12 +1,12 @@
 use std::cmp::Reverse;
 
 use kp_core::KeyPackageRef;
-use kp_core::client::{JoinMark, KeyPackageMetadata, KeyVault, Lifecycle, PoolRecord};
+use kp_core::client::{JoinMark, KeyPackageMetadata, KeyVault, Lifecycle, MetadataChanges, PoolRecord};
 
 use crate::error::Result;
 use crate::ledger::is_young;
 use crate::mark;
-use crate::policy::{Fate, was_never_offered};
+use crate::policy::{Fate, fate, was_never_offered};
 use crate::report::RefreshReport;
 use crate::rows::Rows;
 use crate::turn::Turn;
@@ -111,18 +111,29 @@ impl<V: KeyVault> Turn<'_, V> {
         Ok(())
     }
 
-    /// Deletes what both clocks have passed, and marks what the client's own clock alone has passed (`POOL-8`).
+    /// Deletes what both clocks have passed, and one grace period later what the client's own clock alone has passed, unless
+    /// that clock is off (`POOL-8`).
     async fn expire(&self, rows: &mut Rows, record: &PoolRecord) -> Result<u32, V> {
         let (clocks, policy) = (self.clocks(record), self.policy());
-        let (mut over, mut marks) = (Vec::new(), Vec::new());
+        let (mut over, mut waiting) = (Vec::new(), Vec::new());
         for row in rows.iter() {
-            match policy.fate(row, clocks) {
+            match fate(row, clocks) {
                 Fate::Stays => {}
                 Fate::Goes => over.push(row.key_package_ref.clone()),
-                Fate::Marked(mark) => marks.push((row.key_package_ref.clone(), mark)),
+                Fate::Waits => waiting.push(row),
             }
         }
-        self.step(rows, marks).await?;
+        let counts = !waiting.is_empty() && (record.clock_off.is_none() || record.clock_trusted);
+        let alone = counts.then(|| policy.goes_on(record.alone, self.now));
+        if let Some(alone) = alone {
+            let gone = waiting.into_iter().filter(|row| policy.gone_at(row, alone) <= self.now);
+            over.extend(refs(gone));
+        }
+        if alone != record.alone {
+            let mut record = record.clone();
+            record.alone = alone;
+            self.apply(MetadataChanges::new().record(record)).await?;
+        }
         self.throw_away(rows, &over).await
     }
 

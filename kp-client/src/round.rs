@@ -134,7 +134,7 @@ impl<V: KeyVault> KeyPackagePool<V> {
         let (answer, off) = match self.ask(&mine).await {
             Ok(answer) => answer,
             Err(error) => {
-                // What is over by the client's own clock is marked, also when there is no server for long.
+                // What is over by the client's own clock goes in the end, also when there is no server for long.
                 self.cleanup_expired().await?;
                 return Err(error);
             }

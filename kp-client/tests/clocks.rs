@@ -114,6 +114,121 @@ async fn a_client_whose_clock_is_off_touches_nothing_that_is_up() {
     }
 }
 
+/// An app cleans up between rounds, before the first of them says that the clock is off and after it.
+#[tokio::test]
+async fn what_a_clock_that_is_off_has_passed_is_as_good_as_before() {
+    for offset in OFFSETS {
+        let (world, bob) = (World::new(), Bob::new());
+        let (pool, clock) = phone(&world, &bob);
+        pool.refresh().await.unwrap();
+        world.claim(&bob).await;
+        pool.refresh().await.unwrap();
+        let (up, rows) = (world.available(&bob).await, bob.rows().await);
+        for tenth in 1..=10 {
+            clock.set(moved(world.now(), days(offset * tenth / 10)));
+            pool.cleanup_expired().await.unwrap();
+            let report = pool.refresh().await.unwrap();
+            assert_eq!((report.withdrawn, report.superseded), (0, 0));
+            pool.cleanup_expired().await.unwrap();
+        }
+        clock.set(world.now());
+        let report = pool.refresh().await.unwrap();
+        assert_eq!((report.withdrawn, report.generated), (0, 0), "{offset}");
+        assert_eq!((world.available(&bob).await, bob.rows().await), (up, rows), "{offset}");
+        assert_eq!(bob.stored_keys().len(), 33);
+    }
+}
+
+/// For longer than a grace period, the server says that the client's clock is ahead by more than a lifetime.
+#[tokio::test]
+async fn no_key_goes_by_a_clock_that_stays_off() {
+    let (world, bob) = (World::new(), Bob::new());
+    let (pool, clock) = phone(&world, &bob);
+    pool.refresh().await.unwrap();
+    let (up, rows) = (world.available(&bob).await, bob.rows().await);
+    clock.set(moved(world.now(), days(85)));
+    for day in 0..40 {
+        pool.refresh().await.unwrap();
+        pool.cleanup_expired().await.unwrap();
+        assert!(rows.iter().all(|row| bob.has_key(row)), "day {day}");
+        clock.advance(DAY);
+        world.clock.advance(DAY);
+    }
+    assert_eq!(world.available(&bob).await, up);
+    is_sound(&world, &bob).await;
+}
+
+/// The server believed the client's clock, which was then set to another time.
+#[tokio::test]
+async fn a_server_believes_a_clock_until_it_is_set() {
+    let (world, bob) = (World::new(), Bob::new());
+    let server = ManualClock::at(world.now().minus(400 * DAY));
+    let lenient = OpenMlsAdmission::new().skew(Duration::from_secs(500 * DAY));
+    let world = server_at(world, &server, lenient);
+    let plan = CiphersuitePlan::pool(SUITE).last_resort(false);
+    let pool = bob.builder(&world).ciphersuite(plan).build().unwrap();
+    pool.refresh().await.unwrap();
+    let rows = bob.rows().await;
+    world.clock.advance(120 * DAY);
+    for day in 0..40 {
+        pool.refresh().await.unwrap();
+        pool.cleanup_expired().await.unwrap();
+        assert!(rows.iter().all(|row| bob.has_key(row)), "day {day}");
+        world.clock.advance(DAY);
+        server.advance(DAY);
+    }
+}
+
+/// Without a server, nobody knows whether a clock that leaps was set or the phone was switched off.
+#[tokio::test]
+async fn a_clock_that_leaps_leaves_every_key_its_grace_period() {
+    let (world, bob) = (World::new(), Bob::new());
+    let (pool, clock) = phone(&world, &bob);
+    pool.refresh().await.unwrap();
+    for leap in [85, 29, 400] {
+        clock.advance(leap * DAY);
+        assert_eq!(pool.cleanup_expired().await.unwrap(), 0);
+    }
+    for _ in 0..4 {
+        assert_eq!(bob.stored_keys().len(), 33);
+        clock.advance(7 * DAY);
+        pool.cleanup_expired().await.unwrap();
+    }
+    assert_eq!(bob.stored_keys().len(), 0);
+}
+
+/// The server took what was made by the client's clock, so the server's is the wrong one, for as long as neither is set.
+#[tokio::test]
+async fn keys_go_by_the_clock_of_a_client_whom_the_server_believes() {
+    let (world, bob) = (World::new(), Bob::new());
+    let server = ManualClock::at(world.now().minus(400 * DAY));
+    let lenient = OpenMlsAdmission::new().skew(Duration::from_secs(500 * DAY));
+    let world = server_at(world, &server, lenient);
+    let plan = CiphersuitePlan::pool(SUITE).last_resort(false);
+    let pool = bob.builder(&world).ciphersuite(plan).build().unwrap();
+    pool.refresh().await.unwrap();
+    let old = bob.rows().await;
+    let keyed = || old.iter().filter(|old| bob.has_key(old)).count();
+    let step = |days: u64| {
+        server.advance(days * DAY);
+        world.clock.advance(days * DAY);
+    };
+    for day in 1..84 {
+        step(1);
+        pool.refresh().await.unwrap();
+        assert_eq!(keyed(), 32, "day {day}");
+    }
+    for _ in 0..28 {
+        step(1);
+        pool.refresh().await.unwrap();
+        pool.cleanup_expired().await.unwrap();
+        assert_eq!(keyed(), 32);
+    }
+    step(1);
+    pool.cleanup_expired().await.unwrap();
+    assert_eq!(keyed(), 0, "12 and 4 weeks");
+}
+
 /// A grace period that begins while the clock is behind is no shorter once the clock is right.
 #[tokio::test]
 async fn a_clock_that_is_behind_shortens_no_grace_period() {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use kp_core::client::Lifecycle::{Available, Created, Expired, Failed, Joining, Reserved, Spent, Superseded};
 use kp_core::client::{
-    Budget, Fence, JoinMark, KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges, MetadataRejection,
-    PoolRecord, Wait,
+    Alone, Budget, Fence, JoinMark, KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges,
+    MetadataRejection, PoolRecord, Wait,
 };
 use kp_core::protocol::Health;
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageRef, Lifetime, Role, Timestamp};
@@ -125,6 +125,8 @@ fn a_record_is_read_back_from_its_numbers() {
     assert_eq!(record.numbers().count(), 0);
     record.server_time = Some(Timestamp::MAX);
     record.clock_off = Some(-1);
+    record.clock_trusted = true;
+    record.alone = Some(Alone::new(NOW, Timestamp::MAX));
     record.strangers = 2;
     record.waits = [Role::OneTime, Role::LastResort]
         .map(|role| ((Ciphersuite(1), role), Wait::new(NOW, u32::MAX).basis(7)))
@@ -163,6 +165,8 @@ fn a_record_is_read_back_from_its_numbers() {
         (8 << 16, -1),
         (9 << 16 | 1, 1),
         (12 << 16 | 1, 1),
+        (14 << 16, 1),
+        (15 << 16, 1),
     ] {
         assert_eq!(PoolRecord::from_numbers([damaged]), None, "{damaged:?}");
     }

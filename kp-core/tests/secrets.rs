@@ -11,8 +11,8 @@ use std::fmt::{Debug, Display};
 use std::fs;
 
 use kp_core::client::{
-    Budget, Fence, JoinMark, KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges, MetadataRejection,
-    PoolRecord, StorageLease, Wait,
+    Alone, Budget, Fence, JoinMark, KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges,
+    MetadataRejection, PoolRecord, StorageLease, Wait,
 };
 use kp_core::contract::ALL;
 use kp_core::key_package::{
@@ -274,6 +274,7 @@ fn client(printed: &mut Printed) -> Outcome {
     printed.hides(&Fence::new(LeaseName::ROUND, lease.fence));
     printed.hides(&PoolRecord::default());
     printed.hides(&Wait::new(now, 60));
+    printed.hides(&Alone::new(now, now));
     printed.hides(&Budget::new(64, now));
     printed.error_hides::<MetadataRejection>(&refused(Lifecycle::Spent.step(superseded))?);
     Ok(())

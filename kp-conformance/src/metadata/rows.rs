@@ -1,6 +1,6 @@
 //! What the checks of metadata are made of: rows and lifecycles, each from a small number.
 
-use kp_core::client::{Budget, JoinMark, KeyPackageMetadata, LeaseHolder, Lifecycle, PoolRecord, Wait};
+use kp_core::client::{Alone, Budget, JoinMark, KeyPackageMetadata, LeaseHolder, Lifecycle, PoolRecord, Wait};
 use kp_core::protocol::Health;
 use kp_core::{KeyPackageRef, Role, Timestamp};
 
@@ -81,6 +81,8 @@ pub(super) fn record() -> PoolRecord {
     record.server_time = Some(Timestamp::MAX);
     record.health = Some(Health::LastResortUsed);
     record.clock_off = Some(i64::MIN);
+    record.clock_trusted = true;
+    record.alone = Some(Alone::new(Timestamp::MIN, Timestamp::MAX));
     record.strangers = u32::MAX;
     let wait = Wait::new(Timestamp::MIN, u32::MAX).basis(u32::MAX);
     record.waits = [Role::OneTime, Role::LastResort]

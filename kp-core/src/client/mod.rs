@@ -20,7 +20,7 @@ pub use lease_holder::LeaseHolder;
 pub use lifecycle::Lifecycle;
 pub use metadata::KeyPackageMetadata;
 pub use metadata_store::{PoolMetadataStore, PoolMetadataStoreExt};
-pub use pool_record::{Budget, PoolRecord, Wait};
+pub use pool_record::{Alone, Budget, PoolRecord, Wait};
 pub use rejection::{MetadataRejection, MetadataResult};
 pub use storage_lease::{Fence, LeaseName, StorageLease};
 pub use vault::KeyVault;

@@ -28,6 +28,11 @@ pub struct PoolRecord {
     /// By how many seconds the client's clock was ahead of the server's at the last sync, or behind if negative. `None`
     /// unless that was too much ([POOL-8](crate::contract::POOL_8)).
     pub clock_off: Option<i64>,
+    /// Whether the server took a package that was made while the clocks differed by [`clock_off`](Self::clock_off): then
+    /// the server's clock is the wrong one ([POOL-8](crate::contract::POOL_8)).
+    pub clock_trusted: bool,
+    /// Since when the client's clock alone says that packages are over ([POOL-8](crate::contract::POOL_8)).
+    pub alone: Option<Alone>,
     /// How many syncs in a row found new packages without a key
     /// ([POOL-10](crate::contract::POOL_10)).
     pub strangers: u32,
@@ -37,6 +42,24 @@ pub struct PoolRecord {
     pub budgets: BTreeMap<Ciphersuite, Budget>,
     /// The numbers that this release does not know.
     later: BTreeMap<u32, i64>,
+}
+
+/// A time in which the client's clock alone says that packages are over, and is looked at again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Alone {
+    /// When it began, by the client's clock.
+    pub since: Timestamp,
+    /// When it was looked at last, by the client's clock.
+    pub seen: Timestamp,
+}
+
+impl Alone {
+    /// Began then, and was looked at last then.
+    #[must_use]
+    pub const fn new(since: Timestamp, seen: Timestamp) -> Self {
+        Self { since, seen }
+    }
 }
 
 /// A wait after a refusal that new packages would not cure.
@@ -95,6 +118,9 @@ const BUDGET_LEFT: u32 = 5;
 const BUDGET_AT: u32 = 6;
 const CLOCK_OFF: u32 = 7;
 const STRANGERS: u32 = 8;
+const CLOCK_TRUSTED: u32 = 13;
+const ALONE_SINCE: u32 = 14;
+const ALONE_SEEN: u32 = 15;
 
 /// The numbers of a wait: until when, how many seconds, on which basis.
 const fn wait_fields(role: Role) -> [u32; 3] {
@@ -127,6 +153,13 @@ impl PoolRecord {
         }
         if let Some(seconds) = self.clock_off {
             put(CLOCK_OFF, 0, seconds);
+        }
+        if self.clock_trusted {
+            put(CLOCK_TRUSTED, 0, 1);
+        }
+        if let Some(alone) = self.alone {
+            put(ALONE_SINCE, 0, alone.since.get());
+            put(ALONE_SEEN, 0, alone.seen.get());
         }
         if self.strangers > 0 {
             put(STRANGERS, 0, self.strangers.into());
@@ -165,6 +198,11 @@ impl PoolRecord {
             record.health = Some(known.copied().unwrap_or(Health::Unknown));
         }
         record.clock_off = take(CLOCK_OFF, 0);
+        record.clock_trusted = take(CLOCK_TRUSTED, 0).is_some_and(|number| number != 0);
+        record.alone = match (take(ALONE_SINCE, 0), take(ALONE_SEEN, 0)) {
+            (None, None) => None,
+            (since, seen) => Some(Alone::new(Timestamp::new(since?)?, Timestamp::new(seen?)?)),
+        };
         if let Some(number) = take(STRANGERS, 0) {
             record.strangers = u32::try_from(number).ok()?;
         }

@@ -74,8 +74,9 @@ rules! {
     /// - One package of a ciphersuite that lacks some is made as a probe, with the waits of [POOL-10](super::POOL_10).
     ///   While the server takes probes, the round goes on as usual: the server's clock is the wrong one.
     /// - A key goes once both clocks have passed the package's `not_after`. The server's clock is what it told last. If the
-    ///   client's clock alone has passed it, the row is marked, and the key goes one grace period later. A join is refused as
-    ///   expired only when both have passed.
+    ///   client's clock alone has passed it, and is not off, the pool notes since when, and the key goes one grace period later.
+    ///   A pool that was not looked at for so long begins anew: its clock may have been set. Until the key goes, the row says what
+    ///   the server said, and nothing is withdrawn. A join is refused as expired only when both have passed.
     /// - A grace period begins at the later of both clocks: one that began while the client's clock was behind is not over
     ///   once the clock is right.
     /// - What is refused as expired, or as not yet valid, does not count as held. A package that waits for its `not_before`
