@@ -7,7 +7,7 @@ use kp_core::server::KeyPackageStore;
 
 use crate::packages::at;
 use crate::pool::Pool;
-use crate::{Facets, Factory, Space};
+use crate::{Facets, Factory, Method, Space};
 
 /// What a check works with: the factory of the backend, and a space of its own.
 pub struct Context<S: ?Sized + 'static = dyn KeyPackageStore> {
@@ -27,6 +27,10 @@ impl<S: ?Sized + 'static> Context<S> {
 
     pub(crate) fn facets(&self) -> Facets {
         self.factory.facets()
+    }
+
+    pub(crate) fn offers(&self, method: Method) -> bool {
+        self.factory.offers(method)
     }
 
     /// A handle on the space: the first, another beside it, or, when all were dropped, a reopening.
@@ -65,7 +69,14 @@ impl<S: ?Sized + 'static> Context<S> {
 impl Context {
     /// A pool, through a handle of its own.
     pub(crate) async fn pool(&self) -> Pool {
-        Pool::new(self.open().await, "bob/phone")
+        self.pool_of(self.open().await)
+    }
+
+    fn pool_of(&self, store: Arc<dyn KeyPackageStore>) -> Pool {
+        Pool {
+            only_claims: !self.offers(Method::Reserve),
+            ..Pool::new(store, "bob/phone")
+        }
     }
 
     /// A pool that holds these packages, saved at 0.
@@ -84,8 +95,8 @@ impl Context {
 
     /// The pool through this many [`handles`](Self::handles).
     pub(crate) async fn pools(&self, handles: usize) -> Vec<Pool> {
-        let pool = |handle| Pool::new(handle, "bob/phone");
-        self.handles(handles).await.into_iter().map(pool).collect()
+        let pools = self.handles(handles).await.into_iter();
+        pools.map(|handle| self.pool_of(handle)).collect()
     }
 }
 

@@ -8,6 +8,8 @@ use kp_core::rules::Limits;
 use kp_core::server::KeyPackageStore;
 use tempfile::TempDir;
 
+use crate::Method;
+
 /// Opens the stores that the suite checks: what the author of a backend writes, in some 25 lines.
 ///
 /// The suite makes a new [`Space`] for every check. A space opened twice is a second handle on the same packages; opened
@@ -36,6 +38,12 @@ pub trait Factory<S: ?Sized + 'static = dyn KeyPackageStore>: Send + Sync + 'sta
     /// when that cannot be told.
     async fn bytes(&self, _space: &Space) -> Option<u64> {
         None
+    }
+
+    /// Whether the backend has this method, and has it to obey the rules: checks that can do without are made without.
+    /// The whole contract unless said otherwise.
+    fn offers(&self, _method: Method) -> bool {
+        true
     }
 }
 

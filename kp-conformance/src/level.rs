@@ -1,21 +1,68 @@
 use std::env;
+use std::sync::OnceLock;
 
-/// How much the suite does: `KP_CONFORMANCE=heavy` asks for more of what is drawn at random or raced.
+/// How much the suite does, unless a program says otherwise: `KP_CONFORMANCE=heavy` asks for more of what is drawn at
+/// random or raced, `quick` for less.
 const LEVEL: &str = "KP_CONFORMANCE";
 /// The first of the seeds that random sequences and histories are drawn from, 0 by default.
 const SEED: &str = "KP_CONFORMANCE_SEED";
 
+/// How much of what is drawn at random or raced the suite does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
+pub(crate) enum Level {
+    /// A fifth of the default.
+    Quick,
+    /// Less than a minute for a store of a few microseconds a call.
+    #[default]
+    Default,
+    /// Thirty times the default.
+    Heavy,
+}
+
+/// The level and the first seed of this process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) level: Level,
+    pub(crate) seed: u64,
+}
+
+static SETTINGS: OnceLock<Settings> = OnceLock::new();
+
+impl Settings {
+    /// Those of the environment.
+    pub(crate) fn from_env() -> Self {
+        let level = match env::var(LEVEL).as_deref() {
+            Ok("quick") => Level::Quick,
+            Ok("heavy") => Level::Heavy,
+            _ => Level::Default,
+        };
+        let seed = env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+        Self { level, seed }
+    }
+
+    /// Holds for the whole process, if nothing has asked before.
+    #[cfg(feature = "program")]
+    pub(crate) fn set(self) {
+        let _ = SETTINGS.set(self);
+    }
+
+    pub(crate) fn get() -> Self {
+        *SETTINGS.get_or_init(Self::from_env)
+    }
+}
+
 /// So many by default, and so many at the heavy level.
 pub(crate) fn by_level(default: u64, heavy: u64) -> u64 {
-    if env::var_os(LEVEL).is_some_and(|level| level == "heavy") {
-        heavy
-    } else {
-        default
+    match Settings::get().level {
+        Level::Quick => default.div_ceil(5),
+        Level::Default => default,
+        Level::Heavy => heavy,
     }
 }
 
 /// The seeds of a run.
 pub(crate) fn seeds(default: u64, heavy: u64) -> impl Iterator<Item = u64> {
-    let first: u64 = env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    let first = Settings::get().seed;
     (0..by_level(default, heavy)).map(move |n| first.wrapping_add(n))
 }

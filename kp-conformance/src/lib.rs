@@ -57,12 +57,15 @@
 //!
 //! # Levels
 //!
-//! By default the suite takes less than a minute on two cores. With `KP_CONFORMANCE=heavy` in the environment there are
+//! By default the suite takes less than a minute on two cores. With `KP_CONFORMANCE=quick` in the environment it makes a
+//! fifth of the random sequences, histories and calls beside each other. With `KP_CONFORMANCE=heavy` in the environment there are
 //! hundreds of random sequences and thousands of histories instead of dozens, 200 killed writers instead of 20, and
 //! 100,000 calls beside each other instead of 2,500. `KP_CONFORMANCE_SEED` is the first of the seeds: a failure names its own.
 //!
 //! No check sleeps: time is an argument. Every check has a [`Space`] of its own.
 
+#[cfg(feature = "program")]
+pub mod adapter;
 mod asking;
 mod at_once;
 mod check;
@@ -75,8 +78,11 @@ mod faulty_store;
 mod histories;
 mod level;
 mod metadata;
+mod method;
 mod packages;
 mod pool;
+#[cfg(feature = "program")]
+pub mod program;
 mod reference;
 mod report;
 mod suite;
@@ -88,6 +94,7 @@ pub use factory::{Facets, Factory, Space};
 pub use fault::{Fault, Faults};
 pub use faulty_store::FaultyStore;
 pub use metadata::{metadata_checks, metadata_main};
+pub use method::Method;
 pub use reference::ReferenceStore;
 pub use report::{Finding, Report, Totals, Verdict, report};
 pub use suite::{checks, main};

@@ -9,7 +9,7 @@ use kp_core::rules::CATALOGUE;
 use serde_json::{Value, json};
 
 use crate::suite::{missing, run_cell};
-use crate::{Check, Factory, checks, decisions, worker};
+use crate::{Check, Factory, Method, checks, decisions, worker};
 
 /// What became of every check and of every cell of the decision table.
 #[derive(Debug, Clone)]
@@ -43,15 +43,19 @@ pub enum Verdict {
     Failed(String),
     /// Why it does not apply: what the backend does not claim to do.
     Ignored(String),
+    /// The method that the backend does not offer, and the check calls. Nothing is shown: neither that what it says holds,
+    /// nor that it does not.
+    NotOffered(Method),
 }
 
 impl Verdict {
     /// Its name, and the reason.
-    fn told(&self) -> (&'static str, Option<&str>) {
+    pub(crate) fn told(&self) -> (&'static str, Option<&str>) {
         match self {
             Self::Passed => ("passed", None),
             Self::Failed(reason) => ("failed", Some(reason)),
             Self::Ignored(reason) => ("ignored", Some(reason)),
+            Self::NotOffered(method) => ("not offered", Some(method.name())),
         }
     }
 }
@@ -66,6 +70,8 @@ pub struct Totals {
     pub failed: usize,
     /// How many do not apply.
     pub ignored: usize,
+    /// How many call what the backend does not offer.
+    pub not_offered: usize,
 }
 
 impl<'a> FromIterator<&'a Finding> for Totals {
@@ -76,6 +82,7 @@ impl<'a> FromIterator<&'a Finding> for Totals {
                 Verdict::Passed => totals.passed += 1,
                 Verdict::Failed(_) => totals.failed += 1,
                 Verdict::Ignored(_) => totals.ignored += 1,
+                Verdict::NotOffered(_) => totals.not_offered += 1,
             }
         }
         totals
@@ -94,34 +101,47 @@ pub fn report(factory: impl Factory) -> Report {
     }
     let checks: Vec<_> = checks().collect();
     let cells: Vec<_> = decisions::cells().collect();
+    let examined = side_by_side(available_cores(), checks.len() + cells.len(), |n| match checks.get(n) {
+        Some(check) => examine(check, &factory),
+        None => Finding {
+            rules: &[],
+            name: cells[n - checks.len()].name(),
+            verdict: verdict(run_cell(cells[n - checks.len()], &factory)),
+        },
+    });
+    Report {
+        backend: factory.name().to_owned(),
+        findings: examined,
+    }
+}
+
+/// How many checks run at once.
+pub(crate) fn available_cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// Does `count` jobs, so many at once, and gives back what each made, in order.
+pub(crate) fn side_by_side<T: Send>(at_once: usize, count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
-    let found = Mutex::new(Vec::new());
+    let done = Mutex::new(Vec::with_capacity(count));
     let work = || {
         loop {
             let n = next.fetch_add(1, Ordering::Relaxed);
-            let finding = match (checks.get(n), n.checked_sub(checks.len()).and_then(|n| cells.get(n))) {
-                (Some(check), _) => examine(check, &factory),
-                (None, Some(cell)) => Finding {
-                    rules: &[],
-                    name: cell.name(),
-                    verdict: verdict(run_cell(*cell, &factory)),
-                },
-                (None, None) => return,
-            };
-            found.lock().unwrap_or_else(PoisonError::into_inner).push((n, finding));
+            if n >= count {
+                return;
+            }
+            let made = job(n);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((n, made));
         }
     };
     thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, NonZeroUsize::get) {
+        for _ in 0..at_once {
             scope.spawn(work);
         }
     });
-    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    found.sort_by_key(|(n, _)| *n);
-    Report {
-        backend: factory.name().to_owned(),
-        findings: found.into_iter().map(|(_, finding)| finding).collect(),
-    }
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(n, _)| *n);
+    done.into_iter().map(|(_, made)| made).collect()
 }
 
 fn examine(check: &'static Check, factory: &Arc<dyn Factory>) -> Finding {
@@ -136,7 +156,7 @@ fn examine(check: &'static Check, factory: &Arc<dyn Factory>) -> Finding {
     }
 }
 
-fn verdict(result: Result<(), String>) -> Verdict {
+pub(crate) fn verdict(result: Result<(), String>) -> Verdict {
     result.map_or_else(Verdict::Failed, |()| Verdict::Passed)
 }
 
@@ -158,8 +178,15 @@ impl Report {
     /// The report as JSON: `backend`, `totals`, `rules` and `findings`.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let counted =
-            |totals: Totals| json!({"passed": totals.passed, "failed": totals.failed, "ignored": totals.ignored});
+        let counted = |totals: Totals| {
+            let Totals {
+                passed,
+                failed,
+                ignored,
+                not_offered,
+            } = totals;
+            json!({"passed": passed, "failed": failed, "ignored": ignored, "not_offered": not_offered})
+        };
         let rules: serde_json::Map<String, Value> = self
             .by_rule()
             .map(|(rule, totals)| (rule.to_owned(), counted(totals)))
@@ -174,26 +201,42 @@ impl Report {
     }
 }
 
-/// A table of the rules, then what failed and what was ignored, with the reasons, then the totals.
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<10}{:>8}{:>8}{:>8}", "rule", "passed", "failed", "ignored")?;
-        let row = |f: &mut fmt::Formatter<'_>, name: &str, totals: Totals| {
+impl Report {
+    /// The table of the rules, and the totals below.
+    pub(crate) fn write_table(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        let width = self.backend.chars().count().max(9) + 1;
+        writeln!(
+            f,
+            "{:<width$}{:>8}{:>8}{:>8}{:>13}",
+            "rule", "passed", "failed", "ignored", "not offered"
+        )?;
+        let mut row = |name: &str, totals: Totals| {
             let Totals {
                 passed,
                 failed,
                 ignored,
+                not_offered,
             } = totals;
-            writeln!(f, "{name:<10}{passed:>8}{failed:>8}{ignored:>8}")
+            writeln!(f, "{name:<width$}{passed:>8}{failed:>8}{ignored:>8}{not_offered:>13}")
         };
         for (rule, totals) in self.by_rule() {
-            row(f, rule, totals)?;
+            // Where the checks are chosen by name, most rules have none.
+            if totals != Totals::default() {
+                row(rule, totals)?;
+            }
         }
+        row(&self.backend, self.totals())
+    }
+}
+
+/// What failed, what was ignored and what is not offered, with the reasons, then a table of the rules and the totals.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
             if let (verdict, Some(reason)) = finding.verdict.told() {
                 writeln!(f, "{verdict} {}: {reason}", finding.name)?;
             }
         }
-        row(f, &self.backend, self.totals())
+        self.write_table(f)
     }
 }

@@ -6,12 +6,15 @@ use futures::future::BoxFuture;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::task::JoinError;
 
-use crate::level::by_level;
+use crate::level::{Level, Settings};
 use crate::{Check, Context, Factory, Space, decisions, worker};
 
 /// A check that takes longer than this hangs: on a slow disk the longest takes seconds, and at the heavy level minutes.
 fn timeout() -> Duration {
-    Duration::from_secs(by_level(120, 3_600))
+    Duration::from_secs(match Settings::get().level {
+        Level::Quick | Level::Default => 120,
+        Level::Heavy => 3_600,
+    })
 }
 
 /// Runs the suite on the backend of this factory, with the arguments of the command line, which are those of

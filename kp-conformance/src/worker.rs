@@ -1,6 +1,6 @@
 //! The other processes: what the suite tells them, what they do, and what they answer.
 //!
-//! A worker is the test's own executable, started again with an order in its environment. It writes a line to its
+//! A worker is the test's own executable, started again with the same arguments and an order in its environment. It writes a line to its
 //! standard output for each package it got, and nothing else; whatever goes wrong ends it with a message on standard
 //! error.
 
@@ -135,7 +135,12 @@ impl Worker {
             Job::Reserve => "reserve",
             Job::Claim => "claim",
         };
-        let child = Command::new(executable)
+        let mut command = Command::new(executable);
+        // A group of its own: what a worker starts is killed with it.
+        #[cfg(unix)]
+        command.process_group(0);
+        let child = command
+            .args(env::args_os().skip(1))
             .env(JOB, job)
             .env(SPACE, order.space.name())
             .env(DIR, order.space.dir())
@@ -169,6 +174,14 @@ impl Worker {
                 Some(line) => refs.push(line),
                 None => panic!("the worker ended after {} packages", refs.len()),
             }
+        }
+        #[cfg(unix)]
+        if let Some(group) = self
+            .0
+            .id()
+            .and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()))
+        {
+            rustix::process::kill_process_group(group, rustix::process::Signal::KILL).expect("it can be killed");
         }
         self.0.kill().await.expect("it can be killed");
         // What it wrote before it died, but for a line cut short.

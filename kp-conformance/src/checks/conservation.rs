@@ -1,11 +1,10 @@
-use crate::asking::Asking as _;
 use kp_core::Slot;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use kp_core::KeyPackageRef;
 use kp_core::Rejection::{AlreadySpent, NoLiveReservation};
-use kp_core::server::{KeyPackageStoreExt, LastResort, OnLapse};
+use kp_core::server::{KeyPackageStoreExt, OnLapse};
 
 use crate::at_once::at_once;
 use crate::check::checks;
@@ -33,6 +32,10 @@ async fn turn(pool: &Pool, turn: u64) -> KeyPackageRef {
     let (store, take) = (&pool.store, pool.take(turn));
     let reserve = || store.reserve_key_package(&take, OnLapse::Return, at(0));
     let claim = || store.claim_key_package(&take, None, at(1));
+    if pool.only_claims {
+        let claimed = until_answered(claim).await.expect("there is one for each turn");
+        return claimed.info.key_package_ref;
+    }
     let reserved = until_answered(reserve).await.expect("there is one for each turn");
     let token = reserved.lease.expect("no last resort while packages are free").token;
     let claimed = match turn % 3 {
@@ -102,13 +105,13 @@ checks! {
         let handles = context.pools(HANDLES).await;
         let others = handles[0].beside("carol");
         others.stock(one_times(0..10), at(0)).await;
-        others.lease(&others.take(0).last_resort(LastResort::Never), at(0)).await;
+        others.taken(others.only_claims, &others.take(0), at(0)).await.expect("there are ten");
         let stood = others.picture(0..10, at(1)).await;
         for n in 0..rounds(2_000, 20_000) {
             let name = format!("round-{n}");
             let faulty = (0..).zip(&handles).map(|(handle, pool)| {
                 let faults = Faults::seeded(n * HANDLES as u64 + handle);
-                Pool::new(Arc::new(FaultyStore::new(Arc::clone(&pool.store), faults)), &name)
+                pool.through(Arc::new(FaultyStore::new(Arc::clone(&pool.store), faults)), &name)
             });
             round(&handles[0].beside(&name), &faulty.collect::<Vec<_>>()).await;
         }

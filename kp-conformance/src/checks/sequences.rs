@@ -39,8 +39,10 @@ const REOPENED_AFTER: usize = 300;
 const ATTEMPTS: u32 = 500;
 
 /// The calls of a seed with what the rules answer, and now and then all that can be read.
-fn drawn(seed: u64, scale: Scale, limits: Limits) -> Vec<(Call, Reply)> {
-    let mut draw = Draw::new(seed, scale).limits(limits);
+fn drawn(context: &Context, seed: u64, scale: Scale, limits: Limits) -> Vec<(Call, Reply)> {
+    let mut draw = Draw::new(seed, scale)
+        .limits(limits)
+        .of(|method| context.offers(method));
     let mut calls = Vec::new();
     for n in 1..=CALLS {
         calls.push(draw.step());
@@ -144,7 +146,7 @@ fn without(calls: &[Call], piece: Range<usize>) -> Vec<Call> {
 /// told, with its seed.
 async fn compare(context: &Context, scale: Scale<'_>, limits: Limits, seeds: impl Iterator<Item = u64>) {
     for seed in seeds {
-        let Some(found) = difference(context, &drawn(seed, scale, limits)).await else {
+        let Some(found) = difference(context, &drawn(context, seed, scale, limits)).await else {
             continue;
         };
         let shortest = minimised(context, found, limits).await;

@@ -9,7 +9,7 @@ use kp_core::server::{
 use kp_core::{Error, GroupId, KeyPackageRef, PoolId, Result, Timestamp, Ttl};
 
 use super::Reply;
-use crate::ReferenceStore;
+use crate::{Method, ReferenceStore};
 
 /// One call; of one item where the trait takes batches, but for `ReserveMany`. Those that go in steps (listings, sweeps,
 /// retirements) are made to their end.
@@ -124,6 +124,29 @@ impl Call {
             Self::Settle { limit, now } => Reply::Swept(store.release_expired_reservations(*now, *limit).await?),
             _ => self.ask(store).await?,
         })
+    }
+
+    /// The method that it calls.
+    pub(crate) const fn method(&self) -> Method {
+        match self {
+            Self::Save(..) => Method::Save,
+            Self::Reserve(..) | Self::ReserveMany(..) => Method::Reserve,
+            Self::Claim(..) => Method::Claim,
+            Self::Spend(..) => Method::Spend,
+            Self::Release(..) => Method::Release,
+            Self::Renew(..) => Method::Renew,
+            Self::Withdraw(..) => Method::Withdraw,
+            Self::Delete(..) => Method::DeletePool,
+            Self::Retire { .. } => Method::Retire,
+            Self::CleanUp { .. } => Method::CleanUp,
+            Self::Settle { .. } => Method::Settle,
+            Self::Get(..) => Method::Get,
+            Self::Statuses(..) => Method::Statuses,
+            Self::List { .. } => Method::ListAvailable,
+            Self::Ready(..) => Method::ListReady,
+            Self::Count(..) => Method::Count,
+            Self::Pools { .. } => Method::ListPools,
+        }
     }
 
     /// Whether it changes nothing (`READ-1`).

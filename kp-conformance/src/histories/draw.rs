@@ -9,6 +9,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use super::{Call, Reply};
+use crate::Method;
 use crate::packages::{
     Altered, OTHER_SUITE, SUITE, Types, at, group, id, init_key, key_package_ref, one_time, party, ttl,
 };
@@ -45,6 +46,7 @@ pub(crate) struct Draw<'a> {
     scale: Scale<'a>,
     now: Timestamp,
     model: Model,
+    offered: Vec<Method>,
 }
 
 impl<'a> Draw<'a> {
@@ -54,7 +56,14 @@ impl<'a> Draw<'a> {
             scale,
             now: at(0),
             model: Model::default(),
+            offered: Method::ALL.to_vec(),
         }
+    }
+
+    /// Of calls of these methods alone.
+    pub(crate) fn of(mut self, offers: impl Fn(Method) -> bool) -> Self {
+        self.offered.retain(|method| offers(*method));
+        self
     }
 
     /// For a store with these limits.
@@ -72,9 +81,18 @@ impl<'a> Draw<'a> {
 
     /// The next call, and what the rules answer.
     pub(crate) fn step(&mut self) -> (Call, Reply) {
+        loop {
+            let call = self.any();
+            if self.offered.contains(&call.method()) {
+                return call.answered(&mut self.model);
+            }
+        }
+    }
+
+    fn any(&mut self) -> Call {
         self.tick();
         let now = self.now;
-        let call = match self.random.random_range(0..100) {
+        match self.random.random_range(0..100) {
             0..18 => self.save(),
             18..22 if self.scale.in_steps => {
                 let lapse = self.one_of(&[OnLapse::Return, OnLapse::Retire]);
@@ -111,8 +129,7 @@ impl<'a> Draw<'a> {
             }
             95..97 => Call::Ready(self.pool(), self.moment()),
             _ => Call::Count(self.pool(), self.moment()),
-        };
-        call.answered(&mut self.model)
+        }
     }
 
     /// Reads of all pools, at some moment, and what the rules answer: everything, but of many packages only some.
@@ -134,6 +151,7 @@ impl<'a> Draw<'a> {
                 Call::List { pool, limit, now },
             ]);
         }
+        calls.retain(|call| self.offered.contains(&call.method()));
         calls.into_iter().map(|call| call.answered(&mut self.model)).collect()
     }
 

@@ -1,0 +1,88 @@
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::adapter::{Adapters, Session, SessionFactory};
+use crate::report::{side_by_side, verdict};
+use crate::suite::{missing, run_cell};
+use crate::{Check, Factory, Finding, Verdict, checks, decisions};
+
+/// After so many adapters were ended for what they did wrong, the rest is not run: each may cost a time-out.
+const MOST_FAULTS: usize = 10;
+
+/// A check, or a cell of the decision table.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Item {
+    Check(&'static Check),
+    Cell(decisions::Cell),
+}
+
+impl Item {
+    /// All of them.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        checks().map(Self::Check).chain(decisions::cells().map(Self::Cell))
+    }
+
+    /// As a person names it.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Check(check) => check.to_string(),
+            Self::Cell(cell) => format!("DECISIONS {}", cell.name()),
+        }
+    }
+}
+
+/// What became of a check.
+#[derive(Debug)]
+pub(super) struct Examined {
+    pub(super) finding: Finding,
+    /// How many calls it made, each item of a batch counted; none when it was not run, because adapters kept failing.
+    pub(super) calls: Option<u64>,
+    pub(super) took: Duration,
+}
+
+/// Runs the checks, so many at once.
+pub(super) fn examine_all(adapters: &Arc<Adapters>, items: &[Item], jobs: usize) -> Vec<Examined> {
+    let style = ProgressStyle::with_template("{pos} of {len} checks {wide_bar} {elapsed}");
+    let progress =
+        ProgressBar::new(items.len() as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let examined = side_by_side(jobs, items.len(), |n| {
+        let examined = examine(adapters, items[n]);
+        progress.inc(1);
+        if let (Verdict::Failed(_), Some(_)) = (&examined.finding.verdict, examined.calls) {
+            progress.suspend(|| eprintln!("failed: {}", items[n].name()));
+        }
+        examined
+    });
+    progress.finish_and_clear();
+    examined
+}
+
+/// A person waits for it, so it is measured.
+#[allow(clippy::disallowed_methods)]
+fn examine(adapters: &Arc<Adapters>, item: Item) -> Examined {
+    let session = Session::new(adapters);
+    let factory: Arc<dyn Factory> = Arc::new(SessionFactory(Arc::clone(&session)));
+    let begin = Instant::now();
+    let runs = adapters.faults() < MOST_FAULTS;
+    let verdict = match item {
+        _ if !runs => Verdict::Failed(format!("it was not run, after {MOST_FAULTS} adapters had failed")),
+        Item::Check(check) => match missing(check, &*factory) {
+            Some(reason) => Verdict::Ignored(reason),
+            None => verdict(check.run(&factory)),
+        },
+        Item::Cell(cell) => verdict(run_cell(cell, &factory)),
+    };
+    let verdict = session.not_offered().map_or(verdict, Verdict::NotOffered);
+    let (rules, name) = match item {
+        Item::Check(check) => (check.rules(), check.name().to_owned()),
+        Item::Cell(cell) => (&[][..], cell.name()),
+    };
+    Examined {
+        finding: Finding { rules, name, verdict },
+        calls: runs.then(|| session.calls()),
+        took: begin.elapsed(),
+    }
+}
