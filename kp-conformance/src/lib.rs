@@ -55,6 +55,11 @@
 //!
 //! [`FaultyStore`] is a store whose calls fail now and then, for the tests of what is built on one.
 //!
+//! # Any language
+//!
+//! With the feature `program` this crate is also a program, `kp-conformance --adapter ./my-adapter`: the suite on a server in
+//! any language, through an executable that speaks JSON lines. `docs/adapter-protocol.md` has the protocol.
+//!
 //! # Levels
 //!
 //! By default the suite takes less than a minute on two cores. With `KP_CONFORMANCE=quick` in the environment it makes a

@@ -26,7 +26,7 @@ pub struct Report {
 #[non_exhaustive]
 pub struct Finding {
     /// The rules that it is about; none for a cell.
-    pub rules: &'static [&'static str],
+    pub rules: Vec<&'static str>,
     /// Its name.
     pub name: String,
     /// How it ended.
@@ -104,7 +104,7 @@ pub fn report(factory: impl Factory) -> Report {
     let examined = side_by_side(available_cores(), checks.len() + cells.len(), |n| match checks.get(n) {
         Some(check) => examine(check, &factory),
         None => Finding {
-            rules: &[],
+            rules: Vec::new(),
             name: cells[n - checks.len()].name(),
             verdict: verdict(run_cell(cells[n - checks.len()], &factory)),
         },
@@ -150,7 +150,7 @@ fn examine(check: &'static Check, factory: &Arc<dyn Factory>) -> Finding {
         None => verdict(check.run(factory)),
     };
     Finding {
-        rules: check.rules(),
+        rules: check.rules().to_vec(),
         name: check.name().to_owned(),
         verdict,
     }

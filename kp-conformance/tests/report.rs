@@ -39,7 +39,10 @@ fn the_report_accounts_for_every_check_and_cell() {
     assert_eq!((totals.passed, totals.failed, totals.ignored), expected, "{report}");
     assert!(ignored > 0);
     for (check, finding) in checks().zip(&report.findings) {
-        assert_eq!((check.name(), check.rules()), (finding.name.as_str(), finding.rules));
+        assert_eq!(
+            (check.name(), check.rules()),
+            (finding.name.as_str(), &finding.rules[..])
+        );
         assert_eq!(
             matches!(finding.verdict, Verdict::Ignored(_)),
             check.needs() != Facets::NONE

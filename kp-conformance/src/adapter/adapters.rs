@@ -50,6 +50,10 @@ impl Adapters {
         }))
     }
 
+    pub(crate) fn profile(&self) -> Profile {
+        self.profile
+    }
+
     /// The backend's name.
     pub(crate) fn name(&self) -> &str {
         &self.hello.name

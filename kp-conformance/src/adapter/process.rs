@@ -234,7 +234,9 @@ fn write(mut stdin: ChildStdin, lines: &Receiver<String>) {
 fn beginning(line: &[u8]) -> String {
     let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]);
     let more = if line.len() > SHOWN { "..." } else { "" };
-    format!("{}{more}", shown.trim_end().escape_debug())
+    // What it prints is not to move the cursor of a terminal.
+    let shown = shown.trim_end().replace(char::is_control, "\u{FFFD}");
+    format!("{shown}{more}")
 }
 
 impl Shared {

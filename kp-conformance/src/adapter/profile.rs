@@ -27,6 +27,14 @@ impl Profile {
         }
     }
 
+    /// Whether a server of this profile can show that it obeys the rule.
+    pub(crate) fn has_rule(self, rule: &str) -> bool {
+        let of_reservations = [
+            "RES-1", "RES-9", "SPEND-2", "SPEND-3", "REL-1", "REL-2", "REL-3", "REN-1", "REN-2",
+        ];
+        self == Self::Full || !of_reservations.contains(&rule)
+    }
+
     /// Whether a server of this profile may have the method.
     pub(crate) fn has(self, method: Method) -> bool {
         self == Self::Full || !method.is_of_reservations()

@@ -244,7 +244,7 @@ impl KeyPackageStore for AdapterStore {
     ) -> Result<Page<KeyPackageInfo>> {
         let call = Call::ListAvailable {
             pool: Hex(pool.clone()),
-            after: after.map(wire::Place::from),
+            after: after.cloned().map(wire::Place),
             limit,
             now: now.get(),
         };
@@ -269,7 +269,7 @@ impl KeyPackageStore for AdapterStore {
 
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
         let call = Call::ListPools {
-            after: after.map(wire::Place::from),
+            after: after.cloned().map(wire::Place),
             limit,
         };
         self.call(call, wire::Page::<Hex<PoolId>>::into_page).await
@@ -312,11 +312,11 @@ impl KeyPackageStore for AdapterStore {
         let call = Call::RetireUnspent {
             saved_before: saved_before.get(),
             now: now.get(),
-            after: after.map(wire::Place::from),
+            after: after.cloned().map(wire::Place),
             limit,
         };
         self.call(call, |retired: wire::Retired| {
-            Ok((retired.retired, retired.next.map(TryInto::try_into).transpose()?))
+            Ok((retired.retired, retired.next.map(|place| place.0)))
         })
         .await
     }

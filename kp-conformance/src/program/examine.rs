@@ -76,10 +76,14 @@ fn examine(adapters: &Arc<Adapters>, item: Item) -> Examined {
         Item::Cell(cell) => verdict(run_cell(cell, &factory)),
     };
     let verdict = session.not_offered().map_or(verdict, Verdict::NotOffered);
-    let (rules, name) = match item {
-        Item::Check(check) => (check.rules(), check.name().to_owned()),
-        Item::Cell(cell) => (&[][..], cell.name()),
+    let (mut rules, name) = match item {
+        Item::Check(check) => (check.rules().to_vec(), check.name().to_owned()),
+        Item::Cell(cell) => (Vec::new(), cell.name()),
     };
+    if verdict == Verdict::Passed {
+        // A check that was made without reservations has shown nothing of them.
+        rules.retain(|rule| adapters.profile().has_rule(rule));
+    }
     Examined {
         finding: Finding { rules, name, verdict },
         calls: runs.then(|| session.calls()),

@@ -139,7 +139,7 @@ fn shortened(line: &str) -> String {
 }
 
 fn named(one: &Examined) -> String {
-    match one.finding.rules {
+    match &one.finding.rules[..] {
         [] => format!("DECISIONS {}", one.finding.name),
         rules => format!("{} {}", rules.join(","), one.finding.name),
     }

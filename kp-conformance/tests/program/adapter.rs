@@ -11,17 +11,23 @@ use serde_json::{Value, json};
 use crate::lines::answer;
 use crate::schema::Lines;
 
-/// Says how an adapter that is right otherwise goes wrong at its first claim, or in its greeting.
-fn go_wrong(flaw: &str, request: &Request) -> Option<ExitCode> {
+/// What an adapter does instead of answering.
+enum Wrong {
+    Ends(ExitCode),
+    Goes,
+}
+
+/// Goes wrong at the first claim, or in the greeting; an adapter without the flaw does not.
+fn go_wrong(flaw: &str, request: &Request) -> Option<Wrong> {
     let out = |line: &str| {
         println!("{line}");
-        None
+        Some(Wrong::Goes)
     };
     let id = request.id;
     match (flaw, &request.call) {
         ("dies-at-once", Call::Hello(_)) | ("dies", Call::ClaimKeyPackages { .. }) => {
             eprintln!("no such table: key_packages");
-            Some(ExitCode::from(7))
+            Some(Wrong::Ends(ExitCode::from(7)))
         }
         ("hangs-at-once", Call::Hello(_)) | ("hangs", Call::ClaimKeyPackages { .. }) => {
             eprintln!("waiting for a lock");
@@ -50,7 +56,7 @@ fn go_wrong(flaw: &str, request: &Request) -> Option<ExitCode> {
         ("never-ends-a-line", Call::ClaimKeyPackages { .. }) => {
             let piece = [b'a'; 1 << 16];
             while std::io::stdout().write_all(&piece).is_ok() {}
-            Some(ExitCode::SUCCESS)
+            Some(Wrong::Ends(ExitCode::SUCCESS))
         }
         _ => None,
     }
@@ -83,8 +89,10 @@ pub(crate) fn main(flaw: &str) -> ExitCode {
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("standard input can be read");
         let request: Request = serde_json::from_str(&line).expect("the program writes requests");
-        if let Some(code) = go_wrong(flaw, &request) {
-            return code;
+        match go_wrong(flaw, &request) {
+            Some(Wrong::Ends(code)) => return code,
+            Some(Wrong::Goes) => continue,
+            None => {}
         }
         let (id, name) = (request.id, request.call.name());
         let outcome: Outcome<Value> = match request.call {

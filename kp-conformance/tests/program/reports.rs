@@ -56,7 +56,9 @@ fn only_claims() {
         "{totals}"
     );
     // Of the rules that are about reservations alone, nothing is passed.
-    for rule in ["SPEND-2", "SPEND-3", "REL-1", "REL-2", "REN-1", "REN-2", "RES-9"] {
+    for rule in [
+        "RES-1", "RES-9", "SPEND-2", "SPEND-3", "REL-1", "REL-2", "REL-3", "REN-1", "REN-2",
+    ] {
         assert_eq!(json["rules"][rule]["passed"], 0, "{rule}");
         assert!(json["rules"][rule]["not_offered"].as_u64() > Some(0), "{rule}");
     }

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::run::program;
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
+    ("the_session_in_the_docs_is_by_the_schema", session_in_the_docs),
     ("the_schema_is_the_one_in_the_docs", is_in_the_docs),
     ("what_the_schema_refuses_the_program_refuses", refuses_the_same),
 ];
@@ -27,6 +28,21 @@ fn is_in_the_docs() {
     }
     let written = std::fs::read_to_string(&path).expect("the docs have a schema");
     assert!(written == printed, "UPDATE_DOCS=1 writes {} anew", path.display());
+}
+
+/// The page shows a session: each line that is sent, and below it the answer.
+fn session_in_the_docs() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/adapter-protocol.md");
+    let page = std::fs::read_to_string(path).expect("the docs have the protocol");
+    let sent: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("-> ")).collect();
+    let answered: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("<- ")).collect();
+    assert!(sent.len() > 5 && sent.len() == answered.len());
+    let lines = Lines::new();
+    for (request, answer) in sent.into_iter().zip(answered) {
+        let call: Value = serde_json::from_str(request).expect("JSON");
+        let call = call["call"].as_str().expect("a request names its call");
+        lines.hold(request, call, &serde_json::from_str(answer).expect("JSON"));
+    }
 }
 
 /// The schema of every line.

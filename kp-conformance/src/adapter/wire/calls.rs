@@ -323,17 +323,8 @@ pub enum OnLapse {
     Retire,
 }
 
-/// One line that the adapter writes: the number of the request, and one of `ok`, `rejected` and `failed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Answer<T> {
-    /// The number of the request.
-    pub id: u64,
-    /// How the call ended.
-    #[serde(flatten)]
-    pub outcome: Outcome<T>,
-}
-
-/// How a call ended, or, in a batch, one of its items.
+/// How a call ended, or, in a batch, one of its items. A line that the adapter writes has one of these, and beside it, as
+/// `id`, the number of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome<T> {

@@ -9,7 +9,7 @@ mod values;
 use std::fmt;
 
 pub use calls::{
-    Answer, Call, Effect, Facet, Failure, Greeting, Hello, OnLapse, Open, Outcome, Request, SaveMode, Space, VERSION,
+    Call, Effect, Facet, Failure, Greeting, Hello, OnLapse, Open, Outcome, Request, SaveMode, Space, VERSION,
 };
 pub use hex::Hex;
 pub use schema::schema;

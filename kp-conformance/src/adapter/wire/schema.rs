@@ -3,8 +3,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answer, Counted, Hello, Hex, Info, Lease, Outcome, Package, Page, Ready, Receipt, Request, Reservation, Retired,
-    SaveOutcome, Status, Stored, VERSION, Withdrawn,
+    Counted, Failure, Hello, Hex, Info, Lease, Outcome, Package, Page, Ready, Receipt, Rejection, Request, Reservation,
+    Retired, SaveOutcome, Status, Stored, VERSION, Withdrawn,
 };
 use crate::Method;
 
@@ -15,31 +15,31 @@ pub fn schema() -> Value {
     let mut schemas = SchemaSettings::draft2020_12().into_generator();
     let mut lines = Map::new();
     lines.insert("request".to_owned(), of::<Request>(&mut schemas));
-    let mut answer = |name: &str, schema| lines.insert(format!("answer.{name}"), schema);
-    answer("hello", of::<Answer<Hello>>(&mut schemas));
+    let mut line = |name: &str, schema| lines.insert(format!("answer.{name}"), schema);
+    line("hello", answer::<Hello>(&mut schemas));
     for name in ["open", "close", "destroy"] {
-        answer(name, of::<Answer<()>>(&mut schemas));
+        line(name, answer::<()>(&mut schemas));
     }
     for method in Method::ALL {
         let schema = match method {
-            Method::Save => of::<Answer<Vec<SaveOutcome>>>(&mut schemas),
-            Method::Reserve => of::<Answer<Vec<Outcome<Reservation>>>>(&mut schemas),
-            Method::Claim => of::<Answer<Vec<Outcome<Package>>>>(&mut schemas),
-            Method::Spend => of::<Answer<Vec<Outcome<Receipt>>>>(&mut schemas),
-            Method::Release => of::<Answer<Vec<Outcome<()>>>>(&mut schemas),
-            Method::Renew => of::<Answer<Vec<Outcome<Lease>>>>(&mut schemas),
-            Method::Get => of::<Answer<Option<Stored>>>(&mut schemas),
-            Method::Statuses => of::<Answer<Vec<Option<Status>>>>(&mut schemas),
-            Method::ListAvailable => of::<Answer<Page<Info>>>(&mut schemas),
-            Method::ListReady => of::<Answer<Vec<Ready>>>(&mut schemas),
-            Method::Count => of::<Answer<Counted>>(&mut schemas),
-            Method::ListPools => of::<Answer<Page<Hex<()>>>>(&mut schemas),
-            Method::Withdraw => of::<Answer<Vec<Withdrawn>>>(&mut schemas),
-            Method::DeletePool => of::<Answer<()>>(&mut schemas),
-            Method::Retire => of::<Answer<Retired>>(&mut schemas),
-            Method::CleanUp | Method::Settle => of::<Answer<u64>>(&mut schemas),
+            Method::Save => answer::<Vec<SaveOutcome>>(&mut schemas),
+            Method::Reserve => answer::<Vec<Outcome<Reservation>>>(&mut schemas),
+            Method::Claim => answer::<Vec<Outcome<Package>>>(&mut schemas),
+            Method::Spend => answer::<Vec<Outcome<Receipt>>>(&mut schemas),
+            Method::Release => answer::<Vec<Outcome<()>>>(&mut schemas),
+            Method::Renew => answer::<Vec<Outcome<Lease>>>(&mut schemas),
+            Method::Get => answer::<Option<Stored>>(&mut schemas),
+            Method::Statuses => answer::<Vec<Option<Status>>>(&mut schemas),
+            Method::ListAvailable => answer::<Page<Info>>(&mut schemas),
+            Method::ListReady => answer::<Vec<Ready>>(&mut schemas),
+            Method::Count => answer::<Counted>(&mut schemas),
+            Method::ListPools => answer::<Page<Hex<()>>>(&mut schemas),
+            Method::Withdraw => answer::<Vec<Withdrawn>>(&mut schemas),
+            Method::DeletePool => answer::<()>(&mut schemas),
+            Method::Retire => answer::<Retired>(&mut schemas),
+            Method::CleanUp | Method::Settle => answer::<u64>(&mut schemas),
         };
-        answer(method.name(), schema);
+        line(method.name(), schema);
     }
     lines.extend(schemas.take_definitions(true));
     json!({
@@ -47,6 +47,23 @@ pub fn schema() -> Value {
         "title": "The adapter protocol of kp-conformance",
         "description": format!("Version {VERSION}. See docs/adapter-protocol.md."),
         "$defs": lines,
+    })
+}
+
+/// A line by which a call is answered: its number, and one of the outcomes.
+fn answer<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
+    let outcomes = ["ok", "rejected", "failed"];
+    json!({
+        "type": "object",
+        "properties": {
+            "id": {"description": "The number of the request.", "type": "integer", "minimum": 0},
+            "ok": of::<T>(schemas),
+            "rejected": of::<Rejection>(schemas),
+            "failed": of::<Failure>(schemas),
+        },
+        "required": ["id"],
+        "oneOf": outcomes.map(|outcome| json!({"required": [outcome]})),
+        "additionalProperties": false,
     })
 }
 

@@ -1,6 +1,7 @@
 use kp_core::server::{
-    Admitted, Cursor, LastResort as CoreLastResort, Lease as CoreLease, Page as CorePage, ReadyKeyPackage,
-    Receipt as CoreReceipt, Reservation as CoreReservation, ReservationToken, StoredKeyPackage, TakeRequest,
+    Admitted, Cursor, InvalidCursor, LastResort as CoreLastResort, Lease as CoreLease, Page as CorePage,
+    ReadyKeyPackage, Receipt as CoreReceipt, Reservation as CoreReservation, ReservationToken, StoredKeyPackage,
+    TakeRequest,
 };
 use kp_core::{
     Cause as CoreCause, Ciphersuite, Counts, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo,
@@ -272,8 +273,26 @@ pub struct Page<T> {
 /// A place in a listing: `s` and the number of a package's place in its pool's queue, in decimal, or `p` and a pool's id,
 /// in hexadecimal. The next page begins behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Place(#[schemars(regex(pattern = r"^(s(0|[1-9][0-9]*)|p([0-9a-f]{2})+)$"))] pub String);
+#[serde(try_from = "String", into = "String")]
+pub struct Place(
+    /// The place, as the contract has it.
+    #[schemars(with = "String", regex(pattern = r"^(s(0|[1-9][0-9]*)|p([0-9a-f]{2})+)$"))]
+    pub Cursor,
+);
+
+impl TryFrom<String> for Place {
+    type Error = InvalidCursor;
+
+    fn try_from(text: String) -> Result<Self, InvalidCursor> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<Place> for String {
+    fn from(place: Place) -> Self {
+        place.0.to_string()
+    }
+}
 
 /// How far `retire_unspent` came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -607,20 +626,6 @@ impl TryFrom<Counted> for PoolCounts {
     }
 }
 
-impl From<&Cursor> for Place {
-    fn from(cursor: &Cursor) -> Self {
-        Self(cursor.to_string())
-    }
-}
-
-impl TryFrom<Place> for Cursor {
-    type Error = Misfit;
-
-    fn try_from(place: Place) -> Result<Self, Misfit> {
-        place.0.parse().map_err(Misfit::new)
-    }
-}
-
 impl<T> Page<T> {
     /// The page of the contract.
     pub(crate) fn into_page<U>(self) -> Result<CorePage<U>, Misfit>
@@ -630,7 +635,7 @@ impl<T> Page<T> {
     {
         let items = self.items.into_iter().map(|item| U::try_from(item).map_err(Into::into));
         let items = items.collect::<Result<_, Misfit>>()?;
-        Ok(CorePage::new(items, self.next.map(Cursor::try_from).transpose()?))
+        Ok(CorePage::new(items, self.next.map(|place| place.0)))
     }
 }
 
