@@ -1,9 +1,10 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::error::AdapterError;
 use super::process::{Adapter, Start, Unmet};
+use super::profile::Profile;
 use super::wire::{Call, Facet, Greeting, Hello, VERSION};
-use super::{AdapterError, Profile};
 use crate::{Facets, Method};
 
 /// The adapters that are running, and what their backend can do. A check takes those that it needs, and gives them back.

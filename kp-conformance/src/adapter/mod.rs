@@ -9,10 +9,11 @@ mod process;
 mod profile;
 mod session;
 mod store;
+mod tally;
 pub mod wire;
 
 pub(crate) use adapters::Adapters;
 pub use error::AdapterError;
 pub(crate) use process::Start;
 pub(crate) use profile::Profile;
-pub(crate) use session::{Session, SessionFactory};
+pub(crate) use session::Session;

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::sync::{oneshot, watch};
 
-use super::AdapterError;
+use super::error::AdapterError;
 use super::wire::{Call, Failure, Outcome, Rejection, Request};
 
 /// The most bytes of a line of an adapter.

@@ -1,12 +1,15 @@
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use kp_core::OpenError;
 use kp_core::server::KeyPackageStore;
 
-use super::Adapters;
+use super::adapters::Adapters;
+use super::error::AdapterError;
 use super::process::Adapter;
 use super::store::AdapterStore;
+use super::tally::Tally;
 use super::wire::{self, Call};
 use crate::{Facets, Factory, Method, Space};
 
@@ -17,96 +20,78 @@ const PROCESSES: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Session {
     adapters: Arc<Adapters>,
-    state: Mutex<State>,
+    tally: Arc<Tally>,
+    dealt: Mutex<Dealt>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    taken: Vec<Arc<Adapter>>,
-    opened: usize,
-    open: usize,
-    calls: u64,
-    not_offered: Option<Method>,
+struct Dealt {
+    adapters: Vec<Arc<Adapter>>,
+    stores: usize,
 }
 
 impl Session {
-    pub(crate) fn new(adapters: &Arc<Adapters>) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(adapters: &Arc<Adapters>) -> Self {
+        Self {
             adapters: Arc::clone(adapters),
-            state: Mutex::default(),
-        })
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts a call of a store: each item of a batch.
-    ///
-    /// # Panics
-    ///
-    /// When the backend does not offer the method: the check ends here, and has shown nothing.
-    pub(super) fn note(&self, call: &Call) {
-        let mut state = self.state();
-        state.calls += call.items().max(1) as u64;
-        if let Some(method) = call.method().filter(|method| !self.adapters.offers(*method)) {
-            state.not_offered = Some(method);
-            drop(state);
-            panic!("`{method}` is not offered");
+            tally: Arc::new(Tally::new(adapters)),
+            dealt: Mutex::default(),
         }
-    }
-
-    /// Notes that a store was closed.
-    pub(super) fn closed(&self) {
-        self.state().open -= 1;
     }
 
     /// How many calls the check made, each item of a batch counted.
     pub(crate) fn calls(&self) -> u64 {
-        self.state().calls
+        self.tally.calls()
     }
 
     /// The method that the check called although the backend does not offer it.
     pub(crate) fn not_offered(&self) -> Option<Method> {
-        self.state().not_offered
+        self.tally.not_offered()
+    }
+
+    fn dealt(&self) -> MutexGuard<'_, Dealt> {
+        self.dealt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The adapter that the next store is opened in.
-    async fn next_adapter(&self) -> Result<Arc<Adapter>, super::AdapterError> {
-        let facets = self.adapters.facets();
+    async fn next_adapter(&self) -> Result<Arc<Adapter>, AdapterError> {
+        let facets = self.facets();
         let all = if facets.handles && facets.processes {
             PROCESSES
         } else {
             1
         };
-        let turn = {
-            let mut state = self.state();
-            state.opened += 1;
-            (state.opened - 1) % all
+        let known = {
+            let mut dealt = self.dealt();
+            dealt.stores += 1;
+            dealt.adapters.get((dealt.stores - 1) % all).cloned()
         };
-        if let Some(adapter) = self.state().taken.get(turn) {
-            return Ok(Arc::clone(adapter));
+        if let Some(adapter) = known {
+            return Ok(adapter);
         }
         let adapter = self.adapters.take().await?;
-        self.state().taken.push(Arc::clone(&adapter));
+        self.dealt().adapters.push(Arc::clone(&adapter));
         Ok(adapter)
     }
 }
 
+fn unreachable(error: &dyn ToString) -> OpenError {
+    OpenError::Unreachable(error.to_string().into())
+}
+
 #[async_trait]
-impl Factory for SessionFactory {
+impl Factory for Session {
     fn name(&self) -> &str {
-        self.0.adapters.name()
+        self.adapters.name()
     }
 
     fn facets(&self) -> Facets {
-        self.0.adapters.facets()
+        self.adapters.facets()
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
-        let unreachable = |error: &dyn ToString| OpenError::Unreachable(error.to_string().into());
-        let adapter = self.0.next_adapter().await.map_err(|fault| unreachable(&fault))?;
-        let store = self.0.adapters.next_store();
+        let adapter = self.next_adapter().await.map_err(|fault| unreachable(&fault))?;
+        let store = self.adapters.next_store();
         let open = Call::Open(wire::Open {
             store,
             space: space.name().to_owned(),
@@ -115,43 +100,39 @@ impl Factory for SessionFactory {
         });
         let opened: Result<(), _> = adapter.call(None, open).await;
         opened.map_err(|unmet| unreachable(&unmet))?;
-        self.0.state().open += 1;
-        Ok(Arc::new(AdapterStore::new(adapter, store, Arc::clone(&self.0))))
+        Ok(Arc::new(AdapterStore::new(adapter, store, Arc::clone(&self.tally))))
     }
 
     async fn destroy(&self, space: &Space) {
-        let taken = std::mem::take(&mut self.0.state().taken);
-        if self.0.state().open > 0 {
+        let taken = mem::take(&mut self.dealt().adapters);
+        if self.tally.open() > 0 {
             // The check hung: its adapters may be in the middle of something, and end with it.
             return;
         }
         for adapter in &taken {
             adapter.settled().await;
         }
+        let mut destroyed = Ok(());
         if let Some(adapter) = taken.iter().find(|adapter| adapter.fault().is_none()) {
             let destroy = Call::Destroy(wire::Space {
                 space: space.name().to_owned(),
                 dir: space.dir().to_owned(),
             });
-            let destroyed: Result<(), _> = adapter.call(None, destroy).await;
-            if let Err(unmet) = destroyed {
-                panic!("the space cannot be destroyed: {unmet}");
-            }
+            destroyed = adapter.call(None, destroy).await;
         }
         let fault = taken.iter().find_map(|adapter| adapter.fault());
         for adapter in taken {
-            self.0.adapters.give_back(adapter);
+            self.adapters.give_back(adapter);
         }
         if let Some(fault) = fault {
             panic!("{fault}");
         }
+        if let Err(unmet) = destroyed {
+            panic!("the space cannot be destroyed: {unmet}");
+        }
     }
 
     fn offers(&self, method: Method) -> bool {
-        self.0.adapters.offers(method)
+        self.adapters.offers(method)
     }
 }
-
-/// The session as a factory.
-#[derive(Debug, Clone)]
-pub(crate) struct SessionFactory(pub(crate) Arc<Session>);

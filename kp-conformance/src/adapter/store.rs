@@ -13,24 +13,21 @@ use kp_core::{
 use serde::de::DeserializeOwned;
 
 use super::process::{Adapter, Unmet};
-use super::session::Session;
+use super::tally::Tally;
 use super::wire::{self, Call, Hex, Misfit, Outcome};
 
 /// A store of an adapter. Dropped, it is closed.
 pub(crate) struct AdapterStore {
     adapter: Arc<Adapter>,
     store: u64,
-    session: Arc<Session>,
+    tally: Arc<Tally>,
 }
 
 impl AdapterStore {
     /// A store that the adapter has opened under this number.
-    pub(crate) fn new(adapter: Arc<Adapter>, store: u64, session: Arc<Session>) -> Self {
-        Self {
-            adapter,
-            store,
-            session,
-        }
+    pub(crate) fn new(adapter: Arc<Adapter>, store: u64, tally: Arc<Tally>) -> Self {
+        tally.opened();
+        Self { adapter, store, tally }
     }
 
     /// Makes a call that is answered as a whole.
@@ -39,7 +36,7 @@ impl AdapterStore {
         call: Call,
         read: impl FnOnce(T) -> std::result::Result<U, Misfit>,
     ) -> Result<U> {
-        self.session.note(&call);
+        self.tally.call(&call);
         let name = call.name();
         let answer = self.adapter.call(Some(self.store), call).await;
         let answer = answer.and_then(|value| read(value).map_err(|misfit| self.misfit(name, &misfit)));
@@ -102,7 +99,7 @@ fn error(call: &'static str, unmet: Unmet) -> Error {
 impl Drop for AdapterStore {
     fn drop(&mut self) {
         drop(self.adapter.ask(None, Call::Close { store: self.store }));
-        self.session.closed();
+        self.tally.closed();
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::adapter::{Adapters, Session, SessionFactory};
+use crate::adapter::{Adapters, Session};
 use crate::report::{side_by_side, verdict};
 use crate::suite::{missing, run_cell};
 use crate::{Check, Factory, Finding, Verdict, checks, decisions};
@@ -63,8 +63,8 @@ pub(super) fn examine_all(adapters: &Arc<Adapters>, items: &[Item], jobs: usize)
 /// A person waits for it, so it is measured.
 #[allow(clippy::disallowed_methods)]
 fn examine(adapters: &Arc<Adapters>, item: Item) -> Examined {
-    let session = Session::new(adapters);
-    let factory: Arc<dyn Factory> = Arc::new(SessionFactory(Arc::clone(&session)));
+    let session = Arc::new(Session::new(adapters));
+    let factory: Arc<dyn Factory> = Arc::clone(&session) as _;
     let begin = Instant::now();
     let runs = adapters.faults() < MOST_FAULTS;
     let verdict = match item {

@@ -16,7 +16,7 @@ use clap::Parser;
 use self::args::Args;
 use self::examine::{Examined, Item, examine_all};
 use self::summary::Summary;
-use crate::adapter::{AdapterError, Adapters, Profile, Session, SessionFactory, Start, wire};
+use crate::adapter::{AdapterError, Adapters, Profile, Session, Start, wire};
 use crate::level::{Level, Settings};
 use crate::report::available_cores;
 use crate::{Report, Verdict, worker};
@@ -64,7 +64,7 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match worker::Order::from_env() {
-        Some(order) => worker::obey(order, Arc::new(SessionFactory(Session::new(&adapters)))),
+        Some(order) => worker::obey(order, Arc::new(Session::new(&adapters))),
         None => run(&args, settings, &adapters, &items),
     };
     adapters.end();

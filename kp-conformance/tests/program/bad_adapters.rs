@@ -1,8 +1,8 @@
 //! Adapters that go wrong: the report says what they did, and the run ends.
 
-use crate::run::{on_adapter, program};
+use crate::run::{Test, on_adapter, program};
 
-pub(crate) const TESTS: &[(&str, fn())] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("an_adapter_that_goes_wrong_in_a_call_fails_the_check", in_a_call),
     (
         "an_adapter_that_goes_wrong_in_its_greeting_runs_no_check",

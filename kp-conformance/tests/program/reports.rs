@@ -4,9 +4,9 @@ use kp_conformance::{checks, decisions};
 use quick_junit::Report;
 use serde_json::Value;
 
-use crate::run::on_adapter;
+use crate::run::{Test, on_adapter};
 
-pub(crate) const TESTS: &[(&str, fn())] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("the_reference_passes_and_every_line_is_by_the_schema", reference_passes),
     ("a_server_that_only_claims_is_asked_for_no_reservation", only_claims),
     ("a_report_that_cannot_be_written_is_an_error", cannot_be_written),

@@ -1,5 +1,8 @@
 use std::process::Command;
 
+/// A test and its name.
+pub(crate) type Test = (&'static str, fn());
+
 /// What a run of the program printed, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Run {

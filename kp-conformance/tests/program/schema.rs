@@ -12,9 +12,9 @@ use kp_conformance::adapter::wire::{
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::run::program;
+use crate::run::{Test, program};
 
-pub(crate) const TESTS: &[(&str, fn())] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("the_session_in_the_docs_is_by_the_schema", session_in_the_docs),
     ("the_schema_is_the_one_in_the_docs", is_in_the_docs),
     ("what_the_schema_refuses_the_program_refuses", refuses_the_same),

@@ -4,7 +4,8 @@ use kp_core::{GroupId, KeyPackageRef, Party, PoolId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Hex, Item, Place, Rejection, Take, Token};
+use super::hex::Hex;
+use super::values::{Item, Place, Rejection, Take, Token};
 use crate::Method;
 
 /// The version of the protocol.

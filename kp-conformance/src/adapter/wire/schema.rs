@@ -2,9 +2,11 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::{
-    Counted, Failure, Hello, Hex, Info, Lease, Outcome, Package, Page, Ready, Receipt, Rejection, Request, Reservation,
-    Retired, SaveOutcome, Status, Stored, VERSION, Withdrawn,
+use super::calls::{Failure, Hello, Outcome, Request, VERSION};
+use super::hex::Hex;
+use super::values::{
+    Counted, Info, Lease, Package, Page, Ready, Receipt, Rejection, Reservation, Retired, SaveOutcome, Status, Stored,
+    Withdrawn,
 };
 use crate::Method;
 

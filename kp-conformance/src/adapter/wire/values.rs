@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use kp_core::server::{
     Admitted, Cursor, InvalidCursor, LastResort as CoreLastResort, Lease as CoreLease, Page as CorePage,
     ReadyKeyPackage, Receipt as CoreReceipt, Reservation as CoreReservation, ReservationToken, StoredKeyPackage,
@@ -8,10 +10,11 @@ use kp_core::{
     KeyPackageRef, Lifetime, Party, PoolCounts, PoolId, ReservationId, Role as CoreRole, Slot as CoreSlot,
     Status as CoreStatus, Timestamp,
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Hex, Misfit};
+use super::hex::Hex;
+use super::misfit::Misfit;
 
 /// The facts about a package. A store compares them, keeps them, and gives them back as they were.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -272,13 +275,26 @@ pub struct Page<T> {
 
 /// A place in a listing: `s` and the number of a package's place in its pool's queue, in decimal, or `p` and a pool's id,
 /// in hexadecimal. The next page begins behind it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Place(
     /// The place, as the contract has it.
-    #[schemars(with = "String", regex(pattern = r"^(s(0|[1-9][0-9]*)|p([0-9a-f]{2})+)$"))]
     pub Cursor,
 );
+
+impl JsonSchema for Place {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Place".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^(s(0|[1-9][0-9]*)|p([0-9a-f]{2})+)$"})
+    }
+}
 
 impl TryFrom<String> for Place {
     type Error = InvalidCursor;
