@@ -4,8 +4,9 @@ use kp_core::{GroupId, KeyPackageRef, Party, PoolId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::codes::Rejection;
 use super::hex::Hex;
-use super::values::{Item, Place, Rejection, Take, Token};
+use super::values::{Item, Place, Take, Token};
 use crate::Method;
 
 /// The version of the protocol.

@@ -2,6 +2,8 @@
 //! and [`schema`] as JSON Schema.
 
 mod calls;
+mod codes;
+mod convert;
 mod hex;
 mod misfit;
 mod schema;
@@ -10,10 +12,11 @@ mod values;
 pub use calls::{
     Call, Effect, Facet, Failure, Greeting, Hello, OnLapse, Open, Outcome, Request, SaveMode, Space, VERSION,
 };
+pub use codes::{Rejection, SaveOutcome, WithdrawOutcome};
 pub use hex::Hex;
 pub use misfit::Misfit;
 pub use schema::schema;
 pub use values::{
-    Cause, Counted, CountedSuite, Info, Item, LastResort, Lease, Package, Page, Place, Ready, Receipt, Rejection,
-    Reservation, Retired, Role, SaveOutcome, Slot, Status, Stored, Take, Token, Type, WithdrawOutcome, Withdrawn,
+    Cause, Counted, CountedSuite, Info, Item, LastResort, Lease, Package, Page, Place, Ready, Receipt, Reservation,
+    Retired, Role, Slot, Status, Stored, Take, Token, Type, Withdrawn,
 };

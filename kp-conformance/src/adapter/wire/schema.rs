@@ -3,10 +3,10 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::calls::{Failure, Hello, Outcome, Request, VERSION};
+use super::codes::{Rejection, SaveOutcome};
 use super::hex::Hex;
 use super::values::{
-    Counted, Info, Lease, Package, Page, Ready, Receipt, Rejection, Reservation, Retired, SaveOutcome, Status, Stored,
-    Withdrawn,
+    Counted, Info, Lease, Package, Page, Ready, Receipt, Reservation, Retired, Status, Stored, Withdrawn,
 };
 use crate::Method;
 
