@@ -163,7 +163,7 @@ async fn no_key_goes_by_a_clock_that_stays_off() {
 async fn a_server_believes_a_clock_until_it_is_set() {
     let (world, bob) = (World::new(), Bob::new());
     let server = ManualClock::at(world.now().minus(400 * DAY));
-    let lenient = OpenMlsAdmission::new().skew(Duration::from_secs(500 * DAY));
+    let lenient = OpenMlsAdmission::new().policy(|it| it.skew(Duration::from_secs(500 * DAY)));
     let world = server_at(world, &server, lenient);
     let plan = CiphersuitePlan::pool(SUITE).last_resort(false);
     let pool = bob.builder(&world).ciphersuite(plan).build().unwrap();
@@ -202,7 +202,7 @@ async fn a_clock_that_leaps_leaves_every_key_its_grace_period() {
 async fn keys_go_by_the_clock_of_a_client_whom_the_server_believes() {
     let (world, bob) = (World::new(), Bob::new());
     let server = ManualClock::at(world.now().minus(400 * DAY));
-    let lenient = OpenMlsAdmission::new().skew(Duration::from_secs(500 * DAY));
+    let lenient = OpenMlsAdmission::new().policy(|it| it.skew(Duration::from_secs(500 * DAY)));
     let world = server_at(world, &server, lenient);
     let plan = CiphersuitePlan::pool(SUITE).last_resort(false);
     let pool = bob.builder(&world).ciphersuite(plan).build().unwrap();
@@ -390,7 +390,7 @@ async fn a_servers_wrong_clock_does_not_stop_a_client() {
 async fn a_server_that_stays_behind_does_not_keep_keys_for_ever() {
     let (world, bob) = (World::new(), Bob::new());
     let server = ManualClock::at(world.now().minus(400 * DAY));
-    let lenient = OpenMlsAdmission::new().skew(Duration::from_secs(500 * DAY));
+    let lenient = OpenMlsAdmission::new().policy(|it| it.skew(Duration::from_secs(500 * DAY)));
     let world = server_at(world, &server, lenient);
     let plan = CiphersuitePlan::pool(SUITE).last_resort(false);
     let pool = bob.builder(&world).ciphersuite(plan).build().unwrap();

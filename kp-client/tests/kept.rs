@@ -30,8 +30,8 @@ impl Strict {
         world.directory.delete_pool(&bob.pool_id).await.unwrap();
         let admission = match self {
             Self::RestorePoint => OpenMlsAdmission::new(),
-            Self::Lifetime => OpenMlsAdmission::new().max_lifetime(Duration::from_secs(30 * DAY)),
-            Self::Ciphersuite => OpenMlsAdmission::new().ciphersuites([Ciphersuite(0x0003)]),
+            Self::Lifetime => OpenMlsAdmission::new().policy(|it| it.max_lifetime(Duration::from_secs(30 * DAY))),
+            Self::Ciphersuite => OpenMlsAdmission::new().policy(|it| it.ciphersuites([Ciphersuite(0x0003)])),
         };
         let builder = KeyPackageDirectory::builder(Arc::new(world.store.clone()), admission).clock(world.clock.clone());
         let restore = |builder: DirectoryBuilder| match self {

@@ -28,7 +28,7 @@ fn strict(world: World, admission: impl Admission) -> World {
 fn short_lived(world: World) -> World {
     strict(
         world,
-        OpenMlsAdmission::new().max_lifetime(Duration::from_secs(30 * DAY)),
+        OpenMlsAdmission::new().policy(|it| it.max_lifetime(Duration::from_secs(30 * DAY))),
     )
 }
 
@@ -169,7 +169,7 @@ async fn what_is_refused_for_good_is_made_ever_more_seldom() {
 #[tokio::test]
 async fn a_wait_is_of_one_ciphersuite() {
     let (world, bob) = (World::new(), Bob::new());
-    let world = strict(world, OpenMlsAdmission::new().ciphersuites([SUITE]));
+    let world = strict(world, OpenMlsAdmission::new().policy(|it| it.ciphersuites([SUITE])));
     let builder = bob.builder(&world).ciphersuite(CiphersuitePlan::pool(SUITE));
     let pool = builder.ciphersuite(CiphersuitePlan::pool(OTHER)).build().unwrap();
     let report = pool.refresh().await.unwrap();

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::io;
 
-use kp_core::key_package::{CredentialType, ExtensionType, ProtocolVersion};
-use kp_core::protocol::{KeyFault, LeafFault, PublicKeyField, Refusal};
+use kp_core::key_package::{CredentialType, ExtensionType, ProposalType, ProtocolVersion};
+use kp_core::protocol::{KeyFault, LeafFault, PublicKeyField, Refusal, Requirement};
 use kp_core::{BackendError, Ciphersuite, Effect, Error, OpenError, Rejection};
 
 /// Lists the codes, which protocols and logs rely on: a code never changes once released.
@@ -54,6 +54,10 @@ fn the_codes_of_refusals_are_stable() {
         (Refusal::LifetimeTooWide, "lifetime_too_wide"),
         (Refusal::TooLarge, "too_large"),
         (Refusal::CredentialMismatch, "credential_mismatch"),
+        (
+            Refusal::RequirementNotMet(Requirement::Unspecified),
+            "requirement_not_met",
+        ),
         (Refusal::InitKeyReused, "init_key_reused"),
         (Refusal::BeforeRestorePoint, "before_restore_point"),
         (Refusal::Other("too loud"), "other"),
@@ -137,8 +141,31 @@ fn details() -> Vec<(Refusal, &'static str)> {
         (KeyFault::SameKeys, "init_key and encryption_key are the same"),
     ];
     let leaf = leaf.map(|(fault, text)| (Refusal::InvalidLeaf(fault), text));
+    let required = [
+        (
+            Requirement::ExtensionSupport(ExtensionType(0xF123)),
+            "extension 0xf123 is required in the capabilities",
+        ),
+        (
+            Requirement::ProposalSupport(ProposalType(8)),
+            "proposal 0x0008 is required in the capabilities",
+        ),
+        (
+            Requirement::CredentialSupport(CredentialType(2)),
+            "credential type 0x0002 is required in the capabilities",
+        ),
+        (
+            Requirement::LeafExtension(ExtensionType(0xF123)),
+            "extension 0xf123 is required in the leaf",
+        ),
+        (
+            Requirement::KeyPackageExtension(ExtensionType(0xF123)),
+            "extension 0xf123 is required in the KeyPackage",
+        ),
+    ];
     leaf.into_iter()
         .chain(keys.map(|(fault, text)| (Refusal::InvalidKey(fault), text)))
+        .chain(required.map(|(requirement, text)| (Refusal::RequirementNotMet(requirement), text)))
         .collect()
 }
 

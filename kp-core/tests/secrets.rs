@@ -16,18 +16,19 @@ use kp_core::client::{
 };
 use kp_core::contract::ALL;
 use kp_core::key_package::{
-    CodePoints, CredentialType, ExtensionType, ProposalType, ProtocolVersion, UnreadableKeyPackage,
+    CodePoints, CredentialType, ExtensionType, KeyAlgorithms, ProposalType, ProtocolVersion, UnreadableKeyPackage,
     UnverifiedKeyPackage,
 };
 use kp_core::protocol::{
-    CiphersuiteStatus, Health, HeldKeyPackage, KeyFault, LeafFault, PoolStatus, PublicKeyField, Refusal, SyncReport,
-    TransportError, UploadOutcome,
+    CiphersuiteStatus, Health, HeldKeyPackage, KeyFault, LeafFault, PoolStatus, PublicKeyField, Refusal, Requirement,
+    SyncReport, TransportError, UploadOutcome,
 };
 use kp_core::rules::{LeaseRecord, Limits, Model, Recall, Record, Spent, State, Window};
 use kp_core::server::{
-    Admitted, Answers, Cursor, InitKeyFingerprint, InvalidCursor, InvalidToken, LastResort, OnLapse, Page,
-    ReadyKeyPackage, Receipt, Requirements, ReservationToken, Save, SaveMode, SaveOutcome, Spend, StoredKeyPackage,
-    Support, TakeOptions, TakeRequest, TooManyKeyPackages, TooManyTypes, Uploader, WithdrawOutcome, Withdrawal,
+    AdmissionPolicy, Admitted, Answers, Cursor, InitKeyFingerprint, InvalidCursor, InvalidToken, LastResort, OnLapse,
+    Page, ReadyKeyPackage, Receipt, Requirements, ReservationToken, Save, SaveMode, SaveOutcome, Spend,
+    StoredKeyPackage, Support, TakeOptions, TakeRequest, TooManyKeyPackages, TooManyTypes, Uploader, WithdrawOutcome,
+    Withdrawal,
 };
 use kp_core::{
     BackendError, Cause, Ciphersuite, Counts, CredentialHash, Effect, GroupId, InvalidId, InvalidKeyPackageBytes,
@@ -246,6 +247,8 @@ fn server(printed: &mut Printed) -> Outcome {
     ] {
         printed.hides(&uploader);
     }
+    let own = vec![IDENTITY; 16];
+    printed.hides(&AdmissionPolicy::new().credential(move |leaf, _| leaf.signature_key() == own));
 
     let mut model = Model::default();
     model.save(&Save::one(take.pool.clone(), package()?), now);
@@ -292,6 +295,7 @@ fn protocol(printed: &mut Printed) -> Outcome {
     printed.hides(&UploadOutcome::Unknown);
     printed.error_hides(&Refusal::Other("not today"));
     printed.error_hides(&LeafFault::Source(2));
+    printed.error_hides(&Requirement::ExtensionSupport(ExtensionType(0xF123)));
     printed.error_hides(&KeyFault::Unusable(PublicKeyField::InitKey));
     printed.hides(&PublicKeyField::InitKey);
     printed.error_hides(&TransportError::new("a lost connection"));
@@ -316,6 +320,7 @@ fn key_package(printed: &mut Printed) -> Outcome {
         opaque(BYTES),
     ]
     .concat();
+    printed.hides(&KeyAlgorithms::new(0x0020, 0x0807));
     let package = UnverifiedKeyPackage::read(&uploaded)?;
     let leaf = package.leaf_node();
     printed.hides(&package);

@@ -1,10 +1,9 @@
 use std::fmt;
-use std::time::Duration;
 
 use kp_core::key_package::{Signed, UnverifiedKeyPackage};
 use kp_core::protocol::{LeafFault, Refusal};
-use kp_core::server::{Admission, Admitted, InitKeyFingerprint, Uploader};
-use kp_core::{Ciphersuite, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Timestamp};
+use kp_core::server::{Admission, AdmissionPolicy, Admitted, InitKeyFingerprint, Uploader};
+use kp_core::{Ciphersuite, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Timestamp};
 use openmls::ciphersuite::hash_ref::make_key_package_ref;
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{KeyPackageIn, KeyPackageVerifyError, ProtocolVersion};
@@ -14,7 +13,7 @@ use openmls_traits::crypto::OpenMlsCrypto;
 use openmls_traits::types::{self, HashType};
 
 use crate::credential_hash;
-use crate::keys::{check_encapsulation, check_lengths};
+use crate::keys::{algorithms, check_encapsulation};
 
 /// Judges KeyPackages with OpenMLS, on any of its crypto providers.
 ///
@@ -24,18 +23,26 @@ use crate::keys::{check_encapsulation, check_lengths};
 ///
 /// - Everything is read from the bytes. A bare KeyPackage and one wrapped in an `MLSMessage` are taken, and the
 ///   bare one is what is hashed (RFC 9420 §5.2) and returned.
-/// - What is wrong has a [`Refusal`] each. OpenMLS does not bound how *wide* a lifetime is; here it is 84 days and
-///   one hour, as wide as OpenMLS's own clients make it. **mls-rs makes 365 days by default**: with such clients, set
-///   [`max_lifetime`](Self::max_lifetime).
+/// - What is wrong has a [`Refusal`] each. What this server takes is its [`policy`](Self::policy). By default a lifetime may be
+///   84 days and one hour wide, as OpenMLS's own clients make it; **mls-rs makes 365 days, and ts-mls and mlspp make
+///   lifetimes that never end**: [`AdmissionPolicy`] says what such clients need.
 /// - A last-resort KeyPackage has the extension `last_resort`, and its leaf's capabilities list the extension type. With
 ///   the extension alone it is an [`InvalidLeaf`](Refusal::InvalidLeaf). [`OpenMlsVault`](crate::OpenMlsVault) makes it
 ///   right; with OpenMLS alone, list `ExtensionType::LastResort` in the leaf node's capabilities as well as calling
 ///   `mark_as_last_resort()`.
 /// - GREASE (RFC 9420 §13.5) in the capabilities is taken. A GREASE *extension* is refused, as
-///   [`Other`](Refusal::Other), although RFC 9420 allows one that the capabilities list: OpenMLS 0.9 does not find it there,
-///   and so cannot add such a KeyPackage. **mls-rs with its feature `grease` makes such KeyPackages.**
+///   [`Other`](Refusal::Other), although RFC 9420 allows one: OpenMLS 0.9 does not find it in the capabilities, and so cannot
+///   add such a KeyPackage. **mls-rs with its feature `grease` makes such KeyPackages**: a server for clients on mls-rs alone
+///   takes them with `kp-mls-rs`.
 /// - Hostile bytes never panic, and cost two signature checks and two encapsulations at most, four signature checks where
 ///   clocks disagree.
+///
+/// # Ciphersuites
+///
+/// By default every ciphersuite is taken that the crypto provider *supports*, asked one by one. A provider may support more
+/// than it lists: libcrux lists 1, 3 and `0x004d`, and with the feature `pq` supports `0x004e` and `0x004f` too. The drafts'
+/// post-quantum ciphersuites need the feature `pq`; without it they are
+/// [`UnsupportedCiphersuite`](Refusal::UnsupportedCiphersuite).
 ///
 /// # Time
 ///
@@ -49,26 +56,20 @@ use crate::keys::{check_encapsulation, check_lengths};
 /// use kp_core::Ciphersuite;
 /// use kp_openmls::OpenMlsAdmission;
 ///
-/// let admission = OpenMlsAdmission::new()
-///     .ciphersuites([Ciphersuite(0x0001)])
-///     .max_lifetime(Duration::from_secs(366 * 86_400));
+/// let admission = OpenMlsAdmission::new().policy(|policy| {
+///     policy.ciphersuites([Ciphersuite(0x0001)]).max_lifetime(Duration::from_secs(366 * 86_400))
+/// });
 /// ```
 pub struct OpenMlsAdmission<C> {
     crypto: C,
-    ciphersuites: Vec<Ciphersuite>,
-    max_lifetime: u64,
-    skew: u64,
-    max_bytes: usize,
+    policy: AdmissionPolicy,
 }
 
 /// Omits the crypto provider, which may hold the state of a random number generator.
 impl<C> fmt::Debug for OpenMlsAdmission<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenMlsAdmission")
-            .field("ciphersuites", &self.ciphersuites)
-            .field("max_lifetime", &self.max_lifetime)
-            .field("skew", &self.skew)
-            .field("max_bytes", &self.max_bytes)
+            .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
 }
@@ -90,59 +91,19 @@ impl Default for OpenMlsAdmission<RustCrypto> {
 }
 
 impl<C: OpenMlsCrypto> OpenMlsAdmission<C> {
-    /// How wide a lifetime may be by default: the 84 days that OpenMLS gives, and the hour by which it dates them back.
-    pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(84 * 86_400 + 3_600);
-
-    /// How far ahead a lifetime may begin by default: one hour.
-    pub const DEFAULT_SKEW: Duration = Duration::from_secs(3_600);
-
-    /// How many bytes a KeyPackage may have by default: 32 KiB.
-    pub const DEFAULT_MAX_BYTES: usize = 32 * 1_024;
-
-    /// Judges with this crypto provider, and all its ciphersuites.
+    /// Judges with this crypto provider, and every ciphersuite that it supports.
     pub fn with_crypto(crypto: C) -> Self {
-        let supported = crypto.supported_ciphersuites();
         Self {
             crypto,
-            ciphersuites: supported.into_iter().map(|suite| Ciphersuite(suite.into())).collect(),
-            max_lifetime: Self::DEFAULT_MAX_LIFETIME.as_secs(),
-            skew: Self::DEFAULT_SKEW.as_secs(),
-            max_bytes: Self::DEFAULT_MAX_BYTES,
+            policy: AdmissionPolicy::new(),
         }
     }
 
-    /// Takes these ciphersuites only. One that the crypto provider does not support is not taken all the same.
+    /// Changes what this server takes.
     #[must_use]
-    pub fn ciphersuites(self, suites: impl IntoIterator<Item = Ciphersuite>) -> Self {
+    pub fn policy(self, change: impl FnOnce(AdmissionPolicy) -> AdmissionPolicy) -> Self {
         Self {
-            ciphersuites: suites.into_iter().collect(),
-            ..self
-        }
-    }
-
-    /// Sets how wide a lifetime may be (RFC 9420 §7.2 demands a bound), in whole seconds.
-    #[must_use]
-    pub fn max_lifetime(self, width: Duration) -> Self {
-        Self {
-            max_lifetime: width.as_secs(),
-            ..self
-        }
-    }
-
-    /// Sets how far ahead of `now` a lifetime may begin, in whole seconds: as much as the clocks of clients may differ.
-    #[must_use]
-    pub fn skew(self, skew: Duration) -> Self {
-        Self {
-            skew: skew.as_secs(),
-            ..self
-        }
-    }
-
-    /// Sets how many bytes a bare KeyPackage may have; [`KeyPackageBytes::MAX_LEN`] at most.
-    #[must_use]
-    pub fn max_bytes(self, bytes: usize) -> Self {
-        Self {
-            max_bytes: bytes.min(KeyPackageBytes::MAX_LEN),
+            policy: change(self.policy),
             ..self
         }
     }
@@ -150,30 +111,8 @@ impl<C: OpenMlsCrypto> OpenMlsAdmission<C> {
     fn supported(&self, ciphersuite: Ciphersuite) -> Result<types::Ciphersuite, Refusal> {
         types::Ciphersuite::try_from(ciphersuite.0)
             .ok()
-            .filter(|suite| self.ciphersuites.contains(&ciphersuite) && self.crypto.supports(*suite).is_ok())
+            .filter(|suite| self.crypto.supports(*suite).is_ok())
             .ok_or(Refusal::UnsupportedCiphersuite)
-    }
-
-    /// All that is judged by `now`. What does not fit a [`Timestamp`] lies beyond any sensible bound.
-    fn lifetime(&self, package: &UnverifiedKeyPackage<'_>, now: Timestamp) -> Result<Lifetime, Refusal> {
-        let leaf = package.leaf_node();
-        let (not_before, not_after) = (leaf.not_before(), leaf.not_after());
-        let seconds = u64::try_from(now.get()).unwrap_or_default();
-        if not_before >= not_after {
-            Err(Refusal::Malformed)
-        } else if not_after <= seconds {
-            Err(Refusal::Expired)
-        } else if not_before > seconds.saturating_add(self.skew) {
-            Err(Refusal::NotYetValid)
-        } else if not_after - not_before > self.max_lifetime {
-            Err(Refusal::LifetimeTooWide)
-        } else {
-            let moment = |seconds| i64::try_from(seconds).ok().and_then(Timestamp::new);
-            moment(not_before)
-                .zip(moment(not_after))
-                .and_then(|(not_before, not_after)| Lifetime::new(not_before, not_after).ok())
-                .ok_or(Refusal::LifetimeTooWide)
-        }
     }
 
     /// The signatures, by OpenMLS; but not its verdict on the lifetime.
@@ -209,23 +148,16 @@ impl<C: OpenMlsCrypto> OpenMlsAdmission<C> {
 
 impl<C: OpenMlsCrypto + Send + Sync + 'static> Admission for OpenMlsAdmission<C> {
     fn admit(&self, uploaded: &[u8], by: &Uploader, now: Timestamp) -> Result<Admitted, Refusal> {
-        if UnverifiedKeyPackage::bare(uploaded).len() > self.max_bytes {
-            return Err(Refusal::TooLarge);
-        }
-        let read = UnverifiedKeyPackage::read(uploaded)?;
+        let read = self.policy.read(uploaded)?;
         let bare = read.bytes();
         let suite = self.supported(read.ciphersuite())?;
-        let lifetime = self.lifetime(&read, now)?;
-        if !is_made_by(&read, by) {
-            return Err(Refusal::CredentialMismatch);
-        }
-        read.check()?;
+        let lifetime = self.policy.check(&read, by, now)?;
         if has_grease(&read) {
             return Err(Refusal::Other(
                 "OpenMLS cannot add a KeyPackage with a GREASE extension",
             ));
         }
-        check_lengths(&read, suite)?;
+        read.check_key_lengths(algorithms(suite))?;
         let key_package = parse(bare)?;
         let credential = key_package.unverified_credential();
         self.verify(key_package, &read, suite)?;
@@ -271,14 +203,4 @@ fn parse(bare: &[u8]) -> Result<KeyPackageIn, Refusal> {
         .ok()
         .filter(|read| read.tls_serialize_detached().is_ok_and(|written| written == bare))
         .ok_or(Refusal::Malformed)
-}
-
-fn is_made_by(package: &UnverifiedKeyPackage<'_>, by: &Uploader) -> bool {
-    let leaf = package.leaf_node();
-    match by {
-        Uploader::Identity(identity) => leaf.credential().identity() == Some(identity),
-        Uploader::SignatureKey(key) => leaf.signature_key() == key,
-        Uploader::Unchecked => true,
-        _ => false,
-    }
 }

@@ -108,7 +108,7 @@ const SIGNATURE: PublicKeyField = PublicKeyField::SignatureKey;
     it.capabilities[EXTENSIONS] = vec![];
 }, leaf(LeafFault::ExtensionNotListed(ExtensionType::LAST_RESORT)))]
 #[case::leaf_grease_not_listed(|it: &mut Draft| it.leaf_extensions.push((0x0A0A, vec![])), leaf(LeafFault::ExtensionNotListed(ExtensionType(0x0A0A))))]
-#[case::package_grease_not_listed(|it: &mut Draft| it.extensions.push((0x0A0A, vec![])), leaf(LeafFault::ExtensionNotListed(ExtensionType(0x0A0A))))]
+#[case::package_grease_not_listed(|it: &mut Draft| it.extensions.push((0x0A0A, vec![])), Err(Refusal::Other("OpenMLS cannot add a KeyPackage with a GREASE extension")))]
 #[case::leaf_extension_twice(|it: &mut Draft| {
     it.leaf_extensions.extend([(0xF123, vec![]), (0xF123, vec![1])]);
     it.capabilities[EXTENSIONS].push(0xF123);

@@ -20,12 +20,13 @@ rules! {
     /// - an unsupported ciphersuite
     /// - expired
     /// - not yet valid, beyond the skew allowed
-    /// - a lifetime wider than the maximum
+    /// - a lifetime wider than the maximum, or clamped: see [`AdmissionPolicy`](crate::server::AdmissionPolicy)
     /// - too large
     /// - a credential that is not the uploader's
     /// - a leaf, or extensions, that are not as RFC 9420 demands (§10.1 with §5.3, §7.2, §7.3, §10 and §13.4)
     /// - a public key that is not a key of the ciphersuite, or is there twice
     /// - a bad signature
+    /// - a capability or an extension that this server requires, beyond RFC 9420
     /// - a reason that only this admission knows
     ///
     /// The directory judges two more:

@@ -11,7 +11,8 @@ impl UnverifiedKeyPackage<'_> {
     /// - The version is `mls10`.
     /// - The leaf's capabilities list the version, the ciphersuite and the credential's type.
     /// - The capabilities list every extension that stands in the leaf or in the KeyPackage, but for the default ones. GREASE
-    ///   is no exception (§13.5).
+    ///   in the leaf is no exception (§13.5). GREASE in the KeyPackage outside of the leaf is: it is there to be ignored, and
+    ///   mls-rs does not list it.
     /// - No extension stands in a list twice, or where extensions of its type must not stand. An extension of RFC 9420, and
     ///   the last-resort mark, have a content of their type.
     /// - The credential's type is not reserved. The first certificate of an X.509 credential has the leaf's signature key.
@@ -60,8 +61,8 @@ impl UnverifiedKeyPackage<'_> {
             }
         }
         let listed = capabilities.extensions();
-        check_extensions(leaf.extensions(), listed, is_for_leaf, LeafFault::NotForLeaf)?;
-        check_extensions(self.extensions(), listed, is_for_package, LeafFault::NotForKeyPackage)
+        LEAF.check(leaf.extensions(), listed)?;
+        KEY_PACKAGE.check(self.extensions(), listed)
     }
 }
 
@@ -75,46 +76,58 @@ impl From<UnreadableKeyPackage> for Refusal {
     }
 }
 
-fn check_extensions(
-    extensions: Extensions<'_>,
-    listed: CodePoints<'_, ExtensionType>,
-    is_in_place: fn(ExtensionType) -> bool,
+/// A list of extensions, and what may stand there.
+struct Place {
+    is_for: fn(ExtensionType) -> bool,
     misplaced: fn(ExtensionType) -> LeafFault,
-) -> Result<(), LeafFault> {
-    if extensions.iter().next().is_none() {
-        return Ok(());
+    must_be_listed: fn(ExtensionType) -> bool,
+}
+
+const LEAF: Place = Place {
+    is_for: is_for_leaf,
+    misplaced: LeafFault::NotForLeaf,
+    must_be_listed: |extension_type| !extension_type.is_default(),
+};
+
+const KEY_PACKAGE: Place = Place {
+    is_for: |extension_type| !extension_type.is_default(),
+    misplaced: LeafFault::NotForKeyPackage,
+    must_be_listed: |extension_type| !extension_type.is_grease(),
+};
+
+impl Place {
+    fn check(&self, extensions: Extensions<'_>, listed: CodePoints<'_, ExtensionType>) -> Result<(), LeafFault> {
+        if extensions.iter().next().is_none() {
+            return Ok(());
+        }
+        let mut supported = Types::default();
+        for extension_type in listed.iter() {
+            supported.insert(extension_type);
+        }
+        let mut seen = Types::default();
+        for extension in extensions.iter() {
+            let extension_type = extension.extension_type;
+            if !(self.is_for)(extension_type) {
+                return Err((self.misplaced)(extension_type));
+            }
+            if !seen.insert(extension_type) {
+                return Err(LeafFault::ExtensionTwice(extension_type));
+            }
+            if !has_its_content(extension) {
+                return Err(LeafFault::ExtensionContent(extension_type));
+            }
+            if (self.must_be_listed)(extension_type) && !supported.contains(extension_type) {
+                return Err(LeafFault::ExtensionNotListed(extension_type));
+            }
+        }
+        Ok(())
     }
-    let mut supported = Types::default();
-    for extension_type in listed.iter() {
-        supported.insert(extension_type);
-    }
-    let mut seen = Types::default();
-    for extension in extensions.iter() {
-        let extension_type = extension.extension_type;
-        if !is_in_place(extension_type) {
-            return Err(misplaced(extension_type));
-        }
-        if !seen.insert(extension_type) {
-            return Err(LeafFault::ExtensionTwice(extension_type));
-        }
-        if !has_its_content(extension) {
-            return Err(LeafFault::ExtensionContent(extension_type));
-        }
-        if !extension_type.is_default() && !supported.contains(extension_type) {
-            return Err(LeafFault::ExtensionNotListed(extension_type));
-        }
-    }
-    Ok(())
 }
 
 /// RFC 9420 §17.3 says where each type stands.
 fn is_for_leaf(extension_type: ExtensionType) -> bool {
     let is_for_others = extension_type.is_default() && extension_type != ExtensionType::APPLICATION_ID;
     !is_for_others && extension_type != ExtensionType::LAST_RESORT
-}
-
-fn is_for_package(extension_type: ExtensionType) -> bool {
-    !extension_type.is_default()
 }
 
 /// Of the types that may stand in a leaf or in a KeyPackage, these have a form that is known.

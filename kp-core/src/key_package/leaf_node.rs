@@ -16,6 +16,7 @@ pub struct UnverifiedLeafNode<'a> {
     encryption_key: &'a [u8],
     signature_key: &'a [u8],
     credential: UnverifiedCredential<'a>,
+    signing_identity: &'a [u8],
     capabilities: UnverifiedCapabilities<'a>,
     not_before: u64,
     not_after: u64,
@@ -27,11 +28,13 @@ impl<'a> UnverifiedLeafNode<'a> {
     pub(super) fn read(rest: &mut Reader<'a>) -> Result<Self, UnreadableKeyPackage> {
         let start = *rest;
         let encryption_key = rest.vector()?;
+        let before_key = *rest;
         let signature_key = rest.vector()?;
         let credential = UnverifiedCredential {
             credential_type: CredentialType(rest.u16()?),
             content: rest.vector()?,
         };
+        let signing_identity = before_key.up_to(*rest);
         let capabilities = UnverifiedCapabilities::read(rest)?;
         match rest.u8()? {
             1 => {}
@@ -51,6 +54,7 @@ impl<'a> UnverifiedLeafNode<'a> {
             encryption_key,
             signature_key,
             credential,
+            signing_identity,
             capabilities,
             not_before,
             not_after,
@@ -75,6 +79,13 @@ impl<'a> UnverifiedLeafNode<'a> {
     #[must_use]
     pub const fn credential(&self) -> UnverifiedCredential<'a> {
         self.credential
+    }
+
+    /// Returns the bytes of `signature_key` and `credential`, as they lie in the leaf: what a
+    /// [`CredentialHash`](crate::CredentialHash) is the SHA-256 of.
+    #[must_use]
+    pub const fn signing_identity(&self) -> &'a [u8] {
+        self.signing_identity
     }
 
     /// Returns what the client says that it supports.

@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+mod algorithms;
 mod certificate;
 mod code_point;
 mod demands;
@@ -34,6 +35,7 @@ mod reader;
 mod signed;
 mod unverified;
 
+pub use algorithms::KeyAlgorithms;
 pub use code_point::{CodePoints, CredentialType, ExtensionType, ProposalType, ProtocolVersion};
 pub use extensions::{Extension, Extensions};
 pub use leaf_node::{UnverifiedCapabilities, UnverifiedCredential, UnverifiedLeafNode};

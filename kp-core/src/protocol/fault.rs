@@ -153,7 +153,7 @@ impl KeyFault {
 }
 
 /// The numbers of a text: hexadecimal after `0x`, else decimal.
-fn numbers(text: &str) -> impl Iterator<Item = usize> {
+pub(super) fn numbers(text: &str) -> impl Iterator<Item = usize> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     words.filter_map(|word| match word.strip_prefix("0x") {
         Some(digits) => usize::from_str_radix(digits, 16).ok(),

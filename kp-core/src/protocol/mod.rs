@@ -8,6 +8,7 @@
 
 mod fault;
 mod refusal;
+mod requirement;
 mod status;
 mod sync;
 mod transport;
@@ -15,6 +16,7 @@ mod upload;
 
 pub use fault::{KeyFault, LeafFault, PublicKeyField};
 pub use refusal::Refusal;
+pub use requirement::Requirement;
 pub use status::{CiphersuiteStatus, Health, PoolStatus};
 pub use sync::{HeldKeyPackage, SyncReport};
 pub use transport::{KeyPackageTransport, TransportError};

@@ -1,4 +1,5 @@
 use super::fault::{KeyFault, LeafFault};
+use super::requirement::Requirement;
 
 /// Says why an uploaded KeyPackage is not taken ([ADM-2](crate::contract::ADM_2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -38,6 +39,9 @@ pub enum Refusal {
     /// The credential is not the uploader's.
     #[error("the credential of the KeyPackage is not the uploader's")]
     CredentialMismatch,
+    /// The KeyPackage lacks what this server requires, beyond RFC 9420.
+    #[error("{0}")]
+    RequirementNotMet(Requirement),
     /// Another KeyPackage of the batch or of the pool has the same init key, or had it. Make a new KeyPackage, with another init
     /// key.
     #[error("another KeyPackage has the same init key")]
@@ -64,6 +68,7 @@ impl Refusal {
         Self::LifetimeTooWide,
         Self::TooLarge,
         Self::CredentialMismatch,
+        Self::RequirementNotMet(Requirement::Unspecified),
         Self::InitKeyReused,
         Self::BeforeRestorePoint,
         Self::Other("refused by the server"),
@@ -89,6 +94,7 @@ impl Refusal {
         Some(match refusal {
             Self::InvalidLeaf(_) => Self::InvalidLeaf(LeafFault::from_text(detail)),
             Self::InvalidKey(_) => Self::InvalidKey(KeyFault::from_text(detail)),
+            Self::RequirementNotMet(_) => Self::RequirementNotMet(Requirement::from_text(detail)),
             plain => plain,
         })
     }
@@ -98,9 +104,12 @@ impl Refusal {
     #[must_use]
     pub fn detail(self) -> Option<String> {
         match self {
-            Self::InvalidLeaf(LeafFault::Unspecified) | Self::InvalidKey(KeyFault::Unspecified) => None,
+            Self::InvalidLeaf(LeafFault::Unspecified)
+            | Self::InvalidKey(KeyFault::Unspecified)
+            | Self::RequirementNotMet(Requirement::Unspecified) => None,
             Self::InvalidLeaf(fault) => Some(fault.to_string()),
             Self::InvalidKey(fault) => Some(fault.to_string()),
+            Self::RequirementNotMet(requirement) => Some(requirement.to_string()),
             _ => None,
         }
     }
@@ -120,6 +129,7 @@ impl Refusal {
             Self::LifetimeTooWide => "lifetime_too_wide",
             Self::TooLarge => "too_large",
             Self::CredentialMismatch => "credential_mismatch",
+            Self::RequirementNotMet(_) => "requirement_not_met",
             Self::InitKeyReused => "init_key_reused",
             Self::BeforeRestorePoint => "before_restore_point",
             Self::Other(_) => "other",

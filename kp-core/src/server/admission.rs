@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::key_package::UnverifiedLeafNode;
 use crate::protocol::Refusal;
 use crate::server::{InitKeyFingerprint, Support};
 use crate::{KeyPackage, Timestamp};
@@ -33,6 +34,16 @@ impl Uploader {
     #[must_use]
     pub const fn unchecked() -> Self {
         Self::Unchecked
+    }
+
+    /// Returns whether the leaf is the uploader's: by the identity of a basic credential, or by the signature key.
+    #[must_use]
+    pub fn is_owner_of(&self, leaf: &UnverifiedLeafNode<'_>) -> bool {
+        match self {
+            Self::Identity(identity) => leaf.credential().identity() == Some(identity),
+            Self::SignatureKey(key) => leaf.signature_key() == key,
+            Self::Unchecked => true,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`Admission`] turns uploaded bytes into a [`KeyPackage`](crate::KeyPackage).
 
 mod admission;
+mod admission_policy;
 mod answers;
 mod fingerprint;
 mod forward;
@@ -23,6 +24,7 @@ mod type_set;
 mod withdrawal;
 
 pub use admission::{Admission, Admitted, Uploader};
+pub use admission_policy::AdmissionPolicy;
 pub use answers::Answers;
 pub use fingerprint::InitKeyFingerprint;
 pub use listing::{Cursor, InvalidCursor, Page};

@@ -20,8 +20,10 @@ impl fmt::Display for Ciphersuite {
     }
 }
 
-/// Identifies, by a hash, the credential that a KeyPackage was made with. A client so finds the KeyPackages of an old
-/// credential.
+/// Identifies the credential that a KeyPackage was made with. A client so finds the KeyPackages of an old credential.
+///
+/// The hash is the SHA-256 over `signature_key<V>` and `credential`, encoded and in the order of the leaf node (RFC 9420 §7.2).
+/// The key is part of it: a client that rotates its signature key keeps its identity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialHash(pub [u8; 32]);
 

@@ -2,6 +2,7 @@
 
 mod draft;
 mod mutations;
+mod policy;
 
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ fn every_field_is_read_bare_and_wrapped() {
         let leaf = package.leaf_node();
         assert_eq!(leaf.encryption_key(), draft.encryption_key);
         assert_eq!(leaf.signature_key(), draft.signature_key);
+        let signing_identity = [opaque(&draft.signature_key), vec![0, 1], opaque(b"bob")].concat();
+        assert_eq!(leaf.signing_identity(), signing_identity);
         assert_eq!(leaf.credential().credential_type(), CredentialType::BASIC);
         assert_eq!(leaf.credential().identity(), Some(b"bob".as_slice()));
         assert_eq!((leaf.not_before(), leaf.not_after()), draft.lifetime);
@@ -84,6 +87,11 @@ fn every_field_is_read_bare_and_wrapped() {
         assert!(capabilities.proposals().iter().eq([0x1A1A, 7].map(ProposalType)));
         assert!(capabilities.credentials().iter().eq([0x2A2A, 1, 2].map(CredentialType)));
         assert_eq!(package.check(), Ok(()));
+        let unlisted = Draft {
+            extensions: vec![(0x3A3A, vec![])],
+            ..draft.clone()
+        };
+        assert_eq!(check(&unlisted), Ok(()), "GREASE of the KeyPackage need not be listed");
     }
     let one_time = Draft {
         extensions: vec![],
