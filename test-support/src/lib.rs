@@ -16,8 +16,14 @@
     reason = "what a test stands on may panic, and looks at the clock"
 )]
 
+#[cfg(feature = "drafts")]
+pub mod demands;
+#[cfg(feature = "drafts")]
+pub mod draft;
 #[cfg(feature = "messenger")]
 pub mod messenger;
+#[cfg(feature = "drafts")]
+pub mod mutations;
 #[cfg(feature = "servers")]
 pub mod servers;
 #[cfg(feature = "sqlite-provider")]

@@ -10,6 +10,7 @@ use openmls::prelude::{
 };
 use openmls_basic_credential::SignatureKeyPair;
 use openmls_rust_crypto::OpenMlsRustCrypto;
+use openmls_traits::signatures::Signer as _;
 use openmls_traits::types;
 
 /// In 2023: OpenMLS, by the system's clock, holds a lifetime around it for long over.
@@ -50,6 +51,10 @@ impl Client {
 
     pub(crate) fn package_valid(&self, not_before: u64, not_after: u64) -> KeyPackage {
         self.build(builder().key_package_lifetime(Lifetime::init(not_before, not_after)))
+    }
+
+    pub(crate) fn sign(&self, content: &[u8]) -> Vec<u8> {
+        self.signer.sign(content).unwrap()
     }
 
     pub(crate) fn build(&self, builder: KeyPackageBuilder) -> KeyPackage {

@@ -1,42 +1,35 @@
 //! KeyPackages of a real client, changed and signed again with the client's own key.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 use kp_core::key_package::{Extensions, UnverifiedKeyPackage};
-use openmls::prelude::KeyPackage;
-use openmls_basic_credential::SignatureKeyPair;
-use openmls_traits::signatures::Signer as _;
-
-use crate::client::{Client, bytes};
 
 /// Holds every field of a KeyPackage but the signatures.
 #[derive(Clone)]
-pub(crate) struct Draft {
-    pub(crate) version: u16,
-    pub(crate) ciphersuite: u16,
-    pub(crate) init_key: Vec<u8>,
-    pub(crate) encryption_key: Vec<u8>,
-    pub(crate) signature_key: Vec<u8>,
-    pub(crate) credential: (u16, Vec<u8>),
+pub struct Draft {
+    pub version: u16,
+    pub ciphersuite: u16,
+    pub init_key: Vec<u8>,
+    pub encryption_key: Vec<u8>,
+    pub signature_key: Vec<u8>,
+    pub credential: (u16, Vec<u8>),
     /// Versions, ciphersuites, extensions, proposals, credentials.
-    pub(crate) capabilities: [Vec<u16>; 5],
-    pub(crate) source: u8,
-    pub(crate) lifetime: (u64, u64),
-    pub(crate) leaf_extensions: Vec<(u16, Vec<u8>)>,
-    pub(crate) extensions: Vec<(u16, Vec<u8>)>,
+    pub capabilities: [Vec<u16>; 5],
+    pub source: u8,
+    pub lifetime: (u64, u64),
+    pub leaf_extensions: Vec<(u16, Vec<u8>)>,
+    pub extensions: Vec<(u16, Vec<u8>)>,
 }
 
 /// The places in [`Draft::capabilities`].
-pub(crate) const VERSIONS: usize = 0;
-pub(crate) const CIPHERSUITES: usize = 1;
-pub(crate) const EXTENSIONS: usize = 2;
-pub(crate) const PROPOSALS: usize = 3;
-pub(crate) const CREDENTIALS: usize = 4;
+pub const VERSIONS: usize = 0;
+pub const CIPHERSUITES: usize = 1;
+pub const EXTENSIONS: usize = 2;
+pub const PROPOSALS: usize = 3;
+pub const CREDENTIALS: usize = 4;
 
 impl Draft {
-    pub(crate) fn of(package: &KeyPackage) -> Self {
-        let bytes = bytes(package);
-        let read = UnverifiedKeyPackage::read(&bytes).unwrap();
+    /// The fields of a bare KeyPackage.
+    pub fn of(bytes: &[u8]) -> Self {
+        let read = UnverifiedKeyPackage::read(bytes).unwrap();
         let (leaf, listed) = (read.leaf_node(), read.leaf_node().capabilities());
         let credential = leaf.credential();
         let list = |extensions: Extensions<'_>| {
@@ -66,7 +59,7 @@ impl Draft {
         draft
     }
 
-    pub(crate) fn leaf_tbs(&self) -> Vec<u8> {
+    pub fn leaf_tbs(&self) -> Vec<u8> {
         let mut tbs = [opaque(&self.encryption_key), opaque(&self.signature_key)].concat();
         tbs.extend(self.credential.0.to_be_bytes());
         tbs.extend(opaque(&self.credential.1));
@@ -84,29 +77,28 @@ impl Draft {
     }
 
     /// Signs leaf and KeyPackage. The signed parts may be changed before: `change` gets each part and its label.
-    pub(crate) fn signed_with(&self, signer: &SignatureKeyPair, mut change: impl FnMut(&str, &mut Vec<u8>)) -> Vec<u8> {
+    pub fn signed_with(&self, sign: impl Fn(&[u8]) -> Vec<u8>, mut change: impl FnMut(&str, &mut Vec<u8>)) -> Vec<u8> {
+        // `SignWithLabel` of RFC 9420 §5.1.2.
+        let sign = |label: &str, content: &[u8]| {
+            let label = format!("MLS 1.0 {label}");
+            sign(&[opaque(label.as_bytes()), opaque(content)].concat())
+        };
         let mut leaf = self.leaf_tbs();
         change("LeafNodeTBS", &mut leaf);
         let mut tbs = [self.version.to_be_bytes(), self.ciphersuite.to_be_bytes()].concat();
         tbs.extend(opaque(&self.init_key));
         tbs.extend(&leaf);
-        tbs.extend(opaque(&sign(signer, "LeafNodeTBS", &leaf)));
+        tbs.extend(opaque(&sign("LeafNodeTBS", &leaf)));
         tbs.extend(extensions(&self.extensions));
         change("KeyPackageTBS", &mut tbs);
-        let signature = sign(signer, "KeyPackageTBS", &tbs);
+        let signature = sign("KeyPackageTBS", &tbs);
         [tbs, opaque(&signature)].concat()
     }
 
-    pub(crate) fn signed(&self, client: &Client) -> Vec<u8> {
-        self.signed_with(&client.signer, |_, _| {})
+    /// Signs leaf and KeyPackage as they are.
+    pub fn signed(&self, sign: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+        self.signed_with(sign, |_, _| {})
     }
-}
-
-/// `SignWithLabel` of RFC 9420 §5.1.2.
-fn sign(signer: &SignatureKeyPair, label: &str, content: &[u8]) -> Vec<u8> {
-    let label = format!("MLS 1.0 {label}");
-    let signed = [opaque(label.as_bytes()), opaque(content)].concat();
-    signer.sign(&signed).unwrap()
 }
 
 fn extensions(list: &[(u16, Vec<u8>)]) -> Vec<u8> {
@@ -117,7 +109,7 @@ fn extensions(list: &[(u16, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// Writes `opaque<V>` with the shortest length.
-pub(crate) fn opaque(content: &[u8]) -> Vec<u8> {
+pub fn opaque(content: &[u8]) -> Vec<u8> {
     let len = u32::try_from(content.len()).unwrap();
     let prefix = match len {
         0..=0x3F => len.to_be_bytes()[3..].to_vec(),
@@ -127,8 +119,13 @@ pub(crate) fn opaque(content: &[u8]) -> Vec<u8> {
     [prefix, content.to_vec()].concat()
 }
 
+/// The other form of a NIST point, which crypto providers read, and MLS does not have.
+pub fn compressed(point: &[u8]) -> Vec<u8> {
+    [&[2 | point[64] & 1], &point[1..33]].concat()
+}
+
 /// Writes the smallest certificate of a key: `certificates<V>` without its own length.
-pub(crate) fn certificate_of(key: &[u8]) -> Vec<u8> {
+pub fn certificate_of(key: &[u8]) -> Vec<u8> {
     fn der(tag: u8, content: &[u8]) -> Vec<u8> {
         let len = u8::try_from(content.len()).unwrap();
         let len = if len < 0x80 { vec![len] } else { vec![0x81, len] };
