@@ -79,6 +79,8 @@
 //! | `redis-tls`, `redis-cluster`, `redis-sentinel` | TLS; a cluster; a master found by Sentinel | |
 //! | `openmls` | OpenMLS plugged in, on both sides | |
 //! | `openmls-rust-crypto` | OpenMLS's Rust crypto provider | yes, with `openmls` |
+//! | `mls-rs` | mls-rs plugged in, on both sides | |
+//! | `mls-rs-rust-crypto` | mls-rs's Rust crypto provider | yes, with `mls-rs` |
 //! | `serde` | `Serialize` and `Deserialize` for what goes over the wire | |
 //! | `metrics` | counters and histograms, by the `metrics` crate | |
 //! | `full` | all of it | |
@@ -123,7 +125,10 @@ pub mod client {
 #[cfg(feature = "memory")]
 #[doc(inline)]
 pub use kp_memory as memory;
-// Whoever writes `use keypackage_pool::*` beside the crate `openmls` names one of the two in full.
+// Whoever writes `use keypackage_pool::*` beside the crate `openmls` or `mls_rs` names one of the two in full.
+#[cfg(feature = "mls-rs")]
+#[doc(inline)]
+pub use kp_mls_rs as mls_rs;
 #[cfg(feature = "openmls")]
 #[doc(inline)]
 pub use kp_openmls as openmls;

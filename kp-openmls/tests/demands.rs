@@ -12,7 +12,7 @@ use kp_core::protocol::{KeyFault, LeafFault, PublicKeyField, Refusal};
 use kp_core::server::{Admission, Admitted, Uploader};
 use kp_core::{Ciphersuite, Timestamp};
 use kp_openmls::OpenMlsAdmission;
-use kp_test_support::demands::{DEMANDS, NOT_REFUSED};
+use kp_test_support::demands::{Change, DEMANDS, NOT_REFUSED, compare};
 use kp_test_support::draft::{Draft, EXTENSIONS, VERSIONS, compressed, opaque};
 use openmls::prelude::KeyPackage;
 use openmls_rust_crypto::RustCrypto;
@@ -20,7 +20,6 @@ use openmls_traits::crypto::OpenMlsCrypto as _;
 use rstest::rstest;
 
 type Verdict = Result<(), Refusal>;
-type Change = fn(&mut Draft);
 
 /// A moment in the lifetime of a package that was made now.
 fn moment(package: &KeyPackage) -> Timestamp {
@@ -28,21 +27,36 @@ fn moment(package: &KeyPackage) -> Timestamp {
     Timestamp::try_from(not_before).unwrap().plus(3_600)
 }
 
-/// What the admission says of a package of Bob's with this change, signed again by Bob; and what OpenMLS's add says.
-fn judge(suite: u16, change: Change) -> (Verdict, Result<(), String>) {
+struct Judged {
+    verdict: Verdict,
+    added: Result<(), String>,
+    committed: Result<(), String>,
+}
+
+/// What the admission says of a package of Bob's with this change, signed again by Bob; and what OpenMLS says, of the add and
+/// of the commit after it.
+fn judge(suite: u16, change: Change) -> Judged {
     let bob = Client::new("bob", Ciphersuite(suite));
     let package = bob.build(builder());
     let mut draft = Draft::of(&bytes(&package));
     change(&mut draft);
     let uploaded = draft.signed(|content| bob.sign(content));
-    let verdict = admit(&uploaded, moment(&package));
-    let added = Adder::new(bob.suite, draft.credential.0).add_and_commit(&uploaded);
-    println!("{suite:#06x}: {verdict:?}; OpenMLS: {added:?}");
-    assert!(
-        verdict.is_err() || added.is_ok(),
-        "admitted, and cannot be added: {added:?}"
+    let mut alice = Adder::new(bob.suite, draft.credential.0);
+    let judged = Judged {
+        verdict: admit(&uploaded, moment(&package)),
+        added: alice.add(&uploaded),
+        committed: alice.add_and_commit(&uploaded),
+    };
+    println!(
+        "{suite:#06x}: {:?}; OpenMLS: {:?}, {:?}",
+        judged.verdict, judged.added, judged.committed
     );
-    (verdict, added)
+    assert!(
+        judged.verdict.is_err() || judged.committed.is_ok(),
+        "admitted, and cannot be added: {:?}",
+        judged.committed
+    );
+    judged
 }
 
 fn admit(uploaded: &[u8], now: Timestamp) -> Verdict {
@@ -54,7 +68,12 @@ fn admit(uploaded: &[u8], now: Timestamp) -> Verdict {
 fn each_demand_has_its_refusal() {
     for demand in DEMANDS {
         for suite in demand.suites {
-            let verdict = judge(*suite, demand.change).0;
+            let Judged {
+                verdict,
+                added,
+                committed,
+            } = judge(*suite, demand.change);
+            compare(demand.name, "OpenMLS adds", &added, &committed);
             assert_eq!(verdict, Err(demand.refusal), "{}, ciphersuite {suite}", demand.name);
         }
     }
@@ -77,7 +96,8 @@ fn nobody_opens_what_is_sealed_to_a_compressed_key() {
 #[rstest]
 fn what_is_not_refused(#[values(1, 2, 3)] suite: u16) {
     for (name, change) in NOT_REFUSED {
-        assert_eq!(judge(suite, *change), (Ok(()), Ok(())), "{name}");
+        let Judged { verdict, added, .. } = judge(suite, *change);
+        assert_eq!((verdict, added), (Ok(()), Ok(())), "{name}");
     }
 }
 
@@ -93,7 +113,7 @@ fn what_is_not_refused(#[values(1, 2, 3)] suite: u16) {
 })]
 #[case::package_grease_not_listed(|it: &mut Draft| it.extensions.push((0x0A0A, vec![])))]
 fn grease(#[case] change: Change, #[values(1, 2, 3)] suite: u16) {
-    let (verdict, added) = judge(suite, change);
+    let Judged { verdict, added, .. } = judge(suite, change);
     let refusal = Refusal::Other("OpenMLS cannot add a KeyPackage with a GREASE extension");
     assert_eq!(verdict, Err(refusal));
     assert!(added.is_err());

@@ -60,9 +60,9 @@ impl fmt::Debug for Uploader {
 
 /// Turns uploaded bytes into facts and a bare KeyPackage: the MLS library's part of a delivery service.
 ///
-/// `kp-openmls` has an admission for OpenMLS. A server on a fork, another version or another MLS library implements the
-/// trait, and starts with [`UnverifiedKeyPackage`](crate::key_package::UnverifiedKeyPackage): the MLS library is left with
-/// the signatures, the keys and the hash.
+/// `kp-openmls` has an admission for OpenMLS, `kp-mls-rs` one for mls-rs. A server on a fork, another version or another MLS
+/// library implements the trait, and starts with [`AdmissionPolicy`](super::AdmissionPolicy): the MLS library is left with the
+/// signatures, the keys and the hash. `docs/writing-an-admission.md` of the repository has an example.
 ///
 /// # Contract
 ///

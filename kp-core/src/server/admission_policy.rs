@@ -22,7 +22,7 @@ type CredentialCheck = Box<dyn Fn(&UnverifiedLeafNode<'_>, &Uploader) -> bool + 
 /// | library | a lifetime by default | a policy that takes it |
 /// |---|---|---|
 /// | OpenMLS 0.9 | 84 days, begun 1 hour ago | the default |
-/// | mls-rs 0.57 | 365 days, begun 1 hour ago | [`max_lifetime`](Self::max_lifetime) of 365 days and 1 hour |
+/// | mls-rs 0.57 | 365 days, begun now | [`max_lifetime`](Self::max_lifetime) of 365 days; `kp-mls-rs` by default |
 /// | ts-mls 1 and 2 | 0 to 2^63 - 1 | [`clamp_lifetime`](Self::clamp_lifetime), or `max_lifetime(Duration::MAX)` |
 /// | mlspp | 0 to 2^64 - 1 | [`clamp_lifetime`](Self::clamp_lifetime), or `max_lifetime(Duration::MAX)` |
 ///
