@@ -79,6 +79,7 @@
 //! | `redis-tls`, `redis-cluster`, `redis-sentinel` | TLS; a cluster; a master found by Sentinel | |
 //! | `openmls` | OpenMLS plugged in, on both sides | |
 //! | `openmls-rust-crypto` | OpenMLS's Rust crypto provider | yes, with `openmls` |
+//! | `pq` | post-quantum ciphersuites of a draft, with `openmls` | |
 //! | `mls-rs` | mls-rs plugged in, on both sides | |
 //! | `mls-rs-rust-crypto` | mls-rs's Rust crypto provider | yes, with `mls-rs` |
 //! | `serde` | `Serialize` and `Deserialize` for what goes over the wire | |

@@ -22,7 +22,20 @@ pub(crate) fn check_encapsulation(
         (PublicKeyField::EncryptionKey, package.leaf_node().encryption_key()),
     ] {
         let sealed = crypto.hpke_seal(suite.hpke_config(), bytes, b"trial", b"", b"trial");
-        sealed.map_err(|_| Refusal::InvalidKey(KeyFault::Unusable(key)))?;
+        sealed.map_err(|_| match seals_at_all(suite, crypto) {
+            true => Refusal::InvalidKey(KeyFault::Unusable(key)),
+            false => Refusal::UnsupportedCiphersuite,
+        })?;
     }
     Ok(())
+}
+
+/// Whether the provider has the KEM: `supports` of libcrux says yes to ciphersuites whose KEM it lacks.
+fn seals_at_all(suite: Ciphersuite, crypto: &impl OpenMlsCrypto) -> bool {
+    let own = crypto.derive_hpke_keypair(suite.hpke_config(), &[7; 32]);
+    own.is_ok_and(|own| {
+        crypto
+            .hpke_seal(suite.hpke_config(), &own.public, b"trial", b"", b"trial")
+            .is_ok()
+    })
 }
