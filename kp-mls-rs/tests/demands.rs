@@ -25,7 +25,7 @@ struct Judged {
 /// the commit after it.
 fn judge(suite: u16, change: Change) -> Judged {
     let bob = Person::new("bob", suite);
-    let mut draft = Draft::of(&bob.package());
+    let mut draft = Draft::of(&bob.package()).without_grease();
     draft.lifetime = (draft.lifetime.0 - 3_600, draft.lifetime.1 - 3_600);
     change(&mut draft);
     let uploaded = draft.signed(|it| bob.sign(it));

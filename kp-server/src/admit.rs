@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use kp_core::protocol::{Refusal, UploadOutcome};
 use kp_core::server::{Admission, Admitted, Save, SaveMode, Uploader};
-use kp_core::{BackendError, Effect, Timestamp};
+use kp_core::{BackendError, Effect, Error, Timestamp};
 
 use crate::directory::{Inner, KeyPackageDirectory};
 use crate::observe::{Answered, Told, observe, refused_or_failed};
@@ -31,7 +31,7 @@ impl KeyPackageDirectory {
             by,
             packages,
             mode,
-            all_or_nothing,
+            all_admitted,
         } = upload;
         let most = self.0.config.max_upload;
         let found = packages.len();
@@ -53,7 +53,7 @@ impl KeyPackageDirectory {
             }
         })?;
 
-        let complete = all_or_nothing || mode == SaveMode::Replace;
+        let complete = all_admitted || mode == SaveMode::Replace;
         if complete && judged.iter().any(Result::is_err) {
             let untried =
                 |judgement: Result<_, _>| judgement.map_or_else(UploadOutcome::Refused, |_| UploadOutcome::NotTried);
@@ -73,16 +73,41 @@ impl KeyPackageDirectory {
         let mut outcomes = if save.packages().is_empty() {
             Vec::new().into_iter()
         } else {
-            self.0.store.save_key_packages(&save, now).await?.into_iter()
+            let saved = self.0.store.save_key_packages(&save, now).await?;
+            self.recognised(&save, saved.into_iter().map(UploadOutcome::from).collect(), now)
+                .await?
+                .into_iter()
         };
         let outcomes = judgements
             .into_iter()
             .map(|judgement| match judgement {
                 Err(refused) => Ok(refused),
-                Ok(()) => outcomes.next().map(UploadOutcome::from).ok_or_else(no_outcome),
+                Ok(()) => outcomes.next().ok_or_else(no_outcome),
             })
             .collect::<Result<Vec<_>, _>>()?;
         self.note_uploaded(&pool, &outcomes, now);
+        Ok(outcomes)
+    }
+}
+
+impl KeyPackageDirectory {
+    /// The same bytes under the same ref are the same KeyPackage, uploaded again, whatever lifetime they were stored with: the
+    /// end of a clamped one moves on with `now`, and a store calls that a conflict (`SAVE-5`).
+    async fn recognised(
+        &self,
+        save: &Save,
+        mut outcomes: Vec<UploadOutcome>,
+        now: Timestamp,
+    ) -> Result<Vec<UploadOutcome>, Error> {
+        for (outcome, package) in outcomes.iter_mut().zip(save.packages()) {
+            if *outcome == UploadOutcome::RefConflict {
+                let name = &package.info.key_package_ref;
+                let stored = self.0.store.get_key_package(&save.pool, name, now).await?;
+                if stored.is_some_and(|stored| stored.bytes.as_ref() == Some(&package.bytes)) {
+                    *outcome = UploadOutcome::AlreadyStored;
+                }
+            }
+        }
         Ok(outcomes)
     }
 }

@@ -11,7 +11,7 @@ pub struct Upload {
     pub(crate) by: Uploader,
     pub(crate) packages: Vec<Vec<u8>>,
     pub(crate) mode: SaveMode,
-    pub(crate) all_or_nothing: bool,
+    pub(crate) all_admitted: bool,
 }
 
 impl Upload {
@@ -23,7 +23,7 @@ impl Upload {
             by,
             packages,
             mode: SaveMode::Append,
-            all_or_nothing: false,
+            all_admitted: false,
         }
     }
 
@@ -39,11 +39,11 @@ impl Upload {
         }
     }
 
-    /// Stores nothing when one is refused. What the *store* answers still differs by package: of an upload beyond the
+    /// Stores nothing unless the admission takes all. What the *store* answers still differs by package: of an upload beyond the
     /// cap, a part is stored.
-    pub fn all_or_nothing(self) -> Self {
+    pub fn all_admitted(self) -> Self {
         Self {
-            all_or_nothing: true,
+            all_admitted: true,
             ..self
         }
     }
@@ -57,7 +57,7 @@ impl fmt::Debug for Upload {
             .field("by", &self.by)
             .field("packages", &self.packages.len())
             .field("mode", &self.mode)
-            .field("all_or_nothing", &self.all_or_nothing)
+            .field("all_admitted", &self.all_admitted)
             .finish()
     }
 }

@@ -6,9 +6,11 @@ mod world;
 
 use kp_core::protocol::Refusal;
 use kp_core::protocol::UploadOutcome;
-use kp_core::server::Uploader;
-use kp_server::{Take, Upload, UploadError};
-use world::{Made, OTHER_SUITE, World, bob, made, retry_key, start, to_bob};
+use kp_core::server::{Admission, Admitted, Uploader};
+use kp_core::{KeyPackage, Lifetime, ManualClock, Timestamp};
+use kp_memory::MemoryStore;
+use kp_server::{KeyPackageDirectory, Take, Upload, UploadError};
+use world::{Made, OTHER_SUITE, PlainAdmission, World, bob, made, retry_key, start, to_bob};
 
 const SAVED: UploadOutcome = UploadOutcome::Saved;
 const ALREADY_STORED: UploadOutcome = UploadOutcome::AlreadyStored;
@@ -28,29 +30,57 @@ async fn each_package_has_its_verdict() {
     assert_eq!(world.upload(packages.clone()).await, [SAVED, MALFORMED, SAVED]);
     let again: [UploadOutcome; 3] = world.upload(packages).await.try_into().unwrap();
     assert_eq!(again, [ALREADY_STORED, MALFORMED, ALREADY_STORED]);
-    assert_eq!(again.map(UploadOutcome::is_held), [true, false, true]);
+    assert_eq!(again.each_ref().map(UploadOutcome::is_held), [true, false, true]);
     assert_eq!(available(&world).await, 2);
+}
+
+/// Stores an end that moves with `now`, as a policy does that clamps lifetimes.
+struct Clamped;
+
+impl Admission for Clamped {
+    fn admit(&self, uploaded: &[u8], by: &Uploader, now: Timestamp) -> Result<Admitted, Refusal> {
+        let Admitted { package, init_key, .. } = PlainAdmission.admit(uploaded, by, now)?;
+        let mut info = package.info;
+        info.lifetime = Lifetime::new(info.lifetime.not_before(), now.plus(600)).unwrap();
+        Ok(Admitted::new(KeyPackage::new(info, package.bytes), init_key))
+    }
+}
+
+/// SAVE-5: the same bytes are the same package, although the end that would be stored is another one by now.
+#[tokio::test]
+async fn a_clamped_package_is_known_again_later() {
+    let clock = ManualClock::at(start());
+    let builder = KeyPackageDirectory::builder(MemoryStore::new(), Clamped).clock(clock.clone());
+    let directory = builder.build().unwrap();
+    assert_eq!(directory.upload(to_bob(made(2))).await.unwrap(), [SAVED, SAVED]);
+    clock.advance(1);
+    let mut packages = made(3);
+    let mut other = Made::new("package-0");
+    other.init_key = "another".into();
+    packages[0] = other.bytes();
+    let outcomes = directory.upload(to_bob(packages)).await.unwrap();
+    assert_eq!(outcomes, [UploadOutcome::RefConflict, ALREADY_STORED, SAVED]);
 }
 
 /// DIR-1: all or nothing on request.
 #[tokio::test]
-async fn all_or_nothing_stores_nothing_when_one_is_refused() {
+async fn all_admitted_stores_nothing_when_one_is_refused() {
     let world = World::new();
     let mut packages = made(2);
     packages.push(b"nonsense".to_vec());
-    let upload = to_bob(packages.clone()).all_or_nothing();
+    let upload = to_bob(packages.clone()).all_admitted();
     let verdicts = world.directory.upload(upload).await.unwrap();
     assert_eq!(verdicts, [UploadOutcome::NotTried, UploadOutcome::NotTried, MALFORMED]);
     assert_eq!(available(&world).await, 0);
 
     packages.pop();
-    let upload = to_bob(packages).all_or_nothing();
+    let upload = to_bob(packages).all_admitted();
     assert_eq!(world.directory.upload(upload).await.unwrap(), [SAVED, SAVED]);
 }
 
 /// DIR-1, SAVE-8: replace validates all, then swaps; when one is refused, nothing is withdrawn.
 #[tokio::test]
-async fn replace_swaps_all_or_nothing() {
+async fn replace_swaps_all_admitted() {
     let world = World::new();
     world.upload(made(3)).await;
     let new = Made::new("new").bytes();

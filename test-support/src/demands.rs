@@ -170,7 +170,7 @@ pub const DEMANDS: &[Demand] = &[
         EVERY,
         |it| {
             it.extensions.push((10, vec![]));
-            it.capabilities[EXTENSIONS] = vec![];
+            it.capabilities[EXTENSIONS].retain(|listed| *listed != 10);
         },
         Refusal::InvalidLeaf(LeafFault::ExtensionNotListed(ExtensionType::LAST_RESORT)),
     ),

@@ -1,6 +1,6 @@
 //! KeyPackages of a real client, changed and signed again with the client's own key.
 
-use kp_core::key_package::{Extensions, UnverifiedKeyPackage};
+use kp_core::key_package::{ExtensionType, Extensions, UnverifiedKeyPackage};
 
 /// Holds every field of a KeyPackage but the signatures.
 #[derive(Clone)]
@@ -93,6 +93,18 @@ impl Draft {
         change("KeyPackageTBS", &mut tbs);
         let signature = sign("KeyPackageTBS", &tbs);
         [tbs, opaque(&signature)].concat()
+    }
+
+    /// Takes out what a library put there at random (RFC 9420 §13.5).
+    pub fn without_grease(mut self) -> Self {
+        let is_kept = |number: u16| !ExtensionType(number).is_grease();
+        for list in &mut self.capabilities {
+            list.retain(|number| is_kept(*number));
+        }
+        for list in [&mut self.leaf_extensions, &mut self.extensions] {
+            list.retain(|(number, _)| is_kept(*number));
+        }
+        self
     }
 
     /// Signs leaf and KeyPackage as they are.

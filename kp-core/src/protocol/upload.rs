@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::protocol::Refusal;
 
 /// Tells a client what became of one uploaded KeyPackage.
@@ -12,6 +14,8 @@ use crate::protocol::Refusal;
 /// assert_eq!(UploadOutcome::from_code("saved"), UploadOutcome::Saved);
 /// assert_eq!(UploadOutcome::Refused(Refusal::TooLarge).code(), "too_large");
 /// assert_eq!(UploadOutcome::from_code("of another age"), UploadOutcome::Unknown);
+/// assert!([UploadOutcome::Saved, UploadOutcome::AlreadyStored].iter().all(UploadOutcome::is_held));
+/// assert_eq!(UploadOutcome::Saved.to_string(), "saved");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -48,13 +52,13 @@ impl UploadOutcome {
 
     /// Returns whether the pool holds the KeyPackage, unspent: the client may count the KeyPackage as uploaded.
     #[must_use]
-    pub const fn is_held(self) -> bool {
+    pub const fn is_held(&self) -> bool {
         matches!(self, Self::Saved | Self::AlreadyStored)
     }
 
     /// Names the outcome, for protocols and metrics. A name never changes once released, and has no colon.
     #[must_use]
-    pub const fn code(self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         match self {
             Self::Saved => "saved",
             Self::AlreadyStored => "already_stored",
@@ -79,16 +83,23 @@ impl UploadOutcome {
     }
 }
 
+/// Writes the outcome as it travels: the code, and the detail that a refusal has.
+impl fmt::Display for UploadOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => match refusal.detail() {
+                Some(detail) => write!(f, "{}: {detail}", refusal.code()),
+                None => f.write_str(refusal.code()),
+            },
+            plain => f.write_str(plain.code()),
+        }
+    }
+}
+
 #[cfg(feature = "serde")]
 impl serde::Serialize for UploadOutcome {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Refused(refusal) => match refusal.detail() {
-                Some(detail) => serializer.collect_str(&format_args!("{}: {detail}", refusal.code())),
-                None => serializer.serialize_str(refusal.code()),
-            },
-            plain => serializer.serialize_str(plain.code()),
-        }
+        serializer.collect_str(self)
     }
 }
 

@@ -102,7 +102,8 @@ impl AdmissionPolicy {
     /// Takes lifetimes of every width, and stores a `not_after` of at most `now` and `width`, in whole seconds: for clients
     /// whose lifetimes end never. The pool hands out no KeyPackage beyond the stored end.
     ///
-    /// The bytes stay as they are, so a client that gets such a KeyPackage sees the wide lifetime. The setter replaces
+    /// The directory knows the same KeyPackage again, uploaded later, although its end would then be another. The bytes stay
+    /// as they are, so a client that gets such a KeyPackage sees the wide lifetime. The setter replaces
     /// [`max_lifetime`](Self::max_lifetime).
     #[must_use]
     pub fn clamp_lifetime(self, width: Duration) -> Self {

@@ -112,7 +112,8 @@ opaque_id! {
     /// Names a KeyPackage within its pool: the hash reference of RFC 9420 §5.2, 1 to 64 bytes.
     ///
     /// The [`Admission`](crate::server::Admission) computes the ref. The same ref in another pool is another KeyPackage
-    /// ([SAVE-5](crate::contract::SAVE_5)).
+    /// ([SAVE-5](crate::contract::SAVE_5)). Who hands out pairs of KeyPackages under one name, two ciphersuites together, hashes both
+    /// refs: 32 and 48 bytes do not fit side by side.
     KeyPackageRef(IdBytes), "a KeyPackage ref", 1..=64,
     impl fmt::Debug for KeyPackageRef {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
