@@ -3,15 +3,15 @@ use std::time::Duration;
 
 use kp_core::key_package::{KeyAlgorithms, UnverifiedKeyPackage};
 use kp_core::protocol::Refusal;
-use kp_core::server::{Admission, AdmissionPolicy, Admitted, Uploader};
-use kp_core::{KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Timestamp};
+use kp_core::server::{Admission, AdmissionPolicy, Admitted, InitKeyFingerprint, Uploader};
+use kp_core::{CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Timestamp};
 use mls_rs::crypto::SignaturePublicKey;
 use mls_rs::mls_rs_codec::{MlsDecode as _, MlsEncode as _};
 use mls_rs::{CipherSuite, CipherSuiteProvider, CryptoProvider};
 #[cfg(feature = "rust-crypto")]
 use mls_rs_crypto_rustcrypto::RustCryptoProvider;
 
-use crate::credential::hash;
+use crate::credential::sha256;
 use crate::keys::check_encapsulation;
 
 /// Judges KeyPackages with a crypto provider of mls-rs.
@@ -112,11 +112,13 @@ impl<C: CryptoProvider + 'static> Admission for MlsRsAdmission<C> {
             KeyPackageRef::try_from(hashed.as_slice()).map_err(|_| Refusal::Malformed)?,
             suite,
             lifetime,
-            hash(read.leaf_node().signing_identity()),
+            CredentialHash(sha256(read.leaf_node().signing_identity())),
         )
         .role(read.role());
         let bytes = KeyPackageBytes::try_from(read.bytes()).map_err(|_| Refusal::TooLarge)?;
-        Ok(Admitted::new(KeyPackage::new(info, bytes), read.init_key().to_vec()))
+        Ok(Admitted::new(KeyPackage::new(info, bytes))
+            .fingerprint(InitKeyFingerprint::of_sha256(sha256(read.init_key())))
+            .support(read.leaf_node().capabilities().support()))
     }
 }
 

@@ -12,10 +12,10 @@ use sha2::{Digest as _, Sha256};
 ///
 /// The credential is too long to be encoded.
 pub fn credential_hash(whose: &SigningIdentity) -> Result<CredentialHash, Error> {
-    Ok(hash(&whose.mls_encode_to_vec()?))
+    Ok(CredentialHash(sha256(&whose.mls_encode_to_vec()?)))
 }
 
-/// Names the credential of these bytes: a signature key and a credential, as a leaf has them.
-pub(crate) fn hash(signing_identity: &[u8]) -> CredentialHash {
-    CredentialHash(Sha256::digest(signing_identity).into())
+/// By itself, since a crypto provider of mls-rs has the hash of one ciphersuite.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }

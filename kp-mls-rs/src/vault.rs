@@ -18,7 +18,7 @@ use mls_rs::{Client, ExtensionList, KeyPackageStorage};
 pub use error::VaultError;
 use generator::{Clients, Extensions, Generator};
 
-use crate::credential::hash;
+use crate::credential::sha256;
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -218,7 +218,7 @@ fn describe(name: &[u8], data: &KeyPackageData) -> Result<KeyPackage> {
         key_package_ref,
         read.ciphersuite(),
         lifetime,
-        hash(leaf.signing_identity()),
+        CredentialHash(sha256(leaf.signing_identity())),
     );
     let bytes = KeyPackageBytes::try_from(read.bytes()).map_err(|_| VaultError::TooLarge)?;
     Ok(KeyPackage::new(info.role(read.role()), bytes))

@@ -15,7 +15,7 @@ mod own {
     // The example begins here.
     use kp_core::key_package::{KeyAlgorithms, UnverifiedKeyPackage};
     use kp_core::protocol::{KeyFault, PublicKeyField, Refusal};
-    use kp_core::server::{Admission, AdmissionPolicy, Admitted, Uploader};
+    use kp_core::server::{Admission, AdmissionPolicy, Admitted, InitKeyFingerprint, Uploader};
     use kp_core::{CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Timestamp};
     use mls_rs::{CipherSuiteProvider, CryptoProvider};
     use sha2::{Digest, Sha256};
@@ -69,7 +69,11 @@ mod own {
         let name = KeyPackageRef::try_from(hashed).map_err(|_| Refusal::Malformed)?;
         let info = KeyPackageInfo::new(name, read.ciphersuite(), lifetime, credential).role(read.role());
         let bytes = KeyPackageBytes::try_from(read.bytes()).map_err(|_| Refusal::TooLarge)?;
-        Ok(Admitted::new(KeyPackage::new(info, bytes), read.init_key().to_vec()))
+        // What a store keeps beside the KeyPackage: for init keys that come twice, and for claims with requirements.
+        let init_key = Sha256::digest(read.init_key()).into();
+        Ok(Admitted::new(KeyPackage::new(info, bytes))
+            .fingerprint(InitKeyFingerprint::of_sha256(init_key))
+            .support(read.leaf_node().capabilities().support()))
     }
     // The example ends here.
 }

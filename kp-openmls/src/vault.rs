@@ -93,7 +93,7 @@ impl<A: ProviderAccess> OpenMlsVault<A> {
     }
 
     /// Sets how long a package is valid, in whole seconds. A server bounds it: see
-    /// [`OpenMlsAdmission::max_lifetime`](crate::OpenMlsAdmission::max_lifetime).
+    /// [`AdmissionPolicy::max_lifetime`](kp_core::server::AdmissionPolicy::max_lifetime).
     #[must_use]
     pub fn lifetime(self, lifetime: Duration) -> Self {
         Self {

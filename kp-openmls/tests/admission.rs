@@ -35,10 +35,12 @@ fn admit_valid(from: i64, to: i64) -> Result<Admitted, Refusal> {
     admit(&bytes(&bob().package_valid(moment(from), moment(to))))
 }
 
-/// ADM-1: the facts are those of the package, in every ciphersuite of the provider.
+/// ADM-1: the facts are those of the package, in every ciphersuite of RFC 9420 that the provider has. Post-quantum ones are in the
+/// facade's test `interop`.
 #[test]
 fn every_fact_is_read_from_the_bytes_in_every_ciphersuite() {
-    let suites = RustCrypto::default().supported_ciphersuites();
+    let mut suites = RustCrypto::default().supported_ciphersuites();
+    suites.retain(|suite| u16::from(*suite) <= 7);
     assert_eq!(suites.len(), 3, "suites without a test: {suites:?}");
     for suite in suites {
         let bob = Client::new("bob", Ciphersuite(suite.into()));

@@ -99,7 +99,7 @@ impl KeyPackageDirectory {
         mut outcomes: Vec<UploadOutcome>,
         now: Timestamp,
     ) -> Result<Vec<UploadOutcome>, Error> {
-        for (outcome, package) in outcomes.iter_mut().zip(save.packages()) {
+        for (outcome, Admitted { package, .. }) in outcomes.iter_mut().zip(save.packages()) {
             if *outcome == UploadOutcome::RefConflict {
                 let name = &package.info.key_package_ref;
                 let stored = self.0.store.get_key_package(&save.pool, name, now).await?;

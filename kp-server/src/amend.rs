@@ -1,5 +1,5 @@
 use kp_core::server::{Admission, Admitted, Cursor, Page, Save, SaveMode, SaveOutcome, Uploader};
-use kp_core::{BackendError, Effect, KeyPackageBytes, PoolId, Result, Timestamp};
+use kp_core::{BackendError, Effect, KeyPackage, PoolId, Result, Timestamp};
 
 use crate::directory::{Inner, KeyPackageDirectory};
 use crate::observe::observe;
@@ -49,7 +49,7 @@ impl KeyPackageDirectory {
             let mut stored = Vec::with_capacity(ready.len());
             for package in ready {
                 let found = store.get_key_package(pool, &package.info.key_package_ref, now).await?;
-                stored.extend(found.and_then(|found| found.bytes));
+                stored.extend(found.and_then(|found| Some(KeyPackage::new(found.info, found.bytes?))));
             }
             let items = self.judge_again(stored, now).await?;
             if items.is_empty() {
@@ -65,13 +65,20 @@ impl KeyPackageDirectory {
         Ok(amended)
     }
 
-    /// Judges stored bytes off the async threads (`ADM-3`), and returns what is admitted.
-    async fn judge_again(&self, stored: Vec<KeyPackageBytes>, now: Timestamp) -> Result<Vec<Admitted>> {
+    /// Judges stored bytes off the async threads (`ADM-3`), and returns what is admitted. The facts stay those that are stored:
+    /// the admission would end a clamped lifetime elsewhere by now.
+    async fn judge_again(&self, stored: Vec<KeyPackage>, now: Timestamp) -> Result<Vec<Admitted>> {
         let directory = self.clone();
         let judge = move || {
             let Inner { admission, .. } = &*directory.0;
-            let admit = |bytes: &KeyPackageBytes| admission.admit(bytes.as_ref(), &Uploader::unchecked(), now).ok();
-            stored.iter().filter_map(admit).collect()
+            let admit = |package: KeyPackage| {
+                let mut admitted = admission
+                    .admit(package.bytes.as_ref(), &Uploader::unchecked(), now)
+                    .ok()?;
+                admitted.package = package;
+                Some(admitted)
+            };
+            stored.into_iter().filter_map(admit).collect()
         };
         let judged = tokio::task::spawn_blocking(judge).await;
         // The message of a panic may hold what was judged.

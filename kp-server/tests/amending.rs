@@ -8,8 +8,8 @@ use kp_core::key_package::ExtensionType;
 use kp_core::protocol::{Refusal, UploadOutcome};
 use kp_core::server::{Admission, KeyPackageStore, Requirements, Save, SaveMode, TakeOptions, Uploader};
 use kp_core::{Error, PoolId, Rejection};
-use kp_server::Take;
-use world::{EXTENSION, Made, PlainAdmission, World, bob, made, retry_key, start};
+use kp_server::{KeyPackageDirectory, Take};
+use world::{Clamped, EXTENSION, Made, PlainAdmission, World, bob, made, retry_key, start};
 
 fn requiring(extension: ExtensionType, id: u8) -> Take {
     let required = Requirements::new().extensions([extension]).unwrap();
@@ -142,4 +142,15 @@ async fn amending_brings_nothing_back() {
     let amend = Save::one(bob(), item).mode(SaveMode::Amend);
     assert!(!world.store.save_key_packages(&amend, start()).await.unwrap()[0].is_held());
     assert_eq!(world.directory.amend(None, 100).await.unwrap(), (0, None));
+}
+
+/// RES-3: a clamped lifetime would end elsewhere by now; the facts stay those that are stored.
+#[tokio::test]
+async fn what_was_clamped_is_amended_too() {
+    let world = World::new();
+    store_as_before(&world, &bob(), &[Made::new("clamped")]).await;
+    let builder = KeyPackageDirectory::builder(world.store.clone(), Clamped).clock(world.clock.clone());
+    let directory = builder.build().unwrap();
+    assert_eq!(directory.amend(None, 10).await.unwrap(), (1, None));
+    directory.claim(&bob(), &requiring(EXTENSION, 1)).await.unwrap();
 }

@@ -4,13 +4,13 @@
 
 mod world;
 
+use kp_core::ManualClock;
 use kp_core::protocol::Refusal;
 use kp_core::protocol::UploadOutcome;
-use kp_core::server::{Admission, Admitted, Uploader};
-use kp_core::{KeyPackage, Lifetime, ManualClock, Timestamp};
+use kp_core::server::Uploader;
 use kp_memory::MemoryStore;
 use kp_server::{KeyPackageDirectory, Take, Upload, UploadError};
-use world::{Made, OTHER_SUITE, PlainAdmission, World, bob, made, retry_key, start, to_bob};
+use world::{Clamped, Made, OTHER_SUITE, World, bob, made, retry_key, start, to_bob};
 
 const SAVED: UploadOutcome = UploadOutcome::Saved;
 const ALREADY_STORED: UploadOutcome = UploadOutcome::AlreadyStored;
@@ -32,18 +32,6 @@ async fn each_package_has_its_verdict() {
     assert_eq!(again, [ALREADY_STORED, MALFORMED, ALREADY_STORED]);
     assert_eq!(again.each_ref().map(UploadOutcome::is_held), [true, false, true]);
     assert_eq!(available(&world).await, 2);
-}
-
-/// Stores an end that moves with `now`, as a policy does that clamps lifetimes.
-struct Clamped;
-
-impl Admission for Clamped {
-    fn admit(&self, uploaded: &[u8], by: &Uploader, now: Timestamp) -> Result<Admitted, Refusal> {
-        let Admitted { package, init_key, .. } = PlainAdmission.admit(uploaded, by, now)?;
-        let mut info = package.info;
-        info.lifetime = Lifetime::new(info.lifetime.not_before(), now.plus(600)).unwrap();
-        Ok(Admitted::new(KeyPackage::new(info, package.bytes), init_key))
-    }
 }
 
 /// SAVE-5: the same bytes are the same package, although the end that would be stored is another one by now.

@@ -23,7 +23,7 @@ type CredentialCheck = Box<dyn Fn(&UnverifiedLeafNode<'_>, &Uploader) -> bool + 
 /// |---|---|---|
 /// | OpenMLS 0.9 | 84 days, begun 1 hour ago | the default |
 /// | mls-rs 0.57 | 365 days, begun now | [`max_lifetime`](Self::max_lifetime) of 365 days; `kp-mls-rs` by default |
-/// | ts-mls 1 and 2 | 0 to 2^63 - 1 | [`clamp_lifetime`](Self::clamp_lifetime), or `max_lifetime(Duration::MAX)` |
+/// | ts-mls 1.6 | 0 to 2^63 - 1 | [`clamp_lifetime`](Self::clamp_lifetime), or `max_lifetime(Duration::MAX)` |
 /// | mlspp | 0 to 2^64 - 1 | [`clamp_lifetime`](Self::clamp_lifetime), or `max_lifetime(Duration::MAX)` |
 ///
 /// ```
@@ -143,6 +143,8 @@ impl AdmissionPolicy {
     /// Replaces the comparison of the leaf with the uploader: `is_theirs` gets the leaf, with the credential and the
     /// signature key, and says whether the leaf is the uploader's. For X.509, DIDs with a device, and credentials of one's
     /// own. Default: [`Uploader::is_owner_of`].
+    ///
+    /// [`Uploader::Unchecked`] is also the directory, which judges again what is stored already (`amend`): say yes.
     ///
     /// `is_theirs` is called before the signatures are verified, so the leaf may be anybody's invention. A KeyPackage is
     /// admitted only if the signatures verify as well, by the leaf's signature key.

@@ -227,3 +227,15 @@ impl Outage {
         Arc::new(FaultyStore::new(Arc::new(self.store.clone()), faults))
     }
 }
+
+/// Stores an end that moves with `now`, as a policy does that clamps lifetimes.
+pub(crate) struct Clamped;
+
+impl Admission for Clamped {
+    fn admit(&self, uploaded: &[u8], by: &Uploader, now: Timestamp) -> Result<Admitted, Refusal> {
+        let mut admitted = PlainAdmission.admit(uploaded, by, now)?;
+        let lifetime = &mut admitted.package.info.lifetime;
+        *lifetime = Lifetime::new(lifetime.not_before(), now.plus(600)).unwrap();
+        Ok(admitted)
+    }
+}
