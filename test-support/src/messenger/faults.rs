@@ -87,7 +87,9 @@ impl Fuse {
         Ok(done)
     }
 
+    /// A step that may wait. Other tasks of the thread come first.
     async fn step_async<T>(&self, act: impl Future<Output = T> + Send) -> Result<T, Died> {
+        tokio::task::yield_now().await;
         self.begin()?;
         let done = act.await;
         self.end()?;

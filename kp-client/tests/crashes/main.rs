@@ -1,0 +1,63 @@
+//! A process dies at every step of a pool's life, before and after the step takes effect, and another one takes over:
+//! POOL-3, POOL-4, POOL-6 and POOL-7, on real keys and real Welcomes. The other one starts afterwards, or has been alive
+//! all the time.
+
+#![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
+
+mod beside;
+mod story;
+
+use std::cell::Cell;
+
+use kp_test_support::messenger::faults::{Fuse, Moment};
+
+use beside::Beside;
+use story::Story;
+
+#[tokio::test]
+async fn a_process_that_dies_at_any_step_is_made_up_for_by_the_next() {
+    let fuse = Fuse::new(None);
+    let mut whole = Story::new();
+    let _ = whole.live(&fuse).await;
+    assert!(fuse.alive().is_ok());
+    whole.check_recovery().await;
+    let steps = fuse.steps();
+    println!("{steps} steps, {} deaths", 2 * steps);
+    assert!(steps > 100);
+
+    for at in 1..=steps {
+        for moment in [Moment::Before, Moment::After] {
+            println!("dies {moment:?} step {at}");
+            let fuse = Fuse::new(Some((at, moment)));
+            let mut story = Story::new();
+            // A lease that is not given back fails no call.
+            let _ = story.live(&fuse).await;
+            assert!(fuse.alive().is_err());
+            story.check_recovery().await;
+        }
+    }
+}
+
+/// The same, while a second process runs rounds and joins between any two steps of the first. For it, a death after a step is
+/// a death before the next.
+#[tokio::test]
+async fn a_process_that_dies_at_any_step_costs_a_living_one_nothing() {
+    for at in 1.. {
+        println!("dies after step {at}");
+        let (fuse, ended) = (Fuse::new(Some((at, Moment::After))), Cell::new(false));
+        let mut story = Story::new();
+        let mut beside = Beside::new(&story);
+        let first = async {
+            let _ = story.live(&fuse).await;
+            ended.set(true);
+        };
+        tokio::join!(first, beside.live(&ended));
+        beside.outlives(&story).await;
+        story.check_recovery().await;
+        if fuse.alive().is_ok() {
+            println!("the story has {} steps", fuse.steps());
+            assert!(at > 100);
+            return;
+        }
+    }
+}
