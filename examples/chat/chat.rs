@@ -11,7 +11,7 @@ use keypackage_pool::{GroupId, Party, Rejection};
 use crate::Result;
 use crate::user::{SUITE, User};
 
-const HELP: [&str; 8] = [
+const HELP: [&str; 10] = [
     "/user NAME     be NAME; who is new registers, and publishes KeyPackages",
     "/group NAME    talk in this group; a new one is yours",
     "/invite NAME   add NAME to the group, online or not",
@@ -19,6 +19,8 @@ const HELP: [&str; 8] = [
     "/pool [NAME]   how a pool of KeyPackages is doing",
     "/offline       go: what is sent to you waits",
     "/online        come back: read it, and refresh your pool",
+    "/push          read what waits by a second process of your device, while the app refreshes your pool",
+    "/clock DAYS    set your device's clock so many days ahead (-3: behind, 0: right)",
     "/quit          end",
 ];
 
@@ -66,6 +68,8 @@ impl Chat {
             ("pool", name) => self.pool(name).await,
             ("offline", "") => self.leave(),
             ("online", "") => self.come_back().await,
+            ("push", "") => self.me_mut()?.is_notified().await,
+            ("clock", days) => self.set_clock(days),
             ("help", "") => Ok(HELP.map(str::to_owned).to_vec()),
             _ => Err(format!("no such command: {line} (/help lists them)").into()),
         }
@@ -120,8 +124,16 @@ impl Chat {
         let me = self.me_mut()?;
         me.online = true;
         let mut lines = me.read().await?;
-        lines.push(me.refresh().await?);
+        lines.extend(me.refresh().await?);
         Ok(lines)
+    }
+
+    fn set_clock(&mut self, days: &str) -> Result<Vec<String>> {
+        let days = days
+            .parse()
+            .map_err(|_| "a clock is some days ahead, or behind: /clock 3, /clock -3")?;
+        self.me()?.clock.set(days);
+        Ok(Vec::new())
     }
 
     fn enter(&mut self, group: &str) -> Result<Vec<String>> {

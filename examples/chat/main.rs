@@ -1,10 +1,12 @@
 //! A chat in a terminal, encrypted end to end with MLS. One process plays all users, who meet over one KeyPackage
 //! directory in SQLite; each has a pool of its own, which is refreshed every few messages. The pools are small, so that
-//! one sees them run empty, and fill.
+//! one sees them run empty, and fill. Each device has a second pool over the same storage, as a
+//! second process would, and a clock that may be wrong.
 //!
 //! `cargo run --example chat`, and then `/help`; or `cargo run --example chat -- --script`: a story, every line checked.
 
 mod chat;
+mod clock;
 mod script;
 mod user;
 
@@ -40,6 +42,9 @@ struct Args {
     refresh_every: NonZeroU32,
 }
 
+/// Fewer KeyPackages than this are low, says the server.
+const LOW: u32 = 3;
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 #[tokio::main]
@@ -62,7 +67,7 @@ async fn run(args: Args) -> Result<()> {
     let store = SqliteStore::open(&path).await?;
     let directory = KeyPackageDirectory::builder(Arc::new(store.clone()), OpenMlsAdmission::new())
         .cap_per_ciphersuite(user::SIZES.cap)
-        .low_below(user::SIZES.low)
+        .low_below(LOW)
         .build()?;
     let chat = Chat::new(directory, args.refresh_every);
     if args.script {

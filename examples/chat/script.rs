@@ -15,6 +15,8 @@ pub(crate) async fn play(chat: Chat) -> Result<()> {
     story.a_pool_is_refreshed().await?;
     story.bob_is_away().await?;
     story.bob_comes_back().await?;
+    story.two_processes_of_bobs_meet().await?;
+    story.bobs_clock_is_wrong().await?;
     story.mistakes_are_told().await?;
     println!("\nAll as promised.");
     Ok(())
@@ -79,7 +81,7 @@ impl Story {
     }
 
     async fn a_pool_is_refreshed(&mut self) -> Result<()> {
-        chapter("Every five messages a pool is refreshed");
+        chapter("Every five messages a pool is refreshed, and filled if the server says that it is low");
         self.types(&["/user alice", "/group tennis", "/invite bob", "/pool bob"])
             .await;
         let (health, counts) = self.pool("bob").await?;
@@ -93,7 +95,11 @@ impl Story {
         let refreshed = self.seen("bob's pool is refreshed: 3 KeyPackages published");
         let (health, counts) = self.pool("bob").await?;
         let kept = refreshed == 1 && health == Health::Good;
-        promise("his fifth message fills it", kept, format!("{} left", counts.available))?;
+        promise(
+            "his fifth message fills it, since the server said so",
+            kept,
+            format!("{} left", counts.available),
+        )?;
         Ok(())
     }
 
@@ -162,6 +168,50 @@ impl Story {
             counts.spent == 8,
             format!("{} used", counts.spent),
         )?;
+        Ok(())
+    }
+
+    async fn two_processes_of_bobs_meet(&mut self) -> Result<()> {
+        chapter("A second process of Bob's phone joins while the app refreshes");
+        let (_, before) = self.pool("bob").await?;
+        self.types(&[
+            "/user bob",
+            "/offline",
+            "/user alice",
+            "/group swim",
+            "/invite bob",
+            "Goggles!",
+        ])
+        .await;
+        self.types(&["/user bob", "/push", "/pool bob"]).await;
+        let joined = self.seen("bob joins swim, while the app refreshes");
+        promise("it joins, and waits for no round", joined == 1, "swim")?;
+        let read = self.seen("bob reads in swim: alice: Goggles!");
+        promise("it reads what was said", read == 1, "end to end")?;
+        let (_, counts) = self.pool("bob").await?;
+        let kept = self.seen("bob's pool is refreshed") == 1 && counts.spent == before.spent + 1;
+        promise("the refresh cost nothing else", kept, format!("{} used", counts.spent))?;
+        Ok(())
+    }
+
+    async fn bobs_clock_is_wrong(&mut self) -> Result<()> {
+        chapter("Bob's clock is wrong");
+        let before = self.pool("bob").await?;
+        self.types(&["/clock 400", "/online"]).await;
+        let told = self.seen("bob's clock is 400 days ahead of the server's: set it");
+        promise("he is told so", told == 1, "400 days ahead")?;
+        self.types(&["/clock -400", "/online"]).await;
+        let told = self.seen("bob's clock is 400 days behind the server's: set it");
+        promise("the other way round, too", told == 1, "400 days behind")?;
+        let kept = self.pool("bob").await? == before;
+        promise("his pool is as it was", kept, format!("{} left", before.1.available))?;
+        self.types(&["/user alice", "/group jog", "/invite bob", "/user bob"])
+            .await;
+        promise("he can be invited all the same", self.seen("bob joins jog") == 1, "jog")?;
+        self.types(&["/clock 0", "/online"]).await;
+        let healed = self.seen("bob's clock") == 0 && self.seen("bob's pool is refreshed") == 1;
+        promise("put right, all goes on", healed, "no word of it")?;
+        self.types(&["/user alice", "/group book"]).await;
         Ok(())
     }
 

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -17,13 +18,16 @@ use openmls_basic_credential::SignatureKeyPair;
 use openmls_rust_crypto::OpenMlsRustCrypto;
 use openmls_traits::types;
 
+use crate::clock::DeviceClock;
 use crate::{Result, explain};
 
 const MLS_SUITE: types::Ciphersuite = types::Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
 pub(crate) const SUITE: Ciphersuite = Ciphersuite(MLS_SUITE as u16);
 
 /// Few, so that one sees them go. Real pools have [`Sizes::default`], and a last resort for when they are empty.
-pub(crate) const SIZES: Sizes = Sizes::new(4, 3, 8);
+///
+/// The low-water mark lies below the server's: a pool is refilled when the server says that it is low.
+pub(crate) const SIZES: Sizes = Sizes::new(4, 1, 8);
 
 type Vault = OpenMlsVault<Arc<OpenMlsRustCrypto>>;
 
@@ -40,8 +44,18 @@ pub(crate) struct User {
     provider: Arc<OpenMlsRustCrypto>,
     signer: Arc<SignatureKeyPair>,
     credential: CredentialWithKey,
+    pub(crate) clock: DeviceClock,
     pool: KeyPackagePool<Vault>,
+    /// The pool of a second process over the same storage: a phone has one that shows notifications.
+    notifier: KeyPackagePool<Vault>,
     messages: RefreshEvery<Vault>,
+}
+
+/// The two processes of a device.
+#[derive(Clone, Copy)]
+enum Process {
+    App,
+    Notifier,
 }
 
 /// What adding somebody makes: nobody may see it before the KeyPackage is spent.
@@ -60,13 +74,19 @@ impl User {
         };
         let provider = Arc::new(OpenMlsRustCrypto::default());
         let identity = Identity::new(signer.clone(), credential.clone());
-        let vault = OpenMlsVault::new(provider.clone(), move |_| Some(identity.clone()));
         // Another one for each registration (DEL-1): the keys of an earlier one are gone.
         let pool_id = PoolId::try_from([name.as_bytes(), b"/", signer.public()].concat())?;
-        let transport = directory.transport(pool_id.clone(), Uploader::identity(name));
-        let pool = KeyPackagePool::builder(vault, Arc::new(MemoryMetadata::new()), transport)
-            .ciphersuite(CiphersuitePlan::pool(SUITE).one_time(SIZES).last_resort(false))
-            .build()?;
+        let (metadata, clock) = (MemoryMetadata::new(), DeviceClock::default());
+        let open = || {
+            let identity = identity.clone();
+            let vault = OpenMlsVault::new(provider.clone(), move |_| Some(identity.clone()));
+            let transport = directory.transport(pool_id.clone(), Uploader::identity(name));
+            KeyPackagePool::builder(vault, Arc::new(metadata.clone()), transport)
+                .clock(clock.clone())
+                .ciphersuite(CiphersuitePlan::pool(SUITE).one_time(SIZES).last_resort(false))
+                .build()
+        };
+        let (pool, notifier) = (open()?, open()?);
         Ok(Self {
             name: name.to_owned(),
             pool_id,
@@ -78,7 +98,9 @@ impl User {
             signer,
             credential,
             messages: pool.refresh_every(refresh_every),
+            clock,
             pool,
+            notifier,
         })
     }
 
@@ -134,31 +156,65 @@ impl User {
     pub(crate) async fn read(&mut self) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         while let Some(message) = self.inbox.pop_front() {
-            let read = self.open(&message).await;
-            let told = read.unwrap_or_else(|error| format!("cannot read a message: {}", explain(&*error)));
-            lines.push(format!("{} {told}", self.name));
+            lines.push(self.read_one(Process::App, &message).await);
             lines.extend(self.count_message().await?);
         }
         Ok(lines)
     }
 
-    async fn open(&mut self, message: &[u8]) -> Result<String> {
+    /// Something arrives while the app refreshes its pool: the notifier reads it, and waits for no round (POOL-7).
+    pub(crate) async fn is_notified(&mut self) -> Result<Vec<String>> {
+        let (app, under_way) = (self.pool.clone(), Cell::new(true));
+        let refresh = async {
+            let report = app.refresh().await;
+            under_way.set(false);
+            report
+        };
+        let read = async {
+            let mut lines = Vec::new();
+            while let Some(message) = self.inbox.pop_front() {
+                let line = self.read_one(Process::Notifier, &message).await;
+                let meanwhile = if under_way.get() {
+                    ", while the app refreshes"
+                } else {
+                    ""
+                };
+                lines.push(format!("{line}{meanwhile}"));
+            }
+            lines
+        };
+        let (report, mut lines) = tokio::join!(refresh, read);
+        lines.extend(self.refreshed(&report?));
+        Ok(lines)
+    }
+
+    async fn read_one(&mut self, process: Process, message: &[u8]) -> String {
+        let read = self.open(process, message).await;
+        let told = read.unwrap_or_else(|error| format!("cannot read a message: {}", explain(&*error)));
+        format!("{} {told}", self.name)
+    }
+
+    async fn open(&mut self, process: Process, message: &[u8]) -> Result<String> {
         match MlsMessageIn::tls_deserialize_exact(message)?.extract() {
-            MlsMessageBodyIn::Welcome(welcome) => self.join(welcome).await,
+            MlsMessageBodyIn::Welcome(welcome) => self.join(process, welcome).await,
             MlsMessageBodyIn::PrivateMessage(message) => self.decrypt(message.into()),
             _ => Err("neither a Welcome nor encrypted".into()),
         }
     }
 
     /// The pool sees to it that a Welcome which does not decrypt costs no key (POOL-6).
-    async fn join(&mut self, welcome: Welcome) -> Result<String> {
+    async fn join(&mut self, process: Process, welcome: Welcome) -> Result<String> {
+        let pool = match process {
+            Process::App => &self.pool,
+            Process::Notifier => &self.notifier,
+        };
         let named = welcome.secrets().iter().map(|secret| secret.new_member());
         let named: std::result::Result<Vec<_>, _> = named.map(|name| name.as_slice().try_into()).collect();
         let attempt = || {
             let (provider, config) = (&*self.provider, MlsGroupJoinConfig::default());
             StagedWelcome::new_from_welcome(provider, &config, welcome, None)?.into_group(provider)
         };
-        let group = self.pool.join(&named?, attempt).await??;
+        let group = pool.join(&named?, attempt).await??;
         let name = text(group.group_id().as_slice());
         self.groups.insert(name.clone(), group);
         self.here.get_or_insert_with(|| name.clone());
@@ -183,20 +239,34 @@ impl User {
     }
 
     /// A message was sent or read: every so many, the pool is refreshed.
-    pub(crate) async fn count_message(&self) -> Result<Option<String>> {
+    pub(crate) async fn count_message(&self) -> Result<Vec<String>> {
         let report = self.messages.message().await?;
-        Ok(report.map(|report| self.refreshed(&report)))
+        Ok(report.map(|report| self.refreshed(&report)).unwrap_or_default())
     }
 
     /// At the start, and after an absence.
-    pub(crate) async fn refresh(&self) -> Result<String> {
+    pub(crate) async fn refresh(&self) -> Result<Vec<String>> {
         Ok(self.refreshed(&self.pool.refresh().await?))
     }
 
-    fn refreshed(&self, report: &RefreshReport) -> String {
-        let RefreshReport { uploaded, deleted, .. } = report;
+    /// What a person is told of a refresh.
+    fn refreshed(&self, report: &RefreshReport) -> Vec<String> {
+        let RefreshReport {
+            uploaded,
+            deleted,
+            clock_off,
+            ..
+        } = report;
         let name = &self.name;
-        format!("{name}'s pool is refreshed: {uploaded} KeyPackages published, {deleted} old keys deleted")
+        let done = format!("{name}'s pool is refreshed: {uploaded} KeyPackages published, {deleted} old keys deleted");
+        let wrong = clock_off.map(|seconds| {
+            let (days, direction) = (
+                seconds.unsigned_abs() / 86_400,
+                if seconds < 0 { "behind" } else { "ahead of" },
+            );
+            format!("{name}'s clock is {days} days {direction} the server's: set it, or the pool runs empty")
+        });
+        [done].into_iter().chain(wrong).collect()
     }
 }
 
