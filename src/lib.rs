@@ -74,6 +74,7 @@
 //! |---|---|---|
 //! | `server` | the delivery service: [`server::KeyPackageDirectory`] | yes |
 //! | `client` | the messenger: [`client::KeyPackagePool`] | |
+//! | `http-server`, `http-client` | the pools over HTTP: an axum router, and a client: [`http`] | |
 //! | `memory`, `sqlite`, `redis` | a backend, for both sides | |
 //! | `sqlite-bundled` | builds SQLite itself, rather than link the system's | yes, with `sqlite` |
 //! | `redis-tls`, `redis-cluster`, `redis-sentinel` | TLS; a cluster; a master found by Sentinel | |
@@ -123,6 +124,9 @@ pub mod client {
     pub use kp_core::client::*;
 }
 
+#[cfg(any(feature = "http-client", feature = "http-server"))]
+#[doc(inline)]
+pub use kp_http as http;
 #[cfg(feature = "memory")]
 #[doc(inline)]
 pub use kp_memory as memory;

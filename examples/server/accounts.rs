@@ -1,34 +1,19 @@
 //! STAND-IN for the server's own accounts: a file, with its tokens in plain text. A real server has a table of devices,
-//! and sessions; the rest of the example asks only the two questions that are answered here.
+//! and sessions; the routes ask only the two questions that are answered here.
 
 use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use async_trait::async_trait;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use keypackage_pool::{InvalidId, Party, PoolId};
+use keypackage_pool::http::server::{Caller, Device, Identify, IdentifyError};
+use keypackage_pool::{InvalidId, PoolId};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::Server;
-use crate::answer::ApiError;
-use crate::secret::Secret;
-
 /// The devices that there are.
-pub(crate) struct Accounts(Vec<Device>);
-
-/// One device of a user.
-#[derive(Clone)]
-pub(crate) struct Device {
-    pub(crate) user: String,
-    pub(crate) name: String,
-    pub(crate) pool: PoolId,
-    /// The user, as the store knows it: all devices of a user count as one (`RES-7`).
-    pub(crate) party: Party,
-    token: String,
-}
+pub(crate) struct Accounts(Vec<Row>);
 
 #[derive(Deserialize)]
 struct Row {
@@ -40,63 +25,48 @@ struct Row {
 }
 
 impl Accounts {
-    pub(crate) fn load(path: Option<&Path>, secret: &Secret) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self, Box<dyn Error>> {
         let json = match path {
             Some(path) => std::fs::read_to_string(path)?,
             None => include_str!("accounts.json").to_owned(),
         };
-        let rows: Vec<Row> = serde_json::from_str(&json)?;
-        let devices: Result<_, InvalidId> = rows.into_iter().map(|row| Device::new(row, secret)).collect();
-        Ok(Self(devices?))
-    }
-
-    /// Who calls.
-    fn caller(&self, token: &str) -> Option<&Device> {
-        self.0.iter().find(|device| device.token == token)
-    }
-
-    /// The devices of a user.
-    pub(crate) fn of(&self, user: &str) -> Vec<&Device> {
-        self.0.iter().filter(|device| device.user == user).collect()
+        Ok(Self(serde_json::from_str(&json)?))
     }
 }
 
-impl Device {
-    fn new(row: Row, secret: &Secret) -> Result<Self, InvalidId> {
-        Ok(Self {
-            pool: pool(&row)?,
-            party: secret.party(&row.user)?,
-            user: row.user,
-            name: row.device,
-            token: row.token,
-        })
+impl Row {
+    /// An id for each registration of a device, and the same one in every process. It goes out with every token, so it does
+    /// not say whose pool it is; a length before each part, so that no two devices share a pool. A real server makes a random
+    /// one when the device registers, and keeps it.
+    fn pool(&self) -> Result<PoolId, InvalidId> {
+        let mut hash = Sha256::new();
+        for part in [&self.user, &self.device] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.update(self.registration.to_be_bytes());
+        hash.finalize().as_slice().try_into()
     }
 }
 
-/// An id for each registration of a device, and the same one in every process. It goes out with every token, so it does not
-/// say whose pool it is; a length before each part, so that no two devices share a pool. A real server makes a random one
-/// when the device registers, and keeps it.
-fn pool(row: &Row) -> Result<PoolId, InvalidId> {
-    let mut hash = Sha256::new();
-    for part in [&row.user, &row.device] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.update(row.registration.to_be_bytes());
-    hash.finalize().as_slice().try_into()
-}
-
-/// The device that makes a request, by its `Authorization: Bearer TOKEN`.
-impl FromRequestParts<Arc<Server>> for Device {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, ApiError> {
-        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+#[async_trait]
+impl Identify for Accounts {
+    /// The device that makes a request, by its `Authorization: Bearer TOKEN`.
+    async fn caller(&self, request: &Parts) -> Result<Caller, IdentifyError> {
+        let header = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let (_, token) = header
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
             .unzip();
-        let caller = token.and_then(|token| server.accounts.caller(token));
-        caller.cloned().ok_or(ApiError::Unauthorized)
+        let row = token.and_then(|token| self.0.iter().find(|row| row.token == token));
+        let row = row.ok_or(IdentifyError::Unauthorized { challenge: "Bearer" })?;
+        Ok(Caller::new(&*row.user, row.pool().map_err(IdentifyError::failed)?))
+    }
+
+    /// Anybody known may add anybody.
+    async fn devices(&self, _caller: &Caller, user: &str) -> Result<Vec<Device>, IdentifyError> {
+        let rows = self.0.iter().filter(|row| row.user == user);
+        let devices: Result<_, InvalidId> = rows.map(|row| Ok(Device::new(&row.device, row.pool()?))).collect();
+        devices.map_err(IdentifyError::failed)
     }
 }

@@ -1,54 +1,37 @@
-//! A delivery service's KeyPackage directory over HTTP, as a server builder would write it. All but authentication is
-//! meant to be copied; `accounts.rs` says what stands in for what.
+//! A delivery service's KeyPackage pools over HTTP, as a server builder would write it: the routes of `keypackage_pool::http`,
+//! and what is left to a server: accounts, a listener, metrics. `accounts.rs` says what stands in for what.
 //!
 //! `cargo run -p keypackage-pool-server --example server -- --store sqlite:pools.db --secret 'the same on every node'`
 //!
-//! | route | who | |
-//! |---|---|---|
-//! | `POST /pool/upload` | a device, its own pool | KeyPackages in, one outcome each |
-//! | `GET /pool` | | how the pool is doing |
-//! | `POST /pool/sync` | | what became of these refs, and which others there are |
-//! | `POST /pool/withdraw` | | withdraw these, or all |
-//! | `DELETE /pool` | | the device is gone |
-//! | `POST /users/{user}/claim` | anybody known | a KeyPackage of each device, for good |
-//! | `POST /users/{user}/reserve` | | on loan, with a token each |
-//! | `POST /spend`, `POST /release`, `POST /renew` | who has the tokens | |
-//! | `GET /metrics` | Prometheus | on a listener of its own, where the network is not yours |
+//! `KeyPackageRoutes` lists the routes; `GET /openapi.json` says the same to machines. Beside them:
 //!
-//! KeyPackages are base64; refs, group ids and tokens are hexadecimal. What is refused has a stable `error` beside its HTTP
-//! status. TLS, and time-outs for slow clients, are the business of the proxy in front.
+//! | route | |
+//! |---|---|
+//! | `GET /metrics` | Prometheus; on a listener of its own, where the network is not yours |
+//!
+//! TLS, and time-outs for slow clients, are the business of the proxy in front.
 
 mod accounts;
-mod answer;
-mod handing_out;
-mod input;
-mod own_pool;
-mod secret;
 mod store;
 
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::Accounts;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::routing::{get, post};
+use axum::routing::get;
 use clap::Parser;
+use keypackage_pool::http::server::{KeyPackageRoutes, Secret};
 use keypackage_pool::openmls::OpenMlsAdmission;
-use keypackage_pool::server::KeyPackageDirectory;
+use keypackage_pool::server::{KeyPackageDirectory, notices};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use secret::Secret;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tracing::{info, warn};
-
-/// Room for an upload of 200 KeyPackages of 3,900 bytes; those of OpenMLS have about 300.
-const MAX_BODY: usize = 1024 * 1024;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -78,26 +61,13 @@ struct Args {
     limit: u32,
 }
 
-/// What every handler shares.
-struct Server {
-    directory: KeyPackageDirectory,
-    accounts: Accounts,
-    secret: Secret,
-    metrics: PrometheusHandle,
-}
-
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let args = Args::parse();
     let metrics = PrometheusBuilder::new().set_buckets(&LATENCIES)?.install_recorder()?;
     let secret = match args.secret {
-        Some(secret) if secret.len() < 16 => {
-            return Err(
-                "--secret has at least 16 bytes: whoever guesses it can make the ids that spend reservations".into(),
-            );
-        }
-        Some(secret) => Secret::new(&secret),
+        Some(secret) => Secret::new(secret).map_err(|error| format!("--secret: {error}"))?,
         None if args.store.is_shared() => {
             return Err(
                 "a store that outlives the process needs --secret: retries must find what they asked for".into(),
@@ -105,30 +75,41 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         None => Secret::random()?,
     };
+    let accounts = Accounts::load(args.accounts.as_deref())?;
+    let (subscriber, notices) = notices(1_000);
     let directory = KeyPackageDirectory::builder(args.store.open().await?, OpenMlsAdmission::new())
         .limit_per_requester(args.limit)
+        .notify(subscriber)
         .build()?;
     let sweeper = directory.start_sweeper(SWEEP_EVERY);
-    let server = Arc::new(Server {
-        directory,
-        accounts: Accounts::load(args.accounts.as_deref(), &secret)?,
-        secret,
-        metrics,
-    });
+    let (stop, stopping) = watch::channel(());
+    let routes = KeyPackageRoutes::new(directory, accounts, secret).notices(notices, stopped(stopping.clone()));
 
-    tokio::spawn(upkeep(server.metrics.clone()));
-    serve(args.listen, router(server)).await?;
+    tokio::spawn(upkeep(metrics.clone()));
+    let router = Router::new()
+        .route("/metrics", get(move || std::future::ready(metrics.render())))
+        .merge(routes.router());
+    serve(args.listen, router, stop, stopping).await?;
     sweeper.stop().await;
     Ok(())
 }
 
+async fn stopped(mut stopping: watch::Receiver<()>) {
+    // An error: the sender is dropped.
+    let _ = stopping.changed().await;
+}
+
 /// Serves until SIGINT or SIGTERM, and then what is under way.
-async fn serve(address: SocketAddr, router: Router) -> std::io::Result<()> {
+async fn serve(
+    address: SocketAddr,
+    router: Router,
+    stop: watch::Sender<()>,
+    stopping: watch::Receiver<()>,
+) -> std::io::Result<()> {
     let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stopped(stopping));
     let out_of_time = async {
         tokio::select! {
             _ = interrupted.recv() => {}
@@ -154,26 +135,4 @@ async fn upkeep(metrics: PrometheusHandle) {
         turns.tick().await;
         metrics.run_upkeep();
     }
-}
-
-fn router(server: Arc<Server>) -> Router {
-    Router::new()
-        .route("/pool", get(own_pool::status).delete(own_pool::delete))
-        .route("/pool/upload", post(own_pool::upload))
-        .route("/pool/sync", post(own_pool::sync))
-        .route("/pool/withdraw", post(own_pool::withdraw))
-        .route("/users/{user}/claim", post(handing_out::claim))
-        .route("/users/{user}/reserve", post(handing_out::reserve))
-        .route("/spend", post(handing_out::spend))
-        .route("/release", post(handing_out::release))
-        .route("/renew", post(handing_out::renew))
-        .route("/metrics", get(metrics))
-        .fallback(answer::no_such_route)
-        .method_not_allowed_fallback(answer::method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(server)
-}
-
-async fn metrics(State(server): State<Arc<Server>>) -> String {
-    server.metrics.render()
 }

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
-mod http_transport;
-
 #[path = "../server/examples.rs"]
 mod examples;
 #[allow(dead_code, reason = "the server's tests need more of it")]
@@ -15,10 +13,10 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http_transport::HttpTransport;
 use keypackage_pool::KeyPackage;
 use keypackage_pool::client::Lifecycle;
 use keypackage_pool::client::{CiphersuitePlan, KeyPackagePool, PoolError};
+use keypackage_pool::http::client::KeyPackageClient;
 use keypackage_pool::openmls::OpenMlsAdmission;
 use keypackage_pool::server::{Admission as _, Uploader};
 use kp_test_support::messenger::{Alice, Bob, SUITE, Vault};
@@ -29,7 +27,8 @@ const PHONE: &str = "bob-phone";
 
 /// A process of Bob's: his keys and rows are what it finds.
 fn open(bob: &Bob, node: &Node, token: &str) -> KeyPackagePool<Vault> {
-    let transport = Arc::new(HttpTransport::new(node.address(), token));
+    let transport = KeyPackageClient::builder(format!("http://{}", node.address()));
+    let transport = transport.bearer(token).retries(0).build().expect("an address");
     let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), transport);
     pool.ciphersuite(CiphersuitePlan::pool(SUITE))
         .build()
@@ -45,7 +44,9 @@ fn claim(node: &Node, key: &str) -> KeyPackage {
     };
     let answer = node.post("/users/bob/claim", alice, &json!({})).ok();
     assert_eq!(answer["devices"][0]["device"], "phone");
-    let bytes = answer["devices"][0]["key_package"].as_str().expect("base64");
+    let bytes = answer["devices"][0]["answer"]["ok"]["key_package"]
+        .as_str()
+        .expect("base64");
     let bytes = STANDARD.decode(bytes).expect("base64");
     let admitted = OpenMlsAdmission::new().admit(&bytes, &Uploader::identity("bob"), SystemTime::now().into());
     admitted.expect("what the server holds is good").package
@@ -139,4 +140,29 @@ async fn a_server_that_is_away_costs_nothing() {
         (0, 0, 0, 0)
     );
     assert_eq!(bob.rows().await, rows);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_is_refilled_when_its_server_says_that_it_runs_low() {
+    let node = Node::start(&["--limit", "100"]);
+    let bob = Bob::new();
+    let pool = open(&bob, &node, PHONE);
+    pool.refresh().await.expect("it fills");
+    let (done, mut refreshed) = tokio::sync::mpsc::unbounded_channel();
+    let client = KeyPackageClient::builder(format!("http://{}", node.address()))
+        .bearer(PHONE)
+        .build();
+    let watcher = client.expect("an address").watch(move || {
+        let (pool, done) = (pool.clone(), done.clone());
+        async move {
+            let report = pool.refresh().await.expect("it refills");
+            done.send(report.uploaded).expect("the test waits");
+        }
+    });
+    for key in 0..25 {
+        claim(&node, &key.to_string());
+    }
+    assert!(refreshed.recv().await.expect("a refresh") >= 25, "7 are left of 32");
+    assert_eq!(health(&node).0, "good");
+    watcher.stop().await.expect("nothing had ended it");
 }

@@ -1,6 +1,5 @@
 //! The example `server`, as processes that are spoken to over HTTP.
 
-mod answers;
 mod examples;
 mod node;
 mod readme;

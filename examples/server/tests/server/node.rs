@@ -131,7 +131,7 @@ impl Answer {
 
     /// Status and code of a refusal.
     pub(crate) fn refusal(&self) -> (u16, String) {
-        (self.status, self.json()["error"].as_str().expect("a code").to_owned())
+        (self.status, self.json()["code"].as_str().expect("a code").to_owned())
     }
 }
 

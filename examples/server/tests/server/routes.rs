@@ -16,7 +16,7 @@ fn a_retry_key_is_of_one_device() {
         ];
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let answer = node.send("POST", "/users/alice/claim", &headers, Some("{}")).ok();
-        answer["devices"][0]["key_package_ref"].clone()
+        answer["devices"][0]["answer"]["ok"]["key_package_ref"].clone()
     };
     let (phone, laptop) = (claim(BOB), claim(LAPTOP));
     assert_ne!(phone, laptop);
@@ -38,44 +38,53 @@ fn every_route_does_what_it_says() {
     // A claim for both devices; the laptop has nothing. A retry is the same request.
     let claimed = node.post("/users/bob/claim", alice("1"), &json!({})).ok();
     let [phone, laptop] = devices(&claimed);
-    assert_eq!(
-        (&phone["device"], &phone["last_resort"]),
-        (&json!("phone"), &json!(false))
-    );
+    assert_eq!(phone["device"], "phone");
+    let phone = &phone["answer"]["ok"];
+    assert_eq!(phone["last_resort"], false);
     assert_eq!(phone["key_package"], packages["key_packages"][0]);
-    assert_eq!(laptop, json!({ "device": "laptop", "error": "pool_exhausted" }));
+    assert_eq!(
+        laptop,
+        json!({ "device": "laptop", "answer": { "refused": "pool_exhausted" } })
+    );
     let again = node.post("/users/bob/claim", alice("1"), &json!({})).ok();
     assert_eq!(again, claimed);
     let other = node.post("/users/bob/claim", of(LAPTOP), &json!({})).ok();
-    assert_eq!(devices(&other)[0]["key_package"], packages["key_packages"][1]);
+    assert_eq!(
+        devices(&other)[0]["answer"]["ok"]["key_package"],
+        packages["key_packages"][1]
+    );
     let unfit = node.post("/users/bob/claim", alice("2"), &json!({ "ciphersuites": [7] }));
     assert_eq!(unfit.status, 404);
-    assert_eq!(devices(&unfit.json())[0]["error"], "nothing_fits");
+    assert_eq!(devices(&unfit.json())[0]["answer"]["refused"], "nothing_fits");
 
     // Reserve, release, reserve again: the same package; spend once.
     let released = token(&node.post("/users/bob/reserve", alice("3"), &json!({})));
     let answer = node.post("/release", of(ALICE), &json!({ "tokens": [released] })).ok();
-    assert_eq!(answer, json!({ "tokens": [{ "released": true }] }));
+    assert_eq!(answer, json!({ "answers": [{ "ok": {} }] }));
     let too_late = node.post("/spend", of(ALICE), &json!({ "tokens": [released] }));
     assert_eq!(too_late.status, 409);
     assert_eq!(
-        too_late.json(),
-        json!({ "tokens": [{ "error": "no_live_reservation" }] })
+        too_late.json()["answers"],
+        json!([{ "refused": "no_live_reservation" }])
     );
     let reserved = token(&node.post("/users/bob/reserve", alice("4"), &json!({ "ciphersuites": [1] })));
     let spend = json!({ "tokens": [reserved], "group": "0a0b" });
     let receipt = node.post("/spend", of(ALICE), &spend).ok();
-    assert!(receipt["tokens"][0]["spent_at"].is_u64(), "{receipt}");
+    assert!(receipt["answers"][0]["ok"]["spent_at"].is_u64(), "{receipt}");
     assert_eq!(node.post("/spend", of(ALICE), &spend).ok(), receipt);
     let for_another_group = node.post("/spend", of(ALICE), &json!({ "tokens": [reserved], "group": "ff" }));
     assert_eq!(for_another_group.status, 409);
     let by_another = node.post("/spend", of(BOB), &spend);
-    assert_eq!(by_another.json(), json!({ "tokens": [{ "error": "already_spent" }] }));
+    assert_eq!(
+        by_another.refusal(),
+        (409, "no_live_reservation".to_owned()),
+        "the token is Alice's"
+    );
 
     // A lease is renewed while it holds, and this one is spent.
     let late = node.post("/renew", of(ALICE), &json!({ "tokens": [reserved] }));
     assert_eq!(late.status, 409);
-    assert_eq!(late.json(), json!({ "tokens": [{ "error": "already_spent" }] }));
+    assert_eq!(late.refusal(), (409, "already_spent".to_owned()));
 
     // What the owner sees, and withdraws.
     let status = node.get("/pool", BOB).ok();
@@ -129,9 +138,11 @@ fn a_lease_is_renewed() {
     node.post("/pool/upload", of(BOB), &key_packages("bob", 1)).ok();
     let reserved = node.post("/users/bob/reserve", alice("1"), &json!({}));
     let token = token(&reserved);
-    let expires_at = devices(&reserved.ok())[0]["expires_at"].as_u64().expect("a time");
+    let expires_at = devices(&reserved.ok())[0]["answer"]["ok"]["lease"]["expires_at"]
+        .as_u64()
+        .expect("a time");
     let renewed = node.post("/renew", of(ALICE), &json!({ "tokens": [token] })).ok();
-    assert!(renewed["tokens"][0]["expires_at"].as_u64().expect("a time") >= expires_at);
+    assert!(renewed["answers"][0]["ok"]["expires_at"].as_u64().expect("a time") >= expires_at);
     node.post("/spend", of(ALICE), &json!({ "tokens": [token] })).ok();
 }
 
@@ -152,7 +163,7 @@ fn no_two_devices_share_a_pool() {
         key: "1",
     };
     let of_the_first = node.post("/users/a/claim", other, &json!({}));
-    assert_eq!(of_the_first.json()["devices"][0]["error"], "pool_exhausted");
+    assert_eq!(of_the_first.json()["devices"][0]["answer"]["refused"], "pool_exhausted");
     node.post("/users/a%2Fb/claim", other, &json!({})).ok();
 }
 
@@ -164,7 +175,7 @@ fn one_user_takes_no_more_than_the_limit() {
     token(&node.post("/users/bob/reserve", alice("2"), &json!({})));
     let third = node.post("/users/bob/claim", alice("3"), &json!({}));
     assert_eq!(third.status, 429);
-    assert_eq!(devices(&third.json())[0]["error"], "too_many_reservations");
+    assert_eq!(devices(&third.json())[0]["answer"]["refused"], "too_many_reservations");
     node.post("/users/bob/claim", of(LAPTOP), &json!({})).ok();
 }
 
@@ -175,5 +186,8 @@ fn devices(answer: &Value) -> [Value; 2] {
 
 /// The token of the phone's reservation.
 fn token(answer: &Answer) -> String {
-    devices(&answer.ok())[0]["token"].as_str().expect("a token").to_owned()
+    devices(&answer.ok())[0]["answer"]["ok"]["lease"]["token"]
+        .as_str()
+        .expect("a token")
+        .to_owned()
 }

@@ -25,14 +25,17 @@ fn what_was_answered_survives_sigkill_on_sqlite() {
         node.post("/users/bob/reserve", alice("reserve"), &json!({})).ok(),
         reserved
     );
-    let tokens = json!({ "tokens": [reserved["devices"][0]["token"]] });
+    let tokens = json!({ "tokens": [reserved["devices"][0]["answer"]["ok"]["lease"]["token"]] });
     let receipt = node.post("/spend", alice("spend"), &tokens).ok();
     node.kill();
 
     let node = Node::start(&arguments);
     assert_eq!(node.post("/spend", alice("spend"), &tokens).ok(), receipt);
     let last = node.post("/users/bob/claim", alice("another"), &json!({})).ok();
-    assert_eq!(last["devices"][0]["key_package"], packages["key_packages"][2]);
+    assert_eq!(
+        last["devices"][0]["answer"]["ok"]["key_package"],
+        packages["key_packages"][2]
+    );
     let counts = node.get("/pool", BOB).ok()["ciphersuites"]["1"]["counts"].clone();
     assert_eq!((&counts["available"], &counts["spent"]), (&json!(0), &json!(3)));
 }

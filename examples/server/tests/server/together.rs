@@ -55,7 +55,9 @@ fn claims_through_two_processes_at_once_are_all_distinct_and_retries_are_the_sam
         assert_eq!(through_one, through_other);
         for answer in through_one.values() {
             for device in answer["devices"].as_array().expect("a list") {
-                let package = device["key_package"].as_str().unwrap_or_else(|| panic!("{device}"));
+                let package = device["answer"]["ok"]["key_package"]
+                    .as_str()
+                    .unwrap_or_else(|| panic!("{device}"));
                 assert!(distinct.insert(package.to_owned()), "handed out twice: {device}");
             }
         }
@@ -66,7 +68,7 @@ fn claims_through_two_processes_at_once_are_all_distinct_and_retries_are_the_sam
     for node in &nodes {
         let exhausted = node.post("/users/bob/claim", alice("one more"), &json!({}));
         assert_eq!(exhausted.status, 404);
-        assert_eq!(exhausted.json()["devices"][1]["error"], "pool_exhausted");
+        assert_eq!(exhausted.json()["devices"][1]["answer"]["refused"], "pool_exhausted");
         let counts = node.get("/pool", BOB).ok()["ciphersuites"]["1"]["counts"].clone();
         assert_eq!((&counts["available"], &counts["spent"]), (&json!(0), &json!(PACKAGES)));
     }
@@ -79,7 +81,7 @@ fn what_one_process_reserved_the_other_spends() {
     one.post("/pool/upload", of(BOB), &key_packages("bob", 1)).ok();
     let reserved = one.post("/users/bob/reserve", alice("1"), &json!({})).ok();
     assert_eq!(other.post("/users/bob/reserve", alice("1"), &json!({})).ok(), reserved);
-    let tokens = json!({ "tokens": [reserved["devices"][0]["token"]] });
+    let tokens = json!({ "tokens": [reserved["devices"][0]["answer"]["ok"]["lease"]["token"]] });
     let receipt = other.post("/spend", alice("1"), &tokens).ok();
     assert_eq!(one.post("/spend", alice("1"), &tokens).ok(), receipt);
 }
@@ -92,7 +94,7 @@ fn an_outage_is_a_503_that_says_what_is_known() {
     let answer = node.post("/users/bob/claim", alice("1"), &json!({}));
     assert_eq!(answer.refusal(), (503, "unavailable".to_owned()));
     assert_eq!(answer.headers["retry-after"], "1");
-    let outcome = answer.json()["outcome"].clone();
+    let outcome = answer.json()["effect"].clone();
     assert!(outcome == "not_applied" || outcome == "unknown", "{outcome}");
     assert_eq!(node.get("/pool", BOB).refusal().0, 503);
 }
