@@ -10,6 +10,8 @@ use kp_core::server::{Admission, Admitted, Uploader};
 use kp_core::{Ciphersuite, Timestamp};
 use kp_openmls::OpenMlsAdmission;
 use openmls::prelude::KeyPackage;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 
 fn admit(uploaded: &[u8], now: Timestamp) -> Result<Admitted, Refusal> {
     OpenMlsAdmission::new().admit(uploaded, &Uploader::unchecked(), now)
@@ -130,21 +132,13 @@ fn a_length_in_too_many_bytes_is_malformed() {
 #[test]
 fn random_bytes_are_refused() {
     let seed = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut state = seed;
-    let mut random = move || {
-        // xorshift64
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut random = StdRng::seed_from_u64(seed);
     let (package, now) = packages().swap_remove(0);
     let whole = bytes(&package);
     for round in 0..20_000 {
-        let kept = usize::try_from(random()).unwrap() % whole.len();
-        let len = usize::try_from(random()).unwrap() % 600;
+        let (kept, len) = (random.random_range(0..whole.len()), random.random_range(0..600));
         let mut noise = whole[..if round % 2 == 0 { kept } else { 0 }].to_vec();
-        noise.extend((0..len).map(|_| random().to_le_bytes()[0]));
+        noise.extend((0..len).map(|_| random.random::<u8>()));
         assert!(admit(&noise, now).is_err(), "seed {seed:#x}, round {round}");
     }
 }

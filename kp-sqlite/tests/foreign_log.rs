@@ -12,6 +12,8 @@ use kp_core::client::*;
 use kp_core::server::*;
 use kp_core::*;
 use kp_sqlite::{SqliteMetadata, SqliteStore, Survives};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
@@ -206,19 +208,6 @@ async fn nobody_can_forge_a_mark() {
     );
 }
 
-/// A small generator of numbers, so that a seed tells everything.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ mixed >> 31) % bound as u64) as usize
-    }
-}
-
 /// Returns how much of the log is in the file already, and so was synced before: what the index of the log says.
 fn checkpointed(path: &Path) -> usize {
     let index = fs::read(beside(path, "-shm")).unwrap_or_default();
@@ -230,14 +219,14 @@ fn checkpointed(path: &Path) -> usize {
 
 /// Cuts the log off somewhere, and moves some of the pages that it still has into the file, as a power cut in the middle of
 /// a checkpoint does. Returns whether anything was cut off.
-fn cut_power(path: &Path, synced: usize, random: &mut Random) -> bool {
+fn cut_power(path: &Path, synced: usize, random: &mut StdRng) -> bool {
     let log_path = beside(path, "-wal");
     let Ok(mut log) = fs::read(&log_path) else {
         return false;
     };
-    let is_cut = random.below(2) == 0 && log.len() > synced;
+    let is_cut = random.random_range(0..2) == 0 && log.len() > synced;
     if is_cut {
-        log.truncate(synced + random.below(log.len() - synced));
+        log.truncate(synced + random.random_range(0..log.len() - synced));
         fs::write(&log_path, &log).unwrap();
     }
     let Some(salts) = log.get(16..24) else { return is_cut };
@@ -254,16 +243,16 @@ fn cut_power(path: &Path, synced: usize, random: &mut Random) -> bool {
         }
     }
     let mut file = fs::read(path).unwrap();
-    let part = random.below(5);
+    let part = random.random_range(0..5);
     for (page, bytes) in committed {
-        if random.below(4) < part {
+        if random.random_range(0..4) < part {
             let from = (page as usize - 1) * 4_096;
             if file.len() < from + 4_096 {
                 file.resize(from + 4_096, 0);
             }
             // A disk writes sectors, not pages.
             for (number, sector) in bytes.chunks(512).enumerate() {
-                if part == 4 || random.below(8) > 0 {
+                if part == 4 || random.random_range(0..8) > 0 {
                     file[from + number * 512..from + number * 512 + 512].copy_from_slice(sector);
                 }
             }
@@ -289,13 +278,13 @@ struct Counts {
 async fn histories(seeds: std::ops::Range<u64>) -> Counts {
     let mut counts = Counts::default();
     for seed in seeds {
-        let random = &mut Random(seed);
+        let random = &mut StdRng::seed_from_u64(seed);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pools.db");
         let crashed = dir.path().join("crashed.db");
         let open = || SqliteStore::builder(&path).survives(Survives::ProcessCrash).open();
         let foreign = Connection::open(&path).unwrap();
-        if random.below(2) == 0 {
+        if random.random_range(0..2) == 0 {
             foreign.execute_batch("CREATE TABLE theirs (a)").unwrap();
         }
         let mut store = open().await.unwrap();
@@ -303,13 +292,13 @@ async fn histories(seeds: std::ops::Range<u64>) -> Counts {
         let mut next = 0;
         for step in 0..40 {
             next += 10;
-            match random.below(10) {
+            match random.random_range(0..10) {
                 0 | 1 => save(&store, next % 3, next..next + 10).await,
                 2 | 3 => drop(store.claim_key_package(&take(next % 3, next), None, at(1)).await),
                 4 => store.delete_pool(&pool(next % 3)).await.unwrap(),
                 5 => foreign.execute_batch(&format!("CREATE TABLE t{next} (a)")).unwrap(),
                 6 => {
-                    let how = ["PASSIVE", "RESTART", "TRUNCATE"][random.below(3)];
+                    let how = ["PASSIVE", "RESTART", "TRUNCATE"][random.random_range(0..3)];
                     let checkpoint = format!("PRAGMA wal_checkpoint({how})");
                     let _: i64 = foreign.query_row(&checkpoint, [], |row| row.get(0)).unwrap();
                 }
@@ -318,7 +307,7 @@ async fn histories(seeds: std::ops::Range<u64>) -> Counts {
                 _ => {
                     store.close().await.unwrap();
                     let to = dir.path().join(format!("copy {step}"));
-                    match random.below(3) {
+                    match random.random_range(0..3) {
                         // The log is empty: the file is whole.
                         0 => drop(fs::copy(&path, &to).unwrap()),
                         1 => vacuum_into(&path, &to),

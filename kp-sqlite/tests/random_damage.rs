@@ -13,6 +13,8 @@ use kp_core::client::*;
 use kp_core::server::*;
 use kp_core::*;
 use kp_sqlite::{SqliteMetadata, SqliteStore, Survives};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 
 const POOLS: u64 = 6;
 
@@ -26,9 +28,8 @@ fn pool(number: u64) -> PoolId {
 
 /// A ref that looks like a hash.
 fn named(number: u64) -> KeyPackageRef {
-    let mut random = Random(number);
-    let bytes: Vec<_> = (0..32).map(|_| random.below(256) as u8).collect();
-    KeyPackageRef::try_from(bytes).unwrap()
+    let mut random = StdRng::seed_from_u64(number);
+    KeyPackageRef::try_from(random.random::<[u8; 32]>().to_vec()).unwrap()
 }
 
 fn package(number: u64, not_after: i64) -> KeyPackage {
@@ -43,55 +44,45 @@ fn take(of: u64, number: u64) -> TakeRequest {
     TakeRequest::new(pool(of), ReservationId::from_bytes(id), Ttl::seconds(60).unwrap())
 }
 
-/// A small generator of numbers, so that a seed tells everything.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ mixed >> 31) % bound.max(1) as u64) as usize
-    }
-}
-
 /// Damages some bytes, sectors or pages, or cuts the rest off.
-fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
+fn damage(bytes: &mut Vec<u8>, random: &mut StdRng) {
     let pages = bytes.len() / 4_096;
-    match random.below(8) {
+    match random.random_range(0..8) {
         // Small damage finds its way deepest into the code.
         0..=3 => {
-            for _ in 0..=random.below(20) {
-                let at = random.below(bytes.len());
+            for _ in 0..=random.random_range(0..20) {
+                let at = random.random_range(0..bytes.len());
                 if let Some(byte) = bytes.get_mut(at) {
-                    *byte ^= 1 << random.below(8);
+                    *byte ^= 1 << random.random_range(0..8);
                 }
             }
         }
         // The heads of pages, where their trees are.
         4 => {
-            for _ in 0..=random.below(10) {
-                let at = random.below(pages) * 4_096 + random.below(12);
-                let value = random.below(256) as u8;
+            for _ in 0..=random.random_range(0..10) {
+                let at = random.random_range(0..pages) * 4_096 + random.random_range(0..12);
+                let value = random.random();
                 if let Some(byte) = bytes.get_mut(at) {
                     *byte = value;
                 }
             }
         }
         5 => {
-            let from = random.below(pages) * 4_096;
-            let value = [0, 0xFF, 0xA5][random.below(3)];
+            let from = random.random_range(0..pages) * 4_096;
+            let value = [0, 0xFF, 0xA5][random.random_range(0..3)];
             let to = (from + 4_096).min(bytes.len());
             bytes[from..to].fill(value);
         }
         6 => {
-            let (from, to) = (random.below(pages) * 4_096, random.below(pages) * 4_096);
+            let (from, to) = (
+                random.random_range(0..pages) * 4_096,
+                random.random_range(0..pages) * 4_096,
+            );
             if from.max(to) + 4_096 <= bytes.len() {
                 bytes.copy_within(from..from + 4_096, to);
             }
         }
-        _ => bytes.truncate(random.below(bytes.len())),
+        _ => bytes.truncate(random.random_range(0..bytes.len())),
     }
 }
 
@@ -121,9 +112,9 @@ impl Files {
     }
 
     /// Writes the files anew, with damage in one of them, or in both.
-    fn write_damaged(&self, path: &Path, random: &mut Random) {
+    fn write_damaged(&self, path: &Path, random: &mut StdRng) {
         let (mut file, mut log) = (self.file.clone(), self.log.clone());
-        let which = random.below(4);
+        let which = random.random_range(0..4);
         if log.is_empty() || which < 3 {
             damage(&mut file, random);
         }
@@ -317,8 +308,8 @@ async fn every_call_on_a_damaged_file_of_pools_ends_with_an_answer() {
     let path = dir.path().join("damaged.db");
     let mut counts = Counts::default();
     for seed in seeds() {
-        let random = &mut Random(seed);
-        whole[random.below(2)].write_damaged(&path, random);
+        let random = &mut StdRng::seed_from_u64(seed);
+        whole[random.random_range(0..2)].write_damaged(&path, random);
         counts.files += 1;
         let builder = SqliteStore::builder(&path).survives(Survives::ProcessCrash);
         match ends(seed, builder.open()).await {
@@ -344,7 +335,7 @@ async fn every_call_on_a_damaged_file_of_metadata_ends_with_an_answer() {
     let path = dir.path().join("damaged.db");
     let mut counts = Counts::default();
     for seed in seeds() {
-        let random = &mut Random(seed);
+        let random = &mut StdRng::seed_from_u64(seed);
         whole.write_damaged(&path, random);
         counts.files += 1;
         match ends(seed, SqliteMetadata::open(&path)).await {
