@@ -87,13 +87,16 @@ fn what_is_admitted_can_be_added_and_what_can_be_added_is_admitted() {
     let sampled = number("KP_SAMPLED", 1);
     let mut bobs = SUITES.map(Bob::new);
     let admission = MlsRsAdmission::new();
-    let (mut admitted, mut adds, mut beyond) = (0_u64, 0_u64, 0_u64);
+    let (mut admitted, mut adds, mut waiting, mut beyond) = (0_u64, 0_u64, 0_u64, 0_u64);
     let mut codes = BTreeMap::new();
     for round in 0..mutations {
         let bob = &mut bobs[random.below(SUITES.len())];
         let bytes = random.mutated(&bob.draft, &bob.other, |content| bob.person.sign(content));
         let at = format!("seed {seed:#x}, round {round}");
-        match admission.admit(&bytes, &Uploader::unchecked(), now()) {
+        let now = now();
+        match admission.admit(&bytes, &Uploader::unchecked(), now) {
+            // No pool hands such a package out before its lifetime begins.
+            Ok(it) if now < it.package.info.lifetime.not_before() => waiting += 1,
             Ok(_) => {
                 admitted += 1;
                 if admitted % sampled == 0 {
@@ -112,6 +115,7 @@ fn what_is_admitted_can_be_added_and_what_can_be_added_is_admitted() {
         }
     }
     println!("{mutations} mutations, seed {seed:#x}: {admitted} admitted, {adds} added, each with a commit after");
+    println!("admitted besides, and not valid yet: {waiting}");
     println!("refused: {codes:?}; {beyond} of them mls-rs adds");
     let expected = [
         "bad_signature",

@@ -97,7 +97,6 @@ impl Random {
             7 | 8 => self.change_credential(draft),
             9 => draft.credential.1 = (0..self.below(300)).map(|_| self.0.random()).collect(),
             10 => draft.source = self.of(&[0, 2, 3, 4]),
-            // Not between five seconds and an hour ahead: OpenMLS waits, and the admission need not.
             11 => {
                 draft.lifetime.0 = self.of(&[
                     0,
