@@ -9,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use crate::client::error::BuildError;
-use crate::client::send::{Inner, KeyPackageClient};
+use crate::client::send::{Authorization, Inner, KeyPackageClient};
 
 /// The settings of a [`KeyPackageClient`].
 #[must_use]
@@ -20,9 +20,6 @@ pub struct ClientBuilder {
     timeout: Duration,
     retries: usize,
 }
-
-/// Says who calls, anew for each try.
-pub(crate) type Authorization = Box<dyn Fn() -> String + Send + Sync>;
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,7 +8,6 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::client::builder::Authorization;
 use crate::client::error::ClientError;
 use crate::client::key::IdempotencyKey;
 use crate::wire::{IDEMPOTENCY_KEY, Problem};
@@ -67,6 +66,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The calls need a tokio runtime.
 #[derive(Clone)]
 pub struct KeyPackageClient(pub(crate) Arc<Inner>);
+
+/// Says who calls, anew for each try.
+pub(crate) type Authorization = Box<dyn Fn() -> String + Send + Sync>;
 
 pub(crate) struct Inner {
     pub(crate) http: Client,

@@ -11,13 +11,12 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::stream::{self, Stream, StreamExt as _};
 use kp_core::PoolId;
-use kp_server::Notices;
+use kp_server::{KeyPackageDirectory, Notices};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{self, Receiver, Sender};
 use tokio::time::{Instant, timeout_at};
 
 use crate::server::refusal::Refusal;
-use crate::server::state::Shared;
 use crate::wire::{PoolNotice, StatusAnswer};
 
 /// How many streams one pool may have: those of a device that changed its network, and did not say so.
@@ -131,8 +130,12 @@ impl Listener {
 }
 
 /// Begins with the pool's status, so that nothing is missed between two streams.
-pub(crate) async fn stream(server: &Shared, pool: &PoolId) -> Result<Response, Refusal> {
-    let streams = server.streams.as_ref().ok_or_else(|| {
+pub(crate) async fn stream(
+    directory: &KeyPackageDirectory,
+    streams: Option<&Streams>,
+    pool: &PoolId,
+) -> Result<Response, Refusal> {
+    let streams = streams.ok_or_else(|| {
         Refusal::new(
             StatusCode::NOT_ACCEPTABLE,
             "no_events",
@@ -141,7 +144,7 @@ pub(crate) async fn stream(server: &Shared, pool: &PoolId) -> Result<Response, R
     })?;
     let listener = streams.listen(pool);
     let listener = listener.ok_or_else(|| Refusal::too_busy("more streams of events than a pool may have"))?;
-    let status = StatusAnswer::from(server.directory.status(pool).await?);
+    let status = StatusAnswer::from(directory.status(pool).await?);
     let events = events(status, listener);
     Ok(Sse::new(events)
         .keep_alive(KeepAlive::new().interval(ALIVE))

@@ -64,7 +64,7 @@ pub(crate) async fn status(
 ) -> Result<Response, Refusal> {
     let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     if accepts.flat_map(|value| value.split(',')).any(events::is_event_stream) {
-        return events::stream(&server, &known.caller.pool).await;
+        return events::stream(&server.directory, server.streams.as_ref(), &known.caller.pool).await;
     }
     let status = server.directory.status(&known.caller.pool).await?;
     Ok(Json(StatusAnswer::from(status)).into_response())
