@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use kp_client::PoolError;
+use kp_core::Error;
 use kp_test_support::messenger::{SUITE, named};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -38,6 +39,16 @@ pub(crate) async fn work(state: State) {
     }
 }
 
+/// Whether the same call may succeed soon: another process has the storage, for longer than a call waits for it on a machine
+/// that is busy.
+fn may_pass<E>(error: &PoolError<E>) -> bool {
+    match error {
+        PoolError::Busy | PoolError::JoinUnderWay { .. } => true,
+        PoolError::Metadata(Error::Backend(error)) => error.is_transient(),
+        _ => false,
+    }
+}
+
 /// `more`: as many packages as the cap allows, and not only what is missing.
 async fn round(state: &State, client: &Client, more: bool) {
     let report = if more {
@@ -48,7 +59,7 @@ async fn round(state: &State, client: &Client, more: bool) {
     match report {
         Ok(report) if report.other_round.is_some() => tokio::task::yield_now().await,
         Ok(_) => note(state, "rounds", "round"),
-        Err(PoolError::Busy) => note(state, "busy", "round"),
+        Err(error) if may_pass(&error) => note(state, "busy", "round"),
         Err(error) => note(state, "failures", &format!("round: {error:?}")),
     }
 }
@@ -60,7 +71,7 @@ async fn join(state: &State, client: &Client, mail: Mail, forged_first: bool) {
             Ok(Ok(())) => return mail.lost("a forged Welcome was joined with"),
             Ok(Err(_)) => {}
             Err(_) if client.is_in(&mail.group) => return mail.joined(),
-            Err(PoolError::Busy | PoolError::JoinUnderWay { .. }) => return mail.later(),
+            Err(error) if may_pass(&error) => return mail.later(),
             Err(error) => return mail.lost(&format!("before a forged one: {error:?}")),
         }
     }
@@ -68,12 +79,12 @@ async fn join(state: &State, client: &Client, mail: Mail, forged_first: bool) {
         Ok(Ok(())) => mail.joined(),
         // The process that joined with it died before it could say so.
         _ if client.is_in(&mail.group) => mail.joined(),
-        Err(PoolError::Busy) => {
+        // As it seems, the process that began with it may still be alive.
+        Err(PoolError::JoinUnderWay { .. }) => mail.later(),
+        Err(error) if may_pass(&error) => {
             note(state, "busy", "join");
             mail.later();
         }
-        // As it seems, the process that began with it may still be alive.
-        Err(PoolError::JoinUnderWay { .. }) => mail.later(),
         Ok(Err(error)) => mail.lost(&format!("attempt: {error}")),
         Err(error) => mail.lost(&format!("{error:?}")),
     }
