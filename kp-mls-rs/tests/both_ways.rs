@@ -13,9 +13,9 @@ use kp_core::protocol::{LeafFault, Refusal};
 use kp_core::server::{Admission, Uploader};
 use kp_mls_rs::MlsRsAdmission;
 use kp_test_support::draft::Draft;
-use kp_test_support::mutations::{Random, number};
+use kp_test_support::mutations::{Run, Trial};
 
-/// How many KeyPackages are tried. `KP_MUTATIONS=1000000` tries more; `KP_SEED` begins elsewhere.
+/// How many KeyPackages are tried, unless more are asked for.
 const MUTATIONS: u64 = 1_000;
 
 /// What the admission refuses although mls-rs would add it.
@@ -81,53 +81,27 @@ impl Bob {
 
 #[test]
 fn what_is_admitted_can_be_added_and_what_can_be_added_is_admitted() {
-    let seed = number("KP_SEED", 0x9E37_79B9_7F4A_7C15);
-    let (mutations, mut random) = (number("KP_MUTATIONS", MUTATIONS), Random::new(seed));
-    // Of what is admitted, one of so many is added, so that a long run ends; of what is refused, all.
-    let sampled = number("KP_SAMPLED", 1);
+    let mut run = Run::new(MUTATIONS);
+    let mut random = run.random();
     let mut bobs = SUITES.map(Bob::new);
     let admission = MlsRsAdmission::new();
-    let (mut admitted, mut adds, mut waiting, mut beyond) = (0_u64, 0_u64, 0_u64, 0_u64);
-    let mut codes = BTreeMap::new();
-    for round in 0..mutations {
+    for round in run.rounds() {
         let bob = &mut bobs[random.below(SUITES.len())];
         let bytes = random.mutated(&bob.draft, &bob.other, |content| bob.person.sign(content));
-        let at = format!("seed {seed:#x}, round {round}");
-        let now = now();
-        match admission.admit(&bytes, &Uploader::unchecked(), now) {
-            // No pool hands such a package out before its lifetime begins.
-            Ok(it) if now < it.package.info.lifetime.not_before() => waiting += 1,
-            Ok(_) => {
-                admitted += 1;
-                if admitted % sampled == 0 {
-                    adds += 1;
-                    let goes_on = bob.adder(&bytes).add_and_commit(&bytes);
-                    goes_on.unwrap_or_else(|error| panic!("admitted, and not added: {error}; {at}"));
-                }
+        let (at, now) = (run.at(round), now());
+        let answer = admission.admit(&bytes, &Uploader::unchecked(), now);
+        match run.trial(answer, now) {
+            Some(Trial::Admitted) => {
+                run.commits += 1;
+                let goes_on = bob.adder(&bytes).add_and_commit(&bytes);
+                goes_on.unwrap_or_else(|error| panic!("admitted, and not added: {error}; {at}"));
             }
-            Err(refusal) => {
-                *codes.entry(refusal.code()).or_insert(0_u64) += 1;
-                if bob.adder(&bytes).add(&bytes).is_ok() {
-                    beyond += 1;
-                    assert!(is_beyond_mls_rs(refusal), "added, and refused as {refusal}; {at}");
-                }
+            Some(Trial::Refused(refusal)) if bob.adder(&bytes).add(&bytes).is_ok() => {
+                run.beyond += 1;
+                assert!(is_beyond_mls_rs(refusal), "added, and refused as {refusal}; {at}");
             }
+            _ => {}
         }
     }
-    println!("{mutations} mutations, seed {seed:#x}: {admitted} admitted, {adds} added, each with a commit after");
-    println!("admitted besides, and not valid yet: {waiting}");
-    println!("refused: {codes:?}; {beyond} of them mls-rs adds");
-    let expected = [
-        "bad_signature",
-        "invalid_key",
-        "invalid_leaf",
-        "lifetime_too_wide",
-        "malformed",
-        "other",
-    ];
-    assert!(expected.iter().all(|code| codes.contains_key(code)), "{codes:?}");
-    assert!(
-        admitted > mutations / 20 && beyond > 0,
-        "{admitted} admitted, {beyond} beyond"
-    );
+    run.end("mls-rs");
 }

@@ -9,17 +9,10 @@ use client::{Adder, Person, now};
 use kp_core::protocol::Refusal;
 use kp_core::server::{Admission, Uploader};
 use kp_mls_rs::MlsRsAdmission;
-use kp_test_support::demands::{Change, DEMANDS, NOT_REFUSED, compare};
+use kp_test_support::demands::{Change, NOT_REFUSED};
 use kp_test_support::draft::{Draft, EXTENSIONS, opaque};
+use kp_test_support::judged::{self, Judged, Verdict};
 use rstest::rstest;
-
-type Verdict = Result<(), Refusal>;
-
-struct Judged {
-    verdict: Verdict,
-    added: Result<(), String>,
-    committed: Result<(), String>,
-}
 
 /// What the admission says of a package of Bob's with this change, signed again by Bob; and what mls-rs says, of the add and of
 /// the commit after it.
@@ -35,16 +28,7 @@ fn judge(suite: u16, change: Change) -> Judged {
         added: alice.add(&uploaded),
         committed: alice.add_and_commit(&uploaded),
     };
-    println!(
-        "{suite:#06x}: {:?}; mls-rs: {:?}, {:?}",
-        judged.verdict, judged.added, judged.committed
-    );
-    assert!(
-        judged.verdict.is_err() || judged.committed.is_ok(),
-        "admitted, and cannot be added: {:?}",
-        judged.committed
-    );
-    judged
+    judged.checked(suite, "mls-rs")
 }
 
 fn admit(uploaded: &[u8]) -> Verdict {
@@ -54,18 +38,7 @@ fn admit(uploaded: &[u8]) -> Verdict {
 
 #[test]
 fn each_demand_has_its_refusal() {
-    for demand in DEMANDS {
-        for suite in demand.suites {
-            println!("{}", demand.name);
-            let Judged {
-                verdict,
-                added,
-                committed,
-            } = judge(*suite, demand.change);
-            compare(demand.name, "mls-rs adds", &added, &committed);
-            assert_eq!(verdict, Err(demand.refusal), "{}, ciphersuite {suite}", demand.name);
-        }
-    }
+    judged::each_demand_has_its_refusal("mls-rs", judge);
 }
 
 /// mls-rs reads these rules in its own way, and adds nobody who is told otherwise.

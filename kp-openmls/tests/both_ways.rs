@@ -16,10 +16,10 @@ use kp_core::protocol::{KeyFault, LeafFault, Refusal};
 use kp_core::server::{Admission, Uploader};
 use kp_openmls::OpenMlsAdmission;
 use kp_test_support::draft::Draft;
-use kp_test_support::mutations::{Random, number};
+use kp_test_support::mutations::{Run, Trial};
 use openmls_traits::types::Ciphersuite;
 
-/// How many KeyPackages are tried. `KP_MUTATIONS=1000000` tries more; `KP_SEED` begins elsewhere.
+/// How many KeyPackages are tried, unless more are asked for.
 const MUTATIONS: u64 = 3_000;
 
 /// What the admission refuses although OpenMLS would add it.
@@ -73,79 +73,47 @@ impl Bob {
 
 #[test]
 fn what_is_admitted_can_be_added_and_what_can_be_added_is_admitted() {
-    let seed = number("KP_SEED", 0x9E37_79B9_7F4A_7C15);
-    let (mutations, mut random) = (number("KP_MUTATIONS", MUTATIONS), Random::new(seed));
-    // Of what is admitted, one of so many is added, so that a long run ends; of what is refused, all.
-    let sampled = number("KP_SAMPLED", 1);
+    let mut run = Run::new(MUTATIONS);
+    let mut random = run.random();
     let mut bobs = [1, 2, 3].map(Bob::new);
     let admission = OpenMlsAdmission::new();
-    let (mut admitted, mut adds, mut commits) = (0_u64, 0_u64, 0_u64);
-    let (mut waiting, mut beyond) = (0_u64, 0_u64);
-    let mut codes = BTreeMap::new();
-    for round in 0..mutations {
+    for round in run.rounds() {
         let bob = &mut bobs[random.below(3)];
         let bytes = random.mutated(&bob.draft, &bob.other, |content| bob.client.sign(content));
-        let at = format!("seed {seed:#x}, round {round}");
-        let refusal = match admission.admit(&bytes, &Uploader::unchecked(), bob.now) {
-            // No pool hands such a package out before its lifetime begins.
-            Ok(it) if bob.now < it.package.info.lifetime.not_before() => {
-                waiting += 1;
-                continue;
-            }
-            Ok(_) => {
-                admitted += 1;
-                if admitted % sampled == 0 {
-                    adds += 1;
-                    let adder = bob.adder(&bytes);
-                    adder
-                        .add(&bytes)
-                        .unwrap_or_else(|error| panic!("admitted, and not added: {error}; {at}"));
-                    if adds % 8 == 0 {
-                        commits += 1;
-                        let goes_on = adder.add_and_commit(&bytes);
-                        goes_on.unwrap_or_else(|error| panic!("no commit after the add: {error}; {at}"));
-                    }
+        let at = run.at(round);
+        let answer = admission.admit(&bytes, &Uploader::unchecked(), bob.now);
+        match run.trial(answer, bob.now) {
+            Some(Trial::Admitted) => {
+                let adder = bob.adder(&bytes);
+                adder
+                    .add(&bytes)
+                    .unwrap_or_else(|error| panic!("admitted, and not added: {error}; {at}"));
+                if run.adds.is_multiple_of(8) {
+                    run.commits += 1;
+                    let goes_on = adder.add_and_commit(&bytes);
+                    goes_on.unwrap_or_else(|error| panic!("no commit after the add: {error}; {at}"));
                 }
-                continue;
             }
-            Err(refusal) => refusal,
-        };
-        *codes.entry(refusal.code()).or_insert(0_u64) += 1;
-        if bob.adder(&bytes).add(&bytes).is_ok() {
-            beyond += 1;
-            assert!(is_beyond_openmls(refusal), "added, and refused as {refusal}; {at}");
-            if let Refusal::InvalidKey(fault) = refusal
-                && beyond % sampled.min(8) == 0
-                && !matches!(
-                    fault,
-                    KeyFault::Length {
-                        found: 33,
-                        expected: 65,
-                        ..
-                    }
-                )
-            {
-                let goes_on = bob.adder(&bytes).add_and_commit(&bytes);
-                assert!(goes_on.is_err(), "the group goes on, and refused as {refusal}; {at}");
+            Some(Trial::Refused(refusal)) if bob.adder(&bytes).add(&bytes).is_ok() => {
+                run.beyond += 1;
+                assert!(is_beyond_openmls(refusal), "added, and refused as {refusal}; {at}");
+                if let Refusal::InvalidKey(fault) = refusal
+                    && run.beyond.is_multiple_of(run.sampled.min(8))
+                    && !matches!(
+                        fault,
+                        KeyFault::Length {
+                            found: 33,
+                            expected: 65,
+                            ..
+                        }
+                    )
+                {
+                    let goes_on = bob.adder(&bytes).add_and_commit(&bytes);
+                    assert!(goes_on.is_err(), "the group goes on, and refused as {refusal}; {at}");
+                }
             }
+            _ => {}
         }
     }
-    println!(
-        "{mutations} mutations, seed {seed:#x}: {admitted} admitted, {adds} added, {commits} of them with a commit after"
-    );
-    println!("admitted besides, and not valid yet: {waiting}");
-    println!("refused: {codes:?}; {beyond} of them OpenMLS adds");
-    let expected = [
-        "bad_signature",
-        "invalid_key",
-        "invalid_leaf",
-        "lifetime_too_wide",
-        "malformed",
-        "other",
-    ];
-    assert!(expected.iter().all(|code| codes.contains_key(code)), "{codes:?}");
-    assert!(
-        admitted > mutations / 20 && beyond > 0,
-        "{admitted} admitted, {beyond} beyond"
-    );
+    run.end("OpenMLS");
 }

@@ -12,25 +12,18 @@ use kp_core::protocol::{KeyFault, LeafFault, PublicKeyField, Refusal};
 use kp_core::server::{Admission, Admitted, Uploader};
 use kp_core::{Ciphersuite, Timestamp};
 use kp_openmls::OpenMlsAdmission;
-use kp_test_support::demands::{Change, DEMANDS, NOT_REFUSED, compare};
+use kp_test_support::demands::{Change, DEMANDS, NOT_REFUSED};
 use kp_test_support::draft::{Draft, EXTENSIONS, VERSIONS, compressed, opaque};
+use kp_test_support::judged::{self, Judged, Verdict};
 use openmls::prelude::KeyPackage;
 use openmls_rust_crypto::RustCrypto;
 use openmls_traits::crypto::OpenMlsCrypto as _;
 use rstest::rstest;
 
-type Verdict = Result<(), Refusal>;
-
 /// A moment in the lifetime of a package that was made now.
 fn moment(package: &KeyPackage) -> Timestamp {
     let not_before = i64::try_from(package.life_time().not_before()).unwrap();
     Timestamp::try_from(not_before).unwrap().plus(3_600)
-}
-
-struct Judged {
-    verdict: Verdict,
-    added: Result<(), String>,
-    committed: Result<(), String>,
 }
 
 /// What the admission says of a package of Bob's with this change, signed again by Bob; and what OpenMLS says, of the add and
@@ -47,16 +40,7 @@ fn judge(suite: u16, change: Change) -> Judged {
         added: alice.add(&uploaded),
         committed: alice.add_and_commit(&uploaded),
     };
-    println!(
-        "{suite:#06x}: {:?}; OpenMLS: {:?}, {:?}",
-        judged.verdict, judged.added, judged.committed
-    );
-    assert!(
-        judged.verdict.is_err() || judged.committed.is_ok(),
-        "admitted, and cannot be added: {:?}",
-        judged.committed
-    );
-    judged
+    judged.checked(suite, "OpenMLS")
 }
 
 fn admit(uploaded: &[u8], now: Timestamp) -> Verdict {
@@ -66,17 +50,7 @@ fn admit(uploaded: &[u8], now: Timestamp) -> Verdict {
 
 #[test]
 fn each_demand_has_its_refusal() {
-    for demand in DEMANDS {
-        for suite in demand.suites {
-            let Judged {
-                verdict,
-                added,
-                committed,
-            } = judge(*suite, demand.change);
-            compare(demand.name, "OpenMLS adds", &added, &committed);
-            assert_eq!(verdict, Err(demand.refusal), "{}, ciphersuite {suite}", demand.name);
-        }
-    }
+    judged::each_demand_has_its_refusal("OpenMLS", judge);
 }
 
 /// Why the length counts, although both forms are a point: sealed to the one, and opened by the owner of the other.

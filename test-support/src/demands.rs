@@ -415,28 +415,3 @@ pub const NOT_REFUSED: &[(&str, Change)] = &[
         it.capabilities[CREDENTIALS] = vec![0xF123];
     }),
 ];
-
-/// What a column of the table in `docs/admission.md` says of a demand.
-pub fn told(name: &str, column: &str) -> String {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/admission.md")).unwrap();
-    let head = page.lines().find(|line| line.starts_with("| demand |")).unwrap();
-    let column = head.split('|').position(|it| it.trim() == column).unwrap();
-    let row = page.lines().find(|line| line.contains(&format!("`{name}`"))).unwrap();
-    row.split('|').nth(column).unwrap().trim().to_owned()
-}
-
-/// Holds the page to what a library did: whether it added the client, and whether the group's next commit went well.
-pub fn compare(name: &str, column: &str, added: &Result<(), String>, committed: &Result<(), String>) {
-    let told = told(name, column);
-    assert_eq!(
-        told.starts_with("works"),
-        added.is_ok(),
-        "{name}: \"{told}\", and {added:?}"
-    );
-    let breaks = told.contains("every later commit fails");
-    assert_eq!(
-        added.is_ok() && committed.is_err(),
-        breaks,
-        "{name}: \"{told}\", and {committed:?}"
-    );
-}

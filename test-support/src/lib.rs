@@ -20,6 +20,8 @@
 pub mod demands;
 #[cfg(feature = "drafts")]
 pub mod draft;
+#[cfg(feature = "drafts")]
+pub mod judged;
 #[cfg(feature = "messenger")]
 pub mod messenger;
 #[cfg(feature = "drafts")]

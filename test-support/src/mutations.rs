@@ -1,12 +1,18 @@
-//! Random faults in the fields and the bytes of a KeyPackage.
+//! Random faults in the fields and the bytes of a KeyPackage, and what an admission says of them.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use kp_core::Timestamp;
+use kp_core::protocol::Refusal;
+use kp_core::server::Admitted;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::draft::{CREDENTIALS, Draft, EXTENSIONS, certificate_of, compressed, opaque};
 
 /// A number from the environment.
-pub fn number(name: &str, default: u64) -> u64 {
+fn number(name: &str, default: u64) -> u64 {
     std::env::var(name)
         .ok()
         .and_then(|text| text.parse().ok())
@@ -137,5 +143,111 @@ impl Random {
                 self.change_bytes(tbs);
             }
         })
+    }
+}
+
+/// A run of mutations, as the environment asks for it: `KP_MUTATIONS` says how many, `KP_SEED` where they begin. Of what is
+/// admitted, one of `KP_SAMPLED` is added, so that a long run ends; of what is refused, all.
+pub struct Run {
+    seed: u64,
+    mutations: u64,
+    pub sampled: u64,
+    admitted: u64,
+    waiting: u64,
+    /// How many of the admitted are added, and with how many of these a commit follows.
+    pub adds: u64,
+    pub commits: u64,
+    /// How many are refused, and added all the same.
+    pub beyond: u64,
+    codes: BTreeMap<&'static str, u64>,
+}
+
+/// What the library is to say of a mutation.
+pub enum Trial {
+    /// It is admitted, and so it can be added.
+    Admitted,
+    Refused(Refusal),
+}
+
+impl Run {
+    pub fn new(mutations: u64) -> Self {
+        Self {
+            seed: number("KP_SEED", 0x9E37_79B9_7F4A_7C15),
+            mutations: number("KP_MUTATIONS", mutations),
+            sampled: number("KP_SAMPLED", 1),
+            admitted: 0,
+            waiting: 0,
+            adds: 0,
+            commits: 0,
+            beyond: 0,
+            codes: BTreeMap::new(),
+        }
+    }
+
+    pub fn random(&self) -> Random {
+        Random::new(self.seed)
+    }
+
+    pub fn rounds(&self) -> Range<u64> {
+        0..self.mutations
+    }
+
+    /// Where a round is found again.
+    pub fn at(&self, round: u64) -> String {
+        format!("seed {:#x}, round {round}", self.seed)
+    }
+
+    /// Counts what the admission said, and returns what the library is to be asked.
+    pub fn trial(&mut self, answer: Result<Admitted, Refusal>, now: Timestamp) -> Option<Trial> {
+        match answer {
+            // No pool hands such a package out before its lifetime begins.
+            Ok(admitted) if now < admitted.package.info.lifetime.not_before() => {
+                self.waiting += 1;
+                None
+            }
+            Ok(_) => {
+                self.admitted += 1;
+                let is_sampled = self.admitted.is_multiple_of(self.sampled);
+                self.adds += u64::from(is_sampled);
+                is_sampled.then_some(Trial::Admitted)
+            }
+            Err(refusal) => {
+                *self.codes.entry(refusal.code()).or_default() += 1;
+                Some(Trial::Refused(refusal))
+            }
+        }
+    }
+
+    /// Prints what came of it. Every kind of fault was among them.
+    pub fn end(self, library: &str) {
+        let Self {
+            seed,
+            mutations,
+            admitted,
+            waiting,
+            adds,
+            commits,
+            beyond,
+            codes,
+            ..
+        } = self;
+        println!(
+            "{mutations} mutations, seed {seed:#x}: {admitted} admitted, {adds} added, {commits} of them with a commit after"
+        );
+        println!("admitted besides, and not valid yet: {waiting}");
+        println!("refused: {codes:?}; {beyond} of them {library} adds");
+        let expected = [
+            "bad_signature",
+            "invalid_key",
+            "invalid_leaf",
+            "lifetime_too_wide",
+            "malformed",
+            "other",
+        ];
+        assert!(expected.iter().all(|code| codes.contains_key(code)), "{codes:?}");
+        assert!(
+            admitted > mutations / 20 && beyond > 0,
+            "{admitted} admitted, {beyond} beyond"
+        );
     }
 }
