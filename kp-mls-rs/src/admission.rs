@@ -4,7 +4,7 @@ use std::time::Duration;
 use kp_core::key_package::{KeyAlgorithms, UnverifiedKeyPackage};
 use kp_core::protocol::Refusal;
 use kp_core::server::{Admission, AdmissionPolicy, Admitted, InitKeyFingerprint, Uploader};
-use kp_core::{CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Timestamp};
+use kp_core::{KeyPackageRef, Timestamp};
 use mls_rs::crypto::SignaturePublicKey;
 use mls_rs::mls_rs_codec::{MlsDecode as _, MlsEncode as _};
 use mls_rs::{CipherSuite, CipherSuiteProvider, CryptoProvider};
@@ -13,6 +13,7 @@ use mls_rs_crypto_rustcrypto::RustCryptoProvider;
 
 use crate::credential::sha256;
 use crate::keys::check_encapsulation;
+use crate::package::key_package;
 
 /// Judges KeyPackages with a crypto provider of mls-rs.
 ///
@@ -108,15 +109,9 @@ impl<C: CryptoProvider + 'static> Admission for MlsRsAdmission<C> {
 
         let hashed = crypto.hash(&read.ref_hash_input());
         let hashed = hashed.map_err(|_| Refusal::Other("the crypto provider cannot hash"))?;
-        let info = KeyPackageInfo::new(
-            KeyPackageRef::try_from(hashed.as_slice()).map_err(|_| Refusal::Malformed)?,
-            suite,
-            lifetime,
-            CredentialHash(sha256(read.leaf_node().signing_identity())),
-        )
-        .role(read.role());
-        let bytes = KeyPackageBytes::try_from(read.bytes()).map_err(|_| Refusal::TooLarge)?;
-        Ok(Admitted::new(KeyPackage::new(info, bytes))
+        let name = KeyPackageRef::try_from(hashed.as_slice()).map_err(|_| Refusal::Malformed)?;
+        let package = key_package(&read, name, lifetime).map_err(|_| Refusal::TooLarge)?;
+        Ok(Admitted::new(package)
             .fingerprint(InitKeyFingerprint::of_sha256(sha256(read.init_key())))
             .support(read.leaf_node().capabilities().support()))
     }

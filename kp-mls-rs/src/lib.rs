@@ -25,6 +25,7 @@
 mod admission;
 mod credential;
 mod keys;
+mod package;
 mod vault;
 
 pub use admission::MlsRsAdmission;

@@ -6,9 +6,7 @@ use std::marker::PhantomData;
 
 use kp_core::client::KeyVault;
 use kp_core::key_package::UnverifiedKeyPackage;
-use kp_core::{
-    Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Role, Timestamp,
-};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackage, KeyPackageInfo, KeyPackageRef, Lifetime, Role, Timestamp};
 use mls_rs::client_builder::MlsConfig;
 use mls_rs::error::IntoAnyError as _;
 use mls_rs::storage_provider::KeyPackageData;
@@ -18,7 +16,7 @@ use mls_rs::{Client, ExtensionList, KeyPackageStorage};
 pub use error::VaultError;
 use generator::{Clients, Extensions, Generator};
 
-use crate::credential::sha256;
+use crate::package::key_package;
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -214,12 +212,5 @@ fn describe(name: &[u8], data: &KeyPackageData) -> Result<KeyPackage> {
         .and_then(|(not_before, not_after)| Lifetime::new(not_before, not_after).ok())
         .ok_or(VaultError::Lifetime)?;
     let key_package_ref = KeyPackageRef::try_from(name).map_err(|_| VaultError::TooLarge)?;
-    let info = KeyPackageInfo::new(
-        key_package_ref,
-        read.ciphersuite(),
-        lifetime,
-        CredentialHash(sha256(leaf.signing_identity())),
-    );
-    let bytes = KeyPackageBytes::try_from(read.bytes()).map_err(|_| VaultError::TooLarge)?;
-    Ok(KeyPackage::new(info.role(read.role()), bytes))
+    key_package(&read, key_package_ref, lifetime).map_err(|_| VaultError::TooLarge)
 }
