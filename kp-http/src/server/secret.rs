@@ -54,9 +54,14 @@ impl Secret {
     #[must_use]
     pub fn open(&self, user: impl AsRef<[u8]>, token: &str) -> Option<ReservationToken> {
         let (token, seal) = token.rsplit_once('.')?;
-        let seal: [u8; SEAL] = decode(seal)?;
+        // A seal has one spelling.
+        if seal.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return None;
+        }
+        let mut bytes = [0; SEAL];
+        hex::decode_to_slice(seal, &mut bytes).ok()?;
         let mac = self.mac("token", &[user.as_ref(), token.as_bytes()]);
-        mac.verify_truncated_left(&seal).ok()?;
+        mac.verify_truncated_left(&bytes).ok()?;
         ReservationToken::parse(token).ok()
     }
 
@@ -68,8 +73,7 @@ impl Secret {
             .finalize()
             .into_bytes()
             .into();
-        let seal: String = mac[..SEAL].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{token}.{seal}")
+        format!("{token}.{}", hex::encode(&mac[..SEAL]))
     }
 
     /// The user as a party: the store learns no name ([PRIV-1](kp_core::contract::PRIV_1)).
@@ -95,24 +99,6 @@ impl Secret {
             mac.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
         })
     }
-}
-
-/// Reads lower-case hexadecimal of exactly so many bytes.
-fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    if digits.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |digit: u8| match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
-        };
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
 }
 
 impl fmt::Debug for Secret {
