@@ -5,7 +5,8 @@ use crate::{Ciphersuite, CredentialHash, KeyPackage, KeyPackageInfo, KeyPackageR
 /// Reaches a client's private keys, which stay in the MLS library's own storage: the library's part of a client's pool.
 ///
 /// `kp-openmls` has a vault for OpenMLS, `kp-mls-rs` one for mls-rs. A messenger on a fork, another version or another MLS
-/// library implements the trait: see `docs/writing-an-admission.md` of the repository. No private key passes through the trait: a vault hands out refs, facts and public bytes.
+/// library implements the trait: see `docs/writing-an-admission.md` of the repository. No private key passes through the
+/// trait: a vault hands out refs, facts and public bytes.
 ///
 /// # Contract
 ///

@@ -89,8 +89,8 @@ rules! {
     /// answered by a refusal. An outcome that the client does not know counts as refused.
     ///
     /// - Any other package keeps its key until its `not_after`, but at most one grace period after the server said that
-    ///   the package is withdrawn, replaced or refused, and at most a year after it was offered. A server that lost a package, and now refuses it, may have handed
-    ///   it out: a Welcome may be under way.
+    ///   the package is withdrawn, replaced or refused, and at most a year after it was offered. A server that lost a
+    ///   package, and now refuses it, may have handed it out: a Welcome may be under way.
     /// - What was handed out, as the server said, never goes up again.
     POOL_9 = "POOL-9", "only what was never up is thrown away early";
 

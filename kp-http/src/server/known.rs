@@ -38,7 +38,8 @@ impl Known {
         self.server.secret.party(&self.caller.user)
     }
 
-    /// Opens the tokens that are the caller's, unless there are too many ([DIR-8](kp_core::contract::DIR_8)); in the place of any other stands the refusal of one that does not hold.
+    /// Opens the tokens that are the caller's, unless there are too many ([DIR-8](kp_core::contract::DIR_8)). In the place of
+    /// any other stands the refusal of one that does not hold.
     pub(crate) fn open(&self, tokens: &[String]) -> Result<Vec<Result<ReservationToken, Rejection>>, Refusal> {
         if tokens.len() > MAX_ITEMS {
             return Err(Rejection::TooManyItems.into());
