@@ -23,7 +23,10 @@ use kp_core::protocol::{
     CiphersuiteStatus, Health, HeldKeyPackage, KeyFault, LeafFault, PoolStatus, PublicKeyField, Refusal, Requirement,
     SyncReport, TransportError, UploadOutcome,
 };
-use kp_core::rules::{LeaseRecord, Limits, Model, Recall, Record, Spent, State, Window};
+use kp_core::rules::{
+    Extent, Interrupted, LeaseRecord, Limits, LoadedPool, LookUp, Model, Recall, Record, Spent, State, Window, claim,
+    save,
+};
 use kp_core::server::{
     AdmissionPolicy, Admitted, Answers, Cursor, InitKeyFingerprint, InvalidCursor, InvalidToken, LastResort, OnLapse,
     Page, ReadyKeyPackage, Receipt, Requirements, ReservationToken, Save, SaveMode, SaveOutcome, Spend,
@@ -386,6 +389,22 @@ fn rules(printed: &mut Printed) -> Outcome {
     printed.hides(pool);
     printed.hides(&pool.records[0].1);
     printed.hides(&model);
+
+    let mut loaded = LoadedPool::empty();
+    save(
+        &mut loaded,
+        &Save::one(take.pool.clone(), package()?),
+        Limits::default(),
+        now,
+    )?;
+    printed.hides(&loaded.changes().next().ok_or("a package is stored")?);
+    claim(&mut loaded, &take, Some(&group()?), now)??;
+    printed.hides(&loaded);
+    for look_up in LookUp::of_take(&take, now) {
+        printed.hides(&look_up);
+        printed.error_hides(&Interrupted::Missing(look_up));
+    }
+    printed.hides(&Extent::All);
     Ok(())
 }
 

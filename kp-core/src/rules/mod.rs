@@ -24,11 +24,14 @@
 //! - The inner error is a [`Rejection`](crate::Rejection), which is an answer. Commit all the same, since the pool may
 //!   have been settled.
 //!
+//! A backend whose look-ups are asynchronous loads records into a [`LoadedPool`], and runs the rules over that.
+//!
 //! [`Model`] is a whole store over the plainest [`PoolRecords`] there is, a list. The conformance suite compares other
 //! stores with the model.
 
 mod answer;
 mod bounds;
+mod loaded;
 mod model;
 mod pool_records;
 mod read;
@@ -42,6 +45,7 @@ mod withdraw;
 pub use crate::contract::{METADATA as CLIENT_CATALOGUE, Rule, STORE as CATALOGUE};
 pub use answer::Answer;
 pub use bounds::{MAX_CIPHERSUITES, MAX_ITEMS, bounded, bounded_takes, bounded_withdrawal};
+pub use loaded::{Change, Extent, Interrupted, LoadedPool, LookUp};
 pub use model::{Kept, Model, ModelPool};
 pub use pool_records::PoolRecords;
 pub use read::{count, ready};

@@ -1,13 +1,15 @@
 //! Makes random calls on the reference store, in any order, at any times, and checks what holds after each call.
 
 mod history;
+mod loading;
 mod operation;
 
-use kp_core::rules::{Limits, Model, settle};
+use kp_core::rules::{Limits, Model, Record, settle};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
 use crate::history::{History, MAX_RECORDS};
+use crate::loading::{Row, Storage, Transaction};
 use crate::operation::{HORIZON, PACKAGES, POOLS, at, key_package_ref, moments, operations, pool};
 
 fn config() -> ProptestConfig {
@@ -100,6 +102,36 @@ proptest! {
                 let before = model.clone();
                 prop_assert_eq!(call.apply(&mut model, *now), answer);
                 prop_assert_eq!(&model, &before, "{:?} again", call);
+            }
+        }
+    }
+
+    /// Pools that are loaded look-up by look-up, several calls a transaction, answer and write what the model does.
+    #[test]
+    fn a_loaded_pool_does_what_the_model_does(
+        transactions in prop::collection::vec(prop::collection::vec((operations(), moments()), 1..6), 1..20),
+        page in 1_usize..4,
+        ahead: bool,
+    ) {
+        let mut model = empty();
+        let mut storage = Storage::new(Limits::default().max_records(MAX_RECORDS), page, ahead);
+        for calls in &transactions {
+            let mut transaction = Transaction::default();
+            for (call, now) in calls {
+                let expected = call.apply(&mut model, *now);
+                prop_assert_eq!(storage.call(&mut transaction, call, *now), expected, "{:?} at {:?}", call, now);
+                if ahead && call.names_its_records() {
+                    prop_assert_eq!(storage.rounds, 0, "{:?} needs no second round", call);
+                }
+            }
+            storage.commit(transaction);
+            for pool in (0..POOLS).map(pool) {
+                // Places in the queue may be numbered otherwise, in the same order.
+                let facts = |rows: Vec<Row>| -> Vec<_> {
+                    rows.into_iter().map(|(record, kept)| (Record { sequence: 0, ..record }, kept)).collect()
+                };
+                let expected = model.pool(&pool).map(|pool| pool.records.clone()).unwrap_or_default();
+                prop_assert_eq!(facts(storage.rows(&pool)), facts(expected));
             }
         }
     }

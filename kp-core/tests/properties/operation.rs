@@ -79,6 +79,14 @@ impl Operation {
         }
     }
 
+    /// Returns whether the call itself says which records it looks at.
+    pub(crate) fn names_its_records(&self) -> bool {
+        matches!(
+            self,
+            Self::Spend(..) | Self::Release(_) | Self::Renew(..) | Self::Remove(..) | Self::Retire(_)
+        )
+    }
+
     /// Returns the pool that the call settles and changes; `None` for a call on all pools, or on none.
     pub(crate) fn settles(&self) -> Option<&PoolId> {
         match self {
