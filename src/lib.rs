@@ -63,6 +63,7 @@
 //! |---|---|---|---|---|
 //! | [`memory`] | `memory` | tests; servers that may lose them | nothing | no |
 //! | [`sqlite`] | `sqlite` | one machine; every messenger | a killed process and a power cut | yes, on one file |
+//! | [`postgres`] | `postgres` | a fleet: PostgreSQL 13 or later, beside your own tables | a killed server; a power cut | yes, anywhere |
 //! | [`redis`] | `redis` | a fleet: Redis 7 or Valkey | what the server is told to keep | yes, anywhere |
 //!
 //! A store of one's own implements [`KeyPackageStore`](server::KeyPackageStore) over [`rules`], and is tested by the crate
@@ -75,8 +76,9 @@
 //! | `server` | the delivery service: [`server::KeyPackageDirectory`] | yes |
 //! | `client` | the messenger: [`client::KeyPackagePool`] | |
 //! | `http-server`, `http-client` | the pools over HTTP: an axum router, and a client: [`http`] | |
-//! | `memory`, `sqlite`, `redis` | a backend, for both sides | |
+//! | `memory`, `sqlite`, `postgres`, `redis` | a backend, for both sides | |
 //! | `sqlite-bundled` | builds SQLite itself, rather than link the system's | yes, with `sqlite` |
+//! | `postgres-tls` | TLS | |
 //! | `redis-tls`, `redis-cluster`, `redis-sentinel` | TLS; a cluster; a master found by Sentinel | |
 //! | `openmls` | OpenMLS plugged in, on both sides | |
 //! | `openmls-rust-crypto` | OpenMLS's Rust crypto provider | yes, with `openmls` |
@@ -137,6 +139,9 @@ pub use kp_mls_rs as mls_rs;
 #[cfg(feature = "openmls")]
 #[doc(inline)]
 pub use kp_openmls as openmls;
+#[cfg(feature = "postgres")]
+#[doc(inline)]
+pub use kp_postgres as postgres;
 #[cfg(feature = "redis")]
 #[doc(inline)]
 pub use kp_redis as redis;

@@ -26,6 +26,8 @@ pub mod judged;
 pub mod messenger;
 #[cfg(feature = "drafts")]
 pub mod mutations;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "servers")]
 pub mod servers;
 #[cfg(feature = "sqlite-provider")]

@@ -1,0 +1,78 @@
+//! Stores KeyPackage pools in PostgreSQL 13 or later: durable, for a whole fleet of delivery services, beside a server's own
+//! tables.
+//!
+//! [`PostgresStore`] is a [`KeyPackageStore`](kp_core::server::KeyPackageStore), and obeys every rule of the
+//! [contract](kp_core::contract). An answered call survives a killed server and, if the disks keep their promises, a power
+//! cut.
+//!
+//! ```no_run
+//! use kp_postgres::PostgresStore;
+//!
+//! # async fn connect() -> Result<(), kp_core::OpenError> {
+//! let store = PostgresStore::builder("postgres://messenger:secret@10.0.0.1/messenger")
+//!     .schema("key_packages")
+//!     .connect()
+//!     .await?;
+//! println!("{:?}", store.server());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`PostgresMetadata`] is a [`PoolMetadataStore`](kp_core::client::PoolMetadataStore): a client's record of its own
+//! KeyPackages. It serves clients that are services themselves, such as bots.
+//!
+//! Calls need the tokio runtime that the store was opened on, with time and I/O enabled.
+//!
+//! # How it works
+//!
+//! A store has a few connections that write. Each runs all calls that wait for it in one transaction:
+//!
+//! 1. It locks the rows of the pools, always in the order of their keys, and loads what the calls need. This is one round trip.
+//! 2. The [rules](kp_core::rules) run over what was loaded.
+//! 3. It writes what they changed, and commits: another round trip, and one sync for all calls.
+//! 4. It answers the calls.
+//!
+//! No two stores wait for each other in a circle, whatever pools their calls name. If a call fails, the others of its
+//! transaction run again. Reads are single statements on other connections.
+//!
+//! # Addresses
+//!
+//! `postgres://[user[:password]@]host[:port][,host[:port]]/database[?parameters]`, as libpq has it. With several hosts, name
+//! `target_session_attrs=read-write`. `sslmode` is `disable`, `prefer` (the default) or `require`; the feature `tls` is what
+//! makes TLS possible, by rustls with the roots of the system. Without the feature, `require` is refused.
+//!
+//! Connections are to the server itself, or to a pooler in session mode: the store prepares its statements.
+//!
+//! # Durability
+//!
+//! Refused at opening, and whenever a connection is made anew:
+//!
+//! - a standby or read-only server, and one older than version 13
+//! - `fsync = off`
+//! - `synchronous_commit = off`, unless [allowed](PostgresBuilder::allow_asynchronous_commit)
+//! - a role that lacks a right on a table, which is named
+//!
+//! [`PostgresStore::server`] returns what a commit waits for. If a standby takes over that a commit does not wait for, spends
+//! that were answered last may be lost: call `retire_unspent` then.
+//!
+//! # Failures
+//!
+//! - If a connection is lost before the commit was sent, nothing was applied. The store connects again, until the time-out.
+//! - If the reply to a commit is lost, the call fails with [`Effect::Unknown`](kp_core::Effect::Unknown). The store sends no
+//!   commit twice. Repeat the call with the same id.
+//! - If a wait for a standby is cancelled, the commit took effect on the primary alone: the effect is unknown, too.
+//! - A call waits for the lock of its pool until its time-out, and then fails: not applied, and transient.
+//!
+//! # Features
+//!
+//! - `tls`: connections over TLS. Default: off.
+
+mod link;
+mod metadata;
+mod pools;
+mod sql;
+
+pub use link::builder::PostgresBuilder;
+pub use link::server::Server;
+pub use metadata::store::PostgresMetadata;
+pub use pools::store::PostgresStore;

@@ -1,0 +1,125 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kp_core::OpenError;
+use kp_core::rules::Limits;
+use tokio_postgres::Config;
+
+use crate::link::connection::{Connection, Texts};
+use crate::link::connector::Connector;
+use crate::link::migrations::{Tables, quoted};
+use crate::link::server::Server;
+
+/// Connects a [`PostgresStore`](crate::PostgresStore) or a [`PostgresMetadata`](crate::PostgresMetadata).
+#[derive(Clone)]
+#[must_use = "nothing happens before `connect`"]
+pub struct PostgresBuilder {
+    url: String,
+    pub(crate) schema: String,
+    timeout: Duration,
+    pub(crate) writers: usize,
+    pub(crate) readers: usize,
+    pub(crate) limits: Limits,
+    may_lose: bool,
+}
+
+impl PostgresBuilder {
+    pub(crate) fn new(url: String) -> Self {
+        Self {
+            url,
+            schema: "public".to_owned(),
+            timeout: Duration::from_secs(5),
+            writers: 2,
+            readers: 2,
+            limits: Limits::default(),
+            may_lose: false,
+        }
+    }
+
+    /// Sets the schema of the tables. Default: `public`. The schema is made if it is not there.
+    ///
+    /// The tables begin with `keypackage_pool`, so the schema may hold others. Stores of different schemas share nothing.
+    pub fn schema(self, schema: impl Into<String>) -> Self {
+        Self {
+            schema: schema.into(),
+            ..self
+        }
+    }
+
+    /// Sets how long a call may wait, its time in the queue of the store included. Default: 5 s. Minimum: 10 ms. Maximum:
+    /// 1 day.
+    ///
+    /// After the time-out, the call fails: not applied, and [transient](kp_core::BackendError::is_transient). Only the
+    /// reply to a commit is waited for anew, as long again; then the outcome is unknown. A server that hangs is left after
+    /// the time-out.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        let timeout = timeout.clamp(Duration::from_millis(10), Duration::from_secs(86_400));
+        Self { timeout, ..self }
+    }
+
+    /// Sets the number of connections that write. Default: 2. Minimum: 1. Maximum: 16.
+    ///
+    /// The calls that wait for a writer share a transaction. So few writers cost the server less, and 2 to 4 are enough.
+    pub fn writers(self, writers: usize) -> Self {
+        Self {
+            writers: writers.clamp(1, 16),
+            ..self
+        }
+    }
+
+    /// Sets the number of connections that read. Default: 2. Minimum: 1. Maximum: 64.
+    pub fn readers(self, readers: usize) -> Self {
+        Self {
+            readers: readers.clamp(1, 64),
+            ..self
+        }
+    }
+
+    /// Sets how much one pool may hold. Default: [`Limits::default`].
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Accepts `synchronous_commit = off`: a crash of the server loses what was answered last, and a KeyPackage may then be
+    /// handed out twice. Default: refused.
+    pub fn allow_asynchronous_commit(self) -> Self {
+        Self { may_lose: true, ..self }
+    }
+
+    /// Connects, checks the server, and brings the tables up to date. Prepares these statements on the connection.
+    pub(crate) async fn open(
+        &self,
+        tables: &Tables,
+        texts: &Texts,
+    ) -> Result<(Arc<Connector>, Server, Connection), OpenError> {
+        let config: Config = self
+            .url
+            .parse()
+            .map_err(|error: tokio_postgres::Error| OpenError::Unreachable(error.into()))?;
+        let connector = Connector::new(config, self.timeout, self.may_lose)?;
+        let (mut connection, server) = connector.connect_bare().await?;
+        tables.migrate(connection.client_mut(), &self.schema).await?;
+        connection.prepare(texts).await?;
+        Ok((Arc::new(connector), server, connection))
+    }
+
+    /// Returns statements on the tables of the schema.
+    pub(crate) fn texts(&self, text: impl Fn(&str) -> Vec<String>) -> Texts {
+        text(&quoted(&self.schema)).into()
+    }
+}
+
+impl fmt::Debug for PostgresBuilder {
+    /// Omits the URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresBuilder")
+            .field("schema", &self.schema)
+            .field("timeout", &self.timeout)
+            .field("writers", &self.writers)
+            .field("readers", &self.readers)
+            .field("limits", &self.limits)
+            .field("may_lose", &self.may_lose)
+            .finish_non_exhaustive()
+    }
+}

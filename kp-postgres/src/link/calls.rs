@@ -1,0 +1,141 @@
+//! Calls that change something: how they are queued and answered.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use kp_core::rules::{Interrupted, LoadedPool, LookUp};
+use kp_core::{BackendError, Effect, PoolId};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::link::error::{Failure, backend_error};
+
+/// What a call is, beside a step of the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The pool is made if it is not there, and refs are looked up with their bytes.
+    Save,
+    /// Refs are looked up with their bytes.
+    Take,
+    Other,
+    /// The bounds of the pool's row are computed anew.
+    Sweep,
+}
+
+/// The step of a call. After a rollback, or when a look-up is missing, it is run again.
+pub(crate) type Step<T> = Box<dyn FnMut(&mut LoadedPool) -> Result<T, Interrupted> + Send>;
+
+/// A call on one pool.
+pub(crate) struct Call {
+    pub(crate) pool: PoolId,
+    pub(crate) kind: Kind,
+    /// The look-ups that the call needs as a rule.
+    pub(crate) look_ups: Vec<LookUp>,
+    /// When the caller waits no longer.
+    pub(crate) deadline: Instant,
+    pub(crate) step: Box<dyn Pending>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+/// A step of any type, and where its answer goes.
+pub(crate) trait Pending: Any + Send {
+    /// Runs the step, and keeps the answer.
+    fn run(&mut self, pool: &mut LoadedPool) -> Result<(), Interrupted>;
+
+    /// Takes note that the step cannot be run: its answer is a failure, whatever becomes of the others.
+    fn spoil(&mut self, failure: Failure);
+
+    /// Sends the answer, after the commit (ERR-5).
+    fn answer(self: Box<Self>);
+
+    /// Sends a failure.
+    fn fail(self: Box<Self>, effect: Effect, failure: Arc<Failure>);
+}
+
+struct Waiting<T> {
+    operation: &'static str,
+    step: Step<T>,
+    answer: Option<Result<T, Failure>>,
+    reply: oneshot::Sender<Result<T, BackendError>>,
+}
+
+impl<T: Send + 'static> Pending for Waiting<T> {
+    fn run(&mut self, pool: &mut LoadedPool) -> Result<(), Interrupted> {
+        self.answer = Some(Ok(pool.step(&mut self.step)?));
+        Ok(())
+    }
+
+    fn spoil(&mut self, failure: Failure) {
+        self.answer = Some(Err(failure));
+    }
+
+    fn answer(self: Box<Self>) {
+        let failed = |failure| backend_error(self.operation, Effect::NotApplied, Arc::new(failure));
+        if let Some(answer) = self.answer {
+            // ERR-2: the caller may have dropped the future.
+            let _ = self.reply.send(answer.map_err(failed));
+        }
+    }
+
+    fn fail(self: Box<Self>, effect: Effect, failure: Arc<Failure>) {
+        let _ = self.reply.send(Err(backend_error(self.operation, effect, failure)));
+    }
+}
+
+/// The answer of a call, once it has come.
+#[derive(Debug)]
+pub(crate) struct Reply<T> {
+    operation: &'static str,
+    answer: oneshot::Receiver<Result<T, BackendError>>,
+}
+
+impl<T> Reply<T> {
+    pub(crate) async fn wait(self) -> Result<T, BackendError> {
+        match self.answer.await {
+            Ok(answer) => answer,
+            // The writer ended in the middle of the call: with its runtime.
+            Err(_) => Err(backend_error(
+                self.operation,
+                Effect::Unknown,
+                Arc::new(Failure::Closed),
+            )),
+        }
+    }
+}
+
+/// The queue of a writer.
+pub(crate) type Queue = mpsc::UnboundedSender<Call>;
+
+/// Queues a call at once. The answer comes later.
+pub(crate) fn submit<T: Send + 'static>(
+    queue: &Queue,
+    operation: &'static str,
+    (pool, kind, look_ups): (PoolId, Kind, Vec<LookUp>),
+    deadline: Instant,
+    step: Step<T>,
+) -> Reply<T> {
+    let (reply, answer) = oneshot::channel();
+    let step = Box::new(Waiting {
+        operation,
+        step,
+        answer: None,
+        reply,
+    });
+    let call = Call {
+        pool,
+        kind,
+        look_ups,
+        deadline,
+        step,
+    };
+    if let Err(mpsc::error::SendError(call)) = queue.send(call) {
+        call.step.fail(Effect::NotApplied, Arc::new(Failure::Closed));
+    }
+    Reply { operation, answer }
+}

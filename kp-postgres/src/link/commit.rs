@@ -1,0 +1,81 @@
+//! Begins and ends transactions, and says what is known of one that failed.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::time::timeout;
+use tokio_postgres::Row;
+
+use crate::link::connection::{Answer, Connection};
+use crate::link::error::{Failure, Remedy};
+use crate::link::pipeline::pipeline;
+
+/// Says why a transaction failed, and what is known of it.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// Nothing is changed.
+    NotApplied(Failure),
+    /// The commit was sent, and may have taken effect.
+    Unknown(Failure),
+}
+
+/// Sends the last statements of a transaction and its commit, and returns what the statements answered.
+pub(crate) async fn end(
+    connection: &Connection,
+    mut sent: Vec<BoxFuture<'_, Answer>>,
+    limit: Duration,
+) -> Result<Vec<Vec<Row>>, Failed> {
+    if sent.is_empty() {
+        // Nothing is to be written, so there is nothing to sync.
+        roll_back(connection, limit).await;
+        return Ok(Vec::new());
+    }
+    let warnings = connection.warnings();
+    sent.push(connection.simple("COMMIT".to_owned()));
+    let Ok(mut answers) = timeout(limit, pipeline(sent)).await else {
+        connection.give_up();
+        return Err(Failed::Unknown(Failure::TimedOut(limit)));
+    };
+    let committed = answers.pop();
+    let mut written = Vec::with_capacity(answers.len());
+    for answer in answers {
+        match answer {
+            Ok(rows) => written.push(rows),
+            // A transaction in which a statement failed is rolled back by its COMMIT.
+            Err(failure @ Failure::Server { .. }) => return Err(Failed::NotApplied(failure)),
+            Err(failure) => return Err(Failed::Unknown(failure)),
+        }
+    }
+    match committed {
+        Some(Err(failure)) if failure.is_rolled_back() => Err(Failed::NotApplied(failure)),
+        Some(Err(failure)) => Err(Failed::Unknown(failure)),
+        _ if connection.warnings() != warnings => Err(Failed::Unknown(Failure::CommitWarned)),
+        _ => Ok(written),
+    }
+}
+
+/// Returns the beginning of a transaction, in which nothing waits longer than its caller.
+pub(crate) fn begin(left: Duration, limit: Duration) -> String {
+    let (left, limit) = (left.as_millis().max(1), limit.as_millis().max(1));
+    format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {left}; \
+         SET LOCAL statement_timeout = {left}; SET LOCAL idle_in_transaction_session_timeout = {limit}"
+    )
+}
+
+/// Ends a transaction that failed, before its commit was sent.
+pub(crate) async fn abandon(connection: &Connection, failure: &Failure, limit: Duration) {
+    match failure.remedy() {
+        // The server may not answer for long. It rolls back when the connection is closed.
+        Remedy::Reconnect => connection.give_up(),
+        _ => roll_back(connection, limit).await,
+    }
+}
+
+/// Ends a transaction of which nothing is to be kept.
+async fn roll_back(connection: &Connection, limit: Duration) {
+    let done = timeout(limit, connection.simple("ROLLBACK".to_owned())).await;
+    if !matches!(done, Ok(Ok(_))) {
+        connection.give_up();
+    }
+}

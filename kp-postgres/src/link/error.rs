@@ -1,0 +1,168 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use kp_core::rules::Interrupted;
+use kp_core::{BackendError, Effect, OpenError};
+use tokio_postgres::error::{Severity, SqlState};
+
+/// The name of this backend in its errors.
+const BACKEND: &str = "postgres";
+
+/// The reason why a call failed, without the name of the call.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The server answered with an error. The text has no details, which may hold ids and refs (ERR-4).
+    #[error("{severity} {}: {message}", code.code())]
+    Server {
+        severity: String,
+        code: SqlState,
+        message: String,
+        /// Whether the server ended the connection with the error.
+        fatal: bool,
+    },
+    /// The connection failed, or could not be made.
+    #[error("{0}")]
+    Connection(#[source] tokio_postgres::Error),
+    /// No answer came in time.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// The connection leads to a server that takes no changes.
+    #[error("the server is a standby, or read-only")]
+    Standby,
+    /// A wait for a standby was cancelled: the commit took effect on the primary alone.
+    #[error("the commit succeeded with a warning: a standby may not have it")]
+    CommitWarned,
+    /// A pool was deleted while a save waited for its lock.
+    #[error("the pool was deleted meanwhile")]
+    PoolDeleted,
+    /// Rows are missing, or hold a value that this crate would not write.
+    #[error("a row is damaged: {0}")]
+    Damaged(#[from] Damage),
+    /// The record that the call asks for is damaged.
+    #[error("a record is damaged: {0}")]
+    Unreadable(Interrupted),
+    /// The server is refused.
+    #[error(transparent)]
+    Refused(#[from] OpenError),
+    /// The store was closed by a clone, or its runtime has ended.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Names the damaged column of a row, never its content (ERR-4).
+#[derive(Debug, thiserror::Error)]
+#[error("{column} of record {key}")]
+pub(crate) struct Damage {
+    /// The record's sequence, or its pool's key.
+    pub(crate) key: i64,
+    pub(crate) column: &'static str,
+}
+
+/// What to do about a failure before the commit was sent, which changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// The same again on the same connection: a lock, a conflict of transactions.
+    Again,
+    /// The same again on another connection: this one is lost, or its statements are.
+    Reconnect,
+    /// Fail for now: the server has no room, or may not be the one that takes changes.
+    ForNow,
+    /// Fail for good.
+    Never,
+}
+
+impl Failure {
+    /// Returns what to do about a failure that changed nothing.
+    pub(crate) fn remedy(&self) -> Remedy {
+        match self {
+            Self::Server { fatal: true, .. } | Self::Connection(_) | Self::TimedOut(_) | Self::Standby => {
+                Remedy::Reconnect
+            }
+            Self::Server { code, message, .. } => of_code(code, message),
+            Self::PoolDeleted => Remedy::Again,
+            Self::CommitWarned | Self::Damaged(_) | Self::Unreadable(_) | Self::Refused(_) | Self::Closed => {
+                Remedy::Never
+            }
+        }
+    }
+
+    /// Returns whether a commit that the server answered so certainly changed nothing. Whatever else came of a commit,
+    /// it may have taken effect.
+    pub(crate) fn is_rolled_back(&self) -> bool {
+        match self {
+            Self::Server { fatal, code, .. } => {
+                let class = code.code().get(..2);
+                let unclear = [SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN, SqlState::INTERNAL_ERROR].contains(code);
+                !fatal && !unclear && class != Some("08") && class != Some("57")
+            }
+            _ => false,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::CommitWarned => true,
+            other => other.remedy() != Remedy::Never,
+        }
+    }
+}
+
+fn of_code(code: &SqlState, message: &str) -> Remedy {
+    // Statements that are no longer prepared, or prepared for tables that have changed since.
+    let is_stale = match *code {
+        SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT => true,
+        SqlState::FEATURE_NOT_SUPPORTED => message.contains("cached plan"),
+        _ => false,
+    };
+    match code.code().get(..2) {
+        _ if is_stale => Remedy::Reconnect,
+        // Serialization, deadlocks; lock_timeout; statement_timeout and cancelled.
+        Some("40") => Remedy::Again,
+        _ if *code == SqlState::LOCK_NOT_AVAILABLE || *code == SqlState::QUERY_CANCELED => Remedy::Again,
+        // A standby; the server stops or starts; the connection.
+        _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Remedy::Reconnect,
+        Some("57" | "08") => Remedy::Reconnect,
+        _ if *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Remedy::Reconnect,
+        // No disk, memory or connection is left.
+        Some("53") => Remedy::ForNow,
+        _ => Remedy::Never,
+    }
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            None => Self::Connection(error),
+            Some(server) => Self::Server {
+                severity: server.severity().to_owned(),
+                code: server.code().clone(),
+                message: server.message().to_owned(),
+                fatal: matches!(server.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
+            },
+        }
+    }
+}
+
+/// Converts a failure while a store is opened.
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refused) => refused,
+            Failure::Standby => Self::UnsafeConfiguration(failure.to_string()),
+            Failure::Server { ref code, .. } if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
+                Self::UnsafeConfiguration(format!("the role lacks a right that the store needs: {failure}"))
+            }
+            other => Self::Unreachable(other.into()),
+        }
+    }
+}
+
+/// Returns the failure of a call, with the names of the backend and of the operation.
+pub(crate) fn backend_error(operation: &'static str, effect: Effect, failure: Arc<Failure>) -> BackendError {
+    let make = if failure.is_transient() {
+        BackendError::transient
+    } else {
+        BackendError::new
+    };
+    make(BACKEND, operation, effect, failure)
+}

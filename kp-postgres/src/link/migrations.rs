@@ -1,0 +1,134 @@
+use kp_core::OpenError;
+use tokio_postgres::Client;
+
+use crate::link::error::Failure;
+use crate::sql::in_schema;
+
+/// A set of tables, with one migration for each version of their schema. A database holds the sets that it was opened for.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) name: &'static str,
+    /// The migrations in order. A released migration never changes.
+    migrations: &'static [&'static str],
+    /// The tables, which the role must be able to read and write.
+    tables: &'static [&'static str],
+}
+
+/// The tables of a server's pools.
+pub(crate) static POOLS: Tables = Tables {
+    name: "pools",
+    migrations: &[include_str!("../sql/migrations/0001_pools.sql")],
+    tables: &["keypackage_pools", "keypackage_pool_packages", "keypackage_pool_leases"],
+};
+
+/// The tables of the metadata of clients.
+pub(crate) static METADATA: Tables = Tables {
+    name: "metadata",
+    migrations: &[include_str!("../sql/migrations/0001_metadata.sql")],
+    tables: &[
+        "keypackage_pool_clients",
+        "keypackage_pool_metadata",
+        "keypackage_pool_metadata_leases",
+    ],
+};
+
+/// The table of migrations.
+const SCHEMA: &str = "keypackage_pool_schema";
+
+/// Names a schema in a statement, whatever its name.
+pub(crate) fn quoted(schema: &str) -> String {
+    format!("\"{}\"", schema.replace('"', "\"\""))
+}
+
+impl Tables {
+    const fn known(&self) -> u32 {
+        self.migrations.len() as u32
+    }
+
+    /// Runs the missing migrations in one transaction, and checks the rights of the role.
+    pub(crate) async fn migrate(&self, client: &mut Client, schema: &str) -> Result<(), Failure> {
+        if self.version(client, schema).await? < self.known() {
+            self.run_missing(client, schema).await?;
+        }
+        self.check_rights(client, schema).await
+    }
+
+    async fn run_missing(&self, client: &mut Client, schema: &str) -> Result<(), Failure> {
+        let transaction = client.transaction().await?;
+        // Others wait here, and then find nothing to do. The number is of this crate: "kp_mig" in ASCII.
+        transaction
+            .batch_execute("SELECT pg_advisory_xact_lock(118009338423655)")
+            .await?;
+        let exists = "SELECT to_regnamespace($1) IS NOT NULL";
+        if !transaction.query_one(exists, &[&quoted(schema)]).await?.try_get(0)? {
+            let create = format!("CREATE SCHEMA {}", quoted(schema));
+            transaction.batch_execute(&create).await?;
+        }
+        let create = "CREATE TABLE IF NOT EXISTS {schema}.keypackage_pool_schema (
+            name text PRIMARY KEY,
+            version bigint NOT NULL
+        )";
+        transaction.batch_execute(&in_schema(create, &quoted(schema))).await?;
+        let done = self.version(transaction.client(), schema).await?;
+        if done == 0 {
+            for table in self.tables {
+                if has_table(transaction.client(), schema, table).await? {
+                    let why = format!("the schema has a table of the name {table} that this crate did not make");
+                    return Err(OpenError::NotADatabase(why).into());
+                }
+            }
+        }
+        for migration in self.migrations.iter().skip(done as usize) {
+            transaction
+                .batch_execute(&in_schema(migration, &quoted(schema)))
+                .await?;
+        }
+        let store = "INSERT INTO {schema}.keypackage_pool_schema (name, version) VALUES ($1, $2)
+            ON CONFLICT (name) DO UPDATE SET version = excluded.version";
+        let store = in_schema(store, &quoted(schema));
+        transaction
+            .execute(&store, &[&self.name, &i64::from(self.known())])
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Reads the version of the tables. 0: there are none.
+    async fn version(&self, client: &Client, schema: &str) -> Result<u32, Failure> {
+        if !has_table(client, schema, SCHEMA).await? {
+            return Ok(0);
+        }
+        let read = in_schema(
+            "SELECT version FROM {schema}.keypackage_pool_schema WHERE name = $1",
+            &quoted(schema),
+        );
+        let Some(row) = client.query_opt(&read, &[&self.name]).await? else {
+            return Ok(0);
+        };
+        let found: i64 = row.try_get(0)?;
+        let found = u32::try_from(found).unwrap_or(u32::MAX);
+        if found > self.known() {
+            let known = self.known();
+            return Err(OpenError::NewerSchema { found, known }.into());
+        }
+        Ok(found)
+    }
+
+    /// Names the rights that the role lacks.
+    async fn check_rights(&self, client: &Client, schema: &str) -> Result<(), Failure> {
+        let lacking = "SELECT coalesce(string_agg(r.privilege || ' on ' || t.name, ', '), '')
+            FROM unnest($1::text[]) AS t (name), unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS r (privilege)
+            WHERE NOT has_table_privilege($2 || '.' || t.name, r.privilege)";
+        let row = client.query_one(lacking, &[&self.tables, &quoted(schema)]).await?;
+        let lacking: String = row.try_get(0)?;
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        Err(OpenError::UnsafeConfiguration(format!("the role lacks rights that the store needs: {lacking}")).into())
+    }
+}
+
+async fn has_table(client: &Client, schema: &str, table: &str) -> Result<bool, Failure> {
+    let found = "SELECT to_regclass($1) IS NOT NULL";
+    let name = format!("{}.{table}", quoted(schema));
+    Ok(client.query_one(found, &[&name]).await?.try_get(0)?)
+}

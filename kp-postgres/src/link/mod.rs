@@ -1,0 +1,13 @@
+pub(crate) mod builder;
+pub(crate) mod calls;
+pub(crate) mod commit;
+pub(crate) mod connection;
+pub(crate) mod connector;
+pub(crate) mod error;
+pub(crate) mod migrations;
+pub(crate) mod param;
+pub(crate) mod pipeline;
+pub(crate) mod readers;
+pub(crate) mod server;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;

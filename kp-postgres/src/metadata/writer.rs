@@ -1,0 +1,241 @@
+//! The writer of a client's metadata: takes one change after the other, each a transaction of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kp_core::client::{LeaseHolder, LeaseName, MetadataChanges, MetadataRejection, StorageLease};
+use kp_core::{BackendError, Effect, PoolId, Timestamp, Ttl};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::Row;
+
+use crate::link::commit::{Failed, abandon, begin, end};
+use crate::link::connection::{Connection, Texts};
+use crate::link::connector::Connector;
+use crate::link::error::{Failure, Remedy, backend_error};
+use crate::link::param::Param;
+use crate::link::pipeline::pipeline;
+use crate::link::readers::PAUSE;
+use crate::metadata::rows;
+use crate::sql::MetadataSql;
+
+/// A change, as it is asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    Apply(Box<MetadataChanges>),
+    Lease(LeaseName, LeaseHolder, Ttl, Timestamp),
+    Release(LeaseName, LeaseHolder),
+}
+
+/// The answer to a change: how many rows were deleted, or the fence of a lease.
+pub(crate) type Decided = Result<u64, MetadataRejection>;
+
+/// A change that waits.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) change: Change,
+    pub(crate) deadline: Instant,
+    pub(crate) reply: oneshot::Sender<Result<Decided, BackendError>>,
+}
+
+impl Change {
+    fn operation(&self) -> &'static str {
+        match self {
+            Self::Apply(_) => "apply",
+            Self::Lease(..) => "lease",
+            Self::Release(..) => "release_lease",
+        }
+    }
+}
+
+/// The writer, with a connection of its own.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) texts: Texts,
+    pub(crate) client: PoolId,
+    pub(crate) connection: Option<Connection>,
+}
+
+impl Writer {
+    /// Runs the writer until its queue is dropped. It connects at the first change.
+    pub(crate) async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Waiting>) {
+        while let Some(Waiting {
+            change,
+            deadline,
+            reply,
+        }) = queue.recv().await
+        {
+            let decided = self.change(&change, deadline).await;
+            let failed = |(effect, failure)| backend_error(change.operation(), effect, Arc::new(failure));
+            // ERR-2: the caller may have dropped the future.
+            let _ = reply.send(decided.map_err(failed));
+        }
+    }
+
+    /// Makes a change, again and again until its time is over.
+    async fn change(&mut self, change: &Change, deadline: Instant) -> Result<Decided, (Effect, Failure)> {
+        let mut last = Failure::TimedOut(self.connector.timeout());
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err((Effect::NotApplied, last));
+            }
+            last = match self.attempt(change, left).await {
+                Ok(decided) => return Ok(decided),
+                Err(Failed::Unknown(failure)) => return Err((Effect::Unknown, failure)),
+                Err(Failed::NotApplied(failure)) => failure,
+            };
+            match last.remedy() {
+                Remedy::Never | Remedy::ForNow => return Err((Effect::NotApplied, last)),
+                Remedy::Again => {}
+                Remedy::Reconnect => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    async fn attempt(&mut self, change: &Change, left: Duration) -> Result<Decided, Failed> {
+        let connection = match self.connection.take().filter(Connection::is_usable) {
+            Some(connection) => connection,
+            None => {
+                let connecting = timeout(left, self.connector.connect(&self.texts)).await;
+                connecting
+                    .unwrap_or(Err(Failure::TimedOut(left)))
+                    .map_err(Failed::NotApplied)?
+            }
+        };
+        let limit = self.connector.timeout();
+        let done = commit(&connection, &self.client, change, left, limit).await;
+        let keep = match &done {
+            Ok(_) => true,
+            Err(Failed::NotApplied(failure)) => failure.remedy() != Remedy::Reconnect,
+            Err(Failed::Unknown(_)) => false,
+        };
+        self.connection = Some(connection).filter(|_| keep);
+        done
+    }
+}
+
+/// What a change writes, and its answer. How many rows were deleted is known when they are.
+struct Decision {
+    writes: Vec<(MetadataSql, Vec<Param>)>,
+    decided: Decided,
+}
+
+impl Decision {
+    fn refused(rejection: MetadataRejection) -> Self {
+        Self {
+            writes: Vec::new(),
+            decided: Err(rejection),
+        }
+    }
+}
+
+async fn commit(
+    connection: &Connection,
+    client: &PoolId,
+    change: &Change,
+    left: Duration,
+    limit: Duration,
+) -> Result<Decided, Failed> {
+    let decision = timeout(left, decide(connection, client, change, begin(left, limit))).await;
+    let Decision { writes, decided } = match decision.unwrap_or(Err(Failure::TimedOut(left))) {
+        Ok(decision) => decision,
+        Err(failure) => {
+            abandon(connection, &failure, limit).await;
+            return Err(Failed::NotApplied(failure));
+        }
+    };
+    let deletes = writes.iter().position(|(sql, _)| *sql == MetadataSql::MetadataDelete);
+    let sent = writes.into_iter().map(|(sql, mut params)| {
+        params.insert(0, named(client));
+        connection.run(sql as usize, params)
+    });
+    let written = end(connection, sent.collect(), limit).await?;
+    let deleted = deletes.and_then(|place| written.get(place)).map(Vec::len);
+    Ok(deleted.map_or(decided, |deleted| Ok(deleted as u64)))
+}
+
+fn named(client: &PoolId) -> Param {
+    Param::Bytes(client.as_bytes().to_vec())
+}
+
+/// Locks the client, reads what the change is decided on, and decides.
+async fn decide(connection: &Connection, client: &PoolId, change: &Change, begin: String) -> Result<Decision, Failure> {
+    let (refs, lease) = match change {
+        Change::Apply(changes) => (changes.named(), changes.fence.map(|fence| fence.lease)),
+        Change::Lease(name, ..) | Change::Release(name, _) => (Default::default(), Some(*name)),
+    };
+    let name = Param::Text(lease.map_or("", LeaseName::as_str));
+    let sent = vec![
+        connection.simple(begin),
+        connection.run(MetadataSql::ClientCreate as usize, vec![named(client)]),
+        connection.run(MetadataSql::ClientLock as usize, vec![named(client)]),
+        connection.run(
+            MetadataSql::MetadataGet as usize,
+            vec![named(client), Param::all_bytes(refs)],
+        ),
+        connection.run(MetadataSql::MetadataLease as usize, vec![named(client), name]),
+    ];
+    let mut answers: Vec<Vec<Row>> = Vec::with_capacity(sent.len());
+    for answer in pipeline(sent).await {
+        answers.push(answer?);
+    }
+    let lease = rows::read_lease(&answers.pop().unwrap_or_default())?;
+    let found = rows::read_all(&answers.pop().unwrap_or_default())?;
+    match change {
+        Change::Apply(changes) => Ok(apply(changes, found, lease.as_ref())),
+        Change::Lease(name, holder, ttl, now) => Ok(match StorageLease::grant(lease.as_ref(), *holder, *ttl, *now) {
+            Err(held) => Decision::refused(held),
+            Ok(granted) => Decision {
+                writes: vec![store_lease(*name, &granted)],
+                decided: Ok(granted.fence),
+            },
+        }),
+        Change::Release(name, holder) => Ok(Decision {
+            writes: lease
+                .and_then(|lease| lease.release(*holder))
+                .map(|released| store_lease(*name, &released))
+                .into_iter()
+                .collect(),
+            decided: Ok(0),
+        }),
+    }
+}
+
+fn store_lease(name: LeaseName, lease: &StorageLease) -> (MetadataSql, Vec<Param>) {
+    let mut params = vec![Param::Text(name.as_str())];
+    params.extend(rows::lease(lease));
+    (MetadataSql::MetadataLeaseStore, params)
+}
+
+fn apply(
+    changes: &MetadataChanges,
+    found: Vec<kp_core::client::KeyPackageMetadata>,
+    lease: Option<&StorageLease>,
+) -> Decision {
+    if let Some(fence) = changes.fence
+        && let Err(fenced) = StorageLease::admit(lease, fence)
+    {
+        return Decision::refused(fenced);
+    }
+    let mut changed: BTreeMap<_, _> = found
+        .into_iter()
+        .map(|row| (row.key_package_ref.clone(), row))
+        .collect();
+    if let Err(rejection) = changes.decide(&mut changed) {
+        return Decision::refused(rejection);
+    }
+    let mut writes = Vec::new();
+    if !changed.is_empty() {
+        writes.push((MetadataSql::MetadataStore, rows::columns(changed.values())));
+    }
+    if let Some(record) = &changes.record {
+        writes.push((MetadataSql::ClientRecordStore, vec![rows::record(record)]));
+    }
+    if !changes.delete.is_empty() {
+        writes.push((MetadataSql::MetadataDelete, vec![Param::all_bytes(&changes.delete)]));
+    }
+    Decision { writes, decided: Ok(0) }
+}

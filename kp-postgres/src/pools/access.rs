@@ -1,0 +1,76 @@
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kp_core::rules::{Interrupted, LoadedPool, LookUp};
+use kp_core::{BackendError, PoolId};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_postgres::Row;
+
+use crate::link::calls::{Kind, Queue, Reply, submit};
+use crate::link::connection::Texts;
+use crate::link::connector::Connector;
+use crate::link::param::Param;
+use crate::link::readers::Readers;
+use crate::pools::writer::Writer;
+use crate::sql::ReadSql;
+
+/// The writers and readers of a store.
+pub(crate) struct Access {
+    writers: Vec<Queue>,
+    readers: Readers,
+    timeout: Duration,
+}
+
+/// What a call on a pool is, and the look-ups that it needs as a rule.
+pub(crate) type Target = (PoolId, Kind, Vec<LookUp>);
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// Starts the tasks of a store, whose tables are there.
+    pub(crate) fn start(connector: &Arc<Connector>, texts: &Texts, writers: usize, readers: Readers) -> Self {
+        let writer = |_| {
+            let (queue, calls) = mpsc::unbounded_channel();
+            tokio::spawn(Writer::run(Arc::clone(connector), Arc::clone(texts), calls));
+            queue
+        };
+        Self {
+            writers: (0..writers.max(1)).map(writer).collect(),
+            readers,
+            timeout: connector.timeout(),
+        }
+    }
+
+    /// Queues a call for the writer of its pool: calls on one pool never wait for each other's transactions.
+    pub(crate) fn write<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        target: Target,
+        step: impl FnMut(&mut LoadedPool) -> Result<T, Interrupted> + Send + 'static,
+    ) -> Reply<T> {
+        let mut hasher = DefaultHasher::new();
+        target.0.hash(&mut hasher);
+        let writers = &self.writers;
+        let writer = &writers[usize::try_from(hasher.finish()).unwrap_or_default() % writers.len()];
+        let deadline = Instant::now() + self.timeout;
+        submit(writer, operation, target, deadline, Box::new(step))
+    }
+
+    pub(crate) async fn read(
+        &self,
+        operation: &'static str,
+        sql: ReadSql,
+        params: impl Fn() -> Vec<Param>,
+    ) -> Result<Vec<Row>, BackendError> {
+        self.readers.read(operation, sql as usize, params).await
+    }
+}

@@ -1,0 +1,12 @@
+//! The server's store.
+
+pub(crate) mod access;
+pub(crate) mod cursor;
+pub(crate) mod load;
+pub(crate) mod pool_row;
+pub(crate) mod rows;
+pub(crate) mod store;
+pub(crate) mod sweep;
+pub(crate) mod transaction;
+pub(crate) mod write;
+pub(crate) mod writer;

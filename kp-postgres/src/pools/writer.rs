@@ -1,0 +1,116 @@
+//! A writer: takes the calls that wait, runs them in one transaction, commits, and answers them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kp_core::Effect;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::link::calls::Call;
+use crate::link::commit::Failed;
+use crate::link::connection::{Connection, Texts};
+use crate::link::connector::Connector;
+use crate::link::error::{Failure, Remedy};
+use crate::link::readers::PAUSE;
+use crate::pools::transaction::commit;
+
+/// The most calls that share a commit: it bounds how many pools a transaction locks.
+const MAX_BATCH: usize = 256;
+
+/// After so many failures, each call of a batch runs by itself: what is wrong with one must not fail the others.
+const MAX_FAILURES: u32 = 3;
+
+/// One writer, with a connection of its own.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    connector: Arc<Connector>,
+    texts: Texts,
+    connection: Option<Connection>,
+}
+
+impl Writer {
+    /// Runs a writer until its queue is dropped. It connects at the first call.
+    pub(crate) async fn run(connector: Arc<Connector>, texts: Texts, mut queue: UnboundedReceiver<Call>) {
+        let mut writer = Self {
+            connector,
+            texts,
+            connection: None,
+        };
+        let mut calls = Vec::new();
+        while queue.recv_many(&mut calls, MAX_BATCH).await > 0 {
+            writer.commit(std::mem::take(&mut calls)).await;
+            // Callers just answered have usually a next call: joining the next transaction spares them a commit.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Commits calls and answers them, until each is answered or its time is over.
+    fn commit(&mut self, mut calls: Vec<Call>) -> BoxFuture<'_, ()> {
+        async move {
+            let mut failures = 0;
+            let mut last = Arc::new(Failure::TimedOut(self.connector.timeout()));
+            loop {
+                let now = Instant::now();
+                let (over, waiting): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.deadline <= now);
+                fail(over, Effect::NotApplied, &last);
+                calls = waiting;
+                let Some(first) = calls.iter().map(|call| call.deadline).min() else {
+                    return;
+                };
+                match self.attempt(&mut calls, first - now).await {
+                    Ok(()) => return calls.into_iter().for_each(|call| call.step.answer()),
+                    // ERR-1: only the server knows whether the commit took effect.
+                    Err(Failed::Unknown(failure)) => return fail(calls, Effect::Unknown, &Arc::new(failure)),
+                    Err(Failed::NotApplied(failure)) => {
+                        let remedy = failure.remedy();
+                        failures += 1;
+                        let is_split = remedy == Remedy::Never || (remedy == Remedy::Again && failures >= MAX_FAILURES);
+                        if calls.len() > 1 && is_split {
+                            for call in calls {
+                                self.commit(vec![call]).await;
+                            }
+                            return;
+                        }
+                        if matches!(remedy, Remedy::Never | Remedy::ForNow) {
+                            return fail(calls, Effect::NotApplied, &Arc::new(failure));
+                        }
+                        last = Arc::new(failure);
+                        if remedy == Remedy::Reconnect && failures > 1 {
+                            sleep(PAUSE).await;
+                        }
+                    }
+                }
+            }
+        }
+        .boxed()
+    }
+
+    async fn attempt(&mut self, calls: &mut [Call], left: Duration) -> Result<(), Failed> {
+        let connection = match self.connection.take().filter(Connection::is_usable) {
+            Some(connection) => connection,
+            None => {
+                let connecting = timeout(left, self.connector.connect(&self.texts)).await;
+                connecting
+                    .unwrap_or(Err(Failure::TimedOut(left)))
+                    .map_err(Failed::NotApplied)?
+            }
+        };
+        let done = commit(&connection, calls, left, self.connector.timeout()).await;
+        let keep = match &done {
+            Ok(()) => true,
+            Err(Failed::NotApplied(failure)) => failure.remedy() != Remedy::Reconnect,
+            Err(Failed::Unknown(_)) => false,
+        };
+        self.connection = Some(connection).filter(|_| keep);
+        done
+    }
+}
+
+fn fail(calls: Vec<Call>, effect: Effect, failure: &Arc<Failure>) {
+    for call in calls {
+        call.step.fail(effect, Arc::clone(failure));
+    }
+}

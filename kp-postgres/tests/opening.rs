@@ -1,0 +1,113 @@
+//! What is refused at opening, and named.
+
+use kp_core::OpenError;
+use kp_postgres::PostgresStore;
+use kp_test_support::postgres::Postgres;
+use tokio_postgres::NoTls;
+
+/// Runs statements that are none of the store's.
+async fn execute(server: &Postgres, statements: &str) {
+    let (client, connection) = tokio_postgres::connect(&server.url(), NoTls)
+        .await
+        .expect("the server is there");
+    let driver = tokio::spawn(connection);
+    client
+        .batch_execute(statements)
+        .await
+        .expect("the statements are right");
+    driver.abort();
+}
+
+/// Returns the address with an option of the session.
+fn with(server: &Postgres, setting: &str) -> String {
+    format!("{}&options=-c%20{setting}", server.url())
+}
+
+async fn refusal(url: String) -> OpenError {
+    PostgresStore::connect(url).await.expect_err("it is refused")
+}
+
+fn assert_unsafe(refused: &OpenError, names: &str) {
+    let OpenError::UnsafeConfiguration(why) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(why.contains(names), "{why:?} names {names}");
+}
+
+#[tokio::test]
+async fn what_would_lose_packages_is_refused() {
+    let server = Postgres::start(&[]);
+    assert_unsafe(
+        &refusal(with(&server, "synchronous_commit=off")).await,
+        "synchronous_commit",
+    );
+    assert_unsafe(
+        &refusal(with(&server, "default_transaction_read_only=on")).await,
+        "read-only",
+    );
+    let allowed = PostgresStore::builder(with(&server, "synchronous_commit=off")).allow_asynchronous_commit();
+    assert_eq!(
+        allowed
+            .connect()
+            .await
+            .expect("it is allowed")
+            .server()
+            .synchronous_commit,
+        "off"
+    );
+    assert!(matches!(
+        PostgresStore::builder(server.url()).connect().await.expect("it is as it should be").server(),
+        told if told.synchronous_commit == "on" && told.version.starts_with(|digit: char| digit.is_ascii_digit())
+    ));
+    server.configure("fsync = off");
+    server.restart();
+    assert_unsafe(&refusal(server.url()).await, "fsync");
+}
+
+#[tokio::test]
+async fn a_schema_that_is_not_ours_is_left_alone() {
+    let server = Postgres::start(&[]);
+    execute(&server, "CREATE TABLE public.keypackage_pools (mine int)").await;
+    let OpenError::NotADatabase(why) = refusal(server.url()).await else {
+        panic!("another kind of data")
+    };
+    assert!(why.contains("keypackage_pools"), "{why}");
+    execute(&server, "SELECT mine FROM public.keypackage_pools").await;
+    // Beside it, in a schema with a name that needs quotes, there is room.
+    let beside = PostgresStore::builder(server.url()).schema("key \"packages\"");
+    beside.clone().connect().await.expect("the schema is made");
+    execute(
+        &server,
+        "UPDATE \"key \"\"packages\"\"\".keypackage_pool_schema SET version = 99",
+    )
+    .await;
+    let newer = beside.connect().await.expect_err("it is newer");
+    assert!(
+        matches!(newer, OpenError::NewerSchema { found: 99, known: 1 }),
+        "{newer:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_named() {
+    let server = Postgres::start(&[]);
+    PostgresStore::connect(server.url()).await.expect("the tables are made");
+    execute(
+        &server,
+        "CREATE ROLE app LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app;
+         REVOKE DELETE ON keypackage_pool_leases FROM app",
+    )
+    .await;
+    let app = server.url().replace("postgres@", "app@");
+    assert_unsafe(&refusal(app.clone()).await, "DELETE on keypackage_pool_leases");
+    execute(&server, "GRANT DELETE ON keypackage_pool_leases TO app").await;
+    PostgresStore::connect(app).await.expect("it needs no more than these");
+}
+
+#[tokio::test]
+async fn no_password_is_shown() {
+    let refused = PostgresStore::builder("postgres://app:hunter2@127.0.0.1:1/db");
+    assert!(!format!("{refused:?}").contains("hunter2"));
+    let refused = refused.connect().await.expect_err("nobody is there");
+    assert!(!format!("{refused:?} {refused}").contains("hunter2"));
+}

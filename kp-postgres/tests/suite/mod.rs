@@ -1,0 +1,215 @@
+//! Runs the conformance suites on a server that the first check starts. A space is a schema. To make one takes longer than most
+//! checks, so the schema of a check that has ended is used again.
+#![allow(dead_code)] // Each test takes what it needs of it.
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use async_trait::async_trait;
+use kp_conformance::{Facets, Factory, Space};
+use kp_core::client::PoolMetadataStore;
+use kp_core::server::KeyPackageStore;
+use kp_core::{OpenError, PoolId};
+use kp_postgres::{PostgresBuilder, PostgresStore};
+use kp_test_support::postgres::Postgres;
+use tokio::runtime::Runtime;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
+
+/// All that there is.
+const FACETS: Facets = Facets::NONE.handles().reopens().processes().limits();
+
+/// What the checks share.
+struct Shared {
+    server: Postgres,
+    inspector: Inspector,
+    /// The schemas of checks that have ended.
+    ended: Mutex<Vec<String>>,
+}
+
+pub(crate) struct Suite(Arc<OnceLock<Shared>>);
+
+impl Suite {
+    fn shared(&self) -> &Shared {
+        self.0.get_or_init(|| {
+            let server = Postgres::start(&[]);
+            let inspector = Inspector::connect(&server.url());
+            let ended = Mutex::default();
+            Shared {
+                server,
+                inspector,
+                ended,
+            }
+        })
+    }
+
+    /// Another process finds the server in the file that the first one left.
+    async fn builder(&self, space: &Space) -> PostgresBuilder {
+        let file = space.dir().join("url");
+        let url = match std::fs::read_to_string(&file) {
+            Ok(url) => url,
+            Err(_) => {
+                let Shared {
+                    server,
+                    inspector,
+                    ended,
+                } = self.shared();
+                let ended = ended.lock().expect("no check panics with it").pop();
+                if let Some(ended) = ended {
+                    inspector.hand_over(&ended, space.name()).await;
+                }
+                let url = format!("{}&application_name={}", server.url(), space.name());
+                std::fs::write(&file, &url).expect("the space has a directory");
+                url
+            }
+        };
+        PostgresStore::builder(url).schema(space.name())
+    }
+}
+
+#[async_trait]
+impl Factory for Suite {
+    fn name(&self) -> &str {
+        "postgres"
+    }
+
+    fn facets(&self) -> Facets {
+        FACETS
+    }
+
+    async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
+        Ok(Arc::new(
+            self.builder(space).await.limits(space.limits()).connect().await?,
+        ))
+    }
+
+    async fn destroy(&self, space: &Space) {
+        let Shared { inspector, ended, .. } = self.shared();
+        if inspector.inspect(space.name()).await {
+            ended
+                .lock()
+                .expect("no check panics with it")
+                .push(space.name().to_owned());
+        }
+    }
+}
+
+#[async_trait]
+impl Factory<dyn PoolMetadataStore> for Suite {
+    fn name(&self) -> &str {
+        "postgres"
+    }
+
+    fn facets(&self) -> Facets {
+        FACETS
+    }
+
+    async fn open(&self, space: &Space) -> Result<Arc<dyn PoolMetadataStore>, OpenError> {
+        let client = PoolId::try_from("bob/phone").expect("a short name is an id");
+        Ok(Arc::new(self.builder(space).await.connect_metadata(client).await?))
+    }
+
+    /// The server goes, and all spaces with it.
+    async fn destroy(&self, _space: &Space) {}
+}
+
+/// What must not be in the tables: the bounds and counts of pools hold, bytes are kept where they should be and nowhere else.
+const WRONG: [&str; 4] = [
+    "SELECT count(*) FROM {schema}.keypackage_pools AS q WHERE
+         records = 0
+         OR records <> (SELECT count(*) FROM {schema}.keypackage_pool_packages WHERE pool = q.key)
+         OR sweep_at > (SELECT min(not_after) FROM {schema}.keypackage_pool_packages WHERE pool = q.key)
+         OR settle_at > (SELECT min(ends_at) FROM {schema}.keypackage_pool_leases WHERE pool = q.key)
+         OR last_sequence < (SELECT max(seq) FROM {schema}.keypackage_pool_packages WHERE pool = q.key)
+         OR head > (SELECT min(seq) FROM {schema}.keypackage_pool_packages WHERE pool = q.key AND state = 0)",
+    "SELECT count(*) FROM {schema}.keypackage_pool_packages AS p WHERE
+         (state <= 2) <> (bytes IS NOT NULL)
+         OR NOT EXISTS (SELECT 1 FROM {schema}.keypackage_pools WHERE key = p.pool)",
+    "SELECT count(*) FROM {schema}.keypackage_pool_leases AS l WHERE NOT EXISTS (
+         SELECT 1 FROM {schema}.keypackage_pool_packages AS p
+         WHERE p.pool = l.pool AND p.seq = l.seq AND p.state = CASE WHEN l.state = 7 THEN 9 ELSE 0 END
+     )",
+    "SELECT count(*) FROM (
+         SELECT pool, id FROM (
+             SELECT pool, id, seq FROM {schema}.keypackage_pool_packages WHERE id IS NOT NULL
+             UNION SELECT pool, id, seq FROM {schema}.keypackage_pool_leases
+         ) AS bound GROUP BY pool, id HAVING count(*) > 1
+     ) AS twice",
+];
+
+/// Looks at the tables of a schema, on a connection of its own.
+struct Inspector {
+    _runtime: Runtime,
+    client: Client,
+}
+
+impl Inspector {
+    /// Connects. The connection outlives the runtimes of the checks.
+    fn connect(url: &str) -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a thread can be had");
+        let (reply, connected) = std::sync::mpsc::channel();
+        let url = url.to_owned();
+        runtime.spawn(async move {
+            let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("the server is there");
+            reply.send(client).expect("it is waited for");
+            connection.await
+        });
+        let client = connected.recv().expect("it connects");
+        Self {
+            _runtime: runtime,
+            client,
+        }
+    }
+
+    /// Asserts that the rows of a schema agree with each other. Returns whether there is such a schema.
+    async fn inspect(&self, schema: &str) -> bool {
+        let schema = format!("\"{schema}\"");
+        let exists = format!("SELECT to_regclass('{schema}.keypackage_pools')");
+        if self.first(&exists).await.get(0).is_none() {
+            return false; // The check opened no store.
+        }
+        let counts = WRONG.map(|wrong| format!("({wrong})").replace("{schema}", &schema));
+        let found = self.first(&format!("SELECT {}", counts.join(", "))).await;
+        for (place, wrong) in WRONG.iter().enumerate() {
+            assert_eq!(found.get(place), Some("0"), "{wrong}");
+        }
+        true
+    }
+
+    /// Empties the schema of a check that has ended, for another. Calls of the old check may still be under way: their
+    /// connections are ended, and new ones do not find the schema by its old name.
+    async fn hand_over(&self, old: &str, new: &str) {
+        let rename = format!("ALTER SCHEMA \"{old}\" RENAME TO \"{new}\"");
+        let clear = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{old}';
+             TRUNCATE \"{new}\".keypackage_pools, \"{new}\".keypackage_pool_packages, \"{new}\".keypackage_pool_leases"
+        );
+        for step in [rename, clear] {
+            self.client
+                .simple_query(&step)
+                .await
+                .expect("the schema is handed over");
+        }
+    }
+
+    async fn first(&self, query: &str) -> SimpleQueryRow {
+        let answer = self.client.simple_query(query).await.expect("the rows can be read");
+        let row = answer.into_iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        row.expect("a row")
+    }
+}
+
+/// Runs a suite on a server of its own.
+pub(crate) fn run(suite: impl FnOnce(Suite) -> ExitCode) -> ExitCode {
+    let shared = Arc::new(OnceLock::new());
+    let code = suite(Suite(Arc::clone(&shared)));
+    // The process exits without dropping what the suite holds.
+    if let Some(Shared { server, .. }) = shared.get() {
+        server.stop();
+    }
+    code
+}

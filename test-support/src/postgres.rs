@@ -1,0 +1,216 @@
+//! A real PostgreSQL server, started by the tests on a free port of 127.0.0.1 and stopped when it is dropped.
+//!
+//! The server refuses to run as root: for root, its processes run as `nobody`, in a directory of theirs.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal};
+use tempfile::TempDir;
+
+/// A server that does not start within this time will not start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One server, with a directory of its own.
+#[derive(Debug)]
+pub struct Postgres {
+    binaries: PathBuf,
+    port: u16,
+    dir: TempDir,
+    child: Mutex<Option<Child>>,
+}
+
+/// The folder of `initdb` and `postgres`: the one named by POSTGRES_BIN, or the newest of the system's packages.
+fn binaries() -> PathBuf {
+    if let Some(named) = std::env::var_os("POSTGRES_BIN") {
+        return PathBuf::from(named);
+    }
+    let packages = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let newest = packages.map(|entry| entry.path()).max_by_key(version);
+    newest
+        .expect("no PostgreSQL server. These tests need one: run scripts/test, which installs it")
+        .join("bin")
+}
+
+/// Where a server keeps its files: in memory where that can be had. A sync is then a call and no wait; a killed process
+/// finds its files again.
+fn parent() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    }
+}
+
+impl Postgres {
+    /// Makes a cluster, and starts a server on it with these settings beside the usual.
+    #[must_use]
+    pub fn start(settings: &[&str]) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("kp-postgres")
+            .tempdir_in(parent())
+            .expect("a directory");
+        let server = Self {
+            binaries: binaries(),
+            port: free_port(),
+            dir,
+            child: Mutex::new(None),
+        };
+        if is_root() {
+            let owned = Command::new("chown").arg("nobody").arg(server.dir.path()).status();
+            assert!(owned.expect("chown").success());
+        }
+        let made = server
+            .command("initdb")
+            .args([
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-sync",
+            ])
+            .arg("--pgdata")
+            .arg(server.data())
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.expect("initdb").success(), "no cluster is made");
+        let config: String = settings.iter().map(|setting| format!("{setting}\n")).collect();
+        server.configure(&config);
+        server.restart();
+        server
+    }
+
+    /// Writes settings. They hold from the next start on, or after a reload.
+    pub fn configure(&self, settings: &str) {
+        let always = format!(
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\nmax_connections = 400\n\
+             shared_buffers = 64MB\ndynamic_shared_memory_type = mmap\nlogging_collector = off\nlog_min_messages = fatal\n{settings}",
+            self.port
+        );
+        let path = self.data().join("postgresql.auto.conf");
+        std::fs::write(&path, always).expect("the settings are written");
+        if is_root() {
+            let owned = Command::new("chown").arg("nobody").arg(&path).status();
+            assert!(owned.expect("chown").success());
+        }
+    }
+
+    /// Starts it, or starts it again on its port and its files, and waits until it takes connections.
+    pub fn restart(&self) {
+        self.kill();
+        let log = std::fs::File::create(self.dir.path().join("log")).expect("a log");
+        // What a killed server leaves: the lock of its own process id, which another process may have by now.
+        let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
+        let child = self
+            .command("postgres")
+            .arg("-D")
+            .arg(self.data())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn()
+            .expect("the server starts");
+        *self.child.lock() = Some(child);
+        let begin = Instant::now();
+        while !self.is_ready() {
+            assert!(begin.elapsed() < PATIENCE, "the server does not start: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        // The last line of the file, once it is there.
+        let pid = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
+        pid.lines().nth(7).is_some_and(|status| status.trim() == "ready")
+    }
+
+    /// Kills the server's first process at once (SIGKILL). Its others notice, and end.
+    pub fn kill(&self) {
+        let Some(mut child) = self.child.lock().take() else {
+            return;
+        };
+        let others = children(child.id());
+        child.kill().expect("the server is ours to kill");
+        child.wait().expect("it ends");
+        // They hold the shared memory, and a new server waits for that.
+        let begin = Instant::now();
+        for other in others {
+            while Path::new(&format!("/proc/{other}")).exists() && begin.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+
+    /// Ends the server without a checkpoint (SIGQUIT), so that it leaves no shared memory behind.
+    pub fn stop(&self) {
+        let Some(mut child) = self.child.lock().take() else {
+            return;
+        };
+        rustix::process::kill_process(Pid::from_child(&child), Signal::QUIT).expect("the server is ours to stop");
+        child.wait().expect("it ends");
+    }
+
+    /// What the server said.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn command(&self, binary: &str) -> Command {
+        let path = self.binaries.join(binary);
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command
+                .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"])
+                .arg(path);
+            command
+        } else {
+            Command::new(path)
+        };
+        command.current_dir(self.dir.path());
+        command
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn is_root() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    ids.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0")
+}
+
+/// The processes that this one started.
+fn children(parent: u32) -> Vec<u32> {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let ids = std::fs::read_to_string(path).unwrap_or_default();
+    ids.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("it has an address").port()
+}
