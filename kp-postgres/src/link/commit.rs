@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::timeout;
 use tokio_postgres::Row;
 
-use crate::link::connection::{Answer, Connection};
+use crate::link::connection::{Connection, Session, Statement};
 use crate::link::error::{Failure, Remedy};
 use crate::link::pipeline::pipeline;
 
@@ -22,15 +23,19 @@ pub(crate) enum Failed {
 /// Sends the last statements of a transaction and its commit, and returns what the statements answered.
 pub(crate) async fn end(
     connection: &Connection,
-    mut sent: Vec<BoxFuture<'_, Answer>>,
+    statements: Vec<Statement>,
     limit: Duration,
 ) -> Result<Vec<Vec<Row>>, Failed> {
-    if sent.is_empty() {
+    if statements.is_empty() {
         // Nothing is to be written, so there is nothing to sync.
         roll_back(connection, limit).await;
         return Ok(Vec::new());
     }
     let warnings = connection.warnings();
+    let mut sent: Vec<_> = statements
+        .into_iter()
+        .map(|statement| connection.run(statement))
+        .collect();
     sent.push(connection.simple("COMMIT".to_owned()));
     let Ok(mut answers) = timeout(limit, pipeline(sent)).await else {
         connection.give_up();
@@ -51,6 +56,31 @@ pub(crate) async fn end(
         Some(Err(failure)) => Err(Failed::Unknown(failure)),
         _ if connection.warnings() != warnings => Err(Failed::Unknown(Failure::CommitWarned)),
         _ => Ok(written),
+    }
+}
+
+/// A transaction of the store itself, which begins with its first statements.
+#[derive(Debug)]
+pub(crate) struct Transaction<'a> {
+    pub(crate) connection: &'a Connection,
+    /// What begins the transaction, until that is sent.
+    pub(crate) begin: Option<String>,
+}
+
+impl Session for Transaction<'_> {
+    fn exchange(&mut self, statements: Vec<Statement>) -> BoxFuture<'_, Result<Vec<Vec<Row>>, Failure>> {
+        let begin = self.begin.take().map(|begin| self.connection.simple(begin));
+        let begins = begin.iter().len();
+        let statements = statements.into_iter().map(|statement| self.connection.run(statement));
+        let sent = begin.into_iter().chain(statements).collect();
+        async move {
+            pipeline(sent)
+                .await
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()
+                .map(|rows| rows.into_iter().skip(begins).collect())
+        }
+        .boxed()
     }
 }
 

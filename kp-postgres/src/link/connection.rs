@@ -5,7 +5,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::{Client, Row};
 
 use crate::link::error::Failure;
 use crate::link::param::Param;
@@ -17,11 +17,25 @@ pub(crate) type Texts = Arc<[String]>;
 /// The answer to a statement.
 pub(crate) type Answer = Result<Vec<Row>, Failure>;
 
+/// A statement to be run, by its number.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) number: usize,
+    pub(crate) params: Vec<Param>,
+}
+
+/// Where the statements of a transaction are run.
+pub(crate) trait Session: Send {
+    /// Runs statements in this order, in one round trip if that can be. Fails with the first failure, which is the reason for
+    /// those that follow.
+    fn exchange(&mut self, statements: Vec<Statement>) -> BoxFuture<'_, Result<Vec<Vec<Row>>, Failure>>;
+}
+
 /// A connection with its statements, prepared.
 #[derive(Debug)]
 pub(crate) struct Connection {
     client: Client,
-    statements: Vec<Statement>,
+    prepared: Vec<tokio_postgres::Statement>,
     /// How many warnings the server sent.
     warnings: Arc<AtomicU64>,
     /// Whether an answer did not come: the connection is not used again.
@@ -40,7 +54,7 @@ impl Connection {
     pub(crate) fn new(client: Client, warnings: Arc<AtomicU64>, driver: JoinHandle<()>) -> Self {
         Self {
             client,
-            statements: Vec::new(),
+            prepared: Vec::new(),
             warnings,
             given_up: AtomicBool::new(false),
             driver,
@@ -55,14 +69,14 @@ impl Connection {
             async move { client.prepare(&text).await }.boxed()
         };
         let prepared = pipeline(texts.iter().map(prepare).collect()).await;
-        self.statements = prepared.into_iter().collect::<Result<_, _>>()?;
+        self.prepared = prepared.into_iter().collect::<Result<_, _>>()?;
         Ok(())
     }
 
     /// Sends a statement when it is first polled.
-    pub(crate) fn run(&self, statement: usize, params: Vec<Param>) -> BoxFuture<'_, Answer> {
+    pub(crate) fn run(&self, Statement { number, params }: Statement) -> BoxFuture<'_, Answer> {
         async move {
-            let Some(statement) = self.statements.get(statement) else {
+            let Some(statement) = self.prepared.get(number) else {
                 return Err(Failure::Closed);
             };
             let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();

@@ -7,10 +7,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 
-use crate::link::connection::{Connection, Texts};
+use crate::link::connection::{Connection, Statement, Texts};
 use crate::link::connector::Connector;
 use crate::link::error::{Failure, Remedy, backend_error};
-use crate::link::param::Param;
 
 /// How long to wait before the next attempt to connect.
 pub(crate) const PAUSE: Duration = Duration::from_millis(25);
@@ -52,8 +51,7 @@ impl Readers {
     pub(crate) async fn read(
         &self,
         operation: &'static str,
-        statement: usize,
-        params: impl Fn() -> Vec<Param>,
+        statement: impl Fn() -> Statement,
     ) -> Result<Vec<Row>, BackendError> {
         let deadline = Instant::now() + self.timeout;
         // The least busy, and the first of these: so a store that reads seldom has one connection for it.
@@ -69,7 +67,7 @@ impl Readers {
             let mut connection = None;
             let read = async {
                 let found = reader.connection().await?;
-                connection.insert(found).run(statement, params()).await
+                connection.insert(found).run(statement()).await
             };
             let failure = match timeout_at(deadline, read).await {
                 Ok(Ok(rows)) => return Ok(rows),

@@ -121,12 +121,12 @@ impl PostgresMetadata {
         more: impl Fn() -> Vec<Param>,
         decode: impl FnOnce(&[Row]) -> Result<T, Failure>,
     ) -> MetadataResult<T> {
-        let params = || {
+        let statement = || {
             let mut params = vec![Param::Bytes(self.0.client.as_bytes().to_vec())];
             params.extend(more());
-            params
+            sql.with(params)
         };
-        let rows = self.0.readers.read(operation, sql as usize, params).await?;
+        let rows = self.0.readers.read(operation, statement).await?;
         let unreadable = |failure| backend_error(operation, Effect::NotApplied, Arc::new(failure));
         Ok(decode(&rows).map_err(unreadable)?)
     }

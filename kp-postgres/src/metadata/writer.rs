@@ -8,14 +8,12 @@ use kp_core::client::{LeaseHolder, LeaseName, MetadataChanges, MetadataRejection
 use kp_core::{BackendError, Effect, PoolId, Timestamp, Ttl};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::Row;
 
-use crate::link::commit::{Failed, abandon, begin, end};
-use crate::link::connection::{Connection, Texts};
+use crate::link::commit::{Failed, Transaction, abandon, begin, end};
+use crate::link::connection::{Connection, Session, Texts};
 use crate::link::connector::Connector;
 use crate::link::error::{Failure, Remedy, backend_error};
 use crate::link::param::Param;
-use crate::link::pipeline::pipeline;
 use crate::link::readers::PAUSE;
 use crate::metadata::rows;
 use crate::sql::MetadataSql;
@@ -139,7 +137,9 @@ async fn commit(
     left: Duration,
     limit: Duration,
 ) -> Result<Decided, Failed> {
-    let decision = timeout(left, decide(connection, client, change, begin(left, limit))).await;
+    let begin = Some(begin(left, limit));
+    let mut transaction = Transaction { connection, begin };
+    let decision = timeout(left, decide(&mut transaction, client, change)).await;
     let Decision { writes, decided } = match decision.unwrap_or(Err(Failure::TimedOut(left))) {
         Ok(decision) => decision,
         Err(failure) => {
@@ -148,11 +148,11 @@ async fn commit(
         }
     };
     let deletes = writes.iter().position(|(sql, _)| *sql == MetadataSql::MetadataDelete);
-    let sent = writes.into_iter().map(|(sql, mut params)| {
+    let statements = writes.into_iter().map(|(sql, mut params)| {
         params.insert(0, named(client));
-        connection.run(sql as usize, params)
+        sql.with(params)
     });
-    let written = end(connection, sent.collect(), limit).await?;
+    let written = end(connection, statements.collect(), limit).await?;
     let deleted = deletes.and_then(|place| written.get(place)).map(Vec::len);
     Ok(deleted.map_or(decided, |deleted| Ok(deleted as u64)))
 }
@@ -162,26 +162,19 @@ fn named(client: &PoolId) -> Param {
 }
 
 /// Locks the client, reads what the change is decided on, and decides.
-async fn decide(connection: &Connection, client: &PoolId, change: &Change, begin: String) -> Result<Decision, Failure> {
+async fn decide(transaction: &mut Transaction<'_>, client: &PoolId, change: &Change) -> Result<Decision, Failure> {
     let (refs, lease) = match change {
         Change::Apply(changes) => (changes.named(), changes.fence.map(|fence| fence.lease)),
         Change::Lease(name, ..) | Change::Release(name, _) => (Default::default(), Some(*name)),
     };
     let name = Param::Text(lease.map_or("", LeaseName::as_str));
-    let sent = vec![
-        connection.simple(begin),
-        connection.run(MetadataSql::ClientCreate as usize, vec![named(client)]),
-        connection.run(MetadataSql::ClientLock as usize, vec![named(client)]),
-        connection.run(
-            MetadataSql::MetadataGet as usize,
-            vec![named(client), Param::all_bytes(refs)],
-        ),
-        connection.run(MetadataSql::MetadataLease as usize, vec![named(client), name]),
+    let statements = vec![
+        MetadataSql::ClientCreate.with(vec![named(client)]),
+        MetadataSql::ClientLock.with(vec![named(client)]),
+        MetadataSql::MetadataGet.with(vec![named(client), Param::all_bytes(refs)]),
+        MetadataSql::MetadataLease.with(vec![named(client), name]),
     ];
-    let mut answers: Vec<Vec<Row>> = Vec::with_capacity(sent.len());
-    for answer in pipeline(sent).await {
-        answers.push(answer?);
-    }
+    let mut answers = transaction.exchange(statements).await?;
     let lease = rows::read_lease(&answers.pop().unwrap_or_default())?;
     let found = rows::read_all(&answers.pop().unwrap_or_default())?;
     match change {

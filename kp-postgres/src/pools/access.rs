@@ -71,6 +71,6 @@ impl Access {
         sql: ReadSql,
         params: impl Fn() -> Vec<Param>,
     ) -> Result<Vec<Row>, BackendError> {
-        self.readers.read(operation, sql as usize, params).await
+        self.readers.read(operation, || sql.with(params())).await
     }
 }

@@ -1,11 +1,10 @@
 //! Asks for look-ups, and gives the answers to the pools in memory.
 
-use futures::future::BoxFuture;
 use kp_core::Role;
 use kp_core::rules::{Extent, LoadedPool, LookUp};
 use tokio_postgres::Row;
 
-use crate::link::connection::{Answer, Connection};
+use crate::link::connection::Statement;
 use crate::link::error::Failure;
 use crate::link::param::Param;
 use crate::pools::rows::{self, skip_damaged, stored};
@@ -67,11 +66,11 @@ pub(crate) fn requests(asked: Vec<Asked>) -> Vec<Request> {
 }
 
 impl Request {
-    /// Sends the statement. `pools` are the ids of the transaction's pools.
-    pub(crate) fn send<'c>(&self, connection: &'c Connection, pools: &[impl AsRef<[u8]>]) -> BoxFuture<'c, Answer> {
+    /// Returns the statement. `pools` are the ids of the transaction's pools.
+    pub(crate) fn statement(&self, pools: &[impl AsRef<[u8]>]) -> Statement {
         let mut params = vec![Param::all_bytes(self.asked.iter().map(|asked| &pools[asked.pool]))];
         params.extend(self.params());
-        connection.run(self.sql as usize, params)
+        self.sql.with(params)
     }
 
     fn params(&self) -> Vec<Param> {

@@ -13,11 +13,10 @@ use tokio::time::timeout;
 use tokio_postgres::Row;
 
 use crate::link::calls::{Call, Kind};
-use crate::link::commit::{Failed, abandon, begin, end};
-use crate::link::connection::Connection;
+use crate::link::commit::{Failed, Transaction, abandon, begin, end};
+use crate::link::connection::{Connection, Session};
 use crate::link::error::{Damage, Failure};
 use crate::link::param::Param;
-use crate::link::pipeline::pipeline;
 use crate::pools::load::{Asked, requests};
 use crate::pools::pool_row::PoolRow;
 use crate::pools::write::Writes;
@@ -37,7 +36,9 @@ pub(crate) async fn commit(
     left: Duration,
     limit: Duration,
 ) -> Result<(), Failed> {
-    let decided = timeout(left, decide(connection, calls, begin(left, limit))).await;
+    let begin = Some(begin(left, limit));
+    let mut transaction = Transaction { connection, begin };
+    let decided = timeout(left, decide(&mut transaction, calls)).await;
     let writes = match decided.unwrap_or(Err(Failure::TimedOut(left))) {
         Ok(writes) => writes,
         Err(failure) => {
@@ -45,7 +46,7 @@ pub(crate) async fn commit(
             return Err(Failed::NotApplied(failure));
         }
     };
-    end(connection, writes.send(connection), limit).await.map(drop)
+    end(connection, writes.statements(), limit).await.map(drop)
 }
 
 /// The pools of a transaction, in the order of their ids.
@@ -59,23 +60,18 @@ struct Pools {
 }
 
 /// Locks the pools of the calls, loads, runs the calls, and returns what is to be written.
-async fn decide(connection: &Connection, calls: &mut [Call], begin: String) -> Result<Writes, Failure> {
+pub(crate) async fn decide(session: &mut dyn Session, calls: &mut [Call]) -> Result<Writes, Failure> {
     let mut pools = Pools::of(calls);
     let created: Vec<_> = pools.ids_where(calls, |call| call.kind == Kind::Save);
     let requests = requests(pools.look_ups(calls));
-    let mut sent = vec![connection.simple(begin)];
+    let mut statements = Vec::new();
     if !created.is_empty() {
-        sent.push(connection.run(Sql::PoolCreate as usize, vec![Param::all_bytes(&created)]));
+        statements.push(Sql::PoolCreate.with(vec![Param::all_bytes(&created)]));
     }
-    let before_the_lock = sent.len();
-    sent.push(connection.run(Sql::Lock as usize, vec![Param::all_bytes(&pools.ids)]));
-    sent.extend(requests.iter().map(|request| request.send(connection, &pools.ids)));
-    let mut answers = Vec::with_capacity(sent.len());
-    // The first failure is the reason for those that follow.
-    for answer in pipeline(sent).await {
-        answers.push(answer?);
-    }
-    let mut answers = answers.into_iter().skip(before_the_lock);
+    let before_the_lock = statements.len();
+    statements.push(Sql::Lock.with(vec![Param::all_bytes(&pools.ids)]));
+    statements.extend(requests.iter().map(|request| request.statement(&pools.ids)));
+    let mut answers = session.exchange(statements).await?.into_iter().skip(before_the_lock);
     pools.lock(&answers.next().unwrap_or_default(), &created)?;
     for (request, rows) in requests.into_iter().zip(answers) {
         request.learn(&rows, &mut pools.loaded)?;
@@ -85,7 +81,7 @@ async fn decide(connection: &Connection, calls: &mut [Call], begin: String) -> R
             *loaded = Some(LoadedPool::empty());
         }
     }
-    pools.run(connection, calls).await?;
+    pools.run(session, calls).await?;
     Ok(pools.writes(calls))
 }
 
@@ -162,7 +158,7 @@ impl Pools {
     }
 
     /// Runs the calls of each pool in their order, and makes the look-ups that they ask for.
-    async fn run(&mut self, connection: &Connection, calls: &mut [Call]) -> Result<(), Failure> {
+    async fn run(&mut self, session: &mut dyn Session, calls: &mut [Call]) -> Result<(), Failure> {
         let mut next = vec![0; self.ids.len()];
         for _ in 0..MAX_ROUNDS {
             let mut missing = Vec::new();
@@ -173,12 +169,10 @@ impl Pools {
                 return Ok(());
             }
             let requests = requests(missing);
-            let sent = requests
-                .iter()
-                .map(|request| request.send(connection, &self.ids))
-                .collect();
-            for (request, rows) in requests.into_iter().zip(pipeline(sent).await) {
-                request.learn(&rows?, &mut self.loaded)?;
+            let statements = requests.iter().map(|request| request.statement(&self.ids));
+            let answers = session.exchange(statements.collect()).await?;
+            for (request, rows) in requests.into_iter().zip(answers) {
+                request.learn(&rows, &mut self.loaded)?;
             }
         }
         let column = "order of the records";

@@ -1,11 +1,10 @@
 //! Writes what the rules changed.
 
-use futures::future::BoxFuture;
 use kp_core::CredentialHash;
 use kp_core::rules::{Change, LoadedPool, Record, State};
 use kp_core::server::Support;
 
-use crate::link::connection::{Answer, Connection};
+use crate::link::connection::Statement;
 use crate::link::param::Param;
 use crate::pools::pool_row::PoolRow;
 use crate::pools::rows::{LeaseRow, PackageRow, stored};
@@ -222,25 +221,25 @@ impl Writes {
         self.lease_gone.1.push(Some(stored(sequence)));
     }
 
-    /// Sends the statements: one a table and kind. What is deleted goes first, since its ref may come anew.
-    pub(crate) fn send(self, connection: &Connection) -> Vec<BoxFuture<'_, Answer>> {
+    /// Returns the statements: one a table and kind. What is deleted goes first, since its ref may come anew.
+    pub(crate) fn statements(self) -> Vec<Statement> {
         let ints = Param::ManyInts;
-        let mut sent = Vec::new();
-        let mut send = |sql: Sql, rows: usize, params: Vec<Param>| {
+        let mut statements = Vec::new();
+        let mut add = |sql: Sql, rows: usize, params: Vec<Param>| {
             if rows > 0 {
-                sent.push(connection.run(sql as usize, params));
+                statements.push(sql.with(params));
             }
         };
-        send(
+        add(
             Sql::PoolDeleteLeases,
             self.cleared.len(),
             vec![ints(self.cleared.clone())],
         );
-        send(Sql::PoolDeletePackages, self.cleared.len(), vec![ints(self.cleared)]);
+        add(Sql::PoolDeletePackages, self.cleared.len(), vec![ints(self.cleared)]);
         let (pool, seq) = self.lease_gone;
-        send(Sql::LeaseDelete, pool.len(), vec![ints(pool), ints(seq)]);
+        add(Sql::LeaseDelete, pool.len(), vec![ints(pool), ints(seq)]);
         let (pool, seq) = self.gone;
-        send(Sql::PackageDelete, pool.len(), vec![ints(pool), ints(seq)]);
+        add(Sql::PackageDelete, pool.len(), vec![ints(pool), ints(seq)]);
         let Amend {
             pool,
             seq,
@@ -253,16 +252,16 @@ impl Writes {
             Param::ManyBytes(support),
             Param::ManyBytes(fingerprint),
         ];
-        send(Sql::PackageAmend, pool.len(), params);
-        send(Sql::PackageUpdate, self.update.pool.len(), self.update.params());
-        send(Sql::PackageInsert, self.insert.suite.len(), self.insert.params());
-        send(Sql::LeaseStore, self.lease.pool.len(), self.lease.params());
-        send(Sql::PoolUpdate, self.pool.key.len(), self.pool.params());
-        send(Sql::PoolDelete, self.pool_gone.len(), vec![ints(self.pool_gone)]);
-        send(Sql::PoolHead, self.heads.len(), vec![ints(self.heads)]);
-        send(Sql::PoolLapse, self.lapses.len(), vec![ints(self.lapses)]);
-        send(Sql::PoolExpiry, self.expiries.len(), vec![ints(self.expiries)]);
-        sent
+        add(Sql::PackageAmend, pool.len(), params);
+        add(Sql::PackageUpdate, self.update.pool.len(), self.update.params());
+        add(Sql::PackageInsert, self.insert.suite.len(), self.insert.params());
+        add(Sql::LeaseStore, self.lease.pool.len(), self.lease.params());
+        add(Sql::PoolUpdate, self.pool.key.len(), self.pool.params());
+        add(Sql::PoolDelete, self.pool_gone.len(), vec![ints(self.pool_gone)]);
+        add(Sql::PoolHead, self.heads.len(), vec![ints(self.heads)]);
+        add(Sql::PoolLapse, self.lapses.len(), vec![ints(self.lapses)]);
+        add(Sql::PoolExpiry, self.expiries.len(), vec![ints(self.expiries)]);
+        statements
     }
 }
 

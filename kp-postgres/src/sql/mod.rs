@@ -1,5 +1,8 @@
 //! The statements: each is a file of this folder.
 
+use crate::link::connection::Statement;
+use crate::link::param::Param;
+
 /// Lists the statements.
 macro_rules! statements {
     ($(#[$doc:meta])* $set:ident: $($name:ident = $file:literal,)*) => {
@@ -9,6 +12,11 @@ macro_rules! statements {
 
         impl $set {
             pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Returns the statement with these parameters.
+            pub(crate) fn with(self, params: Vec<Param>) -> Statement {
+                Statement { number: self as usize, params }
+            }
 
             /// Returns the text of the file.
             const fn file(self) -> &'static str {
