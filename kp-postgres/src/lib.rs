@@ -35,6 +35,11 @@
 //! No two stores wait for each other in a circle, whatever pools their calls name. If a call fails, the others of its
 //! transaction run again. Reads are single statements on other connections.
 //!
+//! # Beside a server's own tables
+//!
+//! [`PostgresStore::within`] makes a call in a transaction of the server's own: a KeyPackage is claimed and the server's row
+//! is written, or neither.
+//!
 //! # Addresses
 //!
 //! `postgres://[user[:password]@]host[:port][,host[:port]]/database[?parameters]`, as libpq has it. With several hosts, name
@@ -76,3 +81,4 @@ pub use link::builder::PostgresBuilder;
 pub use link::server::Server;
 pub use metadata::store::PostgresMetadata;
 pub use pools::store::PostgresStore;
+pub use pools::within::{ServerTransaction, Within};

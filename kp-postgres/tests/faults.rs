@@ -1,60 +1,22 @@
 //! A server that is killed, connections that are killed, and two stores that name the same pools in opposite orders: nothing
 //! answered is lost, and nothing is handed out twice.
 
+mod scene;
+
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use kp_core::server::{KeyPackageStore, KeyPackageStoreExt, OnLapse, Save, Spend, TakeRequest};
-use kp_core::{
-    Ciphersuite, CredentialHash, Effect, Error, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime,
-    PoolId, ReservationId, Status, Timestamp, Ttl,
-};
+use kp_core::server::{KeyPackageStore, KeyPackageStoreExt, OnLapse, Spend};
+use kp_core::{Effect, Error, KeyPackageRef, PoolId, ReservationId, Status};
 use kp_postgres::PostgresStore;
 use kp_test_support::postgres::Postgres;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_postgres::NoTls;
 
-const NOW: Timestamp = match Timestamp::new(1_700_000_000) {
-    Some(now) => now,
-    None => Timestamp::MIN,
-};
+use crate::scene::{NOW, connect, fill, take};
+
 const CALLERS: u64 = 8;
-
-fn pool(n: u64) -> PoolId {
-    PoolId::try_from(format!("pool/{n}").as_str()).expect("a short name is an id")
-}
-
-fn package(n: u64) -> KeyPackage {
-    let mut name = [7; 32];
-    name[..8].copy_from_slice(&n.to_be_bytes());
-    let lifetime = Lifetime::new(NOW, NOW.plus(86_400)).expect("it begins before it ends");
-    let named = KeyPackageRef::try_from(name.as_slice()).expect("32 bytes are a ref");
-    let info = KeyPackageInfo::new(named, Ciphersuite(1), lifetime, CredentialHash([0; 32]));
-    KeyPackage::new(
-        info,
-        KeyPackageBytes::try_from(vec![1; 295]).expect("295 bytes are a package"),
-    )
-}
-
-async fn fill(store: &PostgresStore, pools: u64, packages: u64) {
-    for n in 0..pools {
-        let packages = (0..packages).map(|k| package(n * packages + k));
-        let save = Save::new(pool(n), packages).expect("so many are a save");
-        let saved = store.save_key_packages(&save, NOW).await.expect("they are saved");
-        assert!(saved.iter().all(|outcome| outcome.is_held()));
-    }
-}
-
-fn take(n: u64, number: u64) -> TakeRequest {
-    let mut id = [0; 16];
-    id[..8].copy_from_slice(&number.to_be_bytes());
-    TakeRequest::new(
-        pool(n),
-        ReservationId::from_bytes(id),
-        Ttl::seconds(3_600).expect("an hour is a ttl"),
-    )
-}
 
 /// What callers were answered: who has each package, and which were spent.
 type Answered = HashMap<(PoolId, KeyPackageRef), (ReservationId, bool)>;
@@ -65,7 +27,7 @@ async fn caller(
     number: u64,
     pools: u64,
     stopped: Arc<AtomicBool>,
-    done: Arc<AtomicU64>,
+    done: watch::Sender<u64>,
 ) -> Answered {
     let mut answered = Answered::new();
     let mut round = 0;
@@ -98,7 +60,7 @@ async fn caller(
             }
         }
         answered.insert(place, (take.id, true));
-        done.fetch_add(1, Ordering::AcqRel);
+        done.send_modify(|done| *done += 1);
     }
     answered
 }
@@ -107,20 +69,20 @@ async fn caller(
 struct Load {
     callers: Vec<JoinHandle<Answered>>,
     stopped: Arc<AtomicBool>,
-    done: Arc<AtomicU64>,
+    done: watch::Sender<u64>,
 }
 
 impl Load {
     async fn start(server: &Postgres, pools: u64) -> Self {
         let stopped = Arc::new(AtomicBool::new(false));
-        let done = Arc::new(AtomicU64::new(0));
+        let done = watch::Sender::new(0);
         let stores = [
             PostgresStore::connect(server.url()).await.expect("it connects"),
             PostgresStore::connect(server.url()).await.expect("it connects"),
         ];
         let start = |number: u64| {
             let store = stores[usize::from(number.is_multiple_of(2))].clone();
-            tokio::spawn(caller(store, number, pools, Arc::clone(&stopped), Arc::clone(&done)))
+            tokio::spawn(caller(store, number, pools, Arc::clone(&stopped), done.clone()))
         };
         Self {
             callers: (0..CALLERS).map(start).collect(),
@@ -131,10 +93,11 @@ impl Load {
 
     /// Waits until the callers have spent so many more.
     async fn goes_on(&self, more: u64) {
-        let before = self.done.load(Ordering::Acquire);
-        while self.done.load(Ordering::Acquire) < before + more {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
+        let mut done = self.done.subscribe();
+        let before = *done.borrow();
+        done.wait_for(|done| *done >= before + more)
+            .await
+            .expect("the callers go on");
     }
 
     /// Stops the callers, and checks their answers against each other and the store.
@@ -179,10 +142,7 @@ async fn killed_connections_lose_nothing_that_was_answered() {
     let store = PostgresStore::connect(server.url()).await.expect("it connects");
     fill(&store, 10, 1_000).await;
     let load = Load::start(&server, 10).await;
-    let (client, connection) = tokio_postgres::connect(&server.url(), NoTls)
-        .await
-        .expect("it is there");
-    let driver = tokio::spawn(connection);
+    let client = connect(&server).await;
     // One connection of the stores, whatever it is doing.
     let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE application_name = 'keypackage-pool' ORDER BY random() LIMIT 1";
@@ -190,7 +150,6 @@ async fn killed_connections_lose_nothing_that_was_answered() {
         client.query(kill, &[]).await.expect("it answers");
         load.goes_on(1).await;
     }
-    driver.abort();
     assert!(load.check(&store).await >= 200);
 }
 
@@ -221,10 +180,7 @@ async fn pools_in_opposite_orders_never_lock_each_other_out() {
     for run in runs {
         run.await.expect("no run panics");
     }
-    let (client, connection) = tokio_postgres::connect(&server.url(), NoTls)
-        .await
-        .expect("it is there");
-    let driver = tokio::spawn(connection);
+    let client = connect(&server).await;
     let deadlocks = client
         .query_one("SELECT sum(deadlocks)::bigint FROM pg_stat_database", &[])
         .await;
@@ -233,5 +189,4 @@ async fn pools_in_opposite_orders_never_lock_each_other_out() {
         0,
         "nor did anything run twice for it"
     );
-    driver.abort();
 }

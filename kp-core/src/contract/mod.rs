@@ -38,6 +38,7 @@
 //! | [`LAST`] | last-resort packages |
 //! | [`READ`] | reads and listings |
 //! | [`SWEEP`], [`DEL`] | sweeping, deleting, withdrawing |
+//! | [`TX`] | calls in a transaction of the server's own |
 //! | [`ADM`] | [`Admission`](crate::server::Admission): from uploaded bytes to facts |
 //! | [`DIR`] | the directory, a delivery service's policy |
 //! | [`META`] | [`PoolMetadataStore`](crate::client::PoolMetadataStore): a client's rows |
@@ -72,6 +73,7 @@ mod directory;
 mod failures;
 mod last_resort;
 mod metadata;
+mod own_transactions;
 mod reading;
 mod rule;
 mod saving;
@@ -88,6 +90,7 @@ pub use directory::*;
 pub use failures::*;
 pub use last_resort::*;
 pub use metadata::*;
+pub use own_transactions::*;
 pub use reading::*;
 pub use rule::Rule;
 pub use saving::*;
@@ -113,7 +116,7 @@ pub const STORE: &[Rule] = &join::<{ count(STORE_FAMILIES) }>(STORE_FAMILIES);
 /// each.
 pub const METADATA: &[Rule] = META;
 
-const FAMILIES: &[&[Rule]] = &[STORE, ADM, DIR, META, POOL];
+const FAMILIES: &[&[Rule]] = &[STORE, TX, ADM, DIR, META, POOL];
 
 /// Lists every rule of the contract.
 pub const ALL: &[Rule] = &join::<{ count(FAMILIES) }>(FAMILIES);

@@ -112,30 +112,42 @@ impl<T> Reply<T> {
 /// The queue of a writer.
 pub(crate) type Queue = mpsc::UnboundedSender<Call>;
 
+/// What is asked of a pool.
+pub(crate) struct Operation<T> {
+    pub(crate) name: &'static str,
+    pub(crate) pool: PoolId,
+    pub(crate) kind: Kind,
+    pub(crate) look_ups: Vec<LookUp>,
+    pub(crate) step: Step<T>,
+}
+
+impl<T: Send + 'static> Operation<T> {
+    /// Makes a call of it, whose caller waits until then.
+    pub(crate) fn call(self, deadline: Instant) -> (Call, Reply<T>) {
+        let (reply, answer) = oneshot::channel();
+        let operation = self.name;
+        let step = Box::new(Waiting {
+            operation,
+            step: self.step,
+            answer: None,
+            reply,
+        });
+        let call = Call {
+            pool: self.pool,
+            kind: self.kind,
+            look_ups: self.look_ups,
+            deadline,
+            step,
+        };
+        (call, Reply { operation, answer })
+    }
+}
+
 /// Queues a call at once. The answer comes later.
-pub(crate) fn submit<T: Send + 'static>(
-    queue: &Queue,
-    operation: &'static str,
-    (pool, kind, look_ups): (PoolId, Kind, Vec<LookUp>),
-    deadline: Instant,
-    step: Step<T>,
-) -> Reply<T> {
-    let (reply, answer) = oneshot::channel();
-    let step = Box::new(Waiting {
-        operation,
-        step,
-        answer: None,
-        reply,
-    });
-    let call = Call {
-        pool,
-        kind,
-        look_ups,
-        deadline,
-        step,
-    };
+pub(crate) fn submit<T: Send + 'static>(queue: &Queue, operation: Operation<T>, deadline: Instant) -> Reply<T> {
+    let (call, reply) = operation.call(deadline);
     if let Err(mpsc::error::SendError(call)) = queue.send(call) {
         call.step.fail(Effect::NotApplied, Arc::new(Failure::Closed));
     }
-    Reply { operation, answer }
+    reply
 }

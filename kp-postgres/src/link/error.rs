@@ -44,6 +44,9 @@ pub(crate) enum Failure {
     /// The server is refused.
     #[error(transparent)]
     Refused(#[from] OpenError),
+    /// A transaction of the server is not as it must be (TX-1).
+    #[error("the transaction is refused: {0}")]
+    Transaction(String),
     /// The store was closed by a clone, or its runtime has ended.
     #[error("the store is closed")]
     Closed,
@@ -80,9 +83,12 @@ impl Failure {
             }
             Self::Server { code, message, .. } => of_code(code, message),
             Self::PoolDeleted => Remedy::Again,
-            Self::CommitWarned | Self::Damaged(_) | Self::Unreadable(_) | Self::Refused(_) | Self::Closed => {
-                Remedy::Never
-            }
+            Self::CommitWarned
+            | Self::Damaged(_)
+            | Self::Unreadable(_)
+            | Self::Refused(_)
+            | Self::Transaction(_)
+            | Self::Closed => Remedy::Never,
         }
     }
 

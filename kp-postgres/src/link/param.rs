@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -8,7 +9,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type};
 pub(crate) enum Param {
     Bytes(Vec<u8>),
     Int(i64),
-    Text(&'static str),
+    Text(Cow<'static, str>),
     ManyBytes(Vec<Option<Vec<u8>>>),
     ManyInts(Vec<Option<i64>>),
     ManyBools(Vec<Option<bool>>),
@@ -24,6 +25,11 @@ impl Param {
     /// Makes an array of numbers, none of which is NULL.
     pub(crate) fn all_ints(ints: impl IntoIterator<Item = i64>) -> Self {
         Self::ManyInts(ints.into_iter().map(Some).collect())
+    }
+
+    /// Returns the type that the statements give it.
+    pub(crate) fn sql_type(&self) -> Type {
+        self.value().1
     }
 
     fn value(&self) -> (&(dyn ToSql + Sync), Type) {

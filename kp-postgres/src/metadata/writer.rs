@@ -167,7 +167,7 @@ async fn decide(transaction: &mut Transaction<'_>, client: &PoolId, change: &Cha
         Change::Apply(changes) => (changes.named(), changes.fence.map(|fence| fence.lease)),
         Change::Lease(name, ..) | Change::Release(name, _) => (Default::default(), Some(*name)),
     };
-    let name = Param::Text(lease.map_or("", LeaseName::as_str));
+    let name = Param::Text(lease.map_or("", LeaseName::as_str).into());
     let statements = vec![
         MetadataSql::ClientCreate.with(vec![named(client)]),
         MetadataSql::ClientLock.with(vec![named(client)]),
@@ -198,7 +198,7 @@ async fn decide(transaction: &mut Transaction<'_>, client: &PoolId, change: &Cha
 }
 
 fn store_lease(name: LeaseName, lease: &StorageLease) -> (MetadataSql, Vec<Param>) {
-    let mut params = vec![Param::Text(name.as_str())];
+    let mut params = vec![Param::Text(name.as_str().into())];
     params.extend(rows::lease(lease));
     (MetadataSql::MetadataLeaseStore, params)
 }

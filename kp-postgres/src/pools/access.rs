@@ -3,13 +3,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kp_core::rules::{Interrupted, LoadedPool, LookUp};
-use kp_core::{BackendError, PoolId};
+use kp_core::BackendError;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
-use crate::link::calls::{Kind, Queue, Reply, submit};
+use crate::link::calls::{Operation, Queue, Reply, submit};
 use crate::link::connection::Texts;
 use crate::link::connector::Connector;
 use crate::link::param::Param;
@@ -23,9 +22,6 @@ pub(crate) struct Access {
     readers: Readers,
     timeout: Duration,
 }
-
-/// What a call on a pool is, and the look-ups that it needs as a rule.
-pub(crate) type Target = (PoolId, Kind, Vec<LookUp>);
 
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,18 +47,12 @@ impl Access {
     }
 
     /// Queues a call for the writer of its pool: calls on one pool never wait for each other's transactions.
-    pub(crate) fn write<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        target: Target,
-        step: impl FnMut(&mut LoadedPool) -> Result<T, Interrupted> + Send + 'static,
-    ) -> Reply<T> {
+    pub(crate) fn write<T: Send + 'static>(&self, operation: Operation<T>) -> Reply<T> {
         let mut hasher = DefaultHasher::new();
-        target.0.hash(&mut hasher);
+        operation.pool.hash(&mut hasher);
         let writers = &self.writers;
         let writer = &writers[usize::try_from(hasher.finish()).unwrap_or_default() % writers.len()];
-        let deadline = Instant::now() + self.timeout;
-        submit(writer, operation, target, deadline, Box::new(step))
+        submit(writer, operation, Instant::now() + self.timeout)
     }
 
     pub(crate) async fn read(

@@ -3,10 +3,12 @@
 pub(crate) mod access;
 pub(crate) mod cursor;
 pub(crate) mod load;
+pub(crate) mod operations;
 pub(crate) mod pool_row;
 pub(crate) mod rows;
 pub(crate) mod store;
 pub(crate) mod sweep;
 pub(crate) mod transaction;
+pub(crate) mod within;
 pub(crate) mod write;
 pub(crate) mod writer;

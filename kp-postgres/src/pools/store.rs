@@ -2,25 +2,26 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kp_core::rules::{self, Answer, Limits, LoadedPool, LookUp};
+use kp_core::rules::{self, Answer, Limits};
 use kp_core::server::{
     Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken,
     Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
     BackendError, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, OpenError, PoolCounts, PoolId,
-    Result, Status, Timestamp, Ttl,
+    Rejection, Result, Status, Timestamp, Ttl,
 };
 
 use crate::link::builder::PostgresBuilder;
-use crate::link::calls::{Kind, Reply};
+use crate::link::calls::{Operation, Reply};
 use crate::link::error::{Failure, backend_error};
 use crate::link::migrations::POOLS;
 use crate::link::param::Param;
 use crate::link::readers::Readers;
 use crate::link::server::Server;
-use crate::pools::access::{Access, Target};
-use crate::pools::{cursor, rows, sweep};
+use crate::pools::access::Access;
+use crate::pools::within::{OwnTransactions, ServerTransaction, Within};
+use crate::pools::{cursor, operations, rows, sweep};
 use crate::sql::{ReadSql, Sql};
 
 /// Stores KeyPackage pools in a PostgreSQL database.
@@ -38,6 +39,7 @@ struct Shared {
     schema: String,
     limits: Limits,
     access: Access,
+    own: Arc<OwnTransactions>,
 }
 
 impl fmt::Debug for PostgresStore {
@@ -47,14 +49,6 @@ impl fmt::Debug for PostgresStore {
             .field("server", &self.0.server)
             .finish_non_exhaustive()
     }
-}
-
-fn of_take(take: &TakeRequest, now: Timestamp) -> Target {
-    (take.pool.clone(), Kind::Take, LookUp::of_take(take, now))
-}
-
-fn of_token(token: &ReservationToken, now: Timestamp) -> Target {
-    (token.pool.clone(), Kind::Other, LookUp::of_token(token, now))
 }
 
 impl PostgresStore {
@@ -78,6 +72,11 @@ impl PostgresStore {
     pub fn server(&self) -> &Server {
         &self.0.server
     }
+
+    /// Makes a call in a transaction of one's own, together with one's own rows.
+    pub fn within<T: ServerTransaction>(&self, transaction: T) -> Within<T> {
+        Within::new(Arc::clone(&self.0.own), transaction)
+    }
 }
 
 impl PostgresBuilder {
@@ -91,11 +90,18 @@ impl PostgresBuilder {
         let (connector, server, first) = self.open(&POOLS, &read_texts).await?;
         let readers = Readers::start(&connector, &read_texts, first, self.readers);
         let access = Access::start(&connector, &texts, self.writers, readers);
+        let own = OwnTransactions {
+            texts,
+            limits: self.limits,
+            synchronous_commit: server.synchronous_commit.clone(),
+            timeout: connector.timeout(),
+        };
         Ok(PostgresStore(Arc::new(Shared {
             server,
             schema: self.schema,
             limits: self.limits,
             access,
+            own: Arc::new(own),
         })))
     }
 }
@@ -117,6 +123,21 @@ async fn answers<T>(replies: Vec<Reply<Answer<T>>>) -> Answers<T> {
     answers.into()
 }
 
+impl Shared {
+    /// Makes a call for each item of a batch.
+    async fn each<I, T: Send + 'static>(
+        &self,
+        items: &[I],
+        bounded: std::result::Result<(), Rejection>,
+        operation: impl Fn(&I) -> Operation<Answer<T>>,
+    ) -> Answers<T> {
+        if let Err(rejection) = bounded {
+            return Answers::all_failed(items.len(), &rejection.into());
+        }
+        answers(items.iter().map(|item| self.access.write(operation(item))).collect()).await
+    }
+}
+
 /// Each item of a batch is a call of its own. Calls that wait together share a commit, so a batch costs one commit, and an
 /// item that fails does not fail the others.
 #[async_trait]
@@ -126,10 +147,8 @@ impl KeyPackageStore for PostgresStore {
         if save.packages().is_empty() {
             return Ok(Vec::new());
         }
-        let target = (save.pool.clone(), Kind::Save, LookUp::of_save(save, now));
-        let (save, limits) = (save.clone(), self.0.limits);
-        let step = move |pool: &mut LoadedPool| rules::save(pool, &save, limits, now);
-        Ok(self.0.access.write("save_key_packages", target, step).wait().await?)
+        let operation = operations::save(save, self.0.limits, now);
+        Ok(self.0.access.write(operation).wait().await?)
     }
 
     async fn reserve_key_packages(
@@ -138,18 +157,8 @@ impl KeyPackageStore for PostgresStore {
         lapse: OnLapse,
         now: Timestamp,
     ) -> Answers<Reservation> {
-        if let Err(rejection) = rules::bounded_takes(takes) {
-            return Answers::all_failed(takes.len(), &rejection.into());
-        }
-        let reserve = |take: &TakeRequest| {
-            let take = take.clone();
-            self.0
-                .access
-                .write("reserve_key_packages", of_take(&take, now), move |pool| {
-                    rules::reserve(pool, &take, lapse, now)
-                })
-        };
-        answers(takes.iter().map(reserve).collect()).await
+        let reserve = |take: &TakeRequest| operations::reserve(take, lapse, now);
+        self.0.each(takes, rules::bounded_takes(takes), reserve).await
     }
 
     async fn claim_key_packages(
@@ -158,63 +167,23 @@ impl KeyPackageStore for PostgresStore {
         group: Option<&GroupId>,
         now: Timestamp,
     ) -> Answers<KeyPackage> {
-        if let Err(rejection) = rules::bounded_takes(takes) {
-            return Answers::all_failed(takes.len(), &rejection.into());
-        }
-        let claim = |take: &TakeRequest| {
-            let (take, group) = (take.clone(), group.cloned());
-            self.0
-                .access
-                .write("claim_key_packages", of_take(&take, now), move |pool| {
-                    rules::claim(pool, &take, group.as_ref(), now)
-                })
-        };
-        answers(takes.iter().map(claim).collect()).await
+        let claim = |take: &TakeRequest| operations::claim(take, group, now);
+        self.0.each(takes, rules::bounded_takes(takes), claim).await
     }
 
     async fn spend_key_packages(&self, tokens: &[ReservationToken], spend: &Spend, now: Timestamp) -> Answers<Receipt> {
-        if let Err(rejection) = rules::bounded(tokens) {
-            return Answers::all_failed(tokens.len(), &rejection.into());
-        }
-        let spend = |token: &ReservationToken| {
-            let (token, spend) = (token.clone(), spend.clone());
-            self.0
-                .access
-                .write("spend_key_packages", of_token(&token, now), move |pool| {
-                    rules::spend(pool, &token, &spend, now)
-                })
-        };
-        answers(tokens.iter().map(spend).collect()).await
+        let spend = |token: &ReservationToken| operations::spend(token, spend, now);
+        self.0.each(tokens, rules::bounded(tokens), spend).await
     }
 
     async fn release_key_packages(&self, tokens: &[ReservationToken], now: Timestamp) -> Answers<()> {
-        if let Err(rejection) = rules::bounded(tokens) {
-            return Answers::all_failed(tokens.len(), &rejection.into());
-        }
-        let release = |token: &ReservationToken| {
-            let token = token.clone();
-            self.0
-                .access
-                .write("release_key_packages", of_token(&token, now), move |pool| {
-                    rules::release(pool, &token, now)
-                })
-        };
-        answers(tokens.iter().map(release).collect()).await
+        let release = |token: &ReservationToken| operations::release(token, now);
+        self.0.each(tokens, rules::bounded(tokens), release).await
     }
 
     async fn renew_key_packages(&self, tokens: &[ReservationToken], ttl: Ttl, now: Timestamp) -> Answers<Lease> {
-        if let Err(rejection) = rules::bounded(tokens) {
-            return Answers::all_failed(tokens.len(), &rejection.into());
-        }
-        let renew = |token: &ReservationToken| {
-            let token = token.clone();
-            self.0
-                .access
-                .write("renew_key_packages", of_token(&token, now), move |pool| {
-                    rules::renew(pool, &token, ttl, now)
-                })
-        };
-        answers(tokens.iter().map(renew).collect()).await
+        let renew = |token: &ReservationToken| operations::renew(token, ttl, now);
+        self.0.each(tokens, rules::bounded(tokens), renew).await
     }
 
     async fn get_key_package(
@@ -313,24 +282,16 @@ impl KeyPackageStore for PostgresStore {
         if *what == Withdrawal::Refs(Vec::new()) {
             return Ok(Vec::new());
         }
-        let target = (pool.clone(), Kind::Other, LookUp::of_withdrawal(what, now));
-        let what = what.clone();
-        let step = move |pool: &mut LoadedPool| rules::withdraw(pool, &what, now);
         Ok(self
             .0
             .access
-            .write("withdraw_key_packages", target, step)
+            .write(operations::withdraw(pool, what, now))
             .wait()
             .await?)
     }
 
     async fn delete_pool(&self, pool: &PoolId) -> Result<()> {
-        let target = (pool.clone(), Kind::Other, Vec::new());
-        let clear = |pool: &mut LoadedPool| {
-            pool.clear();
-            Ok(())
-        };
-        Ok(self.0.access.write("delete_pool", target, clear).wait().await?)
+        Ok(self.0.access.write(operations::delete(pool)).wait().await?)
     }
 
     async fn retire_unspent(

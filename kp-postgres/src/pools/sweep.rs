@@ -7,7 +7,7 @@ use kp_core::server::{Cursor, Page};
 use kp_core::{BackendError, Effect, PoolId, Timestamp};
 use tokio_postgres::Row;
 
-use crate::link::calls::Kind;
+use crate::link::calls::{Kind, Operation};
 use crate::link::param::Param;
 use crate::pools::access::Access;
 use crate::sql::ReadSql;
@@ -68,9 +68,14 @@ async fn each(
     step: impl FnMut(&mut LoadedPool) -> Result<u64, Interrupted> + Clone + Send + 'static,
 ) -> (Vec<u64>, Option<BackendError>) {
     let steps = pools.into_iter().map(|pool| {
-        access
-            .write(operation, (pool, kind, look_ups.clone()), step.clone())
-            .wait()
+        let operation = Operation {
+            name: operation,
+            pool,
+            kind,
+            look_ups: look_ups.clone(),
+            step: Box::new(step.clone()),
+        };
+        access.write(operation).wait()
     });
     let (mut done, mut failed) = (Vec::new(), None);
     for answer in join_all(steps).await {

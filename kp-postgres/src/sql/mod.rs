@@ -61,6 +61,8 @@ statements! {
     PoolHead = "pool_head",
     PoolLapse = "pool_lapse",
     PoolExpiry = "pool_expiry",
+    WithinEnter = "within_enter",
+    WithinLeave = "within_leave",
 }
 
 statements! {
