@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 /// All that there is.
-const FACETS: Facets = Facets::NONE.handles().reopens().processes().limits();
+pub(crate) const FACETS: Facets = Facets::NONE.handles().reopens().processes().limits();
 
 /// What the checks share.
 struct Shared {
@@ -42,8 +42,13 @@ impl Suite {
         })
     }
 
+    /// Returns the address of the server, once a store of the space is open.
+    pub(crate) fn url(&self, space: &Space) -> String {
+        std::fs::read_to_string(space.dir().join("url")).expect("a store is open")
+    }
+
     /// Another process finds the server in the file that the first one left.
-    async fn builder(&self, space: &Space) -> PostgresBuilder {
+    pub(crate) async fn builder(&self, space: &Space) -> PostgresBuilder {
         let file = space.dir().join("url");
         let url = match std::fs::read_to_string(&file) {
             Ok(url) => url,
