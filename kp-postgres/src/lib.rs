@@ -46,7 +46,12 @@
 //! `target_session_attrs=read-write`. `sslmode` is `disable`, `prefer` (the default) or `require`; the feature `tls` is what
 //! makes TLS possible, by rustls with the roots of the system. Without the feature, `require` is refused.
 //!
-//! Connections are to the server itself, or to a pooler in session mode: the store prepares its statements.
+//! # Poolers
+//!
+//! An address may be that of a pooler, such as PgBouncer, in session or transaction mode and of any version. The store notices
+//! a pooler when it connects ([`Server::is_pooled`]): no statement is prepared then, and each transaction, each read too, sets
+//! what it needs for itself alone. So nothing that others left in a session counts. Since each statement is planned anew, the
+//! server works more for a call; connect to the server itself where you can: a store has few connections.
 //!
 //! # Durability
 //!

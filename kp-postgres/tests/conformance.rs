@@ -4,6 +4,11 @@ mod suite;
 
 use std::process::ExitCode;
 
+use crate::suite::within::WithinSuite;
+
 fn main() -> ExitCode {
-    suite::run(kp_conformance::main)
+    suite::run(|suite| match std::env::var_os("KP_POSTGRES_WITHIN") {
+        None => kp_conformance::main(suite),
+        Some(_) => kp_conformance::main(WithinSuite(suite)),
+    })
 }

@@ -27,6 +27,8 @@ pub mod messenger;
 #[cfg(feature = "drafts")]
 pub mod mutations;
 #[cfg(feature = "postgres")]
+pub mod pgbouncer;
+#[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "servers")]
 pub mod servers;

@@ -61,10 +61,7 @@ impl Postgres {
             dir,
             child: Mutex::new(None),
         };
-        if is_root() {
-            let owned = Command::new("chown").arg("nobody").arg(server.dir.path()).status();
-            assert!(owned.expect("chown").success());
-        }
+        give_to_nobody(server.dir.path());
         let made = server
             .command("initdb")
             .args([
@@ -94,10 +91,7 @@ impl Postgres {
         );
         let path = self.data().join("postgresql.auto.conf");
         std::fs::write(&path, always).expect("the settings are written");
-        if is_root() {
-            let owned = Command::new("chown").arg("nobody").arg(&path).status();
-            assert!(owned.expect("chown").success());
-        }
+        give_to_nobody(&path);
     }
 
     /// Starts it, or starts it again on its port and its files, and waits until it takes connections.
@@ -176,16 +170,7 @@ impl Postgres {
     }
 
     fn command(&self, binary: &str) -> Command {
-        let path = self.binaries.join(binary);
-        let mut command = if is_root() {
-            let mut command = Command::new("setpriv");
-            command
-                .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"])
-                .arg(path);
-            command
-        } else {
-            Command::new(path)
-        };
+        let mut command = unprivileged(&self.binaries.join(binary));
         command.current_dir(self.dir.path());
         command
     }
@@ -195,6 +180,26 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// For root, gives a file to the user that runs the servers.
+pub(crate) fn give_to_nobody(path: &Path) {
+    if is_root() {
+        let owned = Command::new("chown").arg("nobody").arg(path).status();
+        assert!(owned.expect("chown").success());
+    }
+}
+
+/// Returns a command that does not run as root.
+pub(crate) fn unprivileged(binary: &Path) -> Command {
+    if !is_root() {
+        return Command::new(binary);
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"])
+        .arg(binary);
+    command
 }
 
 fn is_root() -> bool {
@@ -210,7 +215,7 @@ fn children(parent: u32) -> Vec<u32> {
     ids.split_whitespace().filter_map(|id| id.parse().ok()).collect()
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("it has an address").port()
 }

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use tokio::time::timeout;
 use tokio_postgres::Row;
 
-use crate::link::connection::{Connection, Session, Statement};
+use crate::link::connection::{Connection, Exchange, Statement};
 use crate::link::error::{Failure, Remedy};
 use crate::link::pipeline::pipeline;
 
@@ -47,7 +47,7 @@ pub(crate) async fn end(
         match answer {
             Ok(rows) => written.push(rows),
             // A transaction in which a statement failed is rolled back by its COMMIT.
-            Err(failure @ Failure::Server { .. }) => return Err(Failed::NotApplied(failure)),
+            Err(failure @ Failure::Server { .. }) if !failure.is_of_link() => return Err(Failed::NotApplied(failure)),
             Err(failure) => return Err(Failed::Unknown(failure)),
         }
     }
@@ -67,7 +67,7 @@ pub(crate) struct Transaction<'a> {
     pub(crate) begin: Option<String>,
 }
 
-impl Session for Transaction<'_> {
+impl Exchange for Transaction<'_> {
     fn exchange(&mut self, statements: Vec<Statement>) -> BoxFuture<'_, Result<Vec<Vec<Row>>, Failure>> {
         let begin = self.begin.take().map(|begin| self.connection.simple(begin));
         let begins = begin.iter().len();
@@ -82,15 +82,6 @@ impl Session for Transaction<'_> {
         }
         .boxed()
     }
-}
-
-/// Returns the beginning of a transaction, in which nothing waits longer than its caller.
-pub(crate) fn begin(left: Duration, limit: Duration) -> String {
-    let (left, limit) = (left.as_millis().max(1), limit.as_millis().max(1));
-    format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {left}; \
-         SET LOCAL statement_timeout = {left}; SET LOCAL idle_in_transaction_session_timeout = {limit}"
-    )
 }
 
 /// Ends a transaction that failed, before its commit was sent.

@@ -1,5 +1,6 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -10,6 +11,7 @@ use tokio_postgres::{Client, Row};
 use crate::link::error::Failure;
 use crate::link::param::Param;
 use crate::link::pipeline::pipeline;
+use crate::link::session::Session;
 
 /// The texts of a set of statements, by the number of each.
 pub(crate) type Texts = Arc<[String]>;
@@ -25,22 +27,33 @@ pub(crate) struct Statement {
 }
 
 /// Where the statements of a transaction are run.
-pub(crate) trait Session: Send {
+pub(crate) trait Exchange: Send {
     /// Runs statements in this order, in one round trip if that can be. Fails with the first failure, which is the reason for
     /// those that follow.
     fn exchange(&mut self, statements: Vec<Statement>) -> BoxFuture<'_, Result<Vec<Vec<Row>>, Failure>>;
 }
 
-/// A connection with its statements, prepared.
+/// A connection with its statements.
 #[derive(Debug)]
 pub(crate) struct Connection {
     client: Client,
-    prepared: Vec<tokio_postgres::Statement>,
+    session: Session,
+    statements: Statements,
+    /// Held while a transaction that only reads is sent, so that no other comes in between.
+    sending: Mutex<()>,
     /// How many warnings the server sent.
     warnings: Arc<AtomicU64>,
     /// Whether an answer did not come: the connection is not used again.
     given_up: AtomicBool,
     driver: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+enum Statements {
+    /// By name, in a session of the store's own.
+    Prepared(Vec<tokio_postgres::Statement>),
+    /// To be sent each time: a name would mean nothing to the next session, or something else.
+    Unnamed(Texts),
 }
 
 impl Drop for Connection {
@@ -54,35 +67,85 @@ impl Connection {
     pub(crate) fn new(client: Client, warnings: Arc<AtomicU64>, driver: JoinHandle<()>) -> Self {
         Self {
             client,
-            prepared: Vec::new(),
+            session: Session::Own,
+            statements: Statements::Prepared(Vec::new()),
+            sending: Mutex::new(()),
             warnings,
             given_up: AtomicBool::new(false),
             driver,
         }
     }
 
-    /// Prepares statements, in one round trip.
+    /// Sets the session up.
+    pub(crate) async fn use_session(&mut self, session: Session) -> Result<(), Failure> {
+        if let Some(set_up) = session.set_up() {
+            self.simple(set_up).await?;
+        }
+        self.session = session;
+        Ok(())
+    }
+
+    /// Takes these statements. In a session of its own, they are prepared, in one round trip.
     pub(crate) async fn prepare(&mut self, texts: &Texts) -> Result<(), Failure> {
+        if self.session != Session::Own {
+            self.statements = Statements::Unnamed(Arc::clone(texts));
+            return Ok(());
+        }
         let prepare = |text: &String| {
             let text = text.clone();
             let client = &self.client;
             async move { client.prepare(&text).await }.boxed()
         };
         let prepared = pipeline(texts.iter().map(prepare).collect()).await;
-        self.prepared = prepared.into_iter().collect::<Result<_, _>>()?;
+        self.statements = Statements::Prepared(prepared.into_iter().collect::<Result<_, _>>()?);
         Ok(())
     }
 
     /// Sends a statement when it is first polled.
     pub(crate) fn run(&self, Statement { number, params }: Statement) -> BoxFuture<'_, Answer> {
         async move {
-            let Some(statement) = self.prepared.get(number) else {
-                return Err(Failure::Closed);
-            };
-            let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
-            Ok(self.client.query(statement, &params).await?)
+            match &self.statements {
+                Statements::Prepared(prepared) => {
+                    let statement = prepared.get(number).ok_or(Failure::Closed)?;
+                    let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
+                    Ok(self.client.query(statement, &params).await?)
+                }
+                Statements::Unnamed(texts) => {
+                    let text = texts.get(number).ok_or(Failure::Closed)?;
+                    Ok(self.client.query_typed(text, &Param::typed(&params)).await?)
+                }
+            }
         }
         .boxed()
+    }
+
+    /// Reads by one statement, which nobody waits for longer than `left`.
+    pub(crate) async fn read(&self, statement: Statement, left: Duration) -> Answer {
+        if self.session == Session::Own {
+            return self.run(statement).await;
+        }
+        let begin = self.begin(left, left);
+        let requests = vec![
+            self.simple(begin),
+            self.run(statement),
+            self.simple("COMMIT".to_owned()),
+        ];
+        let mut answers = pipeline(requests).boxed();
+        let sent = {
+            let _alone = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+            (&mut answers).now_or_never()
+        };
+        let answers = match sent {
+            Some(answers) => answers,
+            None => answers.await,
+        };
+        let mut answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(answers.swap_remove(1))
+    }
+
+    /// Returns the beginning of a transaction, in which nothing waits longer than its caller.
+    pub(crate) fn begin(&self, left: Duration, limit: Duration) -> String {
+        self.session.begin(left, limit)
     }
 
     /// Sends a text without parameters when it is first polled.

@@ -17,20 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::link::connection::{Connection, Texts};
 use crate::link::error::Failure;
 use crate::link::server::Server;
-
-/// Sets up a session.
-///
-/// A plan is made once, maybe while the tables are empty, and kept. So the planner is told to use the indexes, whatever it
-/// knows of the tables.
-const SESSION: &str = "
-    SET plan_cache_mode = force_generic_plan;
-    SET enable_hashjoin = off;
-    SET enable_mergejoin = off;
-    SET enable_seqscan = off;
-    SET enable_bitmapscan = off;
-    SET jit = off;
-    SET client_min_messages = warning;
-";
+use crate::link::session::Session;
 
 /// Makes the connections of a store: to a server that takes changes, and is configured as one must be.
 pub(crate) struct Connector {
@@ -76,7 +63,7 @@ impl Connector {
         self.timeout
     }
 
-    /// Connects, checks the server, and prepares these statements.
+    /// Connects, checks the server, and takes these statements.
     pub(crate) async fn connect(&self, texts: &Texts) -> Result<Connection, Failure> {
         let (mut connection, _) = self.connect_bare().await?;
         connection.prepare(texts).await?;
@@ -85,9 +72,15 @@ impl Connector {
 
     /// Connects and checks the server, before there are tables.
     pub(crate) async fn connect_bare(&self) -> Result<(Connection, Server), Failure> {
-        let connection = self.open().await?;
-        connection.simple(SESSION.to_owned()).await?;
+        let mut connection = self.open().await?;
         let server = Server::inspect(connection.client(), self.may_lose).await?;
+        let session = match server.is_pooled {
+            false => Session::Own,
+            true => Session::Pooled {
+                synchronous_commit: server.synchronous_commit.clone(),
+            },
+        };
+        connection.use_session(session).await?;
         Ok((connection, server))
     }
 

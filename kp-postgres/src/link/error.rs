@@ -81,7 +81,7 @@ impl Failure {
             Self::Server { fatal: true, .. } | Self::Connection(_) | Self::TimedOut(_) | Self::Standby => {
                 Remedy::Reconnect
             }
-            Self::Server { code, message, .. } => of_code(code, message),
+            Self::Server { code, .. } => of_code(code),
             Self::PoolDeleted => Remedy::Again,
             Self::CommitWarned
             | Self::Damaged(_)
@@ -105,6 +105,11 @@ impl Failure {
         }
     }
 
+    /// Returns whether the error may be a pooler's, which lost the server: the answers to all that was sent may be lost.
+    pub(crate) fn is_of_link(&self) -> bool {
+        matches!(self, Self::Server { code, .. } if code.code().starts_with("08"))
+    }
+
     fn is_transient(&self) -> bool {
         match self {
             Self::CommitWarned => true,
@@ -113,13 +118,14 @@ impl Failure {
     }
 }
 
-fn of_code(code: &SqlState, message: &str) -> Remedy {
-    // Statements that are no longer prepared, or prepared for tables that have changed since.
-    let is_stale = match *code {
-        SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT => true,
-        SqlState::FEATURE_NOT_SUPPORTED => message.contains("cached plan"),
-        _ => false,
-    };
+fn of_code(code: &SqlState) -> Remedy {
+    // Statements that are no longer prepared, or prepared for tables that have changed since; a change on a standby.
+    let is_stale = [
+        SqlState::INVALID_SQL_STATEMENT_NAME,
+        SqlState::DUPLICATE_PSTATEMENT,
+        SqlState::FEATURE_NOT_SUPPORTED,
+    ]
+    .contains(code);
     match code.code().get(..2) {
         _ if is_stale => Remedy::Reconnect,
         // Serialization, deadlocks; lock_timeout; statement_timeout and cancelled.

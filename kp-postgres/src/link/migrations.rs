@@ -1,8 +1,11 @@
 use kp_core::OpenError;
 use tokio_postgres::Client;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::link::error::Failure;
 use crate::sql::in_schema;
+
+// Nothing here is prepared: behind a pooler, a name would mean nothing to the next session.
 
 /// A set of tables, with one migration for each version of their schema. A database holds the sets that it was opened for.
 #[derive(Debug)]
@@ -60,7 +63,11 @@ impl Tables {
             .batch_execute("SELECT pg_advisory_xact_lock(118009338423655)")
             .await?;
         let exists = "SELECT to_regnamespace($1) IS NOT NULL";
-        if !transaction.query_one(exists, &[&quoted(schema)]).await?.try_get(0)? {
+        if !transaction
+            .query_typed_one(exists, &[(&quoted(schema), Type::TEXT)])
+            .await?
+            .try_get(0)?
+        {
             let create = format!("CREATE SCHEMA {}", quoted(schema));
             transaction.batch_execute(&create).await?;
         }
@@ -87,7 +94,10 @@ impl Tables {
             ON CONFLICT (name) DO UPDATE SET version = excluded.version";
         let store = in_schema(store, &quoted(schema));
         transaction
-            .execute(&store, &[&self.name, &i64::from(self.known())])
+            .execute_typed(
+                &store,
+                &[(&self.name, Type::TEXT), (&i64::from(self.known()), Type::INT8)],
+            )
             .await?;
         Ok(transaction.commit().await?)
     }
@@ -101,7 +111,7 @@ impl Tables {
             "SELECT version FROM {schema}.keypackage_pool_schema WHERE name = $1",
             &quoted(schema),
         );
-        let Some(row) = client.query_opt(&read, &[&self.name]).await? else {
+        let Some(row) = client.query_typed_opt(&read, &[(&self.name, Type::TEXT)]).await? else {
             return Ok(0);
         };
         let found: i64 = row.try_get(0)?;
@@ -118,7 +128,11 @@ impl Tables {
         let lacking = "SELECT coalesce(string_agg(r.privilege || ' on ' || t.name, ', '), '')
             FROM unnest($1::text[]) AS t (name), unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS r (privilege)
             WHERE NOT has_table_privilege($2 || '.' || t.name, r.privilege)";
-        let row = client.query_one(lacking, &[&self.tables, &quoted(schema)]).await?;
+        let named = [
+            (&self.tables as &(dyn ToSql + Sync), Type::TEXT_ARRAY),
+            (&quoted(schema), Type::TEXT),
+        ];
+        let row = client.query_typed_one(lacking, &named).await?;
         let lacking: String = row.try_get(0)?;
         if lacking.is_empty() {
             return Ok(());
@@ -130,5 +144,8 @@ impl Tables {
 async fn has_table(client: &Client, schema: &str, table: &str) -> Result<bool, Failure> {
     let found = "SELECT to_regclass($1) IS NOT NULL";
     let name = format!("{}.{table}", quoted(schema));
-    Ok(client.query_one(found, &[&name]).await?.try_get(0)?)
+    Ok(client
+        .query_typed_one(found, &[(&name, Type::TEXT)])
+        .await?
+        .try_get(0)?)
 }

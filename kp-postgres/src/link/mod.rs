@@ -7,7 +7,9 @@ pub(crate) mod error;
 pub(crate) mod migrations;
 pub(crate) mod param;
 pub(crate) mod pipeline;
+pub(crate) mod pooler;
 pub(crate) mod readers;
 pub(crate) mod server;
+pub(crate) mod session;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

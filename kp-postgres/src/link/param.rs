@@ -13,7 +13,7 @@ pub(crate) enum Param {
     ManyBytes(Vec<Option<Vec<u8>>>),
     ManyInts(Vec<Option<i64>>),
     ManyBools(Vec<Option<bool>>),
-    ManyTexts(Vec<&'static str>),
+    ManyTexts(Vec<Cow<'static, str>>),
 }
 
 impl Param {
@@ -27,9 +27,9 @@ impl Param {
         Self::ManyInts(ints.into_iter().map(Some).collect())
     }
 
-    /// Returns the type that the statements give it.
-    pub(crate) fn sql_type(&self) -> Type {
-        self.value().1
+    /// Gives each its type, as an unnamed statement wants it.
+    pub(crate) fn typed(params: &[Self]) -> Vec<(&(dyn ToSql + Sync), Type)> {
+        params.iter().map(|param| (param as _, param.value().1)).collect()
     }
 
     fn value(&self) -> (&(dyn ToSql + Sync), Type) {

@@ -67,7 +67,10 @@ impl Readers {
             let mut connection = None;
             let read = async {
                 let found = reader.connection().await?;
-                connection.insert(found).run(statement()).await
+                connection
+                    .insert(found)
+                    .read(statement(), deadline - Instant::now())
+                    .await
             };
             let failure = match timeout_at(deadline, read).await {
                 Ok(Ok(rows)) => return Ok(rows),

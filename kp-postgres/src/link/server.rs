@@ -2,6 +2,7 @@ use kp_core::OpenError;
 use tokio_postgres::Client;
 
 use crate::link::error::Failure;
+use crate::link::pooler::leads_to_pooler;
 
 /// The oldest release that the store takes.
 const OLDEST: i32 = 130_000;
@@ -17,6 +18,8 @@ pub struct Server {
     pub synchronous_commit: String,
     /// Which standbys a commit waits for (`synchronous_standby_names`). Empty: none.
     pub synchronous_standbys: String,
+    /// Whether the connection leads to a pooler, such as PgBouncer, and not to the server itself.
+    pub is_pooled: bool,
 }
 
 impl Server {
@@ -25,8 +28,8 @@ impl Server {
         let settings = "SELECT
             current_setting('server_version_num')::integer, current_setting('server_version'),
             pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, current_setting('fsync')::boolean,
-            current_setting('synchronous_commit'), current_setting('synchronous_standby_names')";
-        let row = client.query_one(settings, &[]).await?;
+            current_setting('synchronous_commit'), current_setting('synchronous_standby_names'), pg_backend_pid()";
+        let row = client.query_typed_one(settings, &[]).await?;
         let (number, version): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
         if number < OLDEST {
             return Err(OpenError::TooOld(format!("PostgreSQL {version}: the store needs 13 or later")).into());
@@ -42,6 +45,7 @@ impl Server {
             version,
             synchronous_commit: row.try_get(4)?,
             synchronous_standbys: row.try_get(5)?,
+            is_pooled: leads_to_pooler(client, row.try_get(6)?).await?,
         };
         if server.synchronous_commit == "off" && !may_lose {
             return unsafe_configuration("synchronous_commit is off: a crash loses what was answered last");

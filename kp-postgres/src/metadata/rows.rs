@@ -78,7 +78,7 @@ pub(crate) fn columns<'a>(rows: impl Iterator<Item = &'a KeyPackageMetadata> + C
     let holder = |row: &KeyPackageMetadata| row.lifecycle.mark().map(|mark| mark.holder.as_bytes().to_vec());
     vec![
         Param::all_bytes(rows.clone().map(|row| &row.key_package_ref)),
-        Param::ManyTexts(rows.clone().map(|row| row.lifecycle.name()).collect()),
+        Param::ManyTexts(rows.clone().map(|row| row.lifecycle.name().into()).collect()),
         times(|row| Some(row.created_at)),
         times(|row| row.offered_at),
         times(|row| row.uploaded_at),

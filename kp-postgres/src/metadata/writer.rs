@@ -9,8 +9,8 @@ use kp_core::{BackendError, Effect, PoolId, Timestamp, Ttl};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::link::commit::{Failed, Transaction, abandon, begin, end};
-use crate::link::connection::{Connection, Session, Texts};
+use crate::link::commit::{Failed, Transaction, abandon, end};
+use crate::link::connection::{Connection, Exchange, Texts};
 use crate::link::connector::Connector;
 use crate::link::error::{Failure, Remedy, backend_error};
 use crate::link::param::Param;
@@ -137,7 +137,7 @@ async fn commit(
     left: Duration,
     limit: Duration,
 ) -> Result<Decided, Failed> {
-    let begin = Some(begin(left, limit));
+    let begin = Some(connection.begin(left, limit));
     let mut transaction = Transaction { connection, begin };
     let decision = timeout(left, decide(&mut transaction, client, change)).await;
     let Decision { writes, decided } = match decision.unwrap_or(Err(Failure::TimedOut(left))) {

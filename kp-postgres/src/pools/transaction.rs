@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use tokio_postgres::Row;
 
 use crate::link::calls::{Call, Kind};
-use crate::link::commit::{Failed, Transaction, abandon, begin, end};
-use crate::link::connection::{Connection, Session};
+use crate::link::commit::{Failed, Transaction, abandon, end};
+use crate::link::connection::{Connection, Exchange};
 use crate::link::error::{Damage, Failure};
 use crate::link::param::Param;
 use crate::pools::load::{Asked, requests};
@@ -36,7 +36,7 @@ pub(crate) async fn commit(
     left: Duration,
     limit: Duration,
 ) -> Result<(), Failed> {
-    let begin = Some(begin(left, limit));
+    let begin = Some(connection.begin(left, limit));
     let mut transaction = Transaction { connection, begin };
     let decided = timeout(left, decide(&mut transaction, calls)).await;
     let writes = match decided.unwrap_or(Err(Failure::TimedOut(left))) {
@@ -60,7 +60,7 @@ struct Pools {
 }
 
 /// Locks the pools of the calls, loads, runs the calls, and returns what is to be written.
-pub(crate) async fn decide(session: &mut dyn Session, calls: &mut [Call]) -> Result<Writes, Failure> {
+pub(crate) async fn decide(session: &mut dyn Exchange, calls: &mut [Call]) -> Result<Writes, Failure> {
     let mut pools = Pools::of(calls);
     let created: Vec<_> = pools.ids_where(calls, |call| call.kind == Kind::Save);
     let requests = requests(pools.look_ups(calls));
@@ -158,7 +158,7 @@ impl Pools {
     }
 
     /// Runs the calls of each pool in their order, and makes the look-ups that they ask for.
-    async fn run(&mut self, session: &mut dyn Session, calls: &mut [Call]) -> Result<(), Failure> {
+    async fn run(&mut self, session: &mut dyn Exchange, calls: &mut [Call]) -> Result<(), Failure> {
         let mut next = vec![0; self.ids.len()];
         for _ in 0..MAX_ROUNDS {
             let mut missing = Vec::new();

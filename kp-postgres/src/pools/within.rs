@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +13,13 @@ use kp_core::server::{
 use kp_core::{Effect, Error, GroupId, KeyPackage, KeyPackageRef, PoolId, Result, Timestamp, Ttl};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
 use crate::link::calls::{Call, Operation};
-use crate::link::connection::{Session, Statement, Texts};
+use crate::link::connection::{Exchange, Statement, Texts};
 use crate::link::error::{Failure, backend_error};
 use crate::link::param::Param;
 use crate::link::pipeline::pipeline;
+use crate::link::session::SETTINGS;
 use crate::pools::operations;
 use crate::pools::transaction::decide;
 use crate::pools::within::sealed::{Answered, Asked};
@@ -26,6 +27,11 @@ use crate::sql::Sql;
 
 /// How often a call runs again because a pool was deleted while it waited.
 const ATTEMPTS: usize = 3;
+
+const LOCK_TIMEOUT: &str = "lock_timeout";
+
+/// Is set in a transaction in which a call was made.
+const ENTERED: &str = "keypackage_pool.within";
 
 /// A transaction of a server, for [`PostgresStore::within`](crate::PostgresStore::within): a
 /// [`tokio_postgres::Transaction`].
@@ -60,9 +66,7 @@ impl sealed::Run for tokio_postgres::Transaction<'_> {
         let sent = statements.into_iter().map(|Statement { number, params }| {
             async move {
                 let text = texts.get(number).ok_or(Failure::Closed)?;
-                let typed = |param| (param as &(dyn ToSql + Sync), Param::sql_type(param));
-                let params: Vec<_> = params.iter().map(typed).collect();
-                Ok(transaction.query_typed(text, &params).await?)
+                Ok(transaction.query_typed(text, &Param::typed(&params)).await?)
             }
             .boxed()
         });
@@ -133,7 +137,7 @@ impl<T> fmt::Debug for Within<T> {
     }
 }
 
-impl<T: ServerTransaction> Session for Within<T> {
+impl<T: ServerTransaction> Exchange for Within<T> {
     fn exchange(&mut self, statements: Vec<Statement>) -> BoxFuture<'_, std::result::Result<Vec<Vec<Row>>, Failure>> {
         let asked = Asked {
             texts: &self.own.texts,
@@ -279,7 +283,7 @@ impl<T: ServerTransaction> Within<T> {
     }
 
     async fn run_calls(&mut self, calls: &mut [Call]) -> std::result::Result<(), Failure> {
-        let lock_timeout = self.enter().await?;
+        let settings = self.enter().await?;
         let mut left = ATTEMPTS;
         let writes = loop {
             left -= 1;
@@ -289,16 +293,19 @@ impl<T: ServerTransaction> Within<T> {
             }
         };
         let mut statements = writes.statements();
-        statements.push(Sql::WithinLeave.with(vec![Param::Text(lock_timeout.into())]));
+        statements.push(Sql::WithinLeave.with(settings));
         self.exchange(statements).await.map(drop)
     }
 
-    /// Checks the transaction (TX-1), and sets how long it waits for locks. Returns how long it did.
-    async fn enter(&mut self) -> std::result::Result<String, Failure> {
+    /// Checks the transaction (TX-1), and sets what the statements need, and how long they wait for locks. Returns the
+    /// settings that leave it as it was.
+    async fn enter(&mut self) -> std::result::Result<Vec<Param>, Failure> {
         let limit = format!("{}ms", self.own.timeout.as_millis());
-        let enter = Sql::WithinEnter.with(vec![Param::Text(limit.into())]);
-        let answers = self.exchange(vec![enter]).await?;
-        let row = answers.first().and_then(|rows| rows.first()).ok_or(Failure::Closed)?;
+        let needed = SETTINGS.map(|(name, value)| (name.into(), value.into()));
+        let needed = needed.into_iter().chain([(LOCK_TIMEOUT.into(), limit.into())]);
+        let answers = self.exchange(vec![Sql::WithinEnter.with(settings(needed))]).await?;
+        let rows = answers.into_iter().next().unwrap_or_default();
+        let row = rows.first().ok_or(Failure::Closed)?;
         let (isolation, commit): (&str, &str) = (row.try_get(0)?, row.try_get(2)?);
         if isolation != "read committed" {
             return Err(Failure::Transaction(format!(
@@ -314,8 +321,18 @@ impl<T: ServerTransaction> Within<T> {
                 "its synchronous_commit is {commit}, and the store's is {own}"
             )));
         }
-        Ok(row.try_get(3)?)
+        let mut found = vec![(ENTERED.into(), "yes".into())];
+        for row in rows {
+            found.push((row.try_get::<_, String>(3)?.into(), row.try_get::<_, String>(4)?.into()));
+        }
+        Ok(settings(found))
     }
+}
+
+/// Returns settings as parameters.
+fn settings(settings: impl IntoIterator<Item = (Cow<'static, str>, Cow<'static, str>)>) -> Vec<Param> {
+    let (names, values) = settings.into_iter().unzip();
+    vec![Param::ManyTexts(names), Param::ManyTexts(values)]
 }
 
 /// Ranks the settings of `synchronous_commit`.

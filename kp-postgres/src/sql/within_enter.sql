@@ -1,13 +1,16 @@
--- TX-1, TX-4: reads the settings of a server's transaction, and sets how long it waits for a lock. The first call in the transaction
--- waits as long as given, a later one does not wait: so nobody waits in a circle.
--- Parameters: 1 how long.
--- Result: isolation level, whether read-only, synchronous_commit, lock_timeout as it was.
+-- TX-1, TX-4: reads the settings of a server's transaction, and sets those that the statements need. The first call in the
+-- transaction waits as long as given for a lock, a later one does not wait: so nobody waits in a circle.
+-- Parameters: 1 names of settings, 2 their values.
+-- Result: isolation level, whether read-only, synchronous_commit, name of a setting, its value as it was.
 SELECT
     current_setting('transaction_isolation'), current_setting('transaction_read_only')::boolean, current_setting('synchronous_commit'),
-    current_setting('lock_timeout'),
+    s.name, current_setting(s.name),
     set_config(
-        'lock_timeout',
-        CASE coalesce(current_setting('keypackage_pool.within', true), '') WHEN '' THEN $1::text ELSE '1ms' END,
+        s.name,
+        CASE
+            WHEN s.name = 'lock_timeout' AND current_setting('keypackage_pool.within', true) <> '' THEN '1ms'
+            ELSE s.value
+        END,
         true
-    ),
-    set_config('keypackage_pool.within', 'entered', true)
+    )
+FROM unnest($1::text[], $2::text[]) AS s (name, value)

@@ -1,6 +1,11 @@
 //! Runs the conformance suites on a server that the first check starts. A space is a schema. To make one takes longer than most
 //! checks, so the schema of a check that has ended is used again.
+//!
+//! `KP_POSTGRES_POOLER=transaction` or `session` puts a PgBouncer before the server. `KP_POSTGRES_WITHIN=1` makes each changing call
+//! in a transaction of the server's own.
 #![allow(dead_code)] // Each test takes what it needs of it.
+
+pub(crate) mod within;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -11,6 +16,7 @@ use kp_core::client::PoolMetadataStore;
 use kp_core::server::KeyPackageStore;
 use kp_core::{OpenError, PoolId};
 use kp_postgres::{PostgresBuilder, PostgresStore};
+use kp_test_support::pgbouncer::{PgBouncer, PoolMode};
 use kp_test_support::postgres::Postgres;
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
@@ -21,9 +27,19 @@ pub(crate) const FACETS: Facets = Facets::NONE.handles().reopens().processes().l
 /// What the checks share.
 struct Shared {
     server: Postgres,
+    pooler: Option<PgBouncer>,
     inspector: Inspector,
     /// The schemas of checks that have ended.
     ended: Mutex<Vec<String>>,
+}
+
+/// Starts the pooler that the environment asks for. In transaction mode, many clients share few connections.
+fn pooler(server: &Postgres) -> Option<PgBouncer> {
+    match std::env::var("KP_POSTGRES_POOLER").ok()?.as_str() {
+        "transaction" => Some(PgBouncer::start(server, PoolMode::Transaction, 6)),
+        "session" => Some(PgBouncer::start(server, PoolMode::Session, 300)),
+        other => panic!("KP_POSTGRES_POOLER is transaction or session, and not {other}"),
+    }
 }
 
 pub(crate) struct Suite(Arc<OnceLock<Shared>>);
@@ -35,6 +51,7 @@ impl Suite {
             let inspector = Inspector::connect(&server.url());
             let ended = Mutex::default();
             Shared {
+                pooler: pooler(&server),
                 server,
                 inspector,
                 ended,
@@ -55,6 +72,7 @@ impl Suite {
             Err(_) => {
                 let Shared {
                     server,
+                    pooler,
                     inspector,
                     ended,
                 } = self.shared();
@@ -62,7 +80,9 @@ impl Suite {
                 if let Some(ended) = ended {
                     inspector.hand_over(&ended, space.name()).await;
                 }
-                let url = format!("{}&application_name={}", server.url(), space.name());
+                // The connections of a pooler are nobody's: none is ended with a check.
+                let named = || format!("{}&application_name={}", server.url(), space.name());
+                let url = pooler.as_ref().map_or_else(named, PgBouncer::url);
                 std::fs::write(&file, &url).expect("the space has a directory");
                 url
             }
@@ -183,7 +203,7 @@ impl Inspector {
     }
 
     /// Empties the schema of a check that has ended, for another. Calls of the old check may still be under way: their
-    /// connections are ended, and new ones do not find the schema by its old name.
+    /// connections are ended, and new ones, and statements that are not prepared, do not find the schema by its old name.
     async fn hand_over(&self, old: &str, new: &str) {
         let rename = format!("ALTER SCHEMA \"{old}\" RENAME TO \"{new}\"");
         let clear = format!(
@@ -213,7 +233,8 @@ pub(crate) fn run(suite: impl FnOnce(Suite) -> ExitCode) -> ExitCode {
     let shared = Arc::new(OnceLock::new());
     let code = suite(Suite(Arc::clone(&shared)));
     // The process exits without dropping what the suite holds.
-    if let Some(Shared { server, .. }) = shared.get() {
+    if let Some(Shared { server, pooler, .. }) = shared.get() {
+        pooler.iter().for_each(PgBouncer::stop);
         server.stop();
     }
     code

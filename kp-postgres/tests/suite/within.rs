@@ -1,8 +1,5 @@
-//! Every rule, with each changing call in a transaction of the server's own.
+//! A store whose changing calls are each a transaction of the server's own.
 
-mod suite;
-
-use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -18,7 +15,7 @@ use kp_core::{
 use kp_postgres::PostgresStore;
 use tokio_postgres::{Client, NoTls};
 
-use crate::suite::Suite;
+use super::{FACETS, Suite};
 
 /// A store whose changing calls are transactions of these clients.
 #[derive(Debug)]
@@ -173,7 +170,7 @@ impl KeyPackageStore for Within {
     }
 }
 
-struct WithinSuite(Suite);
+pub(crate) struct WithinSuite(pub(crate) Suite);
 
 #[async_trait]
 impl Factory for WithinSuite {
@@ -182,7 +179,7 @@ impl Factory for WithinSuite {
     }
 
     fn facets(&self) -> Facets {
-        suite::FACETS
+        FACETS
     }
 
     async fn open(&self, space: &Space) -> std::result::Result<Arc<dyn KeyPackageStore>, OpenError> {
@@ -195,8 +192,4 @@ impl Factory for WithinSuite {
     async fn destroy(&self, space: &Space) {
         <Suite as Factory>::destroy(&self.0, space).await;
     }
-}
-
-fn main() -> ExitCode {
-    suite::run(|suite| kp_conformance::main(WithinSuite(suite)))
 }
