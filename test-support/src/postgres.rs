@@ -51,17 +51,7 @@ impl Postgres {
     /// Makes a cluster, and starts a server on it with these settings beside the usual.
     #[must_use]
     pub fn start(settings: &[&str]) -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("kp-postgres")
-            .tempdir_in(parent())
-            .expect("a directory");
-        let server = Self {
-            binaries: binaries(),
-            port: free_port(),
-            dir,
-            child: Mutex::new(None),
-        };
-        give_to_nobody(server.dir.path());
+        let server = Self::nowhere();
         let made = server
             .command("initdb")
             .args([
@@ -80,6 +70,56 @@ impl Postgres {
         server.configure(&config);
         server.restart();
         server
+    }
+
+    /// Starts a standby of this server, which follows it.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let standby = Self::nowhere();
+        let copied = standby
+            .command("pg_basebackup")
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--pgdata"])
+            .arg(standby.data())
+            .args(["--host=127.0.0.1", "--username=postgres", "--port"])
+            .arg(self.port.to_string())
+            .status();
+        assert!(copied.expect("pg_basebackup").success(), "no standby is made");
+        let primary = format!("primary_conninfo = 'host=127.0.0.1 port={} user=postgres'\n", self.port);
+        standby.configure(&primary);
+        standby.restart();
+        standby
+    }
+
+    /// A directory without a cluster.
+    fn nowhere() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("kp-postgres")
+            .tempdir_in(parent())
+            .expect("a directory");
+        give_to_nobody(dir.path());
+        Self {
+            binaries: binaries(),
+            port: free_port(),
+            dir,
+            child: Mutex::new(None),
+        }
+    }
+
+    /// Makes a primary of a standby.
+    pub fn promote(&self) {
+        let promoted = self
+            .command("pg_ctl")
+            .args(["promote", "--wait", "--silent", "--pgdata"])
+            .arg(self.data())
+            .status();
+        assert!(promoted.expect("pg_ctl").success(), "it is not promoted");
+    }
+
+    /// Has the server read its settings anew.
+    pub fn reload(&self) {
+        let child = self.child.lock();
+        let child = child.as_ref().expect("it runs");
+        rustix::process::kill_process(Pid::from_child(child), Signal::HUP).expect("the server is ours");
     }
 
     /// Writes settings. They hold from the next start on, or after a reload.

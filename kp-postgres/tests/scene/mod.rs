@@ -15,6 +15,12 @@ pub(crate) const NOW: Timestamp = match Timestamp::new(1_700_000_000) {
     None => Timestamp::MIN,
 };
 
+/// Returns how often something is done, unless the environment says otherwise.
+pub(crate) fn number_of(variable: &str, default: u64) -> u64 {
+    let named = std::env::var(variable).ok();
+    named.map_or(default, |number| number.parse().expect("the variable is a number"))
+}
+
 pub(crate) fn pool(n: u64) -> PoolId {
     PoolId::try_from(format!("pool/{n}").as_str()).expect("a short name is an id")
 }
@@ -34,10 +40,12 @@ pub(crate) fn package(n: u64) -> KeyPackage {
 /// Saves packages in each of the first pools.
 pub(crate) async fn fill(store: &PostgresStore, pools: u64, packages: u64) {
     for n in 0..pools {
-        let packages = (0..packages).map(|k| package(n * packages + k));
-        let save = Save::new(pool(n), packages).expect("so many are a save");
-        let saved = store.save_key_packages(&save, NOW).await.expect("they are saved");
-        assert!(saved.iter().all(|outcome| outcome.is_held()));
+        let all: Vec<_> = (0..packages).map(|k| package(n * packages + k)).collect();
+        for some in all.chunks(1_000) {
+            let save = Save::new(pool(n), some.to_vec()).expect("so many are a save");
+            let saved = store.save_key_packages(&save, NOW).await.expect("they are saved");
+            assert!(saved.iter().all(|outcome| outcome.is_held()));
+        }
     }
 }
 
