@@ -5,15 +5,19 @@ SELECT 0::bigint, {record}
 FROM (SELECT $1::bytea AS pool) AS w
 CROSS JOIN LATERAL {pool} AS q
 CROSS JOIN LATERAL (
-    SELECT *
-    FROM {schema}.keypackage_pool_packages
+    SELECT free.*
+    FROM {schema}.keypackage_pool_packages AS free
     WHERE
-        pool = q.key AND seq > greatest($2::bigint, q.head - 1) AND state = 0
-        AND not_before <= $3::bigint AND not_after > $3
-    ORDER BY seq
-    OFFSET 0
+        free.pool = q.key AND free.seq > greatest($2::bigint, q.head - 1) AND free.state = 0
+        AND free.not_before <= $3::bigint AND free.not_after > $3
+        AND NOT EXISTS (
+            SELECT
+            FROM {schema}.keypackage_pool_leases AS taken
+            WHERE taken.pool = free.pool AND taken.seq = free.seq AND NOT (taken.state = 3 AND taken.ends_at <= $3)
+            OFFSET 0
+        )
+    ORDER BY free.seq
+    LIMIT $4::bigint
 ) AS p
 LEFT JOIN LATERAL {lease} AS l ON true
-WHERE l.state IS NULL OR (l.state = 3 AND l.ends_at <= $3)
 ORDER BY p.seq
-LIMIT $4::bigint

@@ -4,6 +4,6 @@
 INSERT INTO {schema}.keypackage_pools (pool)
 SELECT w.pool
 FROM unnest($1::bytea[]) AS w (pool)
-WHERE NOT EXISTS (SELECT FROM {schema}.keypackage_pools AS q WHERE q.pool = w.pool)
+WHERE NOT EXISTS (SELECT FROM {schema}.keypackage_pools AS q WHERE q.pool = w.pool OFFSET 0)
 ORDER BY w.pool
 ON CONFLICT (pool) DO NOTHING

@@ -9,4 +9,4 @@ SET
     settle_at = w.settle_at
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bigint[])
     AS w (key, records, last_sequence, credential, sweep_at, settle_at)
-WHERE q.key = w.key
+WHERE q.key = ANY ($1) AND q.key = w.key
