@@ -30,6 +30,9 @@
 //! # }
 //! ```
 //!
+//! [`SqliteStore::within`] runs a closure in a transaction of the store, for calls on the pools and rows of the server's own
+//! in the same file: all of it is there, or nothing.
+//!
 //! [`SqliteMetadata`] is a [`PoolMetadataStore`](kp_core::client::PoolMetadataStore): a client's own record of its
 //! KeyPackages. Its file may also hold the storage of the MLS library.
 //!
@@ -46,6 +49,10 @@
 //!
 //! If a call fails, the writer rolls back, and runs each call in a transaction of its own.
 //!
+//! A closure of the server ([`SqliteStore::within`]) shares the transaction too, in a savepoint: if the closure fails, the
+//! writer rolls back to the savepoint. A closure runs once, so the calls behind it get savepoints as well, and one that fails
+//! is undone alone. With 64 callers, that is about eight times as many claims with a row a second as with a commit for each.
+//!
 //! Other threads read beside the writer, each in a snapshot. Other stores and processes on the file wait at the beginning
 //! of a transaction, never inside one.
 //!
@@ -59,6 +66,13 @@
 //! the file may hold other tables.
 //!
 //! The crate needs no async runtime.
+//!
+//! # The version of rusqlite
+//!
+//! [`Within::connection`] is a connection of [`rusqlite`], which this crate re-exports. The crate works with rusqlite 0.37 to
+//! 0.41, and cargo chooses one for the whole program. Name the types as `kp_sqlite::rusqlite`, and they are always the right
+//! ones. To take a newer rusqlite into the range changes nothing for who does not ask for it; to drop an old one is a breaking
+//! change of this crate.
 //!
 //! # Features
 //!
@@ -77,3 +91,5 @@ pub use file::connection::Survives;
 pub use import::{BadRow, ImportError, Imported, RowError, import_client_table};
 pub use metadata::store::SqliteMetadata;
 pub use pools::store::SqliteStore;
+pub use pools::within::Within;
+pub use rusqlite;

@@ -1,6 +1,7 @@
 //! Every rule, by the conformance suite; and after every check, what the rows say of themselves.
 
-use std::path::{Path, PathBuf};
+mod suite;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,13 +10,10 @@ use kp_conformance::{Facets, Factory, Space};
 use kp_core::OpenError;
 use kp_core::server::KeyPackageStore;
 use kp_sqlite::SqliteStore;
-use rusqlite::Connection;
+
+use crate::suite::{FACETS, check_rows, file};
 
 struct Sqlite;
-
-fn file(space: &Space) -> PathBuf {
-    space.dir().join("pools.db")
-}
 
 #[async_trait]
 impl Factory for Sqlite {
@@ -24,7 +22,7 @@ impl Factory for Sqlite {
     }
 
     fn facets(&self) -> Facets {
-        Facets::NONE.handles().reopens().processes().limits()
+        FACETS
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
@@ -35,35 +33,6 @@ impl Factory for Sqlite {
     /// The file goes with the space's directory.
     async fn destroy(&self, space: &Space) {
         check_rows(&file(space));
-    }
-}
-
-/// The bounds and counts of pools hold, and bytes are kept where they should be, and nowhere else.
-fn check_rows(path: &Path) {
-    let wrong = [
-        "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
-        "SELECT count(*) FROM keypackage_pools AS q WHERE
-             records <> (SELECT count(*) FROM keypackage_pool_packages WHERE pool = q.key)
-             OR next_expiry > (SELECT min(not_after) FROM keypackage_pool_packages WHERE pool = q.key)
-             OR last_sequence < (SELECT max(key) FROM keypackage_pool_packages WHERE pool = q.key)
-             OR unspent_from > (SELECT min(key) FROM keypackage_pool_packages WHERE pool = q.key AND state = 0)",
-        "SELECT count(*) FROM keypackage_pool_packages AS p WHERE
-             (state <= 2) <> (bytes IS NOT NULL)
-             OR NOT EXISTS (SELECT 1 FROM keypackage_pools WHERE key = p.pool)",
-        "SELECT count(*) FROM keypackage_pool_leases AS l WHERE NOT EXISTS (
-             SELECT 1 FROM keypackage_pool_packages AS p
-             WHERE p.key = l.key AND p.pool = l.pool AND p.state = iif(l.state = 7, 9, 0)
-         )",
-    ];
-    if !path.exists() {
-        return; // The check opened no store.
-    }
-    let rows = Connection::open(path).expect("the file can be opened");
-    for wrong in wrong {
-        let count: i64 = rows
-            .query_row(wrong, [], |row| row.get(0))
-            .expect("the file can be read");
-        assert_eq!(count, 0, "{wrong}");
     }
 }
 

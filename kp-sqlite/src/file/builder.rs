@@ -6,6 +6,7 @@ use kp_core::rules::Limits;
 use rusqlite::Connection;
 
 use crate::file::connection::{Connector, Survives};
+use crate::file::guard;
 use crate::file::migrations::POOLS;
 use crate::file::threads::Threads;
 use crate::pools::store::SqliteStore;
@@ -114,7 +115,11 @@ impl SqliteBuilder {
         prepare: impl FnOnce(&mut Connection) + Send + 'static,
     ) -> Result<SqliteStore, OpenError> {
         let path = self.connector.path.clone();
-        let threads = Threads::start(self.connector, self.readers, prepare).await?;
+        let threads = Threads::start(self.connector, self.readers, |connection| {
+            guard::install(connection);
+            prepare(connection);
+        })
+        .await?;
         Ok(SqliteStore::new(path, threads, self.limits))
     }
 }

@@ -1,6 +1,7 @@
 //! Calls on the file: how they are queued and answered, and the session that they run in.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
@@ -11,6 +12,7 @@ use rusqlite::{Connection, Params, Row, Statement};
 
 use crate::file::busy::monotonic;
 use crate::file::error::{Failure, backend_error};
+use crate::file::guard::in_closure;
 use crate::sql::Sql;
 
 /// The queue of a thread, or of several threads that share the work.
@@ -44,7 +46,10 @@ impl<C: 'static> Queue<C> {
             answer: None,
             reply,
         };
-        if let Err(mpsc::SendError(Message::Call(call))) = self.0.send(Message::Call(Box::new(call))) {
+        let call: Box<dyn Call<C>> = Box::new(call);
+        if in_closure() {
+            call.fail(Effect::NotApplied, Arc::new(Failure::InClosure));
+        } else if let Err(mpsc::SendError(Message::Call(call))) = self.0.send(Message::Call(call)) {
             call.fail(Effect::NotApplied, Arc::new(Failure::Closed));
         }
         Reply { operation, answer }
@@ -53,7 +58,10 @@ impl<C: 'static> Queue<C> {
     /// Stops a thread after the calls that are queued. Does nothing if the thread has ended.
     pub(crate) fn stop(&self) -> Reply<()> {
         let (done, answer) = oneshot::channel();
-        if let Err(mpsc::SendError(Message::Stop(done))) = self.0.send(Message::Stop(done)) {
+        if in_closure() {
+            let failure = Arc::new(Failure::InClosure);
+            let _ = done.send(Err(backend_error("close", Effect::NotApplied, failure)));
+        } else if let Err(mpsc::SendError(Message::Stop(done))) = self.0.send(Message::Stop(done)) {
             let _ = done.send(Ok(()));
         }
         Reply {
@@ -97,6 +105,12 @@ pub(crate) trait Call<C>: Send {
     fn fail(self: Box<Self>, effect: Effect, failure: Arc<Failure>);
 }
 
+/// Lets go of what is the server's, and of an answer whose caller has dropped the future (ERR-2). A panic in it does not end
+/// the thread.
+fn outlived(last: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(last));
+}
+
 struct Pending<F, T> {
     operation: &'static str,
     submitted: Instant,
@@ -120,14 +134,27 @@ where
     }
 
     fn answer(self: Box<Self>) {
-        // ERR-2: the caller may have dropped the future.
-        if let Some(answer) = self.answer {
-            let _ = self.reply.send(Ok(answer));
-        }
+        let Self { reply, answer, run, .. } = *self;
+        outlived(|| {
+            drop(run);
+            if let Some(answer) = answer {
+                let _ = reply.send(Ok(answer));
+            }
+        });
     }
 
     fn fail(self: Box<Self>, effect: Effect, failure: Arc<Failure>) {
-        let _ = self.reply.send(Err(backend_error(self.operation, effect, failure)));
+        let Self {
+            reply,
+            answer,
+            run,
+            operation,
+            ..
+        } = *self;
+        outlived(|| {
+            drop((run, answer));
+            let _ = reply.send(Err(backend_error(operation, effect, failure)));
+        });
     }
 }
 
@@ -138,6 +165,8 @@ pub(crate) struct Session<'c, C> {
     pub(crate) cache: C,
     /// The version of the file that the cache belongs to: SQLite's `data_version`.
     version: i64,
+    /// Whether a part of the transaction cannot run again, so that the parts after it are undone alone.
+    pub(crate) has_parts: bool,
 }
 
 /// Content of the file that a thread keeps between two transactions.
@@ -157,6 +186,7 @@ impl<'c, C: Cache> Session<'c, C> {
             statements: Statements::new(connection),
             cache: C::default(),
             version: 0,
+            has_parts: false,
         }
     }
 
@@ -168,6 +198,22 @@ impl<'c, C: Cache> Session<'c, C> {
             self.version = version;
         }
         Ok(())
+    }
+
+    /// Runs a part of a transaction, and undoes it alone if it fails. Fails itself if the whole transaction is lost.
+    pub(crate) fn part<T, E>(&mut self, run: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<Result<T, E>, Failure> {
+        self.has_parts = true;
+        self.statements.execute(Sql::PartBegin, [])?;
+        let done = run(self);
+        if self.statements.connection().is_autocommit() {
+            return Err(Failure::RolledBack);
+        }
+        if done.is_err() {
+            self.cache.clear();
+            self.statements.execute(Sql::PartUndo, [])?;
+        }
+        self.statements.execute(Sql::PartEnd, [])?;
+        Ok(done)
     }
 }
 

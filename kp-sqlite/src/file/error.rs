@@ -30,6 +30,17 @@ pub(crate) enum Failure {
     /// The store was closed by a clone.
     #[error("the store is closed")]
     Closed,
+    /// The transaction of a server's closure ended before the closure did, or because of a call beside it.
+    #[error(
+        "the transaction was rolled back: by a full disk, a statement such as INSERT OR ROLLBACK, or a call beside the closure"
+    )]
+    RolledBack,
+    /// A server's closure panicked.
+    #[error("the closure panicked")]
+    Panicked,
+    /// A server's closure called a store.
+    #[error("a closure that calls a store would wait for itself")]
+    InClosure,
     /// The thread of the call ended without an answer.
     #[error("the store's thread ended before it answered")]
     NoReply,
@@ -52,9 +63,15 @@ impl Failure {
 
     fn is_transient(&self) -> bool {
         match self {
-            Self::Locked { .. } => true,
+            Self::Locked { .. } | Self::RolledBack => true,
             Self::Sqlite(error) => meaning(error).is_transient,
-            Self::Damaged(_) | Self::Lost | Self::Refused(_) | Self::Closed | Self::NoReply => false,
+            Self::Damaged(_)
+            | Self::Lost
+            | Self::Refused(_)
+            | Self::Closed
+            | Self::Panicked
+            | Self::InClosure
+            | Self::NoReply => false,
         }
     }
 }

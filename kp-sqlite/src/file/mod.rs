@@ -7,6 +7,7 @@ pub(crate) mod codes;
 pub(crate) mod columns;
 pub(crate) mod connection;
 pub(crate) mod error;
+pub(crate) mod guard;
 pub(crate) mod log;
 pub(crate) mod mark;
 pub(crate) mod marker;

@@ -58,6 +58,8 @@ fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
 /// Calls that share a commit.
 struct Batch<C> {
     calls: Vec<Box<dyn Call<C>>>,
+    /// How many calls were taken, those that have failed alone included.
+    taken: usize,
     /// Where to report the end. Messages after this one are not taken.
     stop: Option<oneshot::Sender<Result<(), BackendError>>>,
 }
@@ -65,9 +67,12 @@ struct Batch<C> {
 impl<C> Batch<C> {
     /// Takes the waiting calls, up to the bound of a batch.
     fn take(&mut self, mut waiting: impl Iterator<Item = Message<C>>) {
-        while self.stop.is_none() && self.calls.len() < MAX_BATCH {
+        while self.stop.is_none() && self.taken < MAX_BATCH {
             match waiting.next() {
-                Some(Message::Call(call)) => self.calls.push(call),
+                Some(Message::Call(call)) => {
+                    self.calls.push(call);
+                    self.taken += 1;
+                }
                 Some(Message::Stop(done)) => self.stop = Some(done),
                 None => break,
             }
@@ -89,6 +94,7 @@ impl<C: Cache> Writer<'_, C> {
         while let Ok(first) = messages.recv() {
             let mut batch = Batch {
                 calls: Vec::new(),
+                taken: 0,
                 stop: None,
             };
             batch.take(std::iter::once(first).chain(messages.try_iter()));
@@ -150,6 +156,7 @@ impl<C: Cache> Writer<'_, C> {
         calls: impl FnOnce(&mut Session<'_, C>) -> Result<(), Failure>,
     ) -> Result<(), Failed> {
         let session = &mut self.session;
+        session.has_parts = false;
         self.place.check().map_err(Failed::Begin)?;
         retry(wait, || Ok(session.statements.execute(Sql::Begin, [])?)).map_err(Failed::Begin)?;
         let done = session
@@ -184,15 +191,23 @@ impl<C: Cache> Writer<'_, C> {
 /// Runs the calls of a batch, and those that arrive meanwhile, until no call waits.
 ///
 /// Callers just answered have usually queued their next call; joining this transaction saves them a commit.
-fn run_calls<C>(
+fn run_calls<C: Cache>(
     session: &mut Session<'_, C>,
     batch: &mut Batch<C>,
     messages: &Receiver<Message<C>>,
 ) -> Result<(), Failure> {
     let mut done = 0;
     while let Some(call) = batch.calls.get_mut(done) {
-        call.run(session)?;
-        done += 1;
+        if session.has_parts {
+            match session.part(|session| call.run(session))? {
+                Ok(()) => done += 1,
+                // A closure has run, and does not run again: this call is undone alone.
+                Err(failure) => batch.calls.remove(done).fail(Effect::NotApplied, Arc::new(failure)),
+            }
+        } else {
+            call.run(session)?;
+            done += 1;
+        }
         if done == batch.calls.len() {
             // Another caller may be about to queue a call: yielding costs less than a sync of the disk.
             thread::yield_now();

@@ -8,3 +8,4 @@ pub(crate) mod records;
 pub(crate) mod rows;
 pub(crate) mod store;
 pub(crate) mod sweep;
+pub(crate) mod within;

@@ -9,17 +9,18 @@ use kp_core::server::{
     Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    BackendError, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result, Status,
-    Timestamp, Ttl,
+    BackendError, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result,
+    Status, Timestamp, Ttl,
 };
 
 use crate::file::calls::Reply;
-use crate::file::error::Failure;
+use crate::file::error::{Failure, backend_error};
 use crate::file::threads::Threads;
 use crate::pools::cache::{Cache, PoolSession};
 use crate::pools::cursor;
 use crate::pools::records::{Records, step};
 use crate::pools::sweep::{self, PACKAGES_PER_TRANSACTION, POOLS_PER_TRANSACTION, Position};
+use crate::pools::within::{self, Undone, Within};
 
 /// Stores KeyPackage pools in an SQLite file.
 ///
@@ -59,6 +60,79 @@ impl SqliteStore {
     /// log.
     pub async fn close(self) -> Result<(), BackendError> {
         self.0.threads.stop().await
+    }
+
+    /// Runs a closure in a transaction of the store, with the calls on the pools, and with the connection for rows of the
+    /// server's own tables in the same file: all of it is there, or nothing ([TX-2](kp_core::contract::TX_2)).
+    ///
+    /// ```
+    /// # use kp_core::server::*;
+    /// # use kp_core::*;
+    /// # use kp_sqlite::SqliteStore;
+    /// # async fn example(store: SqliteStore, take: TakeRequest, now: Timestamp) -> std::result::Result<(), BoxError> {
+    /// let claimed = store.within(move |within| {
+    ///     let package = within.claim_key_packages(&[take], None, now)?.only()?;
+    ///     let row = (package.info.key_package_ref.as_bytes(), "bob/phone");
+    ///     within.connection().execute("INSERT INTO welcomes (ref, client) VALUES (?1, ?2)", row)?;
+    ///     Ok::<_, BoxError>(package)
+    /// });
+    /// let package = claimed.await?;
+    /// // Now the KeyPackage may be handed out.
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The closure runs once at most, on the writer's thread, and shares its commit with the calls that wait. What it returns
+    /// arrives after the commit. Inside, tell nobody an answer, and act on none: it may still be undone.
+    ///
+    /// - `Ok` commits: to tell a refusal, return it as a value.
+    /// - `Err`, a panic, or a failed call undoes the closure, and nothing else.
+    ///
+    /// All other calls of the store wait for the closure, so it only works on rows: no network, no lock, and no call on a store,
+    /// which is refused ([TX-4](kp_core::contract::TX_4)). It waits for no lock of a pool, so the pools may be named in any order, and in several
+    /// calls.
+    ///
+    /// # TX-1
+    ///
+    /// The transaction is as it must be ([TX-1](kp_core::contract::TX_1)), because it is the store's: it is the only writer, on the store's file, and
+    /// as durable as [`survives`](crate::SqliteBuilder::survives) says. The closure cannot change that:
+    /// [`Within::connection`] refuses the statements that would.
+    ///
+    /// # Errors
+    ///
+    /// The error of the closure, or [`Error::Backend`]:
+    ///
+    /// - not applied: the store could not begin, a call failed, or the closure panicked
+    /// - not applied, transient: also if the transaction was rolled back, by a full disk or a statement such as
+    ///   `INSERT OR ROLLBACK`; then other closures of the same commit fail alike
+    /// - unknown: the commit failed; the same claim, with the same id, finds out
+    ///
+    /// # Cancellation
+    ///
+    /// If the future is dropped before it is first polled, the closure does not run. Later, the closure runs all the same, and
+    /// is committed as a whole or not at all.
+    pub async fn within<T, E>(
+        &self,
+        closure: impl FnOnce(&mut Within<'_, '_>) -> std::result::Result<T, E> + Send + 'static,
+    ) -> std::result::Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        const OPERATION: &str = "within";
+        let (mut closure, limits) = (Some(closure), self.0.limits);
+        let ran = self.write(OPERATION, move |session| match closure.take() {
+            Some(closure) => within::run(session, limits, closure),
+            // Its transaction was rolled back.
+            None => Err(Failure::RolledBack),
+        });
+        match ran.wait().await.map_err(Error::Backend)? {
+            Ok(answer) => Ok(answer),
+            Err(Undone::Closure(error)) => Err(error),
+            Err(Undone::Failure(failure)) => {
+                Err(Error::from(backend_error(OPERATION, Effect::NotApplied, failure)).into())
+            }
+        }
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -8,3 +8,4 @@ mod migrations;
 mod packages;
 mod place;
 mod statements;
+mod within;

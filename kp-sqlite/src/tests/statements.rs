@@ -46,6 +46,9 @@ fn no_statement_scans_a_table() {
                 | Sql::BeginRead
                 | Sql::Commit
                 | Sql::Rollback
+                | Sql::PartBegin
+                | Sql::PartUndo
+                | Sql::PartEnd
                 | Sql::MetadataList
                 | Sql::MetadataRecord
                 | Sql::MetadataRecordDelete

@@ -1,0 +1,2 @@
+-- Ends a part of a transaction.
+RELEASE keypackage_pool_part
