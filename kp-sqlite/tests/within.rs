@@ -311,6 +311,8 @@ async fn a_closure_that_passes_over_a_failed_call_is_undone() {
     });
     let failure = failure_of(passed.await.unwrap_err());
     assert_eq!((failure.effect(), failure.is_transient()), (Effect::NotApplied, false));
+    let why = std::error::Error::source(&failure).unwrap().to_string();
+    assert!(why.contains("damaged"), "{why}");
     assert_eq!(scene.counted().1, 0);
     let next = scene.store.claim_key_package(&take(1, 3), None, NOW).await.unwrap();
     assert_eq!(next, package(100), "the claim before is undone");
