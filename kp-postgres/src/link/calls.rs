@@ -16,8 +16,10 @@ use crate::link::error::{Failure, backend_error};
 pub(crate) enum Kind {
     /// The pool is made if it is not there, and refs are looked up with their bytes.
     Save,
-    /// Refs are looked up with their bytes.
+    /// Refs are looked up with their bytes, and the first record of the queue will do.
     Take,
+    /// As a take, but the first record of the queue may not do.
+    Choice,
     Other,
     /// The bounds of the pool's row are computed anew.
     Sweep,

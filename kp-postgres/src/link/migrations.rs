@@ -21,7 +21,12 @@ pub(crate) struct Tables {
 pub(crate) static POOLS: Tables = Tables {
     name: "pools",
     migrations: &[include_str!("../sql/migrations/0001_pools.sql")],
-    tables: &["keypackage_pools", "keypackage_pool_packages", "keypackage_pool_leases"],
+    tables: &[
+        "keypackage_pools",
+        "keypackage_pool_packages",
+        "keypackage_pool_leases",
+        "keypackage_pool_ids",
+    ],
 };
 
 /// The tables of the metadata of clients.

@@ -20,12 +20,18 @@ pub(crate) fn save(save: &Save, limits: Limits, now: Timestamp) -> Operation<Vec
     }
 }
 
+fn kind_of(take: &TakeRequest) -> Kind {
+    let options = &take.options;
+    let is_any = options.ciphersuites.is_empty() && options.remaining == 0 && options.requirements.is_empty();
+    if is_any { Kind::Take } else { Kind::Choice }
+}
+
 pub(crate) fn reserve(take: &TakeRequest, lapse: OnLapse, now: Timestamp) -> Operation<Answer<Reservation>> {
     let take = take.clone();
     Operation {
         name: "reserve_key_packages",
         pool: take.pool.clone(),
-        kind: Kind::Take,
+        kind: kind_of(&take),
         look_ups: LookUp::of_take(&take, now),
         step: Box::new(move |pool| rules::reserve(pool, &take, lapse, now)),
     }
@@ -36,7 +42,7 @@ pub(crate) fn claim(take: &TakeRequest, group: Option<&GroupId>, now: Timestamp)
     Operation {
         name: "claim_key_packages",
         pool: take.pool.clone(),
-        kind: Kind::Take,
+        kind: kind_of(&take),
         look_ups: LookUp::of_take(&take, now),
         step: Box::new(move |pool| rules::claim(pool, &take, group.as_ref(), now)),
     }

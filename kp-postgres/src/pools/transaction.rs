@@ -22,8 +22,8 @@ use crate::pools::pool_row::PoolRow;
 use crate::pools::write::Writes;
 use crate::sql::Sql;
 
-/// How many records of a queue are loaded beside one for each call.
-const SPARE: usize = 8;
+/// How many records of a queue are loaded beside one for each call, if a call may pass over some.
+const SPARE: usize = 4;
 
 /// A call whose look-ups do not end would hold its locks for ever.
 const MAX_ROUNDS: usize = 10_000;
@@ -114,7 +114,11 @@ impl Pools {
         let mut asked: Vec<Asked> = Vec::new();
         let mut places: HashMap<(usize, LookUp), usize> = HashMap::new();
         for (pool, on_pool) in self.calls.iter().enumerate() {
-            for call in on_pool.iter().map(|place| &calls[*place]) {
+            let calls = || on_pool.iter().map(|place| &calls[*place]);
+            let of_kind = |kind| calls().filter(|call| call.kind == kind).count();
+            let choices = of_kind(Kind::Choice);
+            let wanted = of_kind(Kind::Take) + choices + if choices > 0 { SPARE } else { 0 };
+            for call in calls() {
                 for look_up in &call.look_ups {
                     // The row of the pool answers as a rule.
                     if matches!(look_up, LookUp::Remembered(_)) {
@@ -126,7 +130,7 @@ impl Pools {
                             pool,
                             look_up: look_up.clone(),
                             whole,
-                            wanted: on_pool.len() + SPARE,
+                            wanted,
                         });
                         asked.len() - 1
                     });

@@ -1,8 +1,8 @@
 //! Writes what the rules changed.
 
-use kp_core::CredentialHash;
 use kp_core::rules::{Change, LoadedPool, Record, State};
 use kp_core::server::Support;
+use kp_core::{CredentialHash, ReservationId};
 
 use crate::link::connection::Statement;
 use crate::link::param::Param;
@@ -11,7 +11,7 @@ use crate::pools::rows::{LeaseRow, PackageRow, stored};
 use crate::sql::Sql;
 
 /// From this distance on, the head of a pool is moved up to its first record in state 0.
-const HEAD_STEP: i64 = 32;
+const HEAD_STEP: i64 = 16;
 
 type Bytes = Vec<Option<Vec<u8>>>;
 type Ints = Vec<Option<i64>>;
@@ -22,6 +22,8 @@ pub(crate) struct Writes {
     cleared: Ints,
     gone: (Ints, Ints),
     lease_gone: (Ints, Ints),
+    unbound: (Ints, Bytes),
+    bound: (Ints, Ints, Bytes),
     amend: Amend,
     update: Update,
     insert: Insert,
@@ -129,6 +131,7 @@ impl Writes {
                         .push(fingerprint.map(|print| print.as_bytes().to_vec()));
                     self.insert(&row, record);
                     self.lease(&mut row, record.sequence, None, &record.state);
+                    self.bind(&row, record.sequence, None, record.state.bound_id());
                 }
                 Change::Amend {
                     record,
@@ -147,6 +150,7 @@ impl Writes {
                         left_queue = left_queue.max(Some(stored(record.sequence)));
                     }
                     self.lease(&mut row, record.sequence, Some(&record.state), state);
+                    self.bind(&row, record.sequence, record.state.bound_id(), state.bound_id());
                 }
                 Change::Forget { record } => {
                     row.records = row.records.saturating_sub(1);
@@ -155,6 +159,7 @@ impl Writes {
                     if record.state.lapses_at().is_some() {
                         self.end_lease(&row, record.sequence);
                     }
+                    self.bind(&row, record.sequence, record.state.bound_id(), None);
                 }
                 _ => {}
             }
@@ -216,12 +221,27 @@ impl Writes {
         }
     }
 
+    fn bind(&mut self, pool: &PoolRow, sequence: u64, before: Option<&ReservationId>, after: Option<&ReservationId>) {
+        if before == after {
+            return;
+        }
+        if before.is_some() {
+            self.unbound.0.push(Some(pool.key));
+            self.unbound.1.push(before.map(|id| id.as_bytes().to_vec()));
+        }
+        if after.is_some() {
+            self.bound.0.push(Some(pool.key));
+            self.bound.1.push(Some(stored(sequence)));
+            self.bound.2.push(after.map(|id| id.as_bytes().to_vec()));
+        }
+    }
+
     fn end_lease(&mut self, pool: &PoolRow, sequence: u64) {
         self.lease_gone.0.push(Some(pool.key));
         self.lease_gone.1.push(Some(stored(sequence)));
     }
 
-    /// Returns the statements: one a table and kind. What is deleted goes first, since its ref may come anew.
+    /// Returns the statements: one a table and kind. What is deleted goes first, since its ref or id may come anew.
     pub(crate) fn statements(self) -> Vec<Statement> {
         let ints = Param::ManyInts;
         let mut statements = Vec::new();
@@ -235,7 +255,10 @@ impl Writes {
             self.cleared.len(),
             vec![ints(self.cleared.clone())],
         );
+        add(Sql::PoolDeleteIds, self.cleared.len(), vec![ints(self.cleared.clone())]);
         add(Sql::PoolDeletePackages, self.cleared.len(), vec![ints(self.cleared)]);
+        let (pool, id) = self.unbound;
+        add(Sql::IdDelete, pool.len(), vec![ints(pool), Param::ManyBytes(id)]);
         let (pool, seq) = self.lease_gone;
         add(Sql::LeaseDelete, pool.len(), vec![ints(pool), ints(seq)]);
         let (pool, seq) = self.gone;
@@ -256,6 +279,9 @@ impl Writes {
         add(Sql::PackageUpdate, self.update.pool.len(), self.update.params());
         add(Sql::PackageInsert, self.insert.suite.len(), self.insert.params());
         add(Sql::LeaseStore, self.lease.pool.len(), self.lease.params());
+        let (pool, seq, id) = self.bound;
+        let params = vec![ints(pool.clone()), ints(seq), Param::ManyBytes(id)];
+        add(Sql::IdInsert, pool.len(), params);
         add(Sql::PoolUpdate, self.pool.key.len(), self.pool.params());
         add(Sql::PoolDelete, self.pool_gone.len(), vec![ints(self.pool_gone)]);
         add(Sql::PoolHead, self.heads.len(), vec![ints(self.heads)]);

@@ -7,7 +7,7 @@ CROSS JOIN LATERAL {pool} AS q
 CROSS JOIN LATERAL (
     SELECT *
     FROM {schema}.keypackage_pool_packages
-    WHERE pool + 3 = q.key + 3 AND fingerprint = w.fingerprint AND not_after > w.moment
+    WHERE pool + 2 = q.key + 2 AND fingerprint = w.fingerprint AND not_after > w.moment
     LIMIT 1
 ) AS p
 LEFT JOIN LATERAL {lease} AS l ON true

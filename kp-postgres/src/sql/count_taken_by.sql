@@ -7,5 +7,5 @@ CROSS JOIN LATERAL {pool} AS q
 CROSS JOIN LATERAL (
     SELECT count(*)
     FROM {schema}.keypackage_pool_leases AS l
-    WHERE l.pool + 2 = q.key + 2 AND l.ends_at >= q.settle_at AND l.reserver = w.party
+    WHERE l.pool + 1 = q.key + 1 AND l.ends_at >= q.settle_at AND l.reserver = w.party
 ) AS taken

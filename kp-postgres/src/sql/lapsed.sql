@@ -7,7 +7,7 @@ CROSS JOIN LATERAL {pool} AS q
 CROSS JOIN LATERAL (
     SELECT *
     FROM {schema}.keypackage_pool_leases
-    WHERE pool + 2 = q.key + 2 AND ends_at >= q.settle_at AND ends_at <= w.moment
+    WHERE pool + 1 = q.key + 1 AND ends_at >= q.settle_at AND ends_at <= w.moment
     OFFSET 0
 ) AS l
 CROSS JOIN LATERAL (

@@ -1,4 +1,4 @@
--- COST-1: moves the heads of pools up to the first record in state 0, where that is 32 places or more.
+-- COST-1: moves the heads of pools up to the first record in state 0, where that is 16 places or more.
 -- Parameters: 1 keys.
 UPDATE {schema}.keypackage_pools AS q
 SET head = coalesce(
@@ -11,7 +11,7 @@ SET head = coalesce(
     ),
     q.last_sequence + 1
 )
-WHERE q.key = ANY ($1::bigint[]) AND q.head + 32 <= coalesce(
+WHERE q.key = ANY ($1::bigint[]) AND q.head + 16 <= coalesce(
     (
         SELECT p.seq
         FROM {schema}.keypackage_pool_packages AS p

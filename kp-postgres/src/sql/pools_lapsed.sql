@@ -7,7 +7,7 @@ WHERE
     q.settle_at <= $1::bigint AND (q.settle_at, q.key) > ($2::bigint, $3::bigint)
     AND EXISTS (
         SELECT FROM {schema}.keypackage_pool_leases AS l
-        WHERE l.pool + 2 = q.key + 2 AND l.ends_at >= q.settle_at AND l.ends_at <= $1
+        WHERE l.pool + 1 = q.key + 1 AND l.ends_at >= q.settle_at AND l.ends_at <= $1
         OFFSET 0
     )
 ORDER BY q.settle_at, q.key

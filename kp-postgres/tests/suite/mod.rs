@@ -138,7 +138,7 @@ impl Factory<dyn PoolMetadataStore> for Suite {
 }
 
 /// What must not be in the tables: the bounds and counts of pools hold, bytes are kept where they should be and nowhere else.
-const WRONG: [&str; 4] = [
+const WRONG: [&str; 6] = [
     "SELECT count(*) FROM {schema}.keypackage_pools AS q WHERE
          records = 0
          OR records <> (SELECT count(*) FROM {schema}.keypackage_pool_packages WHERE pool = q.key)
@@ -153,6 +153,20 @@ const WRONG: [&str; 4] = [
          SELECT 1 FROM {schema}.keypackage_pool_packages AS p
          WHERE p.pool = l.pool AND p.seq = l.seq AND p.state = CASE WHEN l.state = 7 THEN 9 ELSE 0 END
      )",
+    "SELECT count(*) FROM (
+         (
+             SELECT pool, id, seq FROM {schema}.keypackage_pool_packages WHERE id IS NOT NULL
+             UNION SELECT pool, id, seq FROM {schema}.keypackage_pool_leases
+         )
+         EXCEPT SELECT pool, id, seq FROM {schema}.keypackage_pool_ids
+     ) AS unbound",
+    "SELECT count(*) FROM (
+         SELECT pool, id, seq FROM {schema}.keypackage_pool_ids
+         EXCEPT (
+             SELECT pool, id, seq FROM {schema}.keypackage_pool_packages WHERE id IS NOT NULL
+             UNION SELECT pool, id, seq FROM {schema}.keypackage_pool_leases
+         )
+     ) AS stray",
     "SELECT count(*) FROM (
          SELECT pool, id FROM (
              SELECT pool, id, seq FROM {schema}.keypackage_pool_packages WHERE id IS NOT NULL
@@ -208,7 +222,7 @@ impl Inspector {
         let rename = format!("ALTER SCHEMA \"{old}\" RENAME TO \"{new}\"");
         let clear = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{old}';
-             TRUNCATE \"{new}\".keypackage_pools, \"{new}\".keypackage_pool_packages, \"{new}\".keypackage_pool_leases"
+             TRUNCATE \"{new}\".keypackage_pools, \"{new}\".keypackage_pool_packages, \"{new}\".keypackage_pool_leases, \"{new}\".keypackage_pool_ids"
         );
         for step in [rename, clear] {
             self.client

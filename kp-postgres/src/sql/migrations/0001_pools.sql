@@ -1,4 +1,4 @@
--- Creates the tables of a server's pools: pools, their KeyPackages, and the leases on these.
+-- Creates the tables of a server's pools: pools, their KeyPackages, the leases on these, and the reservations bound to them.
 --
 -- Whoever changes anything of a pool holds the lock of its row in keypackage_pools. The row itself is written seldom: its
 -- bounds are lower bounds, so that a transaction that somebody holds open keeps few old versions of the row alive.
@@ -60,6 +60,8 @@ CREATE TABLE {schema}.keypackage_pool_packages (
     fingerprint bytea CHECK (octet_length(fingerprint) = 8),
     -- NULL: dropped (SPEND-4, LAST-1).
     bytes bytea CHECK (octet_length(bytes) BETWEEN 1 AND 65535),
+    -- A column of its own, since a one-time KeyPackage that changes its state must not change what is indexed.
+    in_slot boolean GENERATED ALWAYS AS (state IN (1, 2)) STORED,
     CHECK (state <> 9 OR id IS NOT NULL OR former_id IS NOT NULL),
     PRIMARY KEY (pool, seq)
 ) WITH (fillfactor = 85);
@@ -74,15 +76,13 @@ ALTER TABLE {schema}.keypackage_pool_packages ALTER COLUMN bytes SET STORAGE EXT
 -- SAVE-5: one record of a ref.
 CREATE UNIQUE INDEX keypackage_pool_refs ON {schema}.keypackage_pool_packages ((pool + 1), ref);
 
--- RES-5: a reservation is bound to one KeyPackage of a pool. Not unique, since one statement may move an id from one row to
--- another, in no order.
-CREATE INDEX keypackage_pool_spent_ids ON {schema}.keypackage_pool_packages ((pool + 2), id) WHERE id IS NOT NULL;
-
 -- SAVE-9: two rows may have the same fingerprint.
-CREATE INDEX keypackage_pool_init_keys ON {schema}.keypackage_pool_packages ((pool + 3), fingerprint) WHERE fingerprint IS NOT NULL;
+CREATE INDEX keypackage_pool_init_keys ON {schema}.keypackage_pool_packages ((pool + 2), fingerprint) WHERE fingerprint IS NOT NULL;
 
 -- LAST-1: the slots.
-CREATE INDEX keypackage_pool_slots ON {schema}.keypackage_pool_packages ((pool + 4)) WHERE state IN (1, 2);
+CREATE INDEX keypackage_pool_slots ON {schema}.keypackage_pool_packages ((pool + 3)) WHERE in_slot;
+
+-- No index holds what an update writes. So a spent row keeps its page and its entries in the indexes (a heap-only update).
 
 -- A lease, or the window after a use in which the reserver is remembered or a claim may be repeated.
 CREATE TABLE {schema}.keypackage_pool_leases (
@@ -103,11 +103,19 @@ CREATE TABLE {schema}.keypackage_pool_leases (
     PRIMARY KEY (pool, seq)
 );
 
--- RES-5: as keypackage_pool_spent_ids.
-CREATE INDEX keypackage_pool_lease_ids ON {schema}.keypackage_pool_leases ((pool + 1), id);
-
 -- TIME-2: the leases of a pool that have ended.
-CREATE INDEX keypackage_pool_lapses ON {schema}.keypackage_pool_leases ((pool + 2), ends_at);
+CREATE INDEX keypackage_pool_lapses ON {schema}.keypackage_pool_leases ((pool + 1), ends_at);
+
+-- RES-5: the reservations that are bound to KeyPackages: by a lease or window, or by a use. A row stays when a lease becomes a use.
+CREATE TABLE {schema}.keypackage_pool_ids (
+    -- keypackage_pool_packages.pool and seq
+    pool bigint NOT NULL,
+    seq bigint NOT NULL,
+    id bytea NOT NULL CHECK (octet_length(id) = 16)
+);
+
+-- A reservation is bound to one KeyPackage of a pool.
+CREATE UNIQUE INDEX keypackage_pool_bound ON {schema}.keypackage_pool_ids (pool, id);
 
 -- What is dead after a minute of traffic is many times what lives.
 ALTER TABLE {schema}.keypackage_pools SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
@@ -115,3 +123,4 @@ ALTER TABLE {schema}.keypackage_pool_packages SET (
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.05
 );
 ALTER TABLE {schema}.keypackage_pool_leases SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE {schema}.keypackage_pool_ids SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
