@@ -78,7 +78,7 @@
 //! | `http-server`, `http-client` | the pools over HTTP: an axum router, and a client: [`http`] | |
 //! | `memory`, `sqlite`, `postgres`, `redis` | a backend, for both sides | |
 //! | `sqlite-bundled` | builds SQLite itself, rather than link the system's | yes, with `sqlite` |
-//! | `postgres-tls` | TLS | |
+//! | `postgres-tls`, `postgres-sqlx` | TLS; calls in a transaction of sqlx | |
 //! | `redis-tls`, `redis-cluster`, `redis-sentinel` | TLS; a cluster; a master found by Sentinel | |
 //! | `openmls` | OpenMLS plugged in, on both sides | |
 //! | `openmls-rust-crypto` | OpenMLS's Rust crypto provider | yes, with `openmls` |

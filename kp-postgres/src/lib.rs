@@ -38,7 +38,7 @@
 //! # Beside a server's own tables
 //!
 //! [`PostgresStore::within`] makes a call in a transaction of the server's own: a KeyPackage is claimed and the server's row
-//! is written, or neither.
+//! is written, or neither. The transaction is one of tokio-postgres, or of sqlx by its feature.
 //!
 //! # Addresses
 //!
@@ -76,6 +76,7 @@
 //! # Features
 //!
 //! - `tls`: connections over TLS. Default: off.
+//! - `sqlx`: calls in a transaction of sqlx 0.8, and the address of a pool of sqlx (`PostgresBuilder::of_sqlx`). Default: off.
 
 mod link;
 mod metadata;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use crate::suite::within::WithinSuite;
 
 fn main() -> ExitCode {
-    suite::run(|suite| match std::env::var_os("KP_POSTGRES_WITHIN") {
-        None => kp_conformance::main(suite),
-        Some(_) => kp_conformance::main(WithinSuite(suite)),
+    suite::run(|suite| match std::env::var("KP_POSTGRES_WITHIN") {
+        Err(_) => kp_conformance::main(suite),
+        Ok(library) => kp_conformance::main(WithinSuite(suite, library)),
     })
 }

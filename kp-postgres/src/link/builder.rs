@@ -37,6 +37,14 @@ impl PostgresBuilder {
         }
     }
 
+    /// Takes the address, the user and the password of a pool of sqlx, as [`PgPool::connect_options`](sqlx::Pool::connect_options) has
+    /// them. The store makes connections of its own: it sends many statements at once, which sqlx does not. Certificates that
+    /// the options name are not taken.
+    #[cfg(feature = "sqlx")]
+    pub fn of_sqlx(options: &sqlx::postgres::PgConnectOptions) -> Self {
+        Self::new(crate::link::sqlx::address(options))
+    }
+
     /// Sets the schema of the tables. Default: `public`. The schema is made if it is not there.
     ///
     /// The tables begin with `keypackage_pool`, so the schema may hold others. Stores of different schemas share nothing.

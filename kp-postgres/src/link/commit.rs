@@ -5,11 +5,11 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::timeout;
-use tokio_postgres::Row;
 
 use crate::link::connection::{Connection, Exchange, Statement};
 use crate::link::error::{Failure, Remedy};
 use crate::link::pipeline::pipeline;
+use crate::link::row::Row;
 
 /// Says why a transaction failed, and what is known of it.
 #[derive(Debug)]

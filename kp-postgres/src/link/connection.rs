@@ -5,12 +5,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
+use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row};
 
 use crate::link::error::Failure;
 use crate::link::param::Param;
 use crate::link::pipeline::pipeline;
+use crate::link::row::Row;
 use crate::link::session::Session;
 
 /// The texts of a set of statements, by the number of each.
@@ -104,17 +105,18 @@ impl Connection {
     /// Sends a statement when it is first polled.
     pub(crate) fn run(&self, Statement { number, params }: Statement) -> BoxFuture<'_, Answer> {
         async move {
-            match &self.statements {
+            let rows = match &self.statements {
                 Statements::Prepared(prepared) => {
                     let statement = prepared.get(number).ok_or(Failure::Closed)?;
                     let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
-                    Ok(self.client.query(statement, &params).await?)
+                    self.client.query(statement, &params).await?
                 }
                 Statements::Unnamed(texts) => {
                     let text = texts.get(number).ok_or(Failure::Closed)?;
-                    Ok(self.client.query_typed(text, &Param::typed(&params)).await?)
+                    self.client.query_typed(text, &Param::typed(&params)).await?
                 }
-            }
+            };
+            Ok(rows.into_iter().map(Row::from).collect())
         }
         .boxed()
     }

@@ -23,6 +23,10 @@ pub(crate) enum Failure {
     /// The connection failed, or could not be made.
     #[error("{0}")]
     Connection(#[source] tokio_postgres::Error),
+    /// A connection of sqlx failed.
+    #[cfg(feature = "sqlx")]
+    #[error("{0}")]
+    Sqlx(#[source] sqlx::Error),
     /// No answer came in time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
@@ -82,6 +86,10 @@ impl Failure {
                 Remedy::Reconnect
             }
             Self::Server { code, .. } => of_code(code),
+            #[cfg(feature = "sqlx")]
+            Self::Sqlx(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) => Remedy::Reconnect,
+            #[cfg(feature = "sqlx")]
+            Self::Sqlx(_) => Remedy::Never,
             Self::PoolDeleted => Remedy::Again,
             Self::CommitWarned
             | Self::Damaged(_)

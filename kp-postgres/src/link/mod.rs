@@ -9,7 +9,10 @@ pub(crate) mod param;
 pub(crate) mod pipeline;
 pub(crate) mod pooler;
 pub(crate) mod readers;
+pub(crate) mod row;
 pub(crate) mod server;
 pub(crate) mod session;
+#[cfg(feature = "sqlx")]
+pub(crate) mod sqlx;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

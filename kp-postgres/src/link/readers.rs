@@ -5,11 +5,11 @@ use std::time::Duration;
 use kp_core::{BackendError, Effect};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::Row;
 
 use crate::link::connection::{Connection, Statement, Texts};
 use crate::link::connector::Connector;
 use crate::link::error::{Failure, Remedy, backend_error};
+use crate::link::row::Row;
 
 /// How long to wait before the next attempt to connect.
 pub(crate) const PAUSE: Duration = Duration::from_millis(25);

@@ -2,11 +2,11 @@
 
 use kp_core::client::{JoinMark, KeyPackageMetadata, LeaseHolder, Lifecycle, PoolRecord, StorageLease};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Role, Timestamp};
-use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use crate::link::error::{Damage, Failure};
 use crate::link::param::Param;
+use crate::link::row::Row;
 
 fn damage(column: &'static str) -> Failure {
     Damage { key: -1, column }.into()

@@ -7,13 +7,13 @@ use kp_core::client::{
 use kp_core::{BackendError, Effect, Error, KeyPackageRef, OpenError, PoolId, Timestamp, Ttl};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_postgres::Row;
 
 use crate::link::builder::PostgresBuilder;
 use crate::link::error::{Failure, backend_error};
 use crate::link::migrations::METADATA;
 use crate::link::param::Param;
 use crate::link::readers::Readers;
+use crate::link::row::Row;
 use crate::link::server::Server;
 use crate::metadata::rows;
 use crate::metadata::writer::{Change, Decided, Waiting, Writer};

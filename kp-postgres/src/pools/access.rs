@@ -6,13 +6,13 @@ use std::time::Duration;
 use kp_core::BackendError;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_postgres::Row;
 
 use crate::link::calls::{Operation, Queue, Reply, submit};
 use crate::link::connection::Texts;
 use crate::link::connector::Connector;
 use crate::link::param::Param;
 use crate::link::readers::Readers;
+use crate::link::row::Row;
 use crate::pools::writer::Writer;
 use crate::sql::ReadSql;
 

@@ -2,11 +2,11 @@
 
 use kp_core::Role;
 use kp_core::rules::{Extent, LoadedPool, LookUp};
-use tokio_postgres::Row;
 
 use crate::link::connection::Statement;
 use crate::link::error::Failure;
 use crate::link::param::Param;
+use crate::link::row::Row;
 use crate::pools::rows::{self, skip_damaged, stored};
 use crate::sql::Sql;
 

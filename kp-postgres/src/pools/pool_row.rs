@@ -1,7 +1,7 @@
 use kp_core::{CredentialHash, Timestamp};
-use tokio_postgres::Row;
 
 use crate::link::error::Failure;
+use crate::link::row::Row;
 
 /// How finely `settle_at` is kept, in seconds: so that few leases write it.
 const SETTLE_STEP: i64 = 1_024;

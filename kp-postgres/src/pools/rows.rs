@@ -7,10 +7,10 @@ use kp_core::{
     Ciphersuite, CredentialHash, GroupId, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Party,
     ReservationId, Timestamp,
 };
-use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use crate::link::error::{Damage, Failure};
+use crate::link::row::Row;
 
 /// `keypackage_pool_packages.state`, and `keypackage_pool_leases.state`.
 mod state {

@@ -1,14 +1,17 @@
 //! Runs the calls that visit many pools in transactions of bounded size, so that other calls run in between (SWEEP-3). A pool is
 //! found by a read, and changed by a call on it, like any other.
 
+use std::sync::Arc;
+
 use futures::future::join_all;
 use kp_core::rules::{Interrupted, LoadedPool, LookUp, PoolRecords, retire, settle};
 use kp_core::server::{Cursor, Page};
 use kp_core::{BackendError, Effect, PoolId, Timestamp};
-use tokio_postgres::Row;
 
 use crate::link::calls::{Kind, Operation};
+use crate::link::error::{Failure, backend_error};
 use crate::link::param::Param;
+use crate::link::row::Row;
 use crate::pools::access::Access;
 use crate::sql::ReadSql;
 
@@ -25,8 +28,8 @@ struct Position(i64, i64);
 const START: Position = Position(i64::MIN, i64::MIN);
 
 /// Reports a row of a listing that cannot be read. Nothing is changed by that.
-fn unreadable(operation: &'static str) -> impl Fn(tokio_postgres::Error) -> BackendError {
-    move |error| BackendError::new("postgres", operation, Effect::NotApplied, error)
+fn unreadable(operation: &'static str) -> impl Fn(Failure) -> BackendError {
+    move |failure| backend_error(operation, Effect::NotApplied, Arc::new(failure))
 }
 
 /// Finds the next pools of an index, and the position of the last of them.

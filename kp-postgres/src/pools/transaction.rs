@@ -10,13 +10,13 @@ use std::time::Duration;
 use kp_core::rules::{Interrupted, LoadedPool, LookUp};
 use kp_core::{PoolId, Timestamp};
 use tokio::time::timeout;
-use tokio_postgres::Row;
 
 use crate::link::calls::{Call, Kind};
 use crate::link::commit::{Failed, Transaction, abandon, end};
 use crate::link::connection::{Connection, Exchange};
 use crate::link::error::{Damage, Failure};
 use crate::link::param::Param;
+use crate::link::row::Row;
 use crate::pools::load::{Asked, requests};
 use crate::pools::pool_row::PoolRow;
 use crate::pools::write::Writes;

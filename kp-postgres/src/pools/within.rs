@@ -12,13 +12,13 @@ use kp_core::server::{
 };
 use kp_core::{Effect, Error, GroupId, KeyPackage, KeyPackageRef, PoolId, Result, Timestamp, Ttl};
 use tokio::time::{Instant, timeout};
-use tokio_postgres::Row;
 
 use crate::link::calls::{Call, Operation};
 use crate::link::connection::{Exchange, Statement, Texts};
 use crate::link::error::{Failure, backend_error};
 use crate::link::param::Param;
 use crate::link::pipeline::pipeline;
+use crate::link::row::Row;
 use crate::link::session::SETTINGS;
 use crate::pools::operations;
 use crate::pools::transaction::decide;
@@ -34,12 +34,16 @@ const LOCK_TIMEOUT: &str = "lock_timeout";
 const ENTERED: &str = "keypackage_pool.within";
 
 /// A transaction of a server, for [`PostgresStore::within`](crate::PostgresStore::within): a
-/// [`tokio_postgres::Transaction`].
+/// [`tokio_postgres::Transaction`], or, by the feature `sqlx`, a `sqlx::Transaction` of PostgreSQL.
 ///
-/// The trait is implemented for these types alone.
+/// The trait is implemented for these types alone. A client of deadpool-postgres is a [`tokio_postgres::Client`] by `DerefMut`, and
+/// begins such a transaction.
 pub trait ServerTransaction: sealed::Run {}
 
 impl ServerTransaction for tokio_postgres::Transaction<'_> {}
+
+#[cfg(feature = "sqlx")]
+impl ServerTransaction for sqlx::Transaction<'_, sqlx::Postgres> {}
 
 mod sealed {
     use super::{BoxFuture, Failure, Row, Statement};
@@ -66,12 +70,20 @@ impl sealed::Run for tokio_postgres::Transaction<'_> {
         let sent = statements.into_iter().map(|Statement { number, params }| {
             async move {
                 let text = texts.get(number).ok_or(Failure::Closed)?;
-                Ok(transaction.query_typed(text, &Param::typed(&params)).await?)
+                let rows = transaction.query_typed(text, &Param::typed(&params)).await?;
+                Ok(rows.into_iter().map(Row::from).collect())
             }
             .boxed()
         });
         let sent = sent.collect();
         async move { Answered(pipeline(sent).await.into_iter().collect()) }.boxed()
+    }
+}
+
+#[cfg(feature = "sqlx")]
+impl sealed::Run for sqlx::Transaction<'_, sqlx::Postgres> {
+    fn run<'a>(&'a mut self, Asked { texts, statements }: Asked<'a>) -> BoxFuture<'a, Answered> {
+        async move { Answered(crate::link::sqlx::run(self, texts, statements).await) }.boxed()
     }
 }
 
@@ -323,7 +335,7 @@ impl<T: ServerTransaction> Within<T> {
         }
         let mut found = vec![(ENTERED.into(), "yes".into())];
         for row in rows {
-            found.push((row.try_get::<_, String>(3)?.into(), row.try_get::<_, String>(4)?.into()));
+            found.push((row.try_get::<String>(3)?.into(), row.try_get::<String>(4)?.into()));
         }
         Ok(settings(found))
     }

@@ -1,8 +1,8 @@
 //! Runs the conformance suites on a server that the first check starts. A space is a schema. To make one takes longer than most
 //! checks, so the schema of a check that has ended is used again.
 //!
-//! `KP_POSTGRES_POOLER=transaction` or `session` puts a PgBouncer before the server. `KP_POSTGRES_WITHIN=1` makes each changing call
-//! in a transaction of the server's own.
+//! `KP_POSTGRES_POOLER=transaction` or `session` puts a PgBouncer before the server. `KP_POSTGRES_WITHIN=tokio-postgres` or
+//! `sqlx` makes each changing call in a transaction of the server's own.
 #![allow(dead_code)] // Each test takes what it needs of it.
 
 pub(crate) mod within;

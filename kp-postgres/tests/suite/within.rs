@@ -21,6 +21,19 @@ use super::{FACETS, Suite};
 #[derive(Debug)]
 struct Within {
     store: PostgresStore,
+    clients: Clients,
+}
+
+#[derive(Debug)]
+enum Clients {
+    Own(OwnClients),
+    #[cfg(feature = "sqlx")]
+    Sqlx(sqlx::PgPool),
+}
+
+/// Clients of tokio-postgres: those that have no transaction.
+#[derive(Debug)]
+struct OwnClients {
     url: String,
     idle: Mutex<Vec<Client>>,
 }
@@ -29,7 +42,7 @@ fn failure(effect: Effect, error: impl Into<BoxError>) -> Error {
     BackendError::transient("within", "transaction", effect, error).into()
 }
 
-impl Within {
+impl OwnClients {
     /// Returns a client that has no transaction.
     async fn client(&self) -> Result<Client> {
         let idle = self.idle.lock().expect("nobody panics with it").pop();
@@ -49,14 +62,27 @@ impl Within {
 macro_rules! within {
     ($store:ident, $call:ident($($argument:expr),*)) => {
         async {
-            let mut client = $store.client().await?;
-            let begun = client.transaction().await;
-            let transaction = begun.map_err(|error| failure(Effect::NotApplied, error))?;
-            let (transaction, answer) = $store.store.within(transaction).$call($($argument),*).await?;
-            let committed = transaction.commit().await;
-            committed.map_err(|error| failure(Effect::Unknown, error))?;
-            $store.idle.lock().expect("nobody panics with it").push(client);
-            Ok(answer)
+            match &$store.clients {
+                Clients::Own(clients) => {
+                    let mut client = clients.client().await?;
+                    let begun = client.transaction().await;
+                    let transaction = begun.map_err(|error| failure(Effect::NotApplied, error))?;
+                    let (transaction, answer) = $store.store.within(transaction).$call($($argument),*).await?;
+                    let committed = transaction.commit().await;
+                    committed.map_err(|error| failure(Effect::Unknown, error))?;
+                    clients.idle.lock().expect("nobody panics with it").push(client);
+                    Ok(answer)
+                }
+                #[cfg(feature = "sqlx")]
+                Clients::Sqlx(pool) => {
+                    let begun = pool.begin().await;
+                    let transaction = begun.map_err(|error| failure(Effect::NotApplied, error))?;
+                    let (transaction, answer) = $store.store.within(transaction).$call($($argument),*).await?;
+                    let committed = transaction.commit().await;
+                    committed.map_err(|error| failure(Effect::Unknown, error))?;
+                    Ok(answer)
+                }
+            }
         }
         .await
     };
@@ -170,7 +196,8 @@ impl KeyPackageStore for Within {
     }
 }
 
-pub(crate) struct WithinSuite(pub(crate) Suite);
+/// The suite, and the library whose transactions the calls are made in.
+pub(crate) struct WithinSuite(pub(crate) Suite, pub(crate) String);
 
 #[async_trait]
 impl Factory for WithinSuite {
@@ -185,8 +212,16 @@ impl Factory for WithinSuite {
     async fn open(&self, space: &Space) -> std::result::Result<Arc<dyn KeyPackageStore>, OpenError> {
         let store = self.0.builder(space).await.limits(space.limits()).connect().await?;
         let url = self.0.url(space);
-        let idle = Mutex::default();
-        Ok(Arc::new(Within { store, url, idle }))
+        let clients = match self.1.as_str() {
+            #[cfg(feature = "sqlx")]
+            "sqlx" => Clients::Sqlx(sqlx::PgPool::connect_lazy(&url).expect("it is an address")),
+            "tokio-postgres" => Clients::Own(OwnClients {
+                url,
+                idle: Mutex::default(),
+            }),
+            other => panic!("KP_POSTGRES_WITHIN is tokio-postgres or sqlx, and not {other}"),
+        };
+        Ok(Arc::new(Within { store, clients }))
     }
 
     async fn destroy(&self, space: &Space) {
