@@ -105,6 +105,52 @@ async fn a_right_that_is_missing_is_named() {
 }
 
 #[tokio::test]
+async fn a_schema_that_the_role_may_not_use_or_make_is_named() {
+    let server = Postgres::start(&[]);
+    execute(&server, "CREATE ROLE app LOGIN; CREATE SCHEMA closed").await;
+    let app = server.url().replace("postgres@", "app@");
+    for (schema, named) in [
+        ("closed", "permission denied for schema closed"),
+        ("new", "permission denied for database"),
+    ] {
+        let refused = PostgresStore::builder(&app).schema(schema).connect().await;
+        assert_unsafe(&refused.expect_err("it is refused"), named);
+    }
+}
+
+#[tokio::test]
+async fn a_standby_is_refused() {
+    let primary = Postgres::start(&[]);
+    PostgresStore::connect(primary.url())
+        .await
+        .expect("the tables are made");
+    let standby = primary.standby();
+    assert_unsafe(&refusal(standby.url()).await, "standby");
+    // With both in the address, the one that takes changes is found.
+    let hosts = format!("127.0.0.1:{},127.0.0.1:{}", standby.port(), primary.port());
+    let both = format!("postgres://postgres@{hosts}/postgres?sslmode=disable&target_session_attrs=read-write");
+    PostgresStore::connect(both).await.expect("it finds the primary");
+}
+
+/// A function of the session that says what an old server would.
+#[tokio::test]
+async fn an_old_server_is_refused() {
+    let server = Postgres::start(&[]);
+    execute(
+        &server,
+        "CREATE FUNCTION public.current_setting(name text) RETURNS text LANGUAGE sql AS $$
+             SELECT CASE WHEN name LIKE 'server_version%' THEN '120022' ELSE pg_catalog.current_setting(name) END
+         $$",
+    )
+    .await;
+    let refused = refusal(with(&server, "search_path=public,pg_catalog")).await;
+    assert!(
+        matches!(&refused, OpenError::TooOld(why) if why.contains("120022")),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn no_password_is_shown() {
     let refused = PostgresStore::builder("postgres://app:hunter2@127.0.0.1:1/db");
     assert!(!format!("{refused:?}").contains("hunter2"));

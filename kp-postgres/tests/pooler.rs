@@ -2,8 +2,10 @@
 
 mod scene;
 
-use kp_core::OpenError;
+use std::time::Duration;
+
 use kp_core::server::{KeyPackageStore, KeyPackageStoreExt};
+use kp_core::{Effect, Error, OpenError};
 use kp_postgres::PostgresStore;
 use kp_test_support::pgbouncer::{PgBouncer, PoolMode};
 use kp_test_support::postgres::Postgres;
@@ -155,4 +157,44 @@ async fn a_pooler_that_comes_back_is_found_again() {
     server.restart();
     let claimed = store.claim_key_packages(&[take(0, 2)], None, NOW).await;
     claimed.only().expect("a package is free");
+}
+
+/// The pooler's clients stay connected, so nothing is connected anew, and nothing checked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_that_turns_to_a_standby_answers_nothing() {
+    let server = Postgres::start(&[]);
+    let standby = server.standby();
+    let pooler = PgBouncer::start(&server, PoolMode::Transaction, 2);
+    let builder = PostgresStore::builder(pooler.url()).timeout(Duration::from_secs(1));
+    let store = builder.connect().await.expect("it connects");
+    fill(&store, 1, 10).await;
+    pooler.turn_to(&standby);
+    let other = another(&pooler).await;
+    let standby_answers = "SELECT pg_is_in_recovery()";
+    loop {
+        let answer = other.query_typed_one(standby_answers, &[]).await;
+        if answer.expect("it answers").get(0) {
+            break;
+        }
+    }
+    let claimed = store.claim_key_package(&take(0, 1), None, NOW).await.map(drop);
+    let counted = store.count_by_status(&pool(0), NOW).await.map(drop);
+    for answer in [claimed, counted] {
+        let Err(Error::Backend(failure)) = answer else {
+            panic!("a standby may be behind, and takes no changes")
+        };
+        assert_eq!(
+            (failure.effect(), failure.is_transient()),
+            (Effect::NotApplied, true),
+            "{failure}"
+        );
+    }
+    pooler.turn_to(&server);
+    let claimed = loop {
+        match store.claim_key_package(&take(0, 1), None, NOW).await {
+            Err(Error::Backend(failure)) if failure.effect() == Effect::NotApplied => {}
+            claimed => break claimed,
+        }
+    };
+    claimed.expect("a package is free");
 }

@@ -5,6 +5,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use crate::postgres::{Postgres, free_port, give_to_nobody, unprivileged};
@@ -24,6 +25,8 @@ pub enum PoolMode {
 pub struct PgBouncer {
     port: u16,
     dir: TempDir,
+    mode: PoolMode,
+    connections: u32,
     child: Mutex<Option<Child>>,
 }
 
@@ -48,8 +51,33 @@ impl PgBouncer {
             .prefix("kp-pgbouncer")
             .tempdir()
             .expect("a directory");
-        let (port, path) = (free_port(), dir.path());
-        let mode = match mode {
+        std::fs::write(dir.path().join("users"), "\"postgres\" \"\"\n").expect("the users are written");
+        give_to_nobody(dir.path());
+        let pooler = Self {
+            port: free_port(),
+            dir,
+            mode,
+            connections,
+            child: Mutex::new(None),
+        };
+        pooler.configure(server);
+        pooler.restart();
+        pooler
+    }
+
+    /// Turns to another server. Clients stay connected, and meet it in their next transactions, once that is known.
+    pub fn turn_to(&self, server: &Postgres) {
+        self.configure(server);
+        let child = self.child.lock();
+        let child = child.as_ref().expect("it runs");
+        rustix::process::kill_process(Pid::from_child(child), Signal::HUP).expect("the pooler is ours");
+    }
+
+    fn configure(&self, server: &Postgres) {
+        let Self {
+            port, dir, connections, ..
+        } = self;
+        let mode = match self.mode {
             PoolMode::Session => "session",
             PoolMode::Transaction => "transaction",
         };
@@ -58,18 +86,9 @@ impl PgBouncer {
              unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = {mode}\ndefault_pool_size = {connections}\n\
              max_client_conn = 1000\nserver_connect_timeout = 2\nserver_login_retry = 0\n",
             server.port(),
-            path.join("users").display()
+            dir.path().join("users").display()
         );
-        std::fs::write(path.join("config"), config).expect("the settings are written");
-        std::fs::write(path.join("users"), "\"postgres\" \"\"\n").expect("the users are written");
-        give_to_nobody(path);
-        let pooler = Self {
-            port,
-            dir,
-            child: Mutex::new(None),
-        };
-        pooler.restart();
-        pooler
+        std::fs::write(dir.path().join("config"), config).expect("the settings are written");
     }
 
     /// Starts it, or starts it again on its port, and waits until it takes connections.
