@@ -35,8 +35,8 @@ fn admit_valid(from: i64, to: i64) -> Result<Admitted, Refusal> {
     admit(&bytes(&bob().package_valid(moment(from), moment(to))))
 }
 
-/// ADM-1: the facts are those of the package, in every ciphersuite of RFC 9420 that the provider has. Post-quantum ones are in the
-/// facade's test `interop`.
+/// ADM-1: the facts are those of the package, in every ciphersuite of RFC 9420 that the provider has. Post-quantum ones are in
+/// the test `interop`.
 #[test]
 fn every_fact_is_read_from_the_bytes_in_every_ciphersuite() {
     let mut suites = RustCrypto::default().supported_ciphersuites();
