@@ -103,8 +103,9 @@ local function count_taken_by(party)
 end
 
 -- What is free, after a scan that found nothing: for each ciphersuite the widest lifetime and all types that are supported,
--- and whether any package is available. nil when that is not known; the types are known only where some were required. A thousand requests that nothing fits scan the pool once a script, not a thousand
--- times (COST-1). No request of a script makes a package free, and what takes one makes this nil.
+-- and whether any package is available. nil when that is not known; the types are known only where some were required. A
+-- thousand requests that nothing fits scan the pool once a script, not a thousand times (COST-1). No request of a script
+-- makes a package free, and what takes one makes this nil.
 local free
 
 -- Returns whether all types required are keys of this table.
