@@ -35,9 +35,10 @@ return finish(each_take(4, function(take)
         end
     end
     unbind(stale)
-    put(chosen, become(chosen, {
+    local used = become(chosen, {
         state = 'U', at = NOW, id = take.id, group = group, by = take.by, bound = true, window = REPLAYABLE,
         expires_at = expires_at(chosen, take), reserver = take.by,
-    }))
-    return handed(chosen)
+    })
+    put(chosen, used)
+    return handed(used)
 end))

@@ -16,7 +16,7 @@ local function get(ref)
         return {'ok', {status(r)}}
     end
     -- READ-4: only an unspent package shows its bytes.
-    return {'ok', {status(r)}, facts(r), (is_queued(r) or r.state == 'R') and r.bytes}
+    return {'ok', {status(r)}, facts(r), (is_queued(r) or r.state == 'R') and package_of(r)}
 end
 
 local replies = {}

@@ -28,5 +28,5 @@ return finish(each_take(4, function(take)
         recalled = 0,
     })
     put(chosen, leased)
-    return handed(chosen, leased.expires_at)
+    return handed(leased, leased.expires_at)
 end))

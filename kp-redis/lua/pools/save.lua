@@ -106,7 +106,7 @@ local function again(r, item)
     if not (is_queued(r) or (r.state == 'R' and r.recalled == 0)) then
         return 'already_spent'
     elseif r.suite == item.suite and r.not_before == item.not_before and r.not_after == item.not_after
-        and r.last == item.last and r.credential == item.credential and r.bytes == item.bytes then
+        and r.last == item.last and r.credential == item.credential and package_of(r) == item.bytes then
         complete(r, item)
         return 'already_stored' -- LAST-4: the slot stays used, or unused
     end

@@ -13,11 +13,11 @@ local function pack(r)
     local state, mark, rest, bytes = r.state, 0, nil, ''
     if state == 'F' or state == 'S' then
         mark = state == 'S' and r.used and 1 or 0
-        rest, bytes = struct.pack('>I7', r.saved_at), r.bytes
+        rest, bytes = struct.pack('>I7', r.saved_at), package_of(r)
     elseif state == 'R' then
         mark = (r.retire and 1 or 0) + 2 * r.recalled
         rest = struct.pack('>I7I7I7c16Bc0', r.saved_at, r.sequence, r.expires_at, r.id, #r.by, r.by)
-        bytes = r.bytes
+        bytes = package_of(r)
     elseif state == 'U' then
         mark = (r.bound and 1 or 0) + 2 * r.window
         rest = struct.pack('>I7c16Bc0Bc0', r.at, r.id, #r.group, r.group, #r.by, r.by)
@@ -25,7 +25,7 @@ local function pack(r)
             rest = rest .. struct.pack('>I7Bc0', r.expires_at, #r.reserver, r.reserver)
         end
         if r.window == REPLAYABLE then
-            bytes = r.bytes -- SPEND-4
+            bytes = package_of(r) -- SPEND-4
         end
     else
         mark = state == 'W' and r.last and 1 or 0

@@ -57,8 +57,8 @@ local function parse(ref, value)
     local half = (mark - mark % 2) / 2
     local r = {
         ref = ref, state = state, suite = suite, not_before = not_before, not_after = not_after,
-        credential = credential, head = string.sub(value, HEAD, BEHIND_HEAD - 1), last = false, bytes = nil,
-        init_key = '', support = '',
+        credential = credential, head = string.sub(value, HEAD, BEHIND_HEAD - 1), last = false, init_key = '', support = '',
+        value = nil, package_at = nil, bytes = nil,
     }
     if beside % 2 == 1 then
         r.init_key, at = struct.unpack('>c8', value, at)
@@ -89,15 +89,23 @@ local function parse(ref, value)
         r.support, at = struct.unpack('>I2c0', value, at)
     end
     if packed then
-        r.bytes = string.sub(value, at)
+        r.value, r.package_at = value, at
     end
-    local whole = packed and #r.bytes > 0 and #r.bytes <= 65535 or not packed and at == #value + 1
+    local length = #value + 1 - at
+    local whole = packed and length > 0 and length <= 65535 or not packed and length == 0
     local dated = not_before < not_after and not_after <= MAX_TIME
         and (r.expires_at or 0) <= not_after and (r.at or 0) <= MAX_TIME
     if half > 2 or beside > (packed and 3 or 1) or not (whole and dated) then
         error(UNREADABLE)
     end
     return r
+end
+
+-- Returns the package of a record that has one. Lua reads every byte of a string that it makes, 27 us for 15 kB, so this one is
+-- made only where it is needed.
+local function package_of(r)
+    r.bytes = r.bytes or string.sub(r.value, r.package_at)
+    return r.bytes
 end
 
 -- Reads a record among others. Returns nil for a damaged record, and logs a warning: one damaged record must not stop a

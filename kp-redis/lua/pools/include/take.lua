@@ -228,6 +228,6 @@ end
 -- Returns the answer that hands a package out: its facts, its bytes, and when its lease lapses, if it has one.
 local function handed(r, expires_at)
     return {
-        'ok', r.ref, r.suite, r.not_before, r.not_after, r.last and 1 or 0, r.credential, r.bytes, expires_at,
+        'ok', r.ref, r.suite, r.not_before, r.not_after, r.last and 1 or 0, r.credential, package_of(r), expires_at,
     }
 end
