@@ -5,18 +5,23 @@
 use measure::Fallible;
 use measure::backend::{Backend, is_chosen};
 use measure::footprint::bytes_per_package;
-use measure::inputs::PAYLOAD;
+use measure::inputs::PAYLOADS;
 
 mod measure;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Fallible<()> {
-    println!("bytes a package of {PAYLOAD}, in 1,000 pools of 100");
+    println!("{:<16}{:>8}{:>14}", "", "bytes", "needed for it");
     // Memory first, in a process that has done nothing else.
     let backends = [Backend::Memory, Backend::Sqlite, Backend::RedisEverysec];
     for backend in backends.into_iter().filter(|backend| is_chosen(*backend)) {
-        let bytes = bytes_per_package(backend).await?;
-        println!("{backend:<16}{bytes:>8.0}{:>8.2} x", bytes / PAYLOAD as f64);
+        for payload in PAYLOADS {
+            let bytes = bytes_per_package(backend, payload).await?;
+            println!(
+                "{backend:<16}{payload:>8}{bytes:>14.0}{:>8.2} x",
+                bytes / payload as f64
+            );
+        }
     }
     Ok(())
 }

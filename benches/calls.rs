@@ -10,7 +10,7 @@ use criterion::{Criterion, SamplingMode, Throughput};
 use measure::Fallible;
 use measure::backend::{Backend, Subject};
 use measure::in_flight::in_flight;
-use measure::inputs::PER_POOL;
+use measure::inputs::{Kind, PER_POOL};
 use measure::stock::Stock;
 use measure::work::Work;
 use tokio::runtime::Runtime;
@@ -56,7 +56,7 @@ impl Filled {
     fn new(backend: Backend, stored: u32) -> Fallible<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let subject = runtime.block_on(backend.open())?;
-        let stock = runtime.block_on(Stock::fill(&subject.store, 0..stored / PER_POOL))?;
+        let stock = runtime.block_on(Stock::fill(&subject.store, 0..stored / PER_POOL, Kind::usual()?))?;
         Ok(Self {
             runtime,
             subject,

@@ -8,6 +8,7 @@ use measure::Fallible;
 use measure::backend::{Backend, on_disk};
 use measure::call::Call;
 use measure::in_flight::in_flight;
+use measure::inputs::Kind;
 use measure::stock::Stock;
 
 mod measure;
@@ -55,7 +56,7 @@ fn count(cycles: u32) -> Fallible<u32> {
 #[tokio::main]
 async fn cycle(cycles: u32) -> Fallible<()> {
     let subject = Backend::Sqlite.open().await?;
-    let mut stock = Stock::fill(&subject.store, 0..100).await?;
+    let mut stock = Stock::fill(&subject.store, 0..100, Kind::usual()?).await?;
     let calls = stock.draw(cycles).await?.into_iter().map(Call::Cycle).collect();
     in_flight(&subject.store, CALLERS, calls).await?;
     Ok(())

@@ -13,7 +13,7 @@ use measure::Fallible;
 use measure::backend::{Backend, Subject, is_chosen};
 use measure::call::Call;
 use measure::in_flight::in_flight;
-use measure::inputs::{self, NOW};
+use measure::inputs::{self, Kind, NOW};
 use measure::stock::{Stock, fill};
 
 mod measure;
@@ -78,7 +78,7 @@ async fn compare(callers: usize, stores: &mut [Grown]) -> Fallible<()> {
 impl Grown {
     async fn stocked(what: &'static str, backend: Backend, pools: u32) -> Fallible<Self> {
         let subject = backend.open().await?;
-        let mut stock = Stock::fill(&subject.store, 0..pools).await?;
+        let mut stock = Stock::fill(&subject.store, 0..pools, Kind::usual()?).await?;
         let calls = stock.draw(pools).await?.into_iter().map(Call::Cycle).collect();
         in_flight(&subject.store, 64, calls).await?;
         Ok(Self::new(what, subject, Some(stock)))
@@ -86,7 +86,7 @@ impl Grown {
 
     async fn behind(what: &'static str, backend: Backend) -> Fallible<Self> {
         let subject = backend.open().await?;
-        fill(&subject.store, 0..99, 0..inputs::PER_POOL, inputs::lifetime()?, NOW).await?;
+        fill(&subject.store, 0..99, 0..inputs::PER_POOL, Kind::usual()?, NOW).await?;
         expire(&subject.store).await?;
         Ok(Self::new(what, subject, None))
     }
@@ -114,7 +114,7 @@ impl Grown {
         let numbers = self.taken..self.taken + CYCLES;
         self.taken = numbers.end;
         let pool = BEHIND..BEHIND + 1;
-        fill(&self.subject.store, pool, numbers.clone(), inputs::lifetime()?, NOW).await?;
+        fill(&self.subject.store, pool, numbers.clone(), Kind::usual()?, NOW).await?;
         numbers.map(|number| inputs::take(BEHIND, number.into())).collect()
     }
 }
@@ -124,9 +124,12 @@ impl Grown {
 async fn expire(store: &Arc<dyn KeyPackageStore>) -> Fallible<()> {
     for first in (0..EXPIRED).step_by(1_000) {
         let from = Timestamp::try_from(i64::from(first))?;
-        let lifetime = Lifetime::new(from, from.plus(1_000))?;
+        let kind = Kind {
+            lifetime: Lifetime::new(from, from.plus(1_000))?,
+            ..Kind::usual()?
+        };
         let numbers = u32::MAX - first - 1_000..u32::MAX - first;
-        fill(store, BEHIND..BEHIND + 1, numbers, lifetime, from).await?;
+        fill(store, BEHIND..BEHIND + 1, numbers, kind, from).await?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use kp_core::server::*;
 use kp_core::{Ciphersuite, PoolId, ReservationId, Ttl};
 use measure::Fallible;
 use measure::backend::{Backend, is_chosen};
-use measure::inputs::{self, NOW, lifetime, pool_id, take};
+use measure::inputs::{self, Kind, NOW, pool_id, take};
 use tokio::time::Instant;
 
 mod measure;
@@ -119,13 +119,13 @@ async fn beside(store: &Store, call: Large, round: u64) -> Fallible<(Duration, D
 async fn prepare(store: &Store) -> Fallible<()> {
     store.delete_pool(&pool_id(LARGE)?).await?;
     for begin in (0..REMEMBERED).step_by(MAX_ITEMS) {
-        let save = inputs::save(LARGE, begin..begin + ITEMS, lifetime()?)?;
+        let save = inputs::save(LARGE, begin..begin + ITEMS, Kind::usual()?)?;
         store.save_key_packages(&save, NOW).await?;
     }
     for pool in OTHERS {
         store.delete_pool(&pool_id(pool)?).await?;
         store
-            .save_key_packages(&inputs::save(pool, 0..ITEMS, lifetime()?)?, NOW)
+            .save_key_packages(&inputs::save(pool, 0..ITEMS, Kind::usual()?)?, NOW)
             .await?;
     }
     Ok(())
@@ -135,11 +135,11 @@ async fn make(store: &Store, call: Large, round: u64) -> Fallible<()> {
     let large = pool_id(LARGE)?;
     let refs = |count: u32| -> Fallible<Vec<_>> {
         (0..count)
-            .map(|number| Ok(inputs::package(LARGE, number, lifetime()?)?.info.key_package_ref))
+            .map(|number| Ok(inputs::package(LARGE, number, Kind::usual()?)?.info.key_package_ref))
             .collect()
     };
     let token = |pool: PoolId, number: u32| -> Fallible<_> {
-        let named = inputs::package(LARGE, number, lifetime()?)?.info.key_package_ref;
+        let named = inputs::package(LARGE, number, Kind::usual()?)?.info.key_package_ref;
         Ok(ReservationToken::new(pool, named, ReservationId::from_bytes([9; 16])))
     };
     match call {
@@ -178,7 +178,7 @@ async fn make(store: &Store, call: Large, round: u64) -> Fallible<()> {
             store.delete_pool(&large).await?;
             drop(
                 store
-                    .save_key_packages(&inputs::save(LARGE, 0..ITEMS, lifetime()?)?, NOW)
+                    .save_key_packages(&inputs::save(LARGE, 0..ITEMS, Kind::usual()?)?, NOW)
                     .await?,
             );
         }
@@ -189,7 +189,7 @@ async fn make(store: &Store, call: Large, round: u64) -> Fallible<()> {
         ),
         Large::Replace => {
             // One more than it remembers is not taken, so that one of them is saved again.
-            let save = inputs::save(LARGE, 0..1, lifetime()?)?.mode(SaveMode::Replace);
+            let save = inputs::save(LARGE, 0..1, Kind::usual()?)?.mode(SaveMode::Replace);
             drop(store.save_key_packages(&save, NOW).await?);
         }
         Large::WithdrawAll => drop(store.withdraw_key_packages(&large, &Withdrawal::All, NOW).await?),

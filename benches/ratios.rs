@@ -5,6 +5,7 @@
 
 use measure::Fallible;
 use measure::backend::{Backend, is_chosen};
+use measure::inputs::{PAYLOAD, PAYLOADS};
 use measure::ratio::ratios;
 use measure::ratio::table::table;
 
@@ -12,10 +13,18 @@ mod measure;
 
 const ROUNDS: usize = 15;
 
+/// Of packages that take longer to put back.
+const ROUNDS_OF_LARGER: usize = 5;
+
 fn main() -> Fallible<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     for backend in Backend::ALL.into_iter().filter(|backend| is_chosen(*backend)) {
-        println!("{}", table(&ratios(&runtime, backend, ROUNDS)?));
+        let mut lines = Vec::new();
+        for payload in PAYLOADS {
+            let rounds = if payload == PAYLOAD { ROUNDS } else { ROUNDS_OF_LARGER };
+            lines.extend(ratios(&runtime, backend, payload, rounds)?);
+        }
+        println!("{}", table(&lines));
     }
     Ok(())
 }

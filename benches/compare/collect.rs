@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::measure::Fallible;
 use crate::measure::backend::Backend;
 use crate::measure::footprint::bytes_per_package;
-use crate::measure::inputs::PER_POOL;
+use crate::measure::inputs::{Kind, PAYLOAD, PAYLOADS, PER_POOL, X_WING};
 use crate::measure::ratio::ratios;
 use crate::measure::stock::Stock;
 use crate::measure::work::Work;
@@ -23,7 +23,7 @@ const ROUNDS: usize = 3;
 /// Measures everything, and shows how far it is.
 pub(crate) fn collect() -> Fallible<Report> {
     let (backends, missing): (Vec<_>, Vec<_>) = Backend::ALL.into_iter().partition(|backend| backend.is_here());
-    let each = 2 * Work::ALL.len() - 1 + CALLERS.len() + STORED.len() + 2;
+    let each = 2 * Work::ALL.len() - 1 + CALLERS.len() + STORED.len() + PAYLOADS.len() + 2;
     let bar = ProgressBar::new((each * backends.len()) as u64);
     bar.set_style(ProgressStyle::with_template(
         "{bar:40} {pos}/{len} [{elapsed}] {wide_msg}",
@@ -38,20 +38,26 @@ pub(crate) fn collect() -> Fallible<Report> {
         calls: Vec::new(),
         callers: Vec::new(),
         stored: Vec::new(),
+        sizes: Vec::new(),
         ratios: Vec::new(),
         machine: Machine::look()?,
     };
     for backend in &backends {
         step(&bar, format!("{backend}: bytes"));
-        report
-            .footprint
-            .push((*backend, runtime.block_on(bytes_per_package(*backend))?));
+        let mut bytes = [0.0; PAYLOADS.len()];
+        for (bytes, payload) in bytes.iter_mut().zip(PAYLOADS) {
+            *bytes = runtime.block_on(bytes_per_package(*backend, payload))?;
+        }
+        report.footprint.push((*backend, bytes));
     }
     for backend in &backends {
         figures(&runtime, &bar, *backend, &mut report)?;
         growth(&runtime, &bar, *backend, &mut report)?;
+        sizes(&runtime, &bar, *backend, &mut report)?;
         step(&bar, format!("{backend}: against its floor"));
-        report.ratios.extend(ratios(&runtime, *backend, ROUNDS)?);
+        for payload in [PAYLOAD, X_WING] {
+            report.ratios.extend(ratios(&runtime, *backend, payload, ROUNDS)?);
+        }
     }
     bar.finish_and_clear();
     Ok(report)
@@ -65,7 +71,7 @@ fn step(bar: &ProgressBar, what: String) {
 /// Every call, and then the cycle with more and more callers.
 fn figures(runtime: &Runtime, bar: &ProgressBar, backend: Backend, report: &mut Report) -> Fallible<()> {
     let subject = runtime.block_on(backend.open())?;
-    let mut stock = runtime.block_on(Stock::fill(&subject.store, 0..USUAL / PER_POOL))?;
+    let mut stock = runtime.block_on(Stock::fill(&subject.store, 0..USUAL / PER_POOL, Kind::usual()?))?;
     let mut measure = |work: Work, callers: usize| {
         step(bar, format!("{backend}: {work}, {callers} in flight"));
         let run = runtime.block_on(work.keep_on(&mut stock, callers, EACH))?;
@@ -85,12 +91,26 @@ fn figures(runtime: &Runtime, bar: &ProgressBar, backend: Backend, report: &mut 
 /// The cycle in a store that grows.
 fn growth(runtime: &Runtime, bar: &ProgressBar, backend: Backend, report: &mut Report) -> Fallible<()> {
     let subject = runtime.block_on(backend.open())?;
-    let mut stock = runtime.block_on(Stock::fill(&subject.store, 0..0))?;
+    let mut stock = runtime.block_on(Stock::fill(&subject.store, 0..0, Kind::usual()?))?;
     for stored in STORED {
         step(bar, format!("{backend}: {} with {stored} stored", Work::Cycle));
         runtime.block_on(stock.grow(stored / PER_POOL))?;
         let run = runtime.block_on(Work::Cycle.keep_on(&mut stock, 64, EACH))?;
         report.stored.push(Figure::new(backend, Work::Cycle, 64, stored, &run));
+    }
+    Ok(())
+}
+
+/// The cycle with packages of each size.
+fn sizes(runtime: &Runtime, bar: &ProgressBar, backend: Backend, report: &mut Report) -> Fallible<()> {
+    for payload in PAYLOADS {
+        step(bar, format!("{backend}: {} of {payload} bytes", Work::Cycle));
+        let subject = runtime.block_on(backend.open())?;
+        let kind = Kind::of(payload)?;
+        let mut stock = runtime.block_on(Stock::fill(&subject.store, 0..USUAL / PER_POOL, kind))?;
+        let run = runtime.block_on(Work::Cycle.keep_on(&mut stock, 64, EACH))?;
+        let figure = Figure::new(backend, Work::Cycle, 64, USUAL, &run);
+        report.sizes.push((payload, figure));
     }
     Ok(())
 }

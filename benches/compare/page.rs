@@ -3,7 +3,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::figures::{duration, grouped};
 use crate::measure::Fallible;
 use crate::measure::backend::Backend;
-use crate::measure::inputs::PAYLOAD;
+use crate::measure::inputs::{PAYLOAD, PAYLOADS};
 use crate::measure::work::Work;
 use crate::plot::{Bars, Curve, Curves, colour};
 use crate::report::{Figure, Report};
@@ -23,7 +23,7 @@ pub(crate) fn page(report: &Report) -> Fallible<String> {
             }
             body {
                 h1 { "KeyPackage stores side by side" }
-                p { "Packages of " (PAYLOAD) " bytes in pools of 100. docs/performance.md explains how each figure is taken." }
+                p { "Packages of " (PAYLOAD) " bytes in pools of 100, where nothing else is said. docs/performance.md explains how each figure is taken." }
                 @for backend in &report.missing {
                     p { strong { (backend) ": not measured, there is no server on this machine." } }
                 }
@@ -32,6 +32,8 @@ pub(crate) fn page(report: &Report) -> Fallible<String> {
                 div.plots { (plots(report)?) }
                 h2 { "Every call" }
                 (calls(report))
+                h2 { "Larger packages" }
+                (sizes(report))
                 h2 { "Against the floors" }
                 (ratios(report))
             }
@@ -98,7 +100,11 @@ fn plots(report: &Report) -> Fallible<Markup> {
     };
     let bytes = Bars {
         y: "bytes a package",
-        bars: report.footprint.clone(),
+        bars: report
+            .footprint
+            .iter()
+            .map(|(backend, bytes)| (*backend, bytes[0]))
+            .collect(),
         line: PAYLOAD as f64,
     };
     Ok(html! {
@@ -160,16 +166,39 @@ fn calls(report: &Report) -> Markup {
     }
 }
 
+/// Packages of ciphersuite 1, and post-quantum ones.
+fn sizes(report: &Report) -> Markup {
+    html! {
+        table {
+            tr {
+                th { "bytes of a package" }
+                @for (backend, _) in &report.footprint { th.figure { (backend) } }
+            }
+            @for payload in PAYLOADS {
+                tr {
+                    td { (payload) }
+                    @for (figure, bytes) in report.of_size(payload) {
+                        td.figure {
+                            (grouped(figure.per_second)) " cycles/s" br;
+                            small { (grouped(bytes)) " bytes needed" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn ratios(report: &Report) -> Markup {
     html! {
         table {
             tr {
-                th { "what; against what" }
+                th { "what; against what" } th.figure { "bytes" }
                 @for heading in ["a second", "that", "ratio", "hoped for", "p50", "p99", "p99/p50"] { th.figure { (heading) } }
             }
             @for ratio in &report.ratios {
                 tr {
-                    td { (ratio.what) }
+                    td { (ratio.what) } td.figure { (ratio.payload) }
                     td.figure { (grouped(ratio.ours())) }
                     td.figure { (grouped(ratio.theirs())) }
                     td.figure { strong { (format!("{:.2}", ratio.ratio())) } }

@@ -1,7 +1,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::figures::{duration, grouped};
-use crate::measure::inputs::PAYLOAD;
+use crate::measure::inputs::PAYLOADS;
 use crate::measure::ratio::table::table as ratios;
 use crate::measure::work::Work;
 use crate::report::Report;
@@ -14,12 +14,7 @@ pub(crate) fn all(report: &Report) -> String {
     let mut parts: Vec<_> = facts.chain(missing).collect();
     parts.push(calls(report).to_string());
     parts.push(ratios(&report.ratios).to_string());
-    for (backend, bytes) in &report.footprint {
-        let ratio = bytes / PAYLOAD as f64;
-        parts.push(format!(
-            "{backend}: {bytes:.0} bytes a package, {ratio:.2} times what is handed out"
-        ));
-    }
+    parts.push(sizes(report).to_string());
     parts.join("\n")
 }
 
@@ -50,8 +45,29 @@ fn calls(report: &Report) -> Table {
             }
         }
     }
+    align(&mut table);
+    table
+}
+
+/// A row for each size of packages, a column for each backend.
+fn sizes(report: &Report) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    let heading = "bytes of a package: reserve and spend of 64 callers, a second; bytes needed".to_owned();
+    let backends = report.footprint.iter().map(|(backend, _)| backend.to_string());
+    table.set_header([heading].into_iter().chain(backends));
+    for payload in PAYLOADS {
+        let cells = report
+            .of_size(payload)
+            .map(|(figure, bytes)| format!("{}\n{bytes:.0}", grouped(figure.per_second)));
+        table.add_row([payload.to_string()].into_iter().chain(cells));
+    }
+    align(&mut table);
+    table
+}
+
+fn align(table: &mut Table) {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table
 }

@@ -5,56 +5,62 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::Fallible;
 use super::backend::{Backend, Subject, on_disk};
-use super::inputs::{self, NOW, PER_POOL};
+use super::inputs::{self, Kind, NOW, PAYLOAD, PER_POOL};
 use super::servers::Server;
 
-/// 100,000 packages.
-const POOLS: u32 = 1_000;
+/// 100,000 packages, and 10,000 of the larger ones.
+const fn pools(kind: Kind) -> u32 {
+    if kind.payload == PAYLOAD { 1_000 } else { 100 }
+}
 
-/// How many bytes a backend needs for a package: of the process, of the server, or on the disk.
+/// How many bytes a backend needs for a package of this size: of the process, of the server, or on the disk.
 ///
 /// For memory, ask before anything else is done in the process: memory that was used and given back counts for nothing
 /// when it is used again.
-pub(crate) async fn bytes_per_package(backend: Backend) -> Fallible<f64> {
+pub(crate) async fn bytes_per_package(backend: Backend, payload: usize) -> Fallible<f64> {
+    let kind = Kind::of(payload)?;
     let bytes = match backend {
-        Backend::Memory => of_this_process().await?,
-        Backend::Sqlite => of_the_file().await?,
-        Backend::RedisEverysec | Backend::RedisAlways => of_the_server(&backend.open().await?).await?,
+        Backend::Memory => of_this_process(kind).await?,
+        Backend::Sqlite => of_the_file(kind).await?,
+        Backend::RedisEverysec | Backend::RedisAlways => of_the_server(&backend.open().await?, kind).await?,
     };
-    Ok(bytes as f64 / f64::from(POOLS * PER_POOL))
+    Ok(bytes as f64 / f64::from(pools(kind) * PER_POOL))
 }
 
-async fn of_this_process() -> Fallible<u64> {
+async fn of_this_process(kind: Kind) -> Fallible<u64> {
     let store = MemoryStore::new();
     let before = resident()?;
-    fill(&store).await?;
-    Ok(resident()? - before)
+    fill(&store, kind).await?;
+    let bytes = resident()? - before;
+    // Kept, since memory that is given back counts for nothing when the next size uses it.
+    std::mem::forget(store);
+    Ok(bytes)
 }
 
-async fn of_the_file() -> Fallible<u64> {
+async fn of_the_file(kind: Kind) -> Fallible<u64> {
     let dir = on_disk()?;
     let file = dir.path().join("pools.db");
     let store = SqliteStore::open(&file).await?;
-    fill(&store).await?;
+    fill(&store, kind).await?;
     // Its log is in the file then.
     store.close().await?;
     Ok(std::fs::metadata(file)?.len())
 }
 
-async fn of_the_server(subject: &Subject) -> Fallible<u64> {
+async fn of_the_server(subject: &Subject, kind: Kind) -> Fallible<u64> {
     let server = subject.server.as_ref().ok_or("no server")?;
     // The script is there before the first package.
-    let save = inputs::save(POOLS, 0..1, inputs::lifetime()?)?;
+    let save = inputs::save(pools(kind), 0..1, kind)?;
     subject.store.save_key_packages(&save, NOW).await?;
     let before = used(server)?;
-    fill(&*subject.store).await?;
+    fill(&*subject.store, kind).await?;
     Ok(used(server)? - before)
 }
 
 /// One pool after the other: what is on its way does not count.
-async fn fill(store: &dyn KeyPackageStore) -> Fallible<()> {
-    for pool in 0..POOLS {
-        let save = inputs::save(pool, 0..PER_POOL, inputs::lifetime()?)?;
+async fn fill(store: &dyn KeyPackageStore, kind: Kind) -> Fallible<()> {
+    for pool in 0..pools(kind) {
+        let save = inputs::save(pool, 0..PER_POOL, kind)?;
         store.save_key_packages(&save, NOW).await?;
     }
     Ok(())

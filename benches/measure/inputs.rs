@@ -1,4 +1,4 @@
-//! Packages as OpenMLS makes them: 295 bytes, a ref of 32; in pools of 100.
+//! Packages as OpenMLS makes them: a ref of 32 bytes; in pools of 100.
 
 use std::ops::Range;
 
@@ -14,15 +14,33 @@ pub(crate) const NOW: Timestamp = match Timestamp::new(1_700_000_000) {
     None => Timestamp::MAX,
 };
 
-/// What a package's bytes weigh: a basic credential, ciphersuite 1.
+/// What a package's bytes weigh, with a basic credential: ciphersuite 1; X-Wing with Ed25519 (`0x004d`); ML-KEM-1024 with
+/// ML-DSA-87 (`0x0907`), the largest there are.
+pub(crate) const PAYLOADS: [usize; 3] = [PAYLOAD, X_WING, 15_032];
 pub(crate) const PAYLOAD: usize = 295;
+pub(crate) const X_WING: usize = 2_641;
 
 /// The packages of a pool.
 pub(crate) const PER_POOL: u32 = 100;
 
-/// Valid now, and for a day.
-pub(crate) fn lifetime() -> Fallible<Lifetime> {
-    Ok(Lifetime::new(NOW, NOW.plus(86_400))?)
+/// How packages are made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) payload: usize,
+    pub(crate) lifetime: Lifetime,
+}
+
+impl Kind {
+    /// Valid now, and for a day.
+    pub(crate) fn of(payload: usize) -> Fallible<Self> {
+        let lifetime = Lifetime::new(NOW, NOW.plus(86_400))?;
+        Ok(Self { payload, lifetime })
+    }
+
+    /// Of ciphersuite 1.
+    pub(crate) fn usual() -> Fallible<Self> {
+        Self::of(PAYLOAD)
+    }
 }
 
 pub(crate) fn pool_id(number: u32) -> Fallible<PoolId> {
@@ -35,36 +53,36 @@ pub(crate) fn take(pool: u32, serial: u64) -> Fallible<TakeRequest> {
     Ok(TakeRequest::new(pool_id(pool)?, id, Ttl::try_from(60)?))
 }
 
-pub(crate) fn save(pool: u32, numbers: Range<u32>, lifetime: Lifetime) -> Fallible<Save> {
-    let items = numbers.map(|number| item(pool, number, lifetime));
+pub(crate) fn save(pool: u32, numbers: Range<u32>, kind: Kind) -> Fallible<Save> {
+    let items = numbers.map(|number| item(pool, number, kind));
     let items: Vec<_> = items.collect::<Fallible<_>>()?;
     Ok(Save::new(pool_id(pool)?, items)?)
 }
 
 /// A package with what OpenMLS's admission reads: an init key of its own, and a credential type among the capabilities.
-fn item(pool: u32, number: u32, lifetime: Lifetime) -> Fallible<Admitted> {
+fn item(pool: u32, number: u32, kind: Kind) -> Fallible<Admitted> {
     let hash = spread(u64::from(number), u64::from(pool)).as_slice().try_into()?;
-    Ok(Admitted::new(package(pool, number, lifetime)?)
+    Ok(Admitted::new(package(pool, number, kind)?)
         .fingerprint(InitKeyFingerprint::of_sha256(hash))
         .support(Support::new([], [], [CredentialType::BASIC])))
 }
 
-pub(crate) fn package(pool: u32, number: u32, lifetime: Lifetime) -> Fallible<KeyPackage> {
+pub(crate) fn package(pool: u32, number: u32, kind: Kind) -> Fallible<KeyPackage> {
     let hash = spread(u64::from(pool), u64::from(number));
-    let bytes: Vec<u8> = hash.iter().copied().cycle().take(PAYLOAD).collect();
+    let bytes: Vec<u8> = hash.iter().copied().cycle().take(kind.payload).collect();
     Ok(KeyPackage::new(
         KeyPackageInfo::new(
             KeyPackageRef::try_from(hash.as_slice())?,
             Ciphersuite(1),
-            lifetime,
+            kind.lifetime,
             CredentialHash([7; 32]),
         ),
         KeyPackageBytes::try_from(bytes)?,
     ))
 }
 
-pub(crate) fn last_resort(pool: u32) -> Fallible<KeyPackage> {
-    let mut package = package(pool, u32::MAX, lifetime()?)?;
+pub(crate) fn last_resort(pool: u32, kind: Kind) -> Fallible<KeyPackage> {
+    let mut package = package(pool, u32::MAX, kind)?;
     package.info.role = Role::LastResort;
     Ok(package)
 }

@@ -2,11 +2,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use kp_core::Timestamp;
 use kp_core::server::{KeyPackageStore, SaveOutcome, TakeRequest};
-use kp_core::{Lifetime, Timestamp};
 
 use super::Fallible;
-use super::inputs::{self, NOW, PER_POOL};
+use super::inputs::{self, Kind, NOW, PER_POOL};
 
 /// How many pools are filled at once.
 const AT_ONCE: usize = 256;
@@ -20,6 +20,7 @@ const SPARE: u32 = 1 << 30;
 /// Full pools in a store, and what was taken of them.
 pub(crate) struct Stock {
     pub(crate) store: Arc<dyn KeyPackageStore>,
+    pub(crate) kind: Kind,
     pools: Range<u32>,
     drawn: u32,
     spare: Range<u32>,
@@ -27,10 +28,11 @@ pub(crate) struct Stock {
 }
 
 impl Stock {
-    pub(crate) async fn fill(store: &Arc<dyn KeyPackageStore>, pools: Range<u32>) -> Fallible<Self> {
-        fill(store, pools.clone(), 0..PER_POOL, inputs::lifetime()?, NOW).await?;
+    pub(crate) async fn fill(store: &Arc<dyn KeyPackageStore>, pools: Range<u32>, kind: Kind) -> Fallible<Self> {
+        fill(store, pools.clone(), 0..PER_POOL, kind, NOW).await?;
         Ok(Self {
             store: Arc::clone(store),
+            kind,
             pools,
             drawn: 0,
             spare: SPARE..SPARE,
@@ -87,8 +89,7 @@ impl Stock {
     }
 
     async fn refill(&mut self) -> Fallible<()> {
-        let lifetime = inputs::lifetime()?;
-        fill(&self.store, self.pools.clone(), 0..PER_POOL, lifetime, NOW).await?;
+        fill(&self.store, self.pools.clone(), 0..PER_POOL, self.kind, NOW).await?;
         self.drawn = 0;
         Ok(())
     }
@@ -99,13 +100,13 @@ pub(crate) async fn fill(
     store: &Arc<dyn KeyPackageStore>,
     pools: Range<u32>,
     packages: Range<u32>,
-    lifetime: Lifetime,
+    kind: Kind,
     now: Timestamp,
 ) -> Fallible<()> {
     let saves = pools.map(|pool| {
         let packages = packages.clone();
         async move {
-            let save = inputs::save(pool, packages, lifetime)?;
+            let save = inputs::save(pool, packages, kind)?;
             let outcomes = store.save_key_packages(&save, now).await?;
             match outcomes.iter().find(|outcome| **outcome != SaveOutcome::Saved) {
                 Some(outcome) => Err(format!("a save was answered {outcome:?}").into()),

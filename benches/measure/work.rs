@@ -7,7 +7,7 @@ use kp_core::server::Save;
 use super::Fallible;
 use super::call::Call;
 use super::in_flight::{Run, in_flight};
-use super::inputs::{self, NOW};
+use super::inputs::{self, Kind, NOW};
 use super::stock::{self, Stock};
 
 /// What is compared: the calls of a delivery service.
@@ -94,8 +94,8 @@ impl Work {
         stock.tidy().await?;
         let calls = match self {
             Self::Save => {
-                let pools = stock.spare(count);
-                let saves = pools.map(|pool| Ok(Call::Save(inputs::save(pool, 0..32, inputs::lifetime()?)?)));
+                let (pools, kind) = (stock.spare(count), stock.kind);
+                let saves = pools.map(|pool| Ok(Call::Save(inputs::save(pool, 0..32, kind)?)));
                 saves.collect::<Fallible<_>>()?
             }
             Self::Cycle => stock.draw(count).await?.into_iter().map(Call::Cycle).collect(),
@@ -114,7 +114,7 @@ impl Work {
             Self::LastResort => {
                 let pools = stock.spare(100);
                 for pool in pools.clone() {
-                    let save = Save::one(inputs::pool_id(pool)?, inputs::last_resort(pool)?);
+                    let save = Save::one(inputs::pool_id(pool)?, inputs::last_resort(pool, stock.kind)?);
                     stock.store.save_key_packages(&save, NOW).await?;
                 }
                 let takes = pools.cycle().zip(0..count);
@@ -122,7 +122,10 @@ impl Work {
                 takes.collect::<Fallible<_>>()?
             }
             Self::Sweep => {
-                let over = Lifetime::new(NOW.minus(20), NOW.minus(10))?;
+                let over = Kind {
+                    lifetime: Lifetime::new(NOW.minus(20), NOW.minus(10))?,
+                    ..stock.kind
+                };
                 let pools = stock.spare(count);
                 stock::fill(&stock.store, pools, 0..100, over, NOW.minus(20)).await?;
                 (0..count).map(|_| Call::Sweep(NOW.minus(10), 100)).collect()

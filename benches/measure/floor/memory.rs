@@ -5,7 +5,7 @@ use kp_core::server::TakeRequest;
 use kp_core::{KeyPackage, KeyPackageRef, PoolId, ReservationId, Timestamp};
 
 use crate::measure::Fallible;
-use crate::measure::inputs::{self, NOW, PER_POOL};
+use crate::measure::inputs::{self, Kind, NOW, PER_POOL};
 
 /// Pools under one lock: the oldest package is reserved, remembered by the id that took it, and then spent, remembered
 /// by its ref.
@@ -19,10 +19,9 @@ struct Pool {
 }
 
 impl MemoryFloor {
-    pub(crate) fn fill(pools: u32) -> Fallible<Self> {
-        let lifetime = inputs::lifetime()?;
+    pub(crate) fn fill(pools: u32, kind: Kind) -> Fallible<Self> {
         let pools = (0..pools).map(|pool| {
-            let packages = (0..PER_POOL).map(|number| inputs::package(pool, number, lifetime));
+            let packages = (0..PER_POOL).map(|number| inputs::package(pool, number, kind));
             let full = Pool {
                 free: packages.collect::<Fallible<_>>()?,
                 ..Pool::default()

@@ -7,7 +7,7 @@ use kp_core::{
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use crate::measure::Fallible;
-use crate::measure::inputs::{self, NOW, PER_POOL};
+use crate::measure::inputs::{self, Kind, NOW, PER_POOL};
 
 const SCHEMA: &str = include_str!("schema.sql");
 const RESERVE: &str = include_str!("reserve.sql");
@@ -29,8 +29,7 @@ impl SqliteFloor {
     }
 
     /// Full pools, whatever there was before.
-    pub(crate) fn restock(&mut self, pools: u32) -> Fallible<()> {
-        let lifetime = inputs::lifetime()?;
+    pub(crate) fn restock(&mut self, pools: u32, kind: Kind) -> Fallible<()> {
         let transaction = self.0.transaction()?;
         transaction.execute_batch("DELETE FROM packages; DELETE FROM pools;")?;
         for pool in 0..pools {
@@ -38,7 +37,7 @@ impl SqliteFloor {
                 .prepare_cached("INSERT INTO pools (key, pool) VALUES (?, ?)")?
                 .execute(params![pool, inputs::pool_id(pool)?.as_bytes()])?;
             for number in 0..PER_POOL {
-                let package = inputs::package(pool, number, lifetime)?;
+                let package = inputs::package(pool, number, kind)?;
                 transaction
                     .prepare_cached(
                         "INSERT INTO packages (pool, ref, suite, not_before, not_after, credential, state, bytes)
@@ -48,8 +47,8 @@ impl SqliteFloor {
                         pool,
                         package.info.key_package_ref.as_bytes(),
                         package.info.ciphersuite.0,
-                        lifetime.not_before().get(),
-                        lifetime.not_after().get(),
+                        kind.lifetime.not_before().get(),
+                        kind.lifetime.not_after().get(),
                         package.info.credential.0,
                         package.bytes.as_ref(),
                     ])?;

@@ -9,7 +9,7 @@ use super::{POOLS, Ratio, cycles, per_second};
 use crate::measure::Fallible;
 use crate::measure::backend::Subject;
 use crate::measure::floor::memory::MemoryFloor;
-use crate::measure::inputs::pool_id;
+use crate::measure::inputs::{Kind, pool_id};
 use crate::measure::stock::{Stock, delete};
 
 /// The pools of a thread.
@@ -17,6 +17,7 @@ const EACH: u32 = POOLS / 2;
 
 pub(super) fn ratios(subject: &Subject, mut stock: Stock, rounds: usize) -> Fallible<Vec<Ratio>> {
     let runtime = Builder::new_current_thread().build()?;
+    let kind = stock.kind;
     let mut least = Ratio::new("memory: cycle, one thread; its floor", Some(0.4));
     let mut threads = Ratio::new("memory: cycle, two threads on different pools; one thread", Some(1.6));
     let mut machine = Ratio::new("the machine: two floors, a thread each; one", None);
@@ -24,30 +25,30 @@ pub(super) fn ratios(subject: &Subject, mut stock: Stock, rounds: usize) -> Fall
     for _ in 0..4 * rounds {
         let takes = runtime.block_on(stock.draw(stock.most()))?;
         let ours = per_second(takes.len(), || runtime.block_on(cycles(&*subject.store, &takes)))?;
-        let floor = MemoryFloor::fill(POOLS)?;
+        let floor = MemoryFloor::fill(POOLS, stock.kind)?;
         let theirs = per_second(takes.len(), || floor_cycles(&floor, &takes))?;
         least.round(ours, theirs);
 
-        let one = side_by_side(subject, 1)?;
-        threads.round(side_by_side(subject, 2)?, one);
+        let one = side_by_side(subject, kind, 1)?;
+        threads.round(side_by_side(subject, kind, 2)?, one);
 
         let first_behind = pool_id(EACH)?;
         let half: Vec<_> = takes.into_iter().filter(|take| take.pool < first_behind).collect();
-        let one = floors_side_by_side(&half, 1)?;
-        machine.round(floors_side_by_side(&half, 2)?, one);
+        let one = floors_side_by_side(&half, kind, 1)?;
+        machine.round(floors_side_by_side(&half, kind, 2)?, one);
     }
     Ok(vec![least, threads, machine])
 }
 
 /// Cycles a second of so many threads, each on pools that it filled itself: else they would meet in the allocator, when
 /// they free what another thread allocated.
-fn side_by_side(subject: &Subject, threads: u32) -> Fallible<f64> {
+fn side_by_side(subject: &Subject, kind: Kind, threads: u32) -> Fallible<f64> {
     let prepare = |thread| {
         let runtime = Builder::new_current_thread().build()?;
         let pools = thread * EACH..(thread + 1) * EACH;
         let takes = runtime.block_on(async {
             delete(&subject.store, pools.clone()).await?;
-            let mut stock = Stock::fill(&subject.store, pools).await?;
+            let mut stock = Stock::fill(&subject.store, pools, kind).await?;
             stock.draw(stock.most()).await
         })?;
         Fallible::Ok((runtime, takes))
@@ -59,10 +60,10 @@ fn side_by_side(subject: &Subject, threads: u32) -> Fallible<f64> {
 }
 
 /// The same of floors that share nothing.
-fn floors_side_by_side(takes: &[TakeRequest], threads: u32) -> Fallible<f64> {
+fn floors_side_by_side(takes: &[TakeRequest], kind: Kind, threads: u32) -> Fallible<f64> {
     on_threads(
         threads,
-        |_| MemoryFloor::fill(EACH),
+        |_| MemoryFloor::fill(EACH, kind),
         |floor| {
             floor_cycles(&floor, takes)?;
             Ok(takes.len())

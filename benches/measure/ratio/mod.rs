@@ -10,7 +10,7 @@ use super::Fallible;
 use super::backend::Backend;
 use super::call::Call;
 use super::in_flight::{Run, in_flight};
-use super::inputs::NOW;
+use super::inputs::{Kind, NOW, PAYLOAD};
 use super::stock::Stock;
 
 mod memory;
@@ -26,7 +26,9 @@ const CALLERS: usize = 64;
 pub(crate) struct Ratio {
     /// What of ours; what of theirs.
     pub(crate) what: String,
-    /// What is hoped for (`docs/performance.md`); none of a figure that is none of ours.
+    /// The bytes of each package.
+    pub(crate) payload: usize,
+    /// What is hoped for (`docs/performance.md`); none of a figure that is none of ours, and of larger packages.
     pub(crate) aim: Option<f64>,
     ours: Vec<f64>,
     theirs: Vec<f64>,
@@ -34,21 +36,27 @@ pub(crate) struct Ratio {
     run: Option<Run>,
 }
 
-/// Compares a backend with its floor.
-pub(crate) fn ratios(runtime: &Runtime, backend: Backend, rounds: usize) -> Fallible<Vec<Ratio>> {
+/// Compares a backend with its floor, on packages of this size.
+pub(crate) fn ratios(runtime: &Runtime, backend: Backend, payload: usize, rounds: usize) -> Fallible<Vec<Ratio>> {
     let subject = runtime.block_on(backend.open())?;
-    let stock = runtime.block_on(Stock::fill(&subject.store, 0..POOLS))?;
-    match backend {
+    let stock = runtime.block_on(Stock::fill(&subject.store, 0..POOLS, Kind::of(payload)?))?;
+    let mut ratios = match backend {
         Backend::Memory => memory::ratios(&subject, stock, rounds),
         Backend::Sqlite => sqlite::ratios(runtime, &subject, stock, rounds),
         Backend::RedisEverysec | Backend::RedisAlways => redis::ratios(runtime, &subject, stock, rounds),
+    }?;
+    for ratio in &mut ratios {
+        ratio.payload = payload;
+        ratio.aim = ratio.aim.filter(|_| payload == PAYLOAD);
     }
+    Ok(ratios)
 }
 
 impl Ratio {
     fn new(what: impl Into<String>, aim: Option<f64>) -> Self {
         Self {
             what: what.into(),
+            payload: PAYLOAD,
             aim,
             ours: Vec::new(),
             theirs: Vec::new(),

@@ -25,11 +25,11 @@ pub(super) fn ratios(runtime: &Runtime, subject: &Subject, mut stock: Stock, rou
         let run = together(runtime, &subject.store, &takes, Call::Cycle)?;
         let ours = run.per_second();
         least.add(run)?;
-        floor.restock(POOLS)?;
+        floor.restock(POOLS, stock.kind)?;
         let theirs = per_second(takes.len(), || floor.cycles(&takes, CALLERS))?;
         least.round(ours, theirs);
 
-        floor.restock(POOLS)?;
+        floor.restock(POOLS, stock.kind)?;
         let few = &takes[..takes.len() / 8];
         let theirs = per_second(few.len(), || floor.cycles(few, 1))?;
         single.round(ours, theirs);

@@ -8,6 +8,7 @@ pub(crate) fn table(ratios: &[Ratio]) -> Table {
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header([
         "ours; theirs",
+        "bytes",
         "ours/s",
         "theirs/s",
         "ratio",
@@ -19,6 +20,7 @@ pub(crate) fn table(ratios: &[Ratio]) -> Table {
     for ratio in ratios {
         let mut cells = vec![
             ratio.what.clone(),
+            ratio.payload.to_string(),
             format!("{:.0}", ratio.ours()),
             format!("{:.0}", ratio.theirs()),
             format!("{:.2}", ratio.ratio()),
