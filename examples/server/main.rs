@@ -47,7 +47,8 @@ struct Args {
     /// Where to listen; port 0 takes a free one, and says which.
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// memory, sqlite:PATH, or the URL of a Redis or Valkey: redis://HOST, redis-cluster://..., redis-sentinel://...
+    /// memory, sqlite:PATH, or the URL of a Redis or Valkey: redis://HOST, redis-cluster://..., redis-sentinel://...;
+    /// or of a PostgreSQL: postgres://HOST/DATABASE
     #[arg(long, env = "KP_STORE", hide_env_values = true, default_value = "memory")]
     store: Store,
     /// Keys what the store keeps of callers and their retry keys: the same on every node, and after a restart.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use keypackage_pool::OpenError;
 use keypackage_pool::memory::MemoryStore;
+use keypackage_pool::postgres::PostgresStore;
 use keypackage_pool::redis::RedisStore;
 use keypackage_pool::server::KeyPackageStore;
 use keypackage_pool::sqlite::SqliteStore;
@@ -14,6 +15,7 @@ pub(crate) enum Store {
     Memory,
     Sqlite(PathBuf),
     Redis(String),
+    Postgres(String),
 }
 
 impl Store {
@@ -27,6 +29,7 @@ impl Store {
             Self::Memory => Arc::new(MemoryStore::new()),
             Self::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
             Self::Redis(url) => Arc::new(RedisStore::open(url).await?),
+            Self::Postgres(url) => Arc::new(PostgresStore::connect(url).await?),
         })
     }
 }
@@ -39,8 +42,9 @@ impl FromStr for Store {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             Some((scheme, _)) if scheme.starts_with("redis") => Ok(Self::Redis(text.to_owned())),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
             // Not the text itself: a URL may hold a password.
-            _ => Err("memory, sqlite:PATH or redis://HOST".to_owned()),
+            _ => Err("memory, sqlite:PATH, redis://HOST or postgres://HOST/DATABASE".to_owned()),
         }
     }
 }

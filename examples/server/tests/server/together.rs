@@ -1,4 +1,4 @@
-//! Two processes on one Redis.
+//! Two processes on one Redis, and on one PostgreSQL.
 
 use std::collections::{BTreeMap, HashSet};
 use std::thread;
@@ -7,26 +7,30 @@ use serde_json::{Value, json};
 
 use crate::node::{Node, key_packages};
 use crate::{BOB, LAPTOP, alice, of};
+use kp_test_support::postgres::Postgres;
 use kp_test_support::servers::Server;
 
 /// As many KeyPackages as each of Bob's devices has.
 const PACKAGES: usize = 60;
 
-fn start(redis: &Server) -> Node {
-    Node::start(&[
-        "--store",
-        &redis.url(),
-        "--secret",
-        "the same on both",
-        "--limit",
-        "1000",
-    ])
+fn start(url: &str) -> Node {
+    Node::start(&["--store", url, "--secret", "the same on both", "--limit", "1000"])
 }
 
 #[test]
 fn claims_through_two_processes_at_once_are_all_distinct_and_retries_are_the_same() {
     let redis = Server::start(&[]);
-    let nodes = [start(&redis), start(&redis)];
+    all_are_distinct(&redis.url());
+}
+
+#[test]
+fn on_postgresql_too() {
+    let postgres = Postgres::start(&[]);
+    all_are_distinct(&postgres.url());
+}
+
+fn all_are_distinct(url: &str) {
+    let nodes = [start(url), start(url)];
     nodes[0]
         .post("/pool/upload", of(BOB), &key_packages("bob", PACKAGES))
         .ok();
@@ -77,7 +81,7 @@ fn claims_through_two_processes_at_once_are_all_distinct_and_retries_are_the_sam
 #[test]
 fn what_one_process_reserved_the_other_spends() {
     let redis = Server::start(&[]);
-    let (one, other) = (start(&redis), start(&redis));
+    let (one, other) = (start(&redis.url()), start(&redis.url()));
     one.post("/pool/upload", of(BOB), &key_packages("bob", 1)).ok();
     let reserved = one.post("/users/bob/reserve", alice("1"), &json!({})).ok();
     assert_eq!(other.post("/users/bob/reserve", alice("1"), &json!({})).ok(), reserved);
@@ -89,7 +93,7 @@ fn what_one_process_reserved_the_other_spends() {
 #[test]
 fn an_outage_is_a_503_that_says_what_is_known() {
     let redis = Server::start(&[]);
-    let node = start(&redis);
+    let node = start(&redis.url());
     redis.kill();
     let answer = node.post("/users/bob/claim", alice("1"), &json!({}));
     assert_eq!(answer.refusal(), (503, "unavailable".to_owned()));
