@@ -13,7 +13,12 @@ mod measure;
 async fn main() -> Fallible<()> {
     println!("{:<16}{:>8}{:>14}", "", "bytes", "needed for it");
     // Memory first, in a process that has done nothing else.
-    let backends = [Backend::Memory, Backend::Sqlite, Backend::RedisEverysec];
+    let backends = [
+        Backend::Memory,
+        Backend::Sqlite,
+        Backend::RedisEverysec,
+        Backend::Postgres,
+    ];
     for backend in backends.into_iter().filter(|backend| is_chosen(*backend)) {
         for payload in PAYLOADS {
             let bytes = bytes_per_package(backend, payload).await?;

@@ -39,15 +39,23 @@ struct Grown {
 #[tokio::main]
 async fn main() -> Fallible<()> {
     println!("reserve and spend, in microseconds a cycle; the median of {ROUNDS}");
-    for backend in [Backend::Memory, Backend::Sqlite, Backend::RedisEverysec] {
+    for backend in [
+        Backend::Memory,
+        Backend::Sqlite,
+        Backend::RedisEverysec,
+        Backend::Postgres,
+    ] {
         if !is_chosen(backend) {
             continue;
         }
-        let mut stores = [
+        let mut stores = vec![
             Grown::stocked("10,000 packages", backend, 100).await?,
             Grown::stocked("1,000,000 packages", backend, 10_000).await?,
-            Grown::behind("10,000 packages, behind 100,000 expired", backend).await?,
         ];
+        // PostgreSQL reads all expired ones each time (docs/performance.md): the rounds would take an hour.
+        if backend != Backend::Postgres {
+            stores.push(Grown::behind("10,000 packages, behind 100,000 expired", backend).await?);
+        }
         for callers in [1, 64] {
             compare(callers, &mut stores).await?;
         }

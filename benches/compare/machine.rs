@@ -3,6 +3,7 @@ use std::io::Write;
 use std::process::Command;
 use std::time::Instant;
 
+use kp_test_support::postgres::postgres_version;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::figures::duration;
@@ -36,6 +37,9 @@ impl Machine {
         ];
         if let Some(server) = redis_version() {
             facts.push(("Redis", server));
+        }
+        if let Some(server) = postgres_version() {
+            facts.push(("PostgreSQL", server));
         }
         if cfg!(debug_assertions) {
             facts.push(("beware", "not an optimised build: run it with --release".to_owned()));

@@ -40,6 +40,7 @@ pub(crate) fn colour(backend: Backend) -> RGBColor {
         Backend::Sqlite => RGBColor(213, 94, 0),
         Backend::RedisEverysec => RGBColor(0, 158, 115),
         Backend::RedisAlways => RGBColor(204, 121, 167),
+        Backend::Postgres => RGBColor(86, 180, 233),
     }
 }
 

@@ -2,11 +2,15 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kp_core::server::KeyPackageStore;
 use kp_memory::MemoryStore;
+use kp_postgres::PostgresStore;
 use kp_redis::RedisStore;
 use kp_sqlite::SqliteStore;
+use kp_test_support::postgres::{Postgres, postgres_version};
+use procfs::process::{Process, Stat};
 use tempfile::TempDir;
 
 use super::Fallible;
@@ -22,6 +26,8 @@ pub(crate) enum Backend {
     RedisEverysec,
     /// Redis, its append-only file synced before every answer.
     RedisAlways,
+    /// A server of its own: `fsync=on`, `synchronous_commit=on`, autovacuum as shipped.
+    Postgres,
 }
 
 /// A store under measurement.
@@ -29,12 +35,19 @@ pub(crate) struct Subject {
     pub(crate) backend: Backend,
     pub(crate) store: Arc<dyn KeyPackageStore>,
     pub(crate) server: Option<Server>,
+    postgres: Option<Postgres>,
     /// Where its file, or its server's, is.
     dir: TempDir,
 }
 
 impl Backend {
-    pub(crate) const ALL: [Self; 4] = [Self::Memory, Self::Sqlite, Self::RedisEverysec, Self::RedisAlways];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Memory,
+        Self::Sqlite,
+        Self::RedisEverysec,
+        Self::RedisAlways,
+        Self::Postgres,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -42,6 +55,7 @@ impl Backend {
             Self::Sqlite => "SQLite",
             Self::RedisEverysec => "Redis everysec",
             Self::RedisAlways => "Redis always",
+            Self::Postgres => "PostgreSQL",
         }
     }
 
@@ -50,26 +64,55 @@ impl Backend {
         match self {
             Self::Memory | Self::Sqlite => true,
             Self::RedisEverysec | Self::RedisAlways => redis_version().is_some(),
+            Self::Postgres => postgres_version().is_some(),
         }
     }
 
     /// An empty store.
     pub(crate) async fn open(self) -> Fallible<Subject> {
         let dir = on_disk()?;
-        let mut server = None;
+        let (mut server, mut postgres) = (None, None);
         let store: Arc<dyn KeyPackageStore> = match self {
             Self::Memory => Arc::new(MemoryStore::new()),
             Self::Sqlite => Arc::new(SqliteStore::open(dir.path().join("pools.db")).await?),
             Self::RedisEverysec => Arc::new(start(&mut server, dir.path(), "everysec").await?),
             Self::RedisAlways => Arc::new(start(&mut server, dir.path(), "always").await?),
+            Self::Postgres => {
+                // A cache and a log as a server has them: else the pages of a round are written at its checkpoints.
+                let settings = ["shared_buffers = 512MB", "max_wal_size = 4GB"];
+                let server = postgres.insert(Postgres::start_in(dir.path(), &settings));
+                Arc::new(PostgresStore::connect(server.url()).await?)
+            }
         };
         Ok(Subject {
             backend: self,
             store,
             server,
+            postgres,
             dir,
         })
     }
+}
+
+impl Subject {
+    pub(crate) fn postgres(&self) -> Fallible<&Postgres> {
+        Ok(self.postgres.as_ref().ok_or("no PostgreSQL server")?)
+    }
+}
+
+/// What all processes of a server have used of the processor, those that have ended included.
+pub(crate) fn postgres_cpu(server: &Postgres) -> Fallible<Duration> {
+    let first = Process::new(i32::try_from(server.pid().ok_or("it does not run")?)?)?;
+    let ticks = |stat: &Stat| stat.utime + stat.stime;
+    let stat = first.stat()?;
+    let mut used = ticks(&stat) + u64::try_from(stat.cutime + stat.cstime)?;
+    for child in first.task_main_thread()?.children()? {
+        // One that ended meanwhile is counted by the first.
+        if let Ok(stat) = Process::new(i32::try_from(child)?).and_then(|child| child.stat()) {
+            used += ticks(&stat);
+        }
+    }
+    Ok(Duration::from_secs_f64(used as f64 / procfs::ticks_per_second() as f64))
 }
 
 impl fmt::Display for Backend {

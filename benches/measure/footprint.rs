@@ -5,6 +5,7 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::Fallible;
 use super::backend::{Backend, Subject, on_disk};
+use super::floor;
 use super::inputs::{self, Kind, NOW, PAYLOAD, PER_POOL};
 use super::servers::Server;
 
@@ -23,6 +24,7 @@ pub(crate) async fn bytes_per_package(backend: Backend, payload: usize) -> Falli
         Backend::Memory => of_this_process(kind).await?,
         Backend::Sqlite => of_the_file(kind).await?,
         Backend::RedisEverysec | Backend::RedisAlways => of_the_server(&backend.open().await?, kind).await?,
+        Backend::Postgres => of_the_tables(&backend.open().await?, kind).await?,
     };
     Ok(bytes as f64 / f64::from(pools(kind) * PER_POOL))
 }
@@ -55,6 +57,19 @@ async fn of_the_server(subject: &Subject, kind: Kind) -> Fallible<u64> {
     let before = used(server)?;
     fill(&*subject.store, kind).await?;
     Ok(used(server)? - before)
+}
+
+async fn of_the_tables(subject: &Subject, kind: Kind) -> Fallible<u64> {
+    fill(&*subject.store, kind).await?;
+    size_of_tables(subject).await
+}
+
+/// The tables of the pools, with their indexes.
+pub(crate) async fn size_of_tables(subject: &Subject) -> Fallible<u64> {
+    let client = floor::postgres::connect(&subject.postgres()?.url()).await?;
+    let sizes = "SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
+                 WHERE relkind = 'r' AND relname LIKE 'keypackage\\_pool%'";
+    Ok(u64::try_from(client.query_one(sizes, &[]).await?.get::<_, i64>(0))?)
 }
 
 /// One pool after the other: what is on its way does not count.

@@ -25,15 +25,25 @@ pub struct Postgres {
 
 /// The folder of `initdb` and `postgres`: the one named by POSTGRES_BIN, or the newest of the system's packages.
 fn binaries() -> PathBuf {
+    found().expect("no PostgreSQL server. These tests need one: run scripts/test, which installs it")
+}
+
+/// The server on this machine, if there is one, as it calls itself.
+#[must_use]
+pub fn postgres_version() -> Option<String> {
+    let output = Command::new(found()?.join("postgres")).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+fn found() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("POSTGRES_BIN") {
-        return PathBuf::from(named);
+        return Some(PathBuf::from(named));
     }
     let packages = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
-    let newest = packages.map(|entry| entry.path()).max_by_key(version);
-    newest
-        .expect("no PostgreSQL server. These tests need one: run scripts/test, which installs it")
-        .join("bin")
+    let newest = packages.map(|entry| entry.path()).max_by_key(version)?;
+    Some(newest.join("bin"))
 }
 
 /// Where a server keeps its files: in memory where that can be had. A sync is then a call and no wait; a killed process
@@ -51,7 +61,13 @@ impl Postgres {
     /// Makes a cluster, and starts a server on it with these settings beside the usual.
     #[must_use]
     pub fn start(settings: &[&str]) -> Self {
-        let server = Self::nowhere();
+        Self::start_in(&parent(), settings)
+    }
+
+    /// As [`start`](Self::start), with its files in a directory inside of this one: a sync waits for the disk, if it is on one.
+    #[must_use]
+    pub fn start_in(parent: &Path, settings: &[&str]) -> Self {
+        let server = Self::nowhere(parent);
         let made = server
             .command("initdb")
             .args([
@@ -75,7 +91,7 @@ impl Postgres {
     /// Starts a standby of this server, which follows it.
     #[must_use]
     pub fn standby(&self) -> Self {
-        let standby = Self::nowhere();
+        let standby = Self::nowhere(&parent());
         let copied = standby
             .command("pg_basebackup")
             .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--pgdata"])
@@ -91,10 +107,10 @@ impl Postgres {
     }
 
     /// A directory without a cluster.
-    fn nowhere() -> Self {
+    fn nowhere(parent: &Path) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("kp-postgres")
-            .tempdir_in(parent())
+            .tempdir_in(parent)
             .expect("a directory");
         give_to_nobody(dir.path());
         Self {
@@ -193,6 +209,12 @@ impl Postgres {
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// Its first process, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.lock().as_ref().map(Child::id)
     }
 
     #[must_use]

@@ -2,5 +2,6 @@
 //! says what each does and leaves out.
 
 pub(crate) mod memory;
+pub(crate) mod postgres;
 pub(crate) mod redis;
 pub(crate) mod sqlite;

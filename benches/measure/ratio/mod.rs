@@ -14,6 +14,7 @@ use super::inputs::{Kind, NOW, PAYLOAD};
 use super::stock::Stock;
 
 mod memory;
+mod postgres;
 mod redis;
 mod sqlite;
 pub(crate) mod table;
@@ -44,6 +45,7 @@ pub(crate) fn ratios(runtime: &Runtime, backend: Backend, payload: usize, rounds
         Backend::Memory => memory::ratios(&subject, stock, rounds),
         Backend::Sqlite => sqlite::ratios(runtime, &subject, stock, rounds),
         Backend::RedisEverysec | Backend::RedisAlways => redis::ratios(runtime, &subject, stock, rounds),
+        Backend::Postgres => postgres::ratios(runtime, &subject, stock, rounds),
     }?;
     for ratio in &mut ratios {
         ratio.payload = payload;
