@@ -57,11 +57,16 @@ fn filled(pools: std::ops::Range<u64>, packages: u64) -> String {
     let now = NOW.get();
     format!(
         "WITH q AS (
-            INSERT INTO keypackage_pools (pool, records, last_sequence, credential, head, sweep_at, settle_at)
-            SELECT convert_to('pool/' || n, 'UTF8'), {packages}, {packages}, decode(repeat('00', 32), 'hex'), {packages} / 10 + 1,
+            INSERT INTO keypackage_pools (pool, records, last_sequence, credential, sweep_at, settle_at)
+            SELECT convert_to('pool/' || n, 'UTF8'), {packages}, {packages}, decode(repeat('00', 32), 'hex'),
                 {now} + 86400, {now} + 3600
             FROM generate_series({}, {}) AS n
             RETURNING key
+        ), h AS (
+            INSERT INTO keypackage_pool_heads (pool, head, since) SELECT key, {packages} / 10 + 1, 0 FROM q
+        ), i AS (
+            INSERT INTO keypackage_pool_ids (pool, seq, id)
+            SELECT key, k, decode(lpad(to_hex(k), 32, '0'), 'hex') FROM q, generate_series(1, {packages} / 10 + 10) AS k
         ), l AS (
             INSERT INTO keypackage_pool_leases (pool, seq, id, state, ends_at, reserver)
             SELECT key, k, decode(lpad(to_hex(k), 32, '0'), 'hex'), 3, {now} + 3600, '\\x01'

@@ -23,6 +23,7 @@ pub(crate) static POOLS: Tables = Tables {
     migrations: &[include_str!("../sql/migrations/0001_pools.sql")],
     tables: &[
         "keypackage_pools",
+        "keypackage_pool_heads",
         "keypackage_pool_packages",
         "keypackage_pool_leases",
         "keypackage_pool_ids",

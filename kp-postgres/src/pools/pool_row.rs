@@ -15,8 +15,6 @@ pub(crate) struct PoolRow {
     pub(crate) last_sequence: i64,
     /// The credential hash of the records that have none of their own. Empty: the pool is new.
     pub(crate) credential: Vec<u8>,
-    /// No record below this sequence is in state 0. A lower bound.
-    pub(crate) head: i64,
     /// No record expires before this moment. A lower bound.
     pub(crate) sweep_at: i64,
     /// No lease or window ends before this moment. A lower bound.
@@ -32,9 +30,8 @@ impl PoolRow {
             records: row.try_get(2)?,
             last_sequence: row.try_get(3)?,
             credential: row.try_get(4)?,
-            head: row.try_get(5)?,
-            sweep_at: row.try_get(6)?,
-            settle_at: row.try_get(7)?,
+            sweep_at: row.try_get(5)?,
+            settle_at: row.try_get(6)?,
         };
         Ok((pool, row))
     }

@@ -222,8 +222,7 @@ impl Pools {
             };
             let on_pool = || on_pool.iter().map(|place| &calls[*place]);
             let sweeps = on_pool().any(|call| call.kind == Kind::Sweep);
-            let behind = on_pool().filter_map(moment).any(|now| row.is_settle_at_behind(now));
-            writes.add(row, loaded, sweeps, behind);
+            writes.add(row, loaded, sweeps, on_pool().filter_map(moment).max());
         }
         writes
     }

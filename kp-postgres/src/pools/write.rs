@@ -2,7 +2,7 @@
 
 use kp_core::rules::{Change, LoadedPool, Record, State};
 use kp_core::server::Support;
-use kp_core::{CredentialHash, ReservationId};
+use kp_core::{CredentialHash, ReservationId, Timestamp};
 
 use crate::link::connection::Statement;
 use crate::link::param::Param;
@@ -10,7 +10,7 @@ use crate::pools::pool_row::PoolRow;
 use crate::pools::rows::{LeaseRow, PackageRow, stored};
 use crate::sql::Sql;
 
-/// From this distance on, the head of a pool is moved up to its first record in state 0.
+/// Each so many records that leave the queue of a pool, its head is moved up.
 const HEAD_STEP: i64 = 16;
 
 type Bytes = Vec<Option<Vec<u8>>>;
@@ -30,7 +30,7 @@ pub(crate) struct Writes {
     lease: Lease,
     pool: Pools,
     pool_gone: Ints,
-    heads: Ints,
+    heads: (Ints, Ints),
     lapses: Ints,
     expiries: Ints,
 }
@@ -106,15 +106,14 @@ fn types(support: Option<&Support>) -> Option<Vec<u8>> {
 }
 
 impl Writes {
-    /// Adds what changed of a pool. `sweeps`: its bounds are computed
-    /// anew. `settle_behind`: only that of its leases.
-    pub(crate) fn add(&mut self, found: &PoolRow, pool: &LoadedPool, sweeps: bool, settle_behind: bool) {
+    /// Adds what changed of a pool at the latest of these moments, if there is one. `sweeps`: its bounds are computed anew.
+    pub(crate) fn add(&mut self, found: &PoolRow, pool: &LoadedPool, sweeps: bool, now: Option<Timestamp>) {
         let mut row = found.clone();
         if pool.is_cleared() {
             self.cleared.push(Some(row.key));
             row.records = 0;
         }
-        let mut left_queue = None;
+        let mut moves_head = false;
         for change in pool.changes() {
             match change {
                 Change::Insert {
@@ -147,7 +146,7 @@ impl Writes {
                 }
                 Change::Update { record, state } => {
                     if self.update(&row, record, state) {
-                        left_queue = left_queue.max(Some(stored(record.sequence)));
+                        moves_head |= stored(record.sequence) % HEAD_STEP == 0;
                     }
                     self.lease(&mut row, record.sequence, Some(&record.state), state);
                     self.bind(&row, record.sequence, record.state.bound_id(), state.bound_id());
@@ -173,10 +172,11 @@ impl Writes {
         if row != *found {
             self.pool.add(&row);
         }
-        if left_queue >= Some(row.head.saturating_add(HEAD_STEP)) {
-            self.heads.push(Some(row.key));
+        if let Some(now) = now.filter(|_| moves_head) {
+            self.heads.0.push(Some(row.key));
+            self.heads.1.push(Some(now.get()));
         }
-        if sweeps || settle_behind {
+        if sweeps || now.is_some_and(|now| found.is_settle_at_behind(now)) {
             self.lapses.push(Some(row.key));
         }
         if sweeps {
@@ -283,8 +283,14 @@ impl Writes {
         let params = vec![ints(pool.clone()), ints(seq), Param::ManyBytes(id)];
         add(Sql::IdInsert, pool.len(), params);
         add(Sql::PoolUpdate, self.pool.key.len(), self.pool.params());
+        add(
+            Sql::PoolDeleteHeads,
+            self.pool_gone.len(),
+            vec![ints(self.pool_gone.clone())],
+        );
         add(Sql::PoolDelete, self.pool_gone.len(), vec![ints(self.pool_gone)]);
-        add(Sql::PoolHead, self.heads.len(), vec![ints(self.heads)]);
+        let (pool, now) = self.heads;
+        add(Sql::PoolHead, pool.len(), vec![ints(pool), ints(now)]);
         add(Sql::PoolLapse, self.lapses.len(), vec![ints(self.lapses)]);
         add(Sql::PoolExpiry, self.expiries.len(), vec![ints(self.expiries)]);
         statements

@@ -4,11 +4,12 @@
 SELECT w.n, held.count
 FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS w (pool, suite, moment, n)
 CROSS JOIN LATERAL {pool} AS q
+CROSS JOIN LATERAL {head} AS h
 CROSS JOIN LATERAL (
     SELECT count(*)
     FROM {schema}.keypackage_pool_packages AS p
     LEFT JOIN LATERAL {lease} AS l ON true
     WHERE
-        p.pool = q.key AND p.seq >= q.head AND p.state = 0 AND p.suite = w.suite AND p.not_after > w.moment
+        p.pool = q.key AND p.seq >= h.head AND p.state = 0 AND p.suite = w.suite AND p.not_after > w.moment
         AND (l.state IS NULL OR l.state <= 4)
 ) AS held

@@ -62,6 +62,7 @@ statements! {
     PoolDeleteIds = "pool_delete_ids",
     PoolDeleteLeases = "pool_delete_leases",
     PoolHead = "pool_head",
+    PoolDeleteHeads = "pool_delete_heads",
     PoolLapse = "pool_lapse",
     PoolExpiry = "pool_expiry",
     WithinEnter = "within_enter",
@@ -114,11 +115,16 @@ const POOL: &str = "(SELECT * FROM {schema}.keypackage_pools WHERE pool = w.pool
 /// The lease of a record `p`.
 const LEASE: &str = "(SELECT * FROM {schema}.keypackage_pool_leases WHERE pool = p.pool AND seq = p.seq OFFSET 0)";
 
+/// Where the queue of the pool `q` begins, at the moment that a look-up `w` names.
+const HEAD: &str = "(SELECT coalesce((SELECT head FROM {schema}.keypackage_pool_heads WHERE pool = q.key AND since <= w.moment), 0) \
+    AS head OFFSET 0)";
+
 /// Puts the name of a schema, which is quoted, into a text.
 pub(crate) fn in_schema(text: &str, schema: &str) -> String {
     text.replace("{record}", RECORD)
         .replace("{no_lease}", NO_LEASE)
         .replace("{pool}", POOL)
+        .replace("{head}", HEAD)
         .replace("{lease}", LEASE)
         .replace("{schema}", schema)
 }

@@ -1,23 +1,24 @@
--- COST-1: moves the heads of pools up to the first record in state 0, where that is 16 places or more.
--- Parameters: 1 keys.
-UPDATE {schema}.keypackage_pools AS q
-SET head = coalesce(
-    (
-        SELECT p.seq
-        FROM {schema}.keypackage_pool_packages AS p
-        WHERE p.pool = q.key AND p.seq >= q.head AND p.state = 0
-        ORDER BY p.seq
-        LIMIT 1
-    ),
-    q.last_sequence + 1
-)
-WHERE q.key = ANY ($1::bigint[]) AND q.head + 16 <= coalesce(
-    (
-        SELECT p.seq
-        FROM {schema}.keypackage_pool_packages AS p
-        WHERE p.pool = q.key AND p.seq >= q.head AND p.state = 0
-        ORDER BY p.seq
-        LIMIT 1
-    ),
-    q.last_sequence + 1
-)
+-- COST-1: moves the heads of pools up to the first record in state 0 that has not expired, where that is 16 places or more.
+-- Parameters: 1 keys, 2 moments.
+INSERT INTO {schema}.keypackage_pool_heads AS h (pool, head, since)
+SELECT q.key, found.head, w.moment
+FROM unnest($1::bigint[], $2::bigint[]) AS w (key, moment)
+CROSS JOIN LATERAL (SELECT * FROM {schema}.keypackage_pools WHERE key = w.key OFFSET 0) AS q
+CROSS JOIN LATERAL {head} AS old
+CROSS JOIN LATERAL (
+    SELECT coalesce(
+        (
+            SELECT p.seq
+            FROM {schema}.keypackage_pool_packages AS p
+            WHERE p.pool = q.key AND p.seq >= old.head AND p.state = 0 AND p.not_after > w.moment
+            ORDER BY p.seq
+            LIMIT 1
+        ),
+        q.last_sequence + 1
+    ) AS head
+    OFFSET 0
+) AS found
+WHERE old.head + 16 <= found.head
+ON CONFLICT (pool) DO UPDATE
+SET head = excluded.head, since = excluded.since
+WHERE h.head + 16 <= excluded.head

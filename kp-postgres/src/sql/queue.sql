@@ -5,11 +5,12 @@ SELECT w.n, {record}, CASE WHEN w.whole THEN p.bytes END
 FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[]) WITH ORDINALITY
     AS w (pool, after, moment, wanted, whole, n)
 CROSS JOIN LATERAL {pool} AS q
+CROSS JOIN LATERAL {head} AS h
 CROSS JOIN LATERAL (
     SELECT free.*
     FROM {schema}.keypackage_pool_packages AS free
     WHERE
-        free.pool = q.key AND free.seq > greatest(w.after, q.head - 1) AND free.state = 0 AND free.not_after > w.moment
+        free.pool = q.key AND free.seq > greatest(w.after, h.head - 1) AND free.state = 0 AND free.not_after > w.moment
         AND NOT EXISTS (
             SELECT FROM {schema}.keypackage_pool_leases AS taken WHERE taken.pool = free.pool AND taken.seq = free.seq OFFSET 0
         )

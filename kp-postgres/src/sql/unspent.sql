@@ -4,10 +4,11 @@
 SELECT w.n, {record}
 FROM unnest($1::bytea[], $2::bigint[]) WITH ORDINALITY AS w (pool, moment, n)
 CROSS JOIN LATERAL {pool} AS q
+CROSS JOIN LATERAL {head} AS h
 CROSS JOIN LATERAL (
     SELECT *
     FROM {schema}.keypackage_pool_packages
-    WHERE pool = q.key AND seq >= q.head AND state = 0 AND not_after > w.moment
+    WHERE pool = q.key AND seq >= h.head AND state = 0 AND not_after > w.moment
     OFFSET 0
 ) AS p
 LEFT JOIN LATERAL {lease} AS l ON true

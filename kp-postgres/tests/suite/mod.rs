@@ -138,14 +138,19 @@ impl Factory<dyn PoolMetadataStore> for Suite {
 }
 
 /// What must not be in the tables: the bounds and counts of pools hold, bytes are kept where they should be and nowhere else.
-const WRONG: [&str; 6] = [
+const WRONG: [&str; 7] = [
     "SELECT count(*) FROM {schema}.keypackage_pools AS q WHERE
          records = 0
          OR records <> (SELECT count(*) FROM {schema}.keypackage_pool_packages WHERE pool = q.key)
          OR sweep_at > (SELECT min(not_after) FROM {schema}.keypackage_pool_packages WHERE pool = q.key)
          OR settle_at > (SELECT min(ends_at) FROM {schema}.keypackage_pool_leases WHERE pool = q.key)
-         OR last_sequence < (SELECT max(seq) FROM {schema}.keypackage_pool_packages WHERE pool = q.key)
-         OR head > (SELECT min(seq) FROM {schema}.keypackage_pool_packages WHERE pool = q.key AND state = 0)",
+         OR last_sequence < (SELECT max(seq) FROM {schema}.keypackage_pool_packages WHERE pool = q.key)",
+    "SELECT count(*) FROM {schema}.keypackage_pool_heads AS h WHERE
+         NOT EXISTS (SELECT 1 FROM {schema}.keypackage_pools WHERE key = h.pool)
+         OR EXISTS (
+             SELECT 1 FROM {schema}.keypackage_pool_packages
+             WHERE pool = h.pool AND seq < h.head AND state = 0 AND not_after > h.since
+         )",
     "SELECT count(*) FROM {schema}.keypackage_pool_packages AS p WHERE
          (state <= 2) <> (bytes IS NOT NULL)
          OR NOT EXISTS (SELECT 1 FROM {schema}.keypackage_pools WHERE key = p.pool)",
@@ -222,7 +227,7 @@ impl Inspector {
         let rename = format!("ALTER SCHEMA \"{old}\" RENAME TO \"{new}\"");
         let clear = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{old}';
-             TRUNCATE \"{new}\".keypackage_pools, \"{new}\".keypackage_pool_packages, \"{new}\".keypackage_pool_leases, \"{new}\".keypackage_pool_ids"
+             TRUNCATE \"{new}\".keypackage_pools, \"{new}\".keypackage_pool_heads, \"{new}\".keypackage_pool_packages, \"{new}\".keypackage_pool_leases, \"{new}\".keypackage_pool_ids"
         );
         for step in [rename, clear] {
             self.client

@@ -14,8 +14,6 @@ CREATE TABLE {schema}.keypackage_pools (
     last_sequence bigint NOT NULL DEFAULT 0 CHECK (last_sequence >= 0),
     -- The credential hash of the pool's first KeyPackage. A KeyPackage with another hash carries its own.
     credential bytea NOT NULL DEFAULT '' CHECK (octet_length(credential) IN (0, 32)),
-    -- No KeyPackage of the pool below this sequence is in state 0, nor will be (COST-1).
-    head bigint NOT NULL DEFAULT 0,
     -- No record of the pool expires before this moment (SWEEP-1).
     sweep_at bigint NOT NULL DEFAULT 9007199254740991,
     -- No lease or window of the pool ends before this moment (SWEEP-2).
@@ -27,6 +25,15 @@ CREATE INDEX keypackage_pools_expiry ON {schema}.keypackage_pools (sweep_at, key
 
 -- SWEEP-2: the pools in which leases may have ended.
 CREATE INDEX keypackage_pools_lapses ON {schema}.keypackage_pools (settle_at, key);
+
+-- COST-1: where the queue of a pool begins: from the moment `since` on, no KeyPackage below `head` is in state 0 and has not expired,
+-- nor will be. A row of its own, since it is written often, and the pool's row is looked at by every statement.
+CREATE TABLE {schema}.keypackage_pool_heads (
+    -- keypackage_pools.key
+    pool bigint PRIMARY KEY,
+    head bigint NOT NULL,
+    since bigint NOT NULL
+) WITH (fillfactor = 50);
 
 CREATE TABLE {schema}.keypackage_pool_packages (
     -- keypackage_pools.key
@@ -119,6 +126,7 @@ CREATE UNIQUE INDEX keypackage_pool_bound ON {schema}.keypackage_pool_ids (pool,
 
 -- What is dead after a minute of traffic is many times what lives.
 ALTER TABLE {schema}.keypackage_pools SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE {schema}.keypackage_pool_heads SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 ALTER TABLE {schema}.keypackage_pool_packages SET (
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.05
 );
