@@ -130,7 +130,7 @@ pub(crate) struct OwnTransactions {
 ///
 /// - its isolation level is not read committed: it might see a KeyPackage as free that another has spent
 /// - it is read-only
-/// - its `synchronous_commit` is less than the store's
+/// - its `synchronous_commit` is less than the store's. The commit itself is not seen: do not lower it after the call
 ///
 /// # Several calls
 ///
