@@ -486,3 +486,72 @@ async fn a_function_is_a_closure() {
         "\"Within { .. }\""
     );
 }
+
+/// A panic whose payload panics in turn, and an answer that nobody may have.
+#[tokio::test]
+async fn what_panics_when_a_closure_is_undone_leaves_the_store_alive() {
+    let scene = Scene::open().await;
+    let panicked = scene
+        .store
+        .within(|_| -> Result<()> { std::panic::panic_any(Unwanted) });
+    failure_of(panicked.await.unwrap_err().into());
+    let reserved = scene.store.reserve_key_package(&take(0, 7), OnLapse::Return, NOW).await;
+    let token = reserved.unwrap().lease.unwrap().token;
+    damage_leases(&scene);
+    let passed = scene.store.within(move |within| {
+        within.spend_key_packages(&[token], &Spend::new(), NOW).unwrap_err();
+        Ok::<_, Error>(Unwanted)
+    });
+    let Err(failure) = passed.await else {
+        panic!("it is undone")
+    };
+    failure_of(failure.into());
+    let welcome = "INSERT INTO welcomes VALUES (x'00', x'00')";
+    scene.server().execute_batch(welcome).unwrap();
+    let rolled_back = scene.store.within(|within| {
+        let conflict = "INSERT OR ROLLBACK INTO welcomes VALUES (x'00', x'00')";
+        within.connection().execute(conflict, []).unwrap_err();
+        Ok::<_, Error>(Unwanted)
+    });
+    let Err(failure) = rolled_back.await else {
+        panic!("it is undone")
+    };
+    failure_of(failure.into());
+    scene.store.within(|within| claim(within, 1, 1)).await.unwrap();
+}
+
+/// Calls its store when it is dropped, and tells whether the call would wait.
+struct Caller(SqliteStore, mpsc::Sender<bool>);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        let called = self.0.list_pools(None, 1).now_or_never();
+        self.1.send(called.is_none()).unwrap();
+    }
+}
+
+/// TX-4: the writer's thread would wait for itself.
+#[tokio::test]
+async fn what_a_closure_leaves_behind_does_not_wait_for_the_store() {
+    let scene = Scene::open().await;
+    let store = &scene.store;
+    let (waits, seen) = mpsc::channel();
+    let caller = || Caller(store.clone(), waits.clone());
+    // Nobody takes the answer.
+    let answer = caller();
+    let dropped = store.within(move |_| Ok::<_, Error>(answer));
+    assert!(dropped.now_or_never().is_none());
+    assert!(!seen.recv().unwrap());
+    // What a closure owns goes with it, and so do the answer and the reason of one that is undone.
+    let owned = caller();
+    let owns = store.within(move |_| {
+        let _owned = &owned;
+        Ok::<_, Error>(())
+    });
+    owns.await.unwrap();
+    assert!(!seen.recv().unwrap());
+    let payload = caller();
+    let panics = store.within(move |_| -> Result<()> { std::panic::panic_any(payload) });
+    panics.await.unwrap_err();
+    assert!(!seen.recv().unwrap());
+}

@@ -12,7 +12,7 @@ use rusqlite::{Connection, Params, Row, Statement};
 
 use crate::file::busy::monotonic;
 use crate::file::error::{Failure, backend_error};
-use crate::file::guard::in_closure;
+use crate::file::guard::{guarded, in_closure};
 use crate::sql::Sql;
 
 /// The queue of a thread, or of several threads that share the work.
@@ -105,10 +105,24 @@ pub(crate) trait Call<C>: Send {
     fn fail(self: Box<Self>, effect: Effect, failure: Arc<Failure>);
 }
 
-/// Lets go of what is the server's, and of an answer whose caller has dropped the future (ERR-2). A panic in it does not end
-/// the thread.
-fn outlived(last: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(last));
+/// Drops what is the server's. A panic in it does not end the thread, and a call on a store in it does not wait for the thread
+/// (TX-4).
+pub(crate) fn let_go<T>(last: T) {
+    survive(|| guarded(|| drop(last)));
+}
+
+fn survive(run: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+        // It may panic in turn.
+        std::mem::forget(panic);
+    }
+}
+
+/// Sends an answer, and lets go of it if its caller has dropped the future (ERR-2).
+fn send<T>(reply: oneshot::Sender<T>, answer: T) {
+    let mut unsent = None;
+    survive(|| unsent = reply.send(answer).err());
+    let_go(unsent);
 }
 
 struct Pending<F, T> {
@@ -135,12 +149,10 @@ where
 
     fn answer(self: Box<Self>) {
         let Self { reply, answer, run, .. } = *self;
-        outlived(|| {
-            drop(run);
-            if let Some(answer) = answer {
-                let _ = reply.send(Ok(answer));
-            }
-        });
+        let_go(run);
+        if let Some(answer) = answer {
+            send(reply, Ok(answer));
+        }
     }
 
     fn fail(self: Box<Self>, effect: Effect, failure: Arc<Failure>) {
@@ -151,10 +163,9 @@ where
             operation,
             ..
         } = *self;
-        outlived(|| {
-            drop((run, answer));
-            let _ = reply.send(Err(backend_error(operation, effect, failure)));
-        });
+        let_go(run);
+        let_go(answer);
+        send(reply, Err(backend_error(operation, effect, failure)));
     }
 }
 
@@ -205,15 +216,25 @@ impl<'c, C: Cache> Session<'c, C> {
         self.has_parts = true;
         self.statements.execute(Sql::PartBegin, [])?;
         let done = run(self);
+        match self.end_part(done.is_err()) {
+            Ok(()) => Ok(done),
+            Err(failure) => {
+                let_go(done);
+                Err(failure)
+            }
+        }
+    }
+
+    fn end_part(&mut self, undo: bool) -> Result<(), Failure> {
         if self.statements.connection().is_autocommit() {
             return Err(Failure::RolledBack);
         }
-        if done.is_err() {
+        if undo {
             self.cache.clear();
             self.statements.execute(Sql::PartUndo, [])?;
         }
         self.statements.execute(Sql::PartEnd, [])?;
-        Ok(done)
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use kp_core::server::{
 use kp_core::{Effect, Error, GroupId, KeyPackage, KeyPackageRef, PoolId, Result, Timestamp, Ttl};
 use rusqlite::Connection;
 
+use crate::file::calls::let_go;
 use crate::file::error::{Failure, backend_error};
 use crate::file::guard::{guarded, unguarded};
 use crate::pools::cache::PoolSession;
@@ -56,9 +57,15 @@ pub(crate) fn run<T, E>(
         let ran = catch_unwind(AssertUnwindSafe(|| guarded(|| closure(&mut within))));
         match (ran, within.failure) {
             (Ok(Err(error)), _) => Err(Undone::Closure(error)),
-            (Ok(Ok(_)), Some(failure)) => Err(Undone::Failure(failure)),
             (Ok(Ok(answer)), None) => Ok(answer),
-            (Err(_), _) => Err(Undone::Failure(Arc::new(Failure::Panicked))),
+            (Ok(Ok(answer)), Some(failure)) => {
+                let_go(answer);
+                Err(Undone::Failure(failure))
+            }
+            (Err(panic), _) => {
+                let_go(panic);
+                Err(Undone::Failure(Arc::new(Failure::Panicked)))
+            }
         }
     })
 }
