@@ -487,6 +487,46 @@ async fn a_function_is_a_closure() {
     );
 }
 
+/// SQLite looks at a deferred foreign key when the transaction commits: that fails the closures of it, and no other call.
+#[tokio::test]
+async fn a_deferred_foreign_key_fails_no_other_call() {
+    let scene = Scene::open().await;
+    let server = scene.server();
+    // SQLite is built to look at foreign keys or not.
+    let looks: bool = server
+        .pragma_query_value(None, "foreign_keys", |row| row.get(0))
+        .unwrap();
+    let tables = "CREATE TABLE clients (id INTEGER PRIMARY KEY);
+         CREATE TABLE phones (client INTEGER REFERENCES clients DEFERRABLE INITIALLY DEFERRED)";
+    server.execute_batch(tables).unwrap();
+    let orphan = |within: &mut Within<'_, '_>| -> Result<()> {
+        let orphan = "INSERT INTO phones VALUES (1)";
+        within.connection().execute(orphan, []).unwrap();
+        Ok(())
+    };
+    let store = &scene.store;
+    let alone = store.within(orphan).await;
+    let plain = |number| async move { store.claim_key_package(&take(1, number), None, NOW).await.map(drop) }.boxed();
+    let calls = vec![plain(1), store.within(orphan).boxed(), plain(2)];
+    let (first, answers) = together(store, calls).await;
+    answers[0].as_ref().unwrap();
+    answers[2].as_ref().unwrap();
+    let left = store.count_by_status(&pool(1), NOW).await.unwrap().of(Ciphersuite(1));
+    assert_eq!((left.spent, left.available), (2, 8));
+    if looks {
+        let failure = failure_of(alone.unwrap_err().into());
+        assert_eq!((failure.effect(), failure.is_transient()), (Effect::NotApplied, false));
+        for lost in [&first, &answers[1]] {
+            let failure = failure_of(lost.clone().unwrap_err().into());
+            assert_eq!((failure.effect(), failure.is_transient()), (Effect::NotApplied, true));
+        }
+        let kept: i64 = server
+            .query_row("SELECT count(*) FROM phones", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(kept, 0);
+    }
+}
+
 /// A panic whose payload panics in turn, and an answer that nobody may have.
 #[tokio::test]
 async fn what_panics_when_a_closure_is_undone_leaves_the_store_alive() {

@@ -67,6 +67,13 @@ pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     })
 }
 
+/// Returns whether rows break a foreign key. Of a commit, which then did not begin: a deferred key of the server's.
+pub(crate) fn is_foreign_key(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
+}
+
 /// Returns whether a failure while a file is opened is one of its content: it is no database, it is damaged, or its tables are
 /// not ours. All others are failures of the way to the file.
 pub(crate) fn is_content(error: &rusqlite::Error) -> bool {

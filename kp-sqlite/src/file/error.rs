@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use kp_core::{BackendError, Effect, OpenError};
 
-use crate::file::codes::{is_content, meaning};
+use crate::file::codes::{is_content, is_foreign_key, meaning};
 
 /// The reason why a call failed, without the name of the call.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,8 @@ pub(crate) enum Failure {
     Closed,
     /// The transaction of a server's closure ended before the closure did, or because of a call beside it.
     #[error(
-        "the transaction was rolled back: by a full disk, a statement such as INSERT OR ROLLBACK, or a call beside the closure"
+        "the transaction was rolled back: by a full disk, a statement such as INSERT OR ROLLBACK, a deferred foreign key, or a call \
+         beside the closure"
     )]
     RolledBack,
     /// A server's closure panicked.
@@ -59,6 +60,11 @@ impl Failure {
     /// Returns whether a commit that failed so, and left no transaction behind, certainly changed nothing.
     pub(crate) fn is_undone(&self) -> bool {
         matches!(self, Self::Sqlite(error) if meaning(error).is_undone)
+    }
+
+    /// Returns whether a commit that failed so was refused for the rows of a call: a deferred foreign key is looked at then.
+    pub(crate) fn is_of_rows(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if is_foreign_key(error))
     }
 
     fn is_transient(&self) -> bool {

@@ -244,6 +244,9 @@ enum Failed {
 
 impl Failed {
     fn commit(failure: Failure) -> Self {
+        if failure.is_of_rows() {
+            return Self::Call(failure);
+        }
         let is_undone = failure.is_undone();
         Self::Commit { failure, is_undone }
     }

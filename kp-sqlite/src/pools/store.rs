@@ -103,8 +103,9 @@ impl SqliteStore {
     /// The error of the closure, or [`Error::Backend`]:
     ///
     /// - not applied: the store could not begin, a call failed, or the closure panicked
-    /// - not applied, transient: also if the transaction was rolled back, by a full disk or a statement such as
-    ///   `INSERT OR ROLLBACK`; then other closures of the same commit fail alike
+    /// - not applied, transient: also if the transaction was rolled back, by a full disk, a statement such as
+    ///   `INSERT OR ROLLBACK`, or a deferred foreign key that the commit finds broken; then other closures of the same commit fail
+    ///   alike
     /// - unknown: the commit failed; the same claim, with the same id, finds out
     ///
     /// # Cancellation
