@@ -24,8 +24,8 @@ use kp_core::protocol::{
     SyncReport, TransportError, UploadOutcome,
 };
 use kp_core::rules::{
-    Extent, Interrupted, LeaseRecord, Limits, LoadedPool, LookUp, Model, Recall, Record, Spent, State, Window, claim,
-    save,
+    Column, Extent, Interrupted, LeaseColumns, LeaseRecord, Limits, LoadedPool, LookUp, Model, Recall, Record,
+    RecordColumns, Spent, State, Window, claim, save,
 };
 use kp_core::server::{
     AdmissionPolicy, Admitted, Answers, Cursor, InitKeyFingerprint, InvalidCursor, InvalidToken, LastResort, OnLapse,
@@ -63,7 +63,7 @@ const EXPORTS: [&str; 7] = [
 ];
 
 /// Names what the crate exports and is no type: traits and aliases.
-const NO_TYPES: [&str; 13] = [
+const NO_TYPES: [&str; 14] = [
     "Admission",
     "Answer",
     "BoxError",
@@ -76,6 +76,7 @@ const NO_TYPES: [&str; 13] = [
     "PoolMetadataStore",
     "PoolMetadataStoreExt",
     "PoolRecords",
+    "ReadColumns",
     "Result",
 ];
 
@@ -370,9 +371,17 @@ fn rules(printed: &mut Printed) -> Outcome {
     printed.hides(&lease);
     printed.hides(&spent);
     printed.hides(&Recall::Retired);
+    printed.hides(&Column::LeaseId);
+    let past = State::Used(Spent {
+        window: None,
+        ..spent.clone()
+    });
+    printed.hides(&RecordColumns::of(&package()?.info, &past));
     printed.hides(&Limits::default());
     for state in [State::Reserved(lease), State::Used(spent)] {
         printed.hides(&state);
+        printed.hides(&RecordColumns::of(&package()?.info, &state));
+        printed.hides(&LeaseColumns::of(&state).ok_or("a lease or a window")?);
         printed.hides(&Record {
             info: package()?.info,
             sequence: 0,

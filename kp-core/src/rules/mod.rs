@@ -24,6 +24,9 @@
 //! - The inner error is a [`Rejection`](crate::Rejection), which is an answer. Commit all the same, since the pool may
 //!   have been settled.
 //!
+//! A backend that keeps a record in a row, and its lease in another, has their columns from [`RecordColumns`] and
+//! [`LeaseColumns`], and the state back by [`ReadColumns`].
+//!
 //! A backend whose look-ups are asynchronous loads records into a [`LoadedPool`], and runs the rules over that.
 //!
 //! [`Model`] is a whole store over the plainest [`PoolRecords`] there is, a list. The conformance suite compares other
@@ -31,6 +34,7 @@
 
 mod answer;
 mod bounds;
+mod columns;
 mod loaded;
 mod model;
 mod pool_records;
@@ -45,6 +49,7 @@ mod withdraw;
 pub use crate::contract::{METADATA as CLIENT_CATALOGUE, Rule, STORE as CATALOGUE};
 pub use answer::Answer;
 pub use bounds::{MAX_CIPHERSUITES, MAX_ITEMS, bounded, bounded_takes, bounded_withdrawal};
+pub use columns::{Column, LeaseColumns, ReadColumns, RecordColumns};
 pub use loaded::{Change, Extent, Interrupted, LoadedPool, LookUp};
 pub use model::{Kept, Model, ModelPool};
 pub use pool_records::PoolRecords;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::link::calls::{Call, Kind};
 use crate::link::commit::{Failed, Transaction, abandon, end};
-use crate::link::connection::{Connection, Exchange};
+use crate::link::connection::{Connection, Exchange, Statement};
 use crate::link::error::{Damage, Failure};
 use crate::link::param::Param;
 use crate::link::row::Row;
@@ -39,14 +39,14 @@ pub(crate) async fn commit(
     let begin = Some(connection.begin(left, limit));
     let mut transaction = Transaction { connection, begin };
     let decided = timeout(left, decide(&mut transaction, calls)).await;
-    let writes = match decided.unwrap_or(Err(Failure::TimedOut(left))) {
-        Ok(writes) => writes,
+    let statements = match decided.unwrap_or(Err(Failure::TimedOut(left))) {
+        Ok(statements) => statements,
         Err(failure) => {
             abandon(connection, &failure, limit).await;
             return Err(Failed::NotApplied(failure));
         }
     };
-    end(connection, writes.statements(), limit).await.map(drop)
+    end(connection, statements, limit).await.map(drop)
 }
 
 /// The pools of a transaction, in the order of their ids.
@@ -60,7 +60,7 @@ struct Pools {
 }
 
 /// Locks the pools of the calls, loads, runs the calls, and returns what is to be written.
-pub(crate) async fn decide(session: &mut dyn Exchange, calls: &mut [Call]) -> Result<Writes, Failure> {
+pub(crate) async fn decide(session: &mut dyn Exchange, calls: &mut [Call]) -> Result<Vec<Statement>, Failure> {
     let mut pools = Pools::of(calls);
     let created: Vec<_> = pools.ids_where(calls, |call| call.kind == Kind::Save);
     let requests = requests(pools.look_ups(calls));
@@ -82,7 +82,7 @@ pub(crate) async fn decide(session: &mut dyn Exchange, calls: &mut [Call]) -> Re
         }
     }
     pools.run(session, calls).await?;
-    Ok(pools.writes(calls))
+    Ok(pools.writes(calls).statements())
 }
 
 impl Pools {
@@ -214,7 +214,7 @@ impl Pools {
         None
     }
 
-    fn writes(&self, calls: &[Call]) -> Writes {
+    fn writes(&self, calls: &[Call]) -> Writes<'_> {
         let mut writes = Writes::default();
         for ((row, loaded), on_pool) in self.rows.iter().zip(&self.loaded).zip(&self.calls) {
             let (Some(row), Some(loaded)) = (row, loaded) else {

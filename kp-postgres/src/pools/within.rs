@@ -297,14 +297,13 @@ impl<T: ServerTransaction> Within<T> {
     async fn run_calls(&mut self, calls: &mut [Call]) -> std::result::Result<(), Failure> {
         let settings = self.enter().await?;
         let mut left = ATTEMPTS;
-        let writes = loop {
+        let mut statements = loop {
             left -= 1;
             match decide(self, calls).await {
                 Err(Failure::PoolDeleted) if left > 0 => {}
                 decided => break decided?,
             }
         };
-        let mut statements = writes.statements();
         statements.push(Sql::WithinLeave.with(settings));
         self.exchange(statements).await.map(drop)
     }

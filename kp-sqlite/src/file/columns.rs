@@ -41,6 +41,15 @@ impl<'a, 'r> Columns<'a, 'r> {
             .ok_or_else(|| self.damage(name))
     }
 
+    /// Reads bytes that may be NULL.
+    pub(crate) fn optional_bytes(&self, index: usize, name: &'static str) -> Result<Option<&[u8]>, Failure> {
+        match self.value(index)? {
+            ValueRef::Null => Ok(None),
+            ValueRef::Blob(bytes) => Ok(Some(bytes)),
+            _ => Err(self.damage(name)),
+        }
+    }
+
     /// Reads bytes that may be NULL, and converts them.
     pub(crate) fn optional<T>(
         &self,
@@ -48,11 +57,10 @@ impl<'a, 'r> Columns<'a, 'r> {
         name: &'static str,
         make: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Result<Option<T>, Failure> {
-        match self.value(index)? {
-            ValueRef::Null => Ok(None),
-            ValueRef::Blob(bytes) => make(bytes).map(Some).ok_or_else(|| self.damage(name)),
-            _ => Err(self.damage(name)),
-        }
+        let bytes = self.optional_bytes(index, name)?;
+        bytes
+            .map(|bytes| make(bytes).ok_or_else(|| self.damage(name)))
+            .transpose()
     }
 
     pub(crate) fn time(&self, index: usize, name: &'static str) -> Result<Timestamp, Failure> {

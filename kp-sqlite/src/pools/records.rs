@@ -1,4 +1,4 @@
-use kp_core::rules::{PoolRecords, Record, State, fits};
+use kp_core::rules::{LeaseColumns, PoolRecords, Record, RecordColumns, State, fits};
 use kp_core::server::{Admitted, InitKeyFingerprint, Requirements, Support, TakeOptions};
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, Role, Timestamp};
 use rusqlite::Params;
@@ -8,7 +8,7 @@ use crate::file::error::{Damage, Failure};
 use crate::pools::cache::PoolSession;
 use crate::pools::pool_row::PoolRow;
 use crate::pools::queue::{self, Hint};
-use crate::pools::rows::{self, LeaseRow, PackageRow, many, next_key, skip_damaged};
+use crate::pools::rows::{self, many, next_key, skip_damaged};
 use crate::sql::Sql;
 
 /// The records of one pool, inside a transaction.
@@ -357,7 +357,7 @@ impl PoolRecords for Records<'_, '_> {
             not_after,
             record.saved_at.get(),
             (info.credential != pool.credential).then_some(info.credential.0),
-            PackageRow::of(info, &record.state).state,
+            RecordColumns::of(info, &record.state).state,
             item.package.bytes.as_ref(),
             support(item),
             fingerprint(item),
@@ -380,8 +380,8 @@ impl PoolRecords for Records<'_, '_> {
         let Some(pool) = &self.row else {
             return Err(Damage { key, column: "pool" }.into());
         };
-        let row = PackageRow::of(&record.info, &after);
-        if row != PackageRow::of(&record.info, &record.state) {
+        let row = RecordColumns::of(&record.info, &after);
+        if row != RecordColumns::of(&record.info, &record.state) {
             let row = (
                 key,
                 row.state,
@@ -394,20 +394,20 @@ impl PoolRecords for Records<'_, '_> {
             );
             one_row(key, self.session.statements.execute(Sql::PackageUpdate, row)?)?;
         }
-        if let Some(lease) = LeaseRow::of(&after) {
+        if let Some(lease) = LeaseColumns::of(&after) {
             let row = (
                 key,
                 pool.key,
                 lease.state,
                 lease.id,
-                lease.lapses_at,
+                lease.ends_at,
                 lease.reserver,
                 lease.spent_at,
                 lease.spender,
                 lease.group,
             );
             one_row(key, self.session.statements.execute(Sql::LeaseStore, row)?)?;
-            self.hint.leased(lease.lapses_at);
+            self.hint.leased(lease.ends_at);
         } else if record.state.lapses_at().is_some() {
             one_row(key, self.session.statements.execute(Sql::LeaseDelete, [key])?)?;
         }
