@@ -4,6 +4,7 @@ pub(crate) mod commit;
 pub(crate) mod connection;
 pub(crate) mod connector;
 pub(crate) mod error;
+pub(crate) mod line;
 pub(crate) mod migrations;
 pub(crate) mod param;
 pub(crate) mod pipeline;

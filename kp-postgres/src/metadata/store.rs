@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::link::builder::PostgresBuilder;
 use crate::link::error::{Failure, backend_error};
+use crate::link::line::Line;
 use crate::link::migrations::METADATA;
 use crate::link::param::Param;
 use crate::link::readers::Readers;
@@ -61,10 +62,8 @@ impl PostgresBuilder {
         let timeout = connector.timeout();
         let (queue, changes) = mpsc::unbounded_channel();
         let writer = Writer {
-            connector,
-            texts,
+            line: Line::new(connector, texts),
             client: client.clone(),
-            connection: None,
         };
         tokio::spawn(writer.run(changes));
         Ok(PostgresMetadata(Arc::new(Shared {

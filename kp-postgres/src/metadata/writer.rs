@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::link::commit::{Failed, Transaction, abandon, end};
-use crate::link::connection::{Connection, Exchange, Texts};
-use crate::link::connector::Connector;
+use crate::link::connection::{Connection, Exchange};
 use crate::link::error::{Failure, Remedy, backend_error};
+use crate::link::line::Line;
 use crate::link::param::Param;
 use crate::link::readers::PAUSE;
 use crate::metadata::rows;
@@ -50,10 +50,8 @@ impl Change {
 /// The writer, with a connection of its own.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    pub(crate) connector: Arc<Connector>,
-    pub(crate) texts: Texts,
+    pub(crate) line: Line,
     pub(crate) client: PoolId,
-    pub(crate) connection: Option<Connection>,
 }
 
 impl Writer {
@@ -74,7 +72,7 @@ impl Writer {
 
     /// Makes a change, again and again until its time is over.
     async fn change(&mut self, change: &Change, deadline: Instant) -> Result<Decided, (Effect, Failure)> {
-        let mut last = Failure::TimedOut(self.connector.timeout());
+        let mut last = Failure::TimedOut(self.line.timeout());
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -94,23 +92,10 @@ impl Writer {
     }
 
     async fn attempt(&mut self, change: &Change, left: Duration) -> Result<Decided, Failed> {
-        let connection = match self.connection.take().filter(Connection::is_usable) {
-            Some(connection) => connection,
-            None => {
-                let connecting = timeout(left, self.connector.connect(&self.texts)).await;
-                connecting
-                    .unwrap_or(Err(Failure::TimedOut(left)))
-                    .map_err(Failed::NotApplied)?
-            }
-        };
-        let limit = self.connector.timeout();
+        let connection = self.line.take(left).await?;
+        let limit = self.line.timeout();
         let done = commit(&connection, &self.client, change, left, limit).await;
-        let keep = match &done {
-            Ok(_) => true,
-            Err(Failed::NotApplied(failure)) => failure.remedy() != Remedy::Reconnect,
-            Err(Failed::Unknown(_)) => false,
-        };
-        self.connection = Some(connection).filter(|_| keep);
+        self.line.put_back(connection, &done);
         done
     }
 }

@@ -7,13 +7,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use kp_core::Effect;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::link::calls::Call;
 use crate::link::commit::Failed;
-use crate::link::connection::{Connection, Texts};
+use crate::link::connection::Texts;
 use crate::link::connector::Connector;
 use crate::link::error::{Failure, Remedy};
+use crate::link::line::Line;
 use crate::link::readers::PAUSE;
 use crate::pools::transaction::commit;
 
@@ -26,18 +27,14 @@ const MAX_FAILURES: u32 = 3;
 /// One writer, with a connection of its own.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    connector: Arc<Connector>,
-    texts: Texts,
-    connection: Option<Connection>,
+    line: Line,
 }
 
 impl Writer {
     /// Runs a writer until its queue is dropped. It connects at the first call.
     pub(crate) async fn run(connector: Arc<Connector>, texts: Texts, mut queue: UnboundedReceiver<Call>) {
         let mut writer = Self {
-            connector,
-            texts,
-            connection: None,
+            line: Line::new(connector, texts),
         };
         let mut calls = Vec::new();
         while queue.recv_many(&mut calls, MAX_BATCH).await > 0 {
@@ -51,7 +48,7 @@ impl Writer {
     fn commit(&mut self, mut calls: Vec<Call>) -> BoxFuture<'_, ()> {
         async move {
             let mut failures = 0;
-            let mut last = Arc::new(Failure::TimedOut(self.connector.timeout()));
+            let mut last = Arc::new(Failure::TimedOut(self.line.timeout()));
             loop {
                 let now = Instant::now();
                 let (over, waiting): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.deadline <= now);
@@ -89,22 +86,9 @@ impl Writer {
     }
 
     async fn attempt(&mut self, calls: &mut [Call], left: Duration) -> Result<(), Failed> {
-        let connection = match self.connection.take().filter(Connection::is_usable) {
-            Some(connection) => connection,
-            None => {
-                let connecting = timeout(left, self.connector.connect(&self.texts)).await;
-                connecting
-                    .unwrap_or(Err(Failure::TimedOut(left)))
-                    .map_err(Failed::NotApplied)?
-            }
-        };
-        let done = commit(&connection, calls, left, self.connector.timeout()).await;
-        let keep = match &done {
-            Ok(()) => true,
-            Err(Failed::NotApplied(failure)) => failure.remedy() != Remedy::Reconnect,
-            Err(Failed::Unknown(_)) => false,
-        };
-        self.connection = Some(connection).filter(|_| keep);
+        let connection = self.line.take(left).await?;
+        let done = commit(&connection, calls, left, self.line.timeout()).await;
+        self.line.put_back(connection, &done);
         done
     }
 }
