@@ -2,9 +2,7 @@
 
 mod scene;
 
-use std::future::Future;
 use std::process::Command;
-use std::task::Poll;
 
 use kp_core::server::{KeyPackageStore, OnLapse, Save, Spend, Withdrawal};
 use kp_core::{Effect, Error, Rejection};
@@ -12,7 +10,7 @@ use kp_postgres::PostgresStore;
 use kp_test_support::postgres::Postgres;
 use tokio_postgres::{Client, IsolationLevel};
 
-use crate::scene::{NOW, connect, fill, package, pool, take};
+use crate::scene::{NOW, UNFIT, connect, dropped_after, fill, package, pool, take};
 
 const WELCOMES: &str = "CREATE TABLE welcomes (ref bytea PRIMARY KEY, pool bytea NOT NULL)";
 const WRITE: &str = "INSERT INTO welcomes (ref, pool) VALUES ($1, $2)";
@@ -167,23 +165,6 @@ async fn fill_more(store: &PostgresStore) {
     }
 }
 
-/// Polls a future so often, each time when it is woken, and drops it. Returns whether it was done before.
-async fn dropped_after<F: Future>(polls: usize, future: F) -> bool {
-    let (mut future, mut left) = (Box::pin(future), polls);
-    std::future::poll_fn(move |context| {
-        if left == 0 {
-            return Poll::Ready(false);
-        }
-        left -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending if left == 0 => Poll::Ready(false),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
 #[tokio::test]
 async fn of_a_call_that_is_dropped_at_any_await_nothing_is_there() {
     let mut scene = Scene::start().await;
@@ -231,13 +212,7 @@ async fn refusal(scene: &mut Scene, settings: &str) -> String {
 #[tokio::test]
 async fn a_transaction_that_is_not_as_it_must_be_is_refused() {
     let mut scene = Scene::start().await;
-    for (settings, named) in [
-        ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "repeatable read"),
-        ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "serializable"),
-        ("SET TRANSACTION READ ONLY", "read-only"),
-        ("SET LOCAL synchronous_commit = off", "synchronous_commit is off"),
-        ("SET LOCAL synchronous_commit = local", "synchronous_commit is local"),
-    ] {
+    for (settings, named) in UNFIT {
         let why = refusal(&mut scene, settings).await;
         assert!(why.contains(named), "{why:?} names {named}");
         assert_eq!(scene.counted().await, (0, 0));

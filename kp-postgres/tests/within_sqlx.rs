@@ -2,9 +2,6 @@
 
 mod scene;
 
-use std::future::Future;
-use std::task::Poll;
-
 use kp_core::server::{KeyPackageStore, OnLapse};
 use kp_core::{Effect, Error};
 use kp_postgres::{PostgresBuilder, PostgresStore};
@@ -12,7 +9,7 @@ use kp_test_support::postgres::Postgres;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::scene::{NOW, fill, pool, take};
+use crate::scene::{NOW, UNFIT, dropped_after, fill, pool, take};
 
 struct Scene {
     _server: Postgres,
@@ -99,13 +96,7 @@ async fn refusal(scene: &Scene, setting: &str) -> String {
 #[tokio::test]
 async fn a_transaction_that_is_not_as_it_must_be_is_refused() {
     let scene = Scene::start().await;
-    for (setting, named) in [
-        ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "repeatable read"),
-        ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "serializable"),
-        ("SET TRANSACTION READ ONLY", "read-only"),
-        ("SET LOCAL synchronous_commit = off", "synchronous_commit is off"),
-        ("SET LOCAL synchronous_commit = local", "synchronous_commit is local"),
-    ] {
+    for (setting, named) in UNFIT {
         let why = refusal(&scene, setting).await;
         assert!(why.contains(named), "{why:?} names {named}");
         assert_eq!(scene.counted().await, (0, 0));
@@ -132,23 +123,6 @@ async fn an_older_snapshot_hands_out_no_package_that_another_has_spent() {
     let within = scene.store.within(transaction);
     let reserve = within.reserve_key_packages(&[take(0, 2)], OnLapse::Return, NOW).await;
     assert!(matches!(reserve, Err(Error::Backend(_))), "it is refused");
-}
-
-/// Polls a future so often, each time when it is woken, and drops it. Returns whether it was done before.
-async fn dropped_after<F: Future>(polls: usize, future: F) -> bool {
-    let (mut future, mut left) = (Box::pin(future), polls);
-    std::future::poll_fn(move |context| {
-        if left == 0 {
-            return Poll::Ready(false);
-        }
-        left -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending if left == 0 => Poll::Ready(false),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Pools, packages and requests, as the tests of this engine use them.
 #![allow(dead_code)] // Each test takes what it needs of it.
 
+use std::future::Future;
+use std::task::Poll;
+
 use kp_core::server::{KeyPackageStore, Save, TakeRequest};
 use kp_core::{
     Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, PoolId,
@@ -63,4 +66,30 @@ pub(crate) async fn connect(server: &Postgres) -> Client {
     let (client, connection) = connected.expect("the server is there");
     tokio::spawn(connection);
     client
+}
+
+/// TX-1: what makes a transaction unfit for a call, and what the refusal names.
+pub(crate) const UNFIT: [(&str, &str); 5] = [
+    ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "repeatable read"),
+    ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "serializable"),
+    ("SET TRANSACTION READ ONLY", "read-only"),
+    ("SET LOCAL synchronous_commit = off", "synchronous_commit is off"),
+    ("SET LOCAL synchronous_commit = local", "synchronous_commit is local"),
+];
+
+/// Polls a future so often, each time when it is woken, and drops it. Returns whether it was done before.
+pub(crate) async fn dropped_after<F: Future>(polls: usize, future: F) -> bool {
+    let (mut future, mut left) = (Box::pin(future), polls);
+    std::future::poll_fn(move |context| {
+        if left == 0 {
+            return Poll::Ready(false);
+        }
+        left -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending if left == 0 => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }

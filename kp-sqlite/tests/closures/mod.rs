@@ -100,3 +100,11 @@ pub(crate) fn damage_leases(scene: &Scene) {
         .execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE keypackage_pool_leases SET state = 99")
         .unwrap();
 }
+
+pub(crate) fn failure_of(error: BoxError) -> BackendError {
+    match *error.downcast::<Error>().expect("an error of the store") {
+        Error::Backend(failure) => failure,
+        Error::Rejected(rejection) => panic!("no rule refuses it: {rejection}"),
+        _ => unreachable!("there are two kinds"),
+    }
+}
