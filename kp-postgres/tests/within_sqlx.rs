@@ -1,5 +1,6 @@
 //! Calls in a transaction of sqlx: with the server's rows or not at all, whatever happens on the way.
 
+mod cutter;
 mod scene;
 
 use kp_core::server::{KeyPackageStore, OnLapse};
@@ -9,6 +10,7 @@ use kp_test_support::postgres::Postgres;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
+use crate::cutter::Cutter;
 use crate::scene::{NOW, UNFIT, dropped_after, fill, pool, take};
 
 struct Scene {
@@ -21,8 +23,10 @@ impl Scene {
     /// Starts a server with two pools of ten packages, and a table of the server's own.
     async fn start() -> Self {
         let server = Postgres::start(&[]);
+        // Hands messages on in this thread, so none arrives while a future is polled: each answer is waited for.
+        let between = Cutter::before(&server).await;
         // One connection: what a call leaves in it, the next one finds.
-        let pool = PgPoolOptions::new().max_connections(1).connect(&server.url()).await;
+        let pool = PgPoolOptions::new().max_connections(1).connect(&between.url()).await;
         let pool = pool.expect("it connects");
         let store = PostgresBuilder::of_sqlx(&pool.connect_options()).connect().await;
         let store = store.expect("the options name the same server");

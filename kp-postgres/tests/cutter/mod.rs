@@ -1,4 +1,5 @@
 //! An address before a server, at which a connection is cut at one message of the protocol.
+#![allow(dead_code)] // Each test takes what it needs of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
