@@ -48,6 +48,8 @@ enum Before {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wrong {
     Once,
+    /// Once, and the answer to an upload is lost.
+    Unheard,
     TenRounds,
     /// By a tenth of the offset more in each of ten rounds.
     Drifting,
@@ -247,15 +249,24 @@ impl Story {
     /// Returns how many packages were made meanwhile.
     async fn go_wrong(&mut self) -> u32 {
         let cell = self.cell;
-        let rounds = if cell.wrong == Wrong::Once { 1 } else { 10 };
+        let rounds = match cell.wrong {
+            Wrong::Once | Wrong::Unheard => 1,
+            Wrong::TenRounds | Wrong::Drifting => 10,
+        };
         let mut made = 0;
         for round in 1..=rounds {
             let off = match cell.wrong {
                 Wrong::Drifting => cell.offset * round / rounds,
-                Wrong::Once | Wrong::TenRounds => cell.offset,
+                Wrong::Once | Wrong::Unheard | Wrong::TenRounds => cell.offset,
             };
             self.pass(HOUR, off);
-            let report = self.refresh().await;
+            self.loses.store(cell.wrong == Wrong::Unheard, Ordering::Relaxed);
+            let report = match self.pool.refresh().await {
+                Err(PoolError::Transport(_)) if cell.wrong == Wrong::Unheard => continue,
+                report => report.unwrap(),
+            };
+            self.loses.store(false, Ordering::Relaxed);
+            self.is_sound().await;
             let ahead = if cell.whose == Whose::Client { off } else { -off };
             assert_eq!(
                 report.clock_off,
@@ -267,6 +278,13 @@ impl Story {
                 (0, 0),
                 "{cell:?}: on account of a clock"
             );
+            // A probe, unless the server takes it.
+            let most = if report.clock_off.is_some() && report.uploaded == 0 {
+                1
+            } else {
+                5
+            };
+            assert!(report.generated <= most, "{cell:?}: {} were made", report.generated);
             made += report.generated;
             if round == 1 || cell.before == Before::HandedOut {
                 self.hand_out(LastResort::Fallback).await;
@@ -278,6 +296,7 @@ impl Story {
             }
             self.is_sound().await;
         }
+        self.is_sound().await;
         // A join does not mind.
         if cell.before == Before::HandedOut {
             self.joins(1).await;
@@ -346,7 +365,8 @@ impl Story {
         let one_time = world.available(bob).await.len();
         let planned = match cell.before {
             Before::LastResortOnly => 0..=0,
-            _ => LOW as usize..=TARGET as usize,
+            // A probe whose answer was lost goes up again, whatever there is.
+            _ => LOW as usize..=TARGET as usize + usize::from(cell.wrong == Wrong::Unheard),
         };
         assert!(planned.contains(&one_time), "{cell:?}: {one_time} are up");
         assert!(!self.pool.should_replenish().await.unwrap(), "{cell:?}");
@@ -363,7 +383,7 @@ async fn tell(whose: Whose) {
     let mut table =
         format!("\n{whose:?}\nbefore         wrong      hours  made while wrong  made when right  under way  keys\n");
     for before in [Before::New, Before::Running, Before::HandedOut, Before::LastResortOnly] {
-        for wrong in [Wrong::Once, Wrong::TenRounds, Wrong::Drifting] {
+        for wrong in [Wrong::Once, Wrong::Unheard, Wrong::TenRounds, Wrong::Drifting] {
             for offset in OFFSETS {
                 let cell = Cell {
                     whose,

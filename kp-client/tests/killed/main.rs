@@ -1,8 +1,8 @@
-//! Four processes of one client over one storage, killed at any moment: POOL-1, POOL-3, POOL-6 and POOL-7, with real
-//! keys and real Welcomes. The metadata is in the same SQLite file, or on a Redis server.
+//! Four processes of one client over one storage, killed at any moment, or stopped until others took over: POOL-1, POOL-3,
+//! POOL-6 and POOL-7, with real keys and real Welcomes. The metadata is in the same SQLite file, or on a Redis server.
 //!
-//! `KP_PROCESSES_JOINS` says with how many Welcomes they join, 500 being the whole; there are as many rounds, and a kill
-//! to every fifth. The default is less.
+//! `KP_PROCESSES_JOINS` says with how many Welcomes they join, 500 being the whole; there are as many rounds, and to every
+//! fifth a kill and a stop. The default is less.
 
 #![allow(
     clippy::unwrap_used,
@@ -101,6 +101,13 @@ impl Process {
     }
 }
 
+impl Process {
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -166,6 +173,7 @@ impl Run {
             let progress = joined.min(rounds) * (self.joins / 5) / self.joins;
             if self.kills <= progress {
                 self.kill();
+                self.freeze().await;
             }
             // Nothing waits for this: it only sets at which moment a process is killed.
             tokio::time::sleep(Duration::from_millis(self.random.random_range(1..20))).await;
@@ -225,6 +233,16 @@ impl Run {
         mail::put_back(self.dir(), process);
         self.kills += 1;
         self.leases_end_in = self.leases_end_in.or(Some(self.random.random_range(0..20)));
+    }
+
+    /// Stops a process, wherever it is. Its leases end, and then it comes back.
+    async fn freeze(&mut self) {
+        let frozen = &self.processes[self.random.random_range(0..PROCESSES)];
+        frozen.signal("-STOP");
+        self.state.advance(LONGEST_LEASE);
+        // Nothing waits for this: the others are to take over, and if they do not, nothing is shown.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        frozen.signal("-CONT");
     }
 
     /// A while after a death, the clock passes the end of every lease: those of the living end early, too.

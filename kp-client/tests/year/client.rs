@@ -26,6 +26,8 @@ pub(crate) enum Use {
     Evenly,
     /// Evenly, and the app asks for as many packages as there may be, again and again.
     Asking,
+    /// Once a day, and the app asks for as many packages as there may be, once in a lifetime. Most go stale at once.
+    Hoarding,
     /// Sixty times in an hour, every other week.
     InBursts,
     /// A stranger claims 400 a day, and sends no Welcome.
@@ -97,7 +99,7 @@ impl Client {
         let genuine = match self.used {
             Use::InBursts if day % 14 == 6 && quarter == 2 => 60,
             Use::InBursts => 0,
-            Use::Drained | Use::LastResortOnly => u32::from(quarter == 0),
+            Use::Drained | Use::LastResortOnly | Use::Hoarding => u32::from(quarter == 0),
             _ => u32::from(quarter != 0),
         };
         for _ in 0..genuine {
@@ -148,8 +150,10 @@ impl Client {
         if fuse.alive().is_err() {
             return;
         }
+        let hoards = self.used == Use::Hoarding && self.tally.rounds.is_multiple_of(4 * world.scale.lifetime as u32);
         let report = match self.used {
             Use::Asking if self.random.random() => pool.generate_and_update_pool(SUITE, CAP).await,
+            _ if hoards => pool.generate_and_update_pool(SUITE, CAP).await,
             _ if self.is_alone => pool.take_over().await,
             _ => pool.refresh().await,
         };

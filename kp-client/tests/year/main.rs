@@ -29,7 +29,8 @@ const CLIENTS: [&[(Use, u64)]; 2] = [
     &[(Use::Drained, 1), (Use::LastResortOnly, 1)],
     &[
         (Use::Evenly, 3),
-        (Use::Asking, 2),
+        (Use::Asking, 1),
+        (Use::Hoarding, 1),
         (Use::InBursts, 3),
         (Use::Restored, 3),
         (Use::Twins, 2),
