@@ -58,6 +58,8 @@ pub(crate) struct Client {
     backup: Option<Backup>,
     /// Of these the keys are lost with a device, or with what was not in a backup.
     pub(crate) forgotten: BTreeSet<KeyPackageRef>,
+    /// Whether the last round came to its end.
+    pub(crate) has_refreshed: bool,
     /// The person says that there is one device, and the pool has not heard it.
     is_alone: bool,
     welcomes: Vec<Welcome>,
@@ -80,6 +82,7 @@ impl Client {
             gone: Vec::new(),
             backup: None,
             forgotten: BTreeSet::new(),
+            has_refreshed: false,
             is_alone: false,
             welcomes: Vec::new(),
             random: StdRng::seed_from_u64(used as u64 * 100 + number),
@@ -148,6 +151,7 @@ impl Client {
 
     async fn round(&mut self, world: &World, pool: &Pool, fuse: &Fuse) {
         if fuse.alive().is_err() {
+            self.has_refreshed = false;
             return;
         }
         let hoards = self.used == Use::Hoarding && self.tally.rounds.is_multiple_of(4 * world.scale.lifetime as u32);
@@ -158,6 +162,7 @@ impl Client {
             _ => pool.refresh().await,
         };
         self.tally.rounds += 1;
+        self.has_refreshed = false;
         match report {
             Ok(report) => self.reported(world, &report),
             Err(PoolError::Transport(_) | PoolError::Vault(Died) | PoolError::Metadata(_))
@@ -167,7 +172,7 @@ impl Client {
     }
 
     fn reported(&mut self, world: &World, report: &RefreshReport) {
-        self.is_alone = false;
+        (self.is_alone, self.has_refreshed) = (false, true);
         assert_eq!((report.clock_off, report.other_round), (None, None), "{}", self.name);
         let tally = &mut self.tally;
         tally.withdrawn.extend((0..report.withdrawn).map(|_| world.now()));
