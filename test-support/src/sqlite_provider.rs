@@ -1,6 +1,7 @@
 //! OpenMLS over its SQLite storage.
 
 use std::path::Path;
+use std::time::Duration;
 
 use openmls_rust_crypto::RustCrypto;
 use openmls_sqlite_storage::{Codec, Connection, SqliteStorageProvider};
@@ -31,7 +32,10 @@ pub struct SqliteProvider<C: Codec> {
 
 impl<C: Codec> SqliteProvider<C> {
     pub fn open(path: &Path) -> Self {
-        let mut storage = SqliteStorageProvider::new(Connection::open(path).unwrap());
+        let connection = Connection::open(path).unwrap();
+        // Several processes on a busy machine may wait for each other for long.
+        connection.busy_timeout(Duration::from_secs(60)).unwrap();
+        let mut storage = SqliteStorageProvider::new(connection);
         storage.run_migrations().unwrap();
         Self {
             crypto: RustCrypto::default(),

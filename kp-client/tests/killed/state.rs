@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kp_client::{CiphersuitePlan, KeyPackagePool, Sizes};
 use kp_core::client::PoolMetadataStore;
@@ -101,7 +101,9 @@ impl State {
     }
 
     pub(crate) async fn server(&self) -> (SqliteStore, KeyPackageDirectory) {
-        let store = SqliteStore::open(self.dir.join("server.db")).await.unwrap();
+        // A busy machine is no failure of the server.
+        let store = SqliteStore::builder(self.dir.join("server.db")).timeout(Duration::from_secs(60));
+        let store = store.open().await.unwrap();
         let clock = self.clone();
         let builder = KeyPackageDirectory::builder(Arc::new(store.clone()), OpenMlsAdmission::new());
         let directory = builder.clock(move || clock.now()).low_below(LOW).build().unwrap();
