@@ -1,9 +1,9 @@
 //! What is refused at opening, and named.
 
 use kp_core::OpenError;
-use kp_postgres::PostgresStore;
+use kp_postgres::{PostgresBuilder, PostgresStore};
 use kp_test_support::postgres::Postgres;
-use tokio_postgres::NoTls;
+use tokio_postgres::{Config, NoTls};
 
 /// Runs statements that are none of the store's.
 async fn execute(server: &Postgres, statements: &str) {
@@ -32,6 +32,18 @@ fn assert_unsafe(refused: &OpenError, names: &str) {
         panic!("{refused:?}")
     };
     assert!(why.contains(names), "{why:?} names {names}");
+}
+
+#[tokio::test]
+async fn what_another_pool_was_configured_with_opens_the_same_store() {
+    let server = Postgres::start(&[]);
+    let config: Config = with(&server, "synchronous_commit=remote_write")
+        .parse()
+        .expect("it is an address");
+    let store = PostgresBuilder::from(config).connect().await.expect("it opens");
+    assert_eq!(store.server().synchronous_commit, "remote_write");
+    let nowhere = PostgresBuilder::from(Config::new()).connect().await;
+    assert!(matches!(nowhere, Err(OpenError::Unreachable(_))), "{nowhere:?}");
 }
 
 #[tokio::test]

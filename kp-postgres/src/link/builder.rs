@@ -15,7 +15,7 @@ use crate::link::server::Server;
 #[derive(Clone)]
 #[must_use = "nothing happens before `connect`"]
 pub struct PostgresBuilder {
-    url: String,
+    address: Address,
     pub(crate) schema: String,
     timeout: Duration,
     pub(crate) writers: usize,
@@ -24,10 +24,21 @@ pub struct PostgresBuilder {
     may_lose: bool,
 }
 
+/// Where the server is, and as whom to enter.
+#[derive(Clone)]
+enum Address {
+    Url(String),
+    Config(Box<Config>),
+}
+
 impl PostgresBuilder {
     pub(crate) fn new(url: String) -> Self {
+        Self::of(Address::Url(url))
+    }
+
+    fn of(address: Address) -> Self {
         Self {
-            url,
+            address,
             schema: "public".to_owned(),
             timeout: Duration::from_secs(5),
             writers: 2,
@@ -101,10 +112,12 @@ impl PostgresBuilder {
         tables: &Tables,
         texts: &Texts,
     ) -> Result<(Arc<Connector>, Server, Connection), OpenError> {
-        let config: Config = self
-            .url
-            .parse()
-            .map_err(|error: tokio_postgres::Error| OpenError::Unreachable(error.into()))?;
+        let config = match &self.address {
+            Address::Config(config) => (**config).clone(),
+            Address::Url(url) => url
+                .parse()
+                .map_err(|error: tokio_postgres::Error| OpenError::Unreachable(error.into()))?,
+        };
         let connector = Connector::new(config, self.timeout, self.may_lose)?;
         let (mut connection, server) = connector.connect_bare().await?;
         tables.migrate(connection.client_mut(), &self.schema).await?;
@@ -118,8 +131,16 @@ impl PostgresBuilder {
     }
 }
 
+impl From<Config> for PostgresBuilder {
+    /// Takes the server, the user and the password of a pool of deadpool-postgres, as its `Config::get_pg_config` has them, or of
+    /// anything else on tokio-postgres. The store makes connections of its own, whose time-outs are the [store's](Self::timeout).
+    fn from(config: Config) -> Self {
+        Self::of(Address::Config(Box::new(config)))
+    }
+}
+
 impl fmt::Debug for PostgresBuilder {
-    /// Omits the URL, which may hold a password.
+    /// Omits the address, which may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresBuilder")
             .field("schema", &self.schema)
