@@ -58,7 +58,7 @@ macro_rules! checks {
     ($(
         $(#[doc = $says:literal])+
         #[rules($($rule:literal),+)]
-        $(#[needs($facet:ident)])?
+        $(#[needs($facet:ident $(($($outage:ident),+))?)])?
         async fn $name:ident($context:ident: &$Context:ty) $body:block
     )+) => {
         /// The checks of this module.
@@ -67,7 +67,7 @@ macro_rules! checks {
                 rules: &[$($rule),+],
                 name: stringify!($name),
                 says: concat!($($says),+),
-                needs: checks!(@needs $($facet)?),
+                needs: checks!(@needs $($facet $(($($outage),+))?)?),
                 run: |context| Box::pin($name(context)),
             }
         ),+];
@@ -77,6 +77,7 @@ macro_rules! checks {
             async fn $name($context: &$Context) $body
         )+
     };
+    (@needs outages($($outage:ident),+)) => { $crate::Facets::NONE.outages(&[$($crate::Outage::$outage),+]) };
     (@needs $($facet:ident)?) => { $crate::Facets::NONE$(.$facet())? };
 }
 pub(crate) use checks;

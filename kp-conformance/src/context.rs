@@ -7,7 +7,7 @@ use kp_core::server::KeyPackageStore;
 
 use crate::packages::at;
 use crate::pool::Pool;
-use crate::{Facets, Factory, Method, Space};
+use crate::{Facets, Factory, Method, Outage, Space};
 
 /// What a check works with: the factory of the backend, and a space of its own.
 pub struct Context<S: ?Sized + 'static = dyn KeyPackageStore> {
@@ -54,6 +54,16 @@ impl<S: ?Sized + 'static> Context<S> {
             }
         }
         handles
+    }
+
+    /// Begins an outage.
+    pub(crate) async fn disturb(&self, outage: Outage) {
+        self.factory.disturb(&self.space, outage).await;
+    }
+
+    /// Ends it.
+    pub(crate) async fn mend(&self, outage: Outage) {
+        self.factory.mend(&self.space, outage).await;
     }
 
     /// How many bytes the space takes, if the backend can tell.

@@ -34,6 +34,15 @@ pub trait Factory<S: ?Sized + 'static = dyn KeyPackageStore>: Send + Sync + 'sta
     /// A panic here fails the check: the place to look whether what the backend keeps is whole.
     async fn destroy(&self, space: &Space);
 
+    /// Begins an outage, and returns once it is in force. Of those of [`Facets::outages`] alone, and in spaces that are
+    /// [apart](Space::is_apart).
+    async fn disturb(&self, _space: &Space, outage: Outage) {
+        unimplemented!("{outage:?} is a facet of {}", self.name());
+    }
+
+    /// Ends the outage, and returns once the engine works again.
+    async fn mend(&self, _space: &Space, _outage: Outage) {}
+
     /// How many bytes the space takes, on disk or in the backend's server: for what the suite reports (`META-4`). `None`
     /// when that cannot be told.
     async fn bytes(&self, _space: &Space) -> Option<u64> {
@@ -59,6 +68,39 @@ pub struct Facets {
     pub processes: bool,
     /// A store is opened with the [limits](Space::limits) of its space.
     pub limits: bool,
+    /// The factory can [`disturb`](Factory::disturb) the engine in these ways.
+    pub outages: &'static [Outage],
+}
+
+/// How an engine is broken, for the checks that hold a store to what it says of a failure (`ERR-1`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outage {
+    /// All connections are cut, once. The engine takes new ones.
+    Cut,
+    /// The engine is killed. It is started again when the outage ends.
+    Killed,
+    /// The engine does not answer those who write.
+    Hung,
+    /// The engine takes reads alone, as a standby does.
+    ReadOnly,
+    /// There is no room for anything new.
+    Full,
+    /// Every commit fails.
+    CommitFails,
+}
+
+impl Outage {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Cut => "outages: cut",
+            Self::Killed => "outages: killed",
+            Self::Hung => "outages: hung",
+            Self::ReadOnly => "outages: read-only",
+            Self::Full => "outages: full",
+            Self::CommitFails => "outages: commit fails",
+        }
+    }
 }
 
 impl Facets {
@@ -68,6 +110,7 @@ impl Facets {
         reopens: false,
         processes: false,
         limits: false,
+        outages: &[],
     };
 
     /// Also with several [`handles`](Self::handles).
@@ -97,6 +140,12 @@ impl Facets {
         Self { limits: true, ..self }
     }
 
+    /// Also with [`outages`](Self::outages).
+    #[must_use]
+    pub const fn outages(self, outages: &'static [Outage]) -> Self {
+        Self { outages, ..self }
+    }
+
     /// Returns the name of the first facet that is needed and not here: a check that needs it does not apply.
     #[must_use]
     pub fn missing(self, needed: Self) -> Option<&'static str> {
@@ -106,10 +155,11 @@ impl Facets {
             ("processes", needed.processes, self.processes),
             ("limits", needed.limits, self.limits),
         ];
-        facets
-            .into_iter()
-            .find(|(_, needed, here)| *needed && !here)
+        let facet = facets.into_iter().find(|(_, needed, here)| *needed && !here);
+        let outage = needed.outages.iter().find(|needed| !self.outages.contains(needed));
+        facet
             .map(|(name, ..)| name)
+            .or_else(|| outage.map(|outage| outage.name()))
     }
 }
 
@@ -119,6 +169,7 @@ pub struct Space {
     name: String,
     dir: PathBuf,
     limits: Limits,
+    is_apart: bool,
 }
 
 impl Space {
@@ -132,8 +183,17 @@ impl Space {
 
     /// One that another process made.
     pub(crate) fn at(name: String, dir: PathBuf) -> Self {
-        let limits = Limits::default();
-        Self { name, dir, limits }
+        Self {
+            name,
+            dir,
+            limits: Limits::default(),
+            is_apart: false,
+        }
+    }
+
+    /// The same one, if its engine is to be disturbed.
+    pub(crate) fn apart(self, is_apart: bool) -> Self {
+        Self { is_apart, ..self }
     }
 
     /// The same one, with other limits.
@@ -158,5 +218,11 @@ impl Space {
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Whether its engine is to be disturbed: where spaces share an engine, this one needs one of its own.
+    #[must_use]
+    pub fn is_apart(&self) -> bool {
+        self.is_apart
     }
 }

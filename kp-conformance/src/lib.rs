@@ -95,7 +95,7 @@ mod worker;
 
 pub use check::Check;
 pub use context::Context;
-pub use factory::{Facets, Factory, Space};
+pub use factory::{Facets, Factory, Outage, Space};
 pub use fault::{Fault, Faults};
 pub use faulty_store::FaultyStore;
 pub use metadata::{metadata_checks, metadata_main};

@@ -45,7 +45,8 @@ impl<S: ?Sized + Send + Sync + 'static> Check<Context<S>> {
     ///
     /// What does not hold.
     pub fn run(&'static self, factory: &Arc<dyn Factory<S>>) -> Result<(), String> {
-        in_a_space(factory, move |context| {
+        let is_apart = !self.needs.outages.is_empty();
+        in_a_space(factory, is_apart, move |context| {
             Box::pin(async move { (self.run)(&context).await })
         })
         .map_err(|failure| format!("{failure}\n\n{}:{}", self.rules.join(", "), self.says))
@@ -82,7 +83,7 @@ fn cell_trial(cell: decisions::Cell, factory: &Arc<dyn Factory>) -> Trial {
 }
 
 pub(crate) fn run_cell(cell: decisions::Cell, factory: &Arc<dyn Factory>) -> Result<(), String> {
-    in_a_space(factory, move |context: Context| -> BoxFuture<'static, ()> {
+    in_a_space(factory, false, move |context: Context| -> BoxFuture<'static, ()> {
         Box::pin(async move { cell.run(context.open().await).await })
     })
 }
@@ -90,9 +91,11 @@ pub(crate) fn run_cell(cell: decisions::Cell, factory: &Arc<dyn Factory>) -> Res
 /// Runs `body` in a new space on a runtime of its own, and destroys the space, however it ends.
 pub(crate) fn in_a_space<S: ?Sized + Send + Sync + 'static, T: Send + 'static>(
     factory: &Arc<dyn Factory<S>>,
+    is_apart: bool,
     body: impl FnOnce(Context<S>) -> BoxFuture<'static, T> + Send + 'static,
 ) -> Result<T, String> {
     let (space, _dir) = Space::create().map_err(|error| format!("no space for the check: {error}"))?;
+    let space = space.apart(is_apart);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()

@@ -2,6 +2,7 @@
 
 mod suite;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use kp_test_support::servers::Server;
@@ -16,6 +17,10 @@ impl Backend for Standalone {
 
     fn url(&self) -> String {
         self.0.get().url()
+    }
+
+    fn apart(&self) -> Option<PathBuf> {
+        Some(kp_test_support::servers::redis())
     }
 
     fn stop(&self) {

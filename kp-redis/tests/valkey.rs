@@ -2,6 +2,7 @@
 
 mod suite;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use kp_test_support::servers::Server;
@@ -17,6 +18,10 @@ impl Backend for Valkey {
 
     fn url(&self) -> String {
         self.0.get().url()
+    }
+
+    fn apart(&self) -> Option<PathBuf> {
+        kp_test_support::servers::valkey()
     }
 
     fn stop(&self) {

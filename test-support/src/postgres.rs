@@ -131,6 +131,15 @@ impl Postgres {
         assert!(promoted.expect("pg_ctl").success(), "it is not promoted");
     }
 
+    /// Makes a standby of a primary: one that follows nobody, and takes reads alone.
+    pub fn demote(&self) {
+        self.kill();
+        let standby = self.data().join("standby.signal");
+        std::fs::write(&standby, "").expect("the cluster is ours");
+        give_to_nobody(&standby);
+        self.restart();
+    }
+
     /// Has the server read its settings anew.
     pub fn reload(&self) {
         let child = self.child.lock();

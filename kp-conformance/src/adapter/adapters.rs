@@ -67,6 +67,7 @@ impl Adapters {
             reopens: has(Facet::Reopens),
             processes: has(Facet::Processes),
             limits: has(Facet::Limits),
+            ..Facets::NONE
         }
     }
 

@@ -10,6 +10,7 @@ mod histories;
 mod init_keys;
 mod last_resort;
 mod limits;
+mod outages;
 mod privacy;
 mod processes;
 mod races;
@@ -19,6 +20,7 @@ mod replace;
 mod requirements;
 mod reserve;
 mod save;
+mod scene;
 mod sequences;
 mod spend;
 mod support;
@@ -45,6 +47,7 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     time::CHECKS,
     failures::CHECKS,
     faults::CHECKS,
+    outages::CHECKS,
     privacy::CHECKS,
     races::CHECKS,
     conservation::CHECKS,

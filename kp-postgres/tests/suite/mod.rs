@@ -5,13 +5,17 @@
 //! `sqlx` makes each changing call in a transaction of the server's own.
 #![allow(dead_code)] // Each test takes what it needs of it.
 
+mod apart;
 pub(crate) mod within;
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
+use self::apart::{Apart, OUTAGES};
 use async_trait::async_trait;
-use kp_conformance::{Facets, Factory, Space};
+use kp_conformance::{Facets, Factory, Outage, Space};
 use kp_core::client::PoolMetadataStore;
 use kp_core::server::KeyPackageStore;
 use kp_core::{OpenError, PoolId};
@@ -19,6 +23,7 @@ use kp_postgres::{PostgresBuilder, PostgresStore};
 use kp_test_support::pgbouncer::{PgBouncer, PoolMode};
 use kp_test_support::postgres::Postgres;
 use tokio::runtime::Runtime;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 /// All that there is.
@@ -42,7 +47,8 @@ fn pooler(server: &Postgres) -> Option<PgBouncer> {
     }
 }
 
-pub(crate) struct Suite(Arc<OnceLock<Shared>>);
+/// What the checks share, and the servers of spaces that are apart, by name.
+pub(crate) struct Suite(Arc<OnceLock<Shared>>, AsyncMutex<HashMap<String, Apart>>);
 
 impl Suite {
     fn shared(&self) -> &Shared {
@@ -69,6 +75,13 @@ impl Suite {
         let file = space.dir().join("url");
         let url = match std::fs::read_to_string(&file) {
             Ok(url) => url,
+            Err(_) if space.is_apart() => {
+                let apart = Apart::start();
+                let url = apart.url();
+                std::fs::write(&file, &url).expect("the space has a directory");
+                self.1.lock().await.insert(space.name().to_owned(), apart);
+                url
+            }
             Err(_) => {
                 let Shared {
                     server,
@@ -87,7 +100,11 @@ impl Suite {
                 url
             }
         };
-        PostgresStore::builder(url).schema(space.name())
+        let builder = PostgresStore::builder(url).schema(space.name());
+        if space.is_apart() {
+            return builder.timeout(Duration::from_secs(1));
+        }
+        builder
     }
 }
 
@@ -98,7 +115,22 @@ impl Factory for Suite {
     }
 
     fn facets(&self) -> Facets {
-        FACETS
+        match std::env::var_os("KP_POSTGRES_POOLER") {
+            None => FACETS.outages(OUTAGES),
+            Some(_) => FACETS,
+        }
+    }
+
+    async fn disturb(&self, space: &Space, outage: Outage) {
+        let mut servers = self.1.lock().await;
+        let apart = servers.get_mut(space.name()).expect("a store is open");
+        apart.disturb(space.name(), outage).await;
+    }
+
+    async fn mend(&self, space: &Space, outage: Outage) {
+        let mut servers = self.1.lock().await;
+        let apart = servers.get_mut(space.name()).expect("a store is open");
+        apart.mend(space.name(), outage).await;
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
@@ -108,6 +140,14 @@ impl Factory for Suite {
     }
 
     async fn destroy(&self, space: &Space) {
+        if let Some(apart) = self.1.lock().await.remove(space.name()) {
+            let inspector = Inspector {
+                _runtime: None,
+                client: apart.connect().await,
+            };
+            inspector.inspect(space.name()).await;
+            return;
+        }
         let Shared { inspector, ended, .. } = self.shared();
         if inspector.inspect(space.name()).await {
             ended
@@ -182,7 +222,7 @@ const WRONG: [&str; 7] = [
 
 /// Looks at the tables of a schema, on a connection of its own.
 struct Inspector {
-    _runtime: Runtime,
+    _runtime: Option<Runtime>,
     client: Client,
 }
 
@@ -201,7 +241,7 @@ impl Inspector {
         });
         let client = connected.recv().expect("it connects");
         Self {
-            _runtime: runtime,
+            _runtime: Some(runtime),
             client,
         }
     }
@@ -250,7 +290,7 @@ impl Inspector {
 /// Runs a suite on a server of its own.
 pub(crate) fn run(suite: impl FnOnce(Suite) -> ExitCode) -> ExitCode {
     let shared = Arc::new(OnceLock::new());
-    let code = suite(Suite(Arc::clone(&shared)));
+    let code = suite(Suite(Arc::clone(&shared), AsyncMutex::default()));
     // The process exits without dropping what the suite holds.
     if let Some(Shared { server, pooler, .. }) = shared.get() {
         pooler.iter().for_each(PgBouncer::stop);

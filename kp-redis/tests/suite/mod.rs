@@ -1,15 +1,19 @@
 //! Runs the conformance suites on a server that the first check starts.
 #![allow(dead_code)] // Each test takes what it needs of it.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use kp_conformance::{Facets, Factory, Space};
+use kp_conformance::{Facets, Factory, Outage, Space};
 use kp_core::client::PoolMetadataStore;
 use kp_core::server::KeyPackageStore;
 use kp_core::{OpenError, PoolId};
 use kp_redis::{RedisBuilder, RedisStore};
+use kp_test_support::servers::Server;
 
 /// A backend under test: what starts it, and where it then is.
 pub(crate) trait Backend: Send + Sync + 'static {
@@ -17,9 +21,39 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Where it is; started by the first who asks.
     fn url(&self) -> String;
     fn stop(&self);
+    /// The server to start for a check that disturbs it, if one is all that it takes.
+    fn apart(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
-struct Suite<B>(Arc<B>);
+struct Suite<B> {
+    backend: Arc<B>,
+    /// The servers of spaces that are apart, by name.
+    apart: Mutex<HashMap<String, Server>>,
+}
+
+impl<B> Suite<B> {
+    fn new(backend: &Arc<B>) -> Self {
+        Self {
+            backend: Arc::clone(backend),
+            apart: Mutex::default(),
+        }
+    }
+
+    fn apart(&self) -> MutexGuard<'_, HashMap<String, Server>> {
+        self.apart.lock().expect("no check panics with it")
+    }
+}
+
+/// What a server that is apart is disturbed by.
+const OUTAGES: &[Outage] = &[
+    Outage::Cut,
+    Outage::Killed,
+    Outage::Hung,
+    Outage::ReadOnly,
+    Outage::Full,
+];
 
 /// All that there is.
 const FACETS: Facets = Facets::NONE.handles().reopens().processes().limits();
@@ -31,24 +65,66 @@ impl<B: Backend> Suite<B> {
         let url = match std::fs::read_to_string(&file) {
             Ok(url) => url,
             Err(_) => {
-                let url = self.0.url();
+                let url = match space.is_apart() {
+                    false => self.backend.url(),
+                    true => {
+                        let binary = self.backend.apart().expect("it claims to be disturbed");
+                        let server = Server::start_binary(binary, &["--appendonly", "yes", "--appendfsync", "always"]);
+                        let url = server.url();
+                        self.apart().insert(space.name().to_owned(), server);
+                        url
+                    }
+                };
                 std::fs::write(&file, &url).expect("the space has a directory");
                 url
             }
         };
         // Few buckets, so that pools share them; and a sweep asks them all.
-        RedisStore::builder(url).prefix(format!("{}:", space.name())).buckets(2)
+        let builder = RedisStore::builder(url).prefix(format!("{}:", space.name())).buckets(2);
+        if space.is_apart() {
+            return builder.timeout(Duration::from_secs(1));
+        }
+        builder
     }
 }
 
 #[async_trait]
 impl<B: Backend> Factory for Suite<B> {
     fn name(&self) -> &str {
-        self.0.name()
+        self.backend.name()
     }
 
     fn facets(&self) -> Facets {
+        if self.backend.apart().is_some() {
+            return FACETS.outages(OUTAGES);
+        }
         FACETS
+    }
+
+    async fn disturb(&self, space: &Space, outage: Outage) {
+        let servers = self.apart();
+        let server = &servers[space.name()];
+        let done = match outage {
+            Outage::Cut => server.command::<()>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]),
+            Outage::ReadOnly => server.command(&["REPLICAOF", "127.0.0.1", "1"]),
+            Outage::Full => server.command(&["CONFIG", "SET", "maxmemory", "1"]),
+            Outage::Hung => Ok(server.pause()),
+            _ => Ok(server.kill()),
+        };
+        done.expect("the server takes the command");
+    }
+
+    async fn mend(&self, space: &Space, outage: Outage) {
+        let servers = self.apart();
+        let server = &servers[space.name()];
+        let done = match outage {
+            Outage::ReadOnly => server.command::<()>(&["REPLICAOF", "NO", "ONE"]),
+            Outage::Full => server.command(&["CONFIG", "SET", "maxmemory", "0"]),
+            Outage::Hung => Ok(server.resume()),
+            Outage::Killed => Ok(server.restart()),
+            _ => Ok(()),
+        };
+        done.expect("the server takes the command");
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
@@ -56,13 +132,18 @@ impl<B: Backend> Factory for Suite<B> {
     }
 
     /// The server goes, and all spaces with it.
-    async fn destroy(&self, _space: &Space) {}
+    async fn destroy(&self, space: &Space) {
+        let apart = self.apart().remove(space.name());
+        if let Some(server) = apart {
+            server.kill();
+        }
+    }
 }
 
 #[async_trait]
 impl<B: Backend> Factory<dyn PoolMetadataStore> for Suite<B> {
     fn name(&self) -> &str {
-        self.0.name()
+        self.backend.name()
     }
 
     fn facets(&self) -> Facets {
@@ -79,7 +160,7 @@ impl<B: Backend> Factory<dyn PoolMetadataStore> for Suite<B> {
 
     /// What the keys of the space take of the server's memory: the whole of a hash, not a sample of it.
     async fn bytes(&self, space: &Space) -> Option<u64> {
-        let mut connection = redis::Client::open(self.0.url()).ok()?.get_connection().ok()?;
+        let mut connection = redis::Client::open(self.backend.url()).ok()?.get_connection().ok()?;
         let mut keys = redis::cmd("KEYS");
         let keys: Vec<Vec<u8>> = keys.arg(format!("{}:*", space.name())).query(&mut connection).ok()?;
         keys.iter().try_fold(0, |sum, key| {
@@ -111,7 +192,7 @@ impl<S> Lazy<S> {
 /// The suite of a server's pools.
 pub(crate) fn main(backend: impl Backend) -> ExitCode {
     let backend = Arc::new(backend);
-    let code = kp_conformance::main(Suite(Arc::clone(&backend)));
+    let code = kp_conformance::main(Suite::new(&backend));
     backend.stop();
     code
 }
@@ -119,7 +200,7 @@ pub(crate) fn main(backend: impl Backend) -> ExitCode {
 /// The suite of a client's metadata.
 pub(crate) fn metadata_main(backend: impl Backend) -> ExitCode {
     let backend = Arc::new(backend);
-    let code = kp_conformance::metadata_main(Suite(Arc::clone(&backend)));
+    let code = kp_conformance::metadata_main(Suite::new(&backend));
     backend.stop();
     code
 }
