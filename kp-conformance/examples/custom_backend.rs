@@ -13,17 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Space};
-use kp_core::rules::{self, Answer, Limits, PoolRecords, Record, State};
+use kp_core::rules::{self, Answer, Kept, Limits, PoolRecords, Record, State};
 use kp_core::server::*;
 use kp_core::*;
-
-/// What is kept beside a record: bytes and support as long as the rules say, the fingerprint as long as the record.
-#[derive(Clone)]
-struct Kept {
-    bytes: Option<KeyPackageBytes>,
-    support: Option<Support>,
-    fingerprint: Option<InitKeyFingerprint>,
-}
 
 /// The records of one pool by sequence, each with what is kept beside it.
 #[derive(Clone, Default)]
@@ -126,13 +118,8 @@ impl PoolRecords for Pool {
         Ok(self.next_sequence)
     }
 
-    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), Infallible> {
-        let kept = Kept {
-            bytes: Some(item.package.bytes.clone()),
-            support: item.support.clone(),
-            fingerprint: item.fingerprint,
-        };
-        self.records.insert(record.sequence, (record.clone(), kept));
+    fn insert(&mut self, record: &Record, kept: &Kept) -> Result<(), Infallible> {
+        self.records.insert(record.sequence, (record.clone(), kept.clone()));
         Ok(())
     }
 

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use kp_core::KeyPackage;
+use kp_core::moving::MovePools;
 use kp_core::rules::Limits;
 use kp_core::server::KeyPackageStore;
 
@@ -80,6 +81,18 @@ impl Context {
     /// A pool, through a handle of its own.
     pub(crate) async fn pool(&self) -> Pool {
         self.pool_of(self.open().await)
+    }
+
+    /// A handle that moves pools; the backend has the facet [`moves`](crate::Facets::moves).
+    ///
+    /// # Panics
+    ///
+    /// When the store cannot be opened.
+    pub(crate) async fn mover(&self) -> Arc<dyn MovePools> {
+        match self.factory.open_mover(&self.space).await {
+            Ok(store) => store,
+            Err(error) => panic!("the store of {} cannot be opened: {error}", self.factory.name()),
+        }
     }
 
     fn pool_of(&self, store: Arc<dyn KeyPackageStore>) -> Pool {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kp_core::OpenError;
+use kp_core::moving::MovePools;
 use kp_core::rules::Limits;
 use kp_core::server::KeyPackageStore;
 use tempfile::TempDir;
@@ -28,6 +29,12 @@ pub trait Factory<S: ?Sized + 'static = dyn KeyPackageStore>: Send + Sync + 'sta
 
     /// Opens the store of this space, which is empty when it is opened for the first time.
     async fn open(&self, space: &Space) -> Result<Arc<S>, OpenError>;
+
+    /// Opens the store of this space, as [`open`](Self::open) does, to move pools. Needed with the facet
+    /// [`moves`](Facets::moves).
+    async fn open_mover(&self, _space: &Space) -> Result<Arc<dyn MovePools>, OpenError> {
+        Err(OpenError::Unreachable("the backend moves no pools".into()))
+    }
 
     /// Removes what the space left behind. Its handles are dropped by then, unless the check hung.
     ///
@@ -68,6 +75,8 @@ pub struct Facets {
     pub processes: bool,
     /// A store is opened with the [limits](Space::limits) of its space.
     pub limits: bool,
+    /// A store hands pools over whole: [`open_mover`](Factory::open_mover) opens one.
+    pub moves: bool,
     /// The factory can [`disturb`](Factory::disturb) the engine in these ways.
     pub outages: &'static [Outage],
 }
@@ -110,6 +119,7 @@ impl Facets {
         reopens: false,
         processes: false,
         limits: false,
+        moves: false,
         outages: &[],
     };
 
@@ -146,6 +156,12 @@ impl Facets {
         Self { outages, ..self }
     }
 
+    /// Also one that [`moves`](Self::moves) pools.
+    #[must_use]
+    pub const fn moves(self) -> Self {
+        Self { moves: true, ..self }
+    }
+
     /// Returns the name of the first facet that is needed and not here: a check that needs it does not apply.
     #[must_use]
     pub fn missing(self, needed: Self) -> Option<&'static str> {
@@ -154,6 +170,7 @@ impl Facets {
             ("reopens", needed.reopens, self.reopens),
             ("processes", needed.processes, self.processes),
             ("limits", needed.limits, self.limits),
+            ("moves", needed.moves, self.moves),
         ];
         let facet = facets.into_iter().find(|(_, needed, here)| *needed && !here);
         let outage = needed.outages.iter().find(|needed| !self.outages.contains(needed));

@@ -3,12 +3,16 @@ use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use kp_core::moving::{ImportRejection, MovePools, PoolExport, import};
 use kp_core::rules::{Limits, Model, bounded, bounded_takes, bounded_withdrawal, retire, settle};
 use kp_core::server::{
     Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken,
     Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
-use kp_core::{GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result, Status, Timestamp, Ttl};
+use kp_core::{
+    BackendError, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Result,
+    Status, Timestamp, Ttl,
+};
 
 use crate::Space;
 
@@ -81,6 +85,21 @@ fn pools(model: &Model, after: Option<&PoolId>, limit: u32) -> Page<PoolId> {
         .list_pools()
         .filter(|pool| after.is_none_or(|after| *pool > after));
     page(pools.cloned(), limit, |pool| Cursor::after_pool(pool.clone()))
+}
+
+#[async_trait]
+impl MovePools for ReferenceStore {
+    async fn export_pool(&self, pool: &PoolId) -> Result<PoolExport> {
+        let records = self.model().pool(pool).cloned().unwrap_or_default().records;
+        let failed = |why| BackendError::new("reference", "export_pool", Effect::NotApplied, why);
+        Ok(PoolExport::new(records).map_err(failed)?)
+    }
+
+    async fn import_pool(&self, pool: &PoolId, export: &PoolExport) -> Result<(), Error<ImportRejection>> {
+        self.model()
+            .step(pool, |records| import(records, export))
+            .map_err(Error::Rejected)
+    }
 }
 
 #[async_trait]

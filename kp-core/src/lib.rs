@@ -14,6 +14,7 @@
 //! - [`client`]: [`PoolMetadataStore`](client::PoolMetadataStore) keeps the lifecycle of a client's own KeyPackages,
 //!   and [`KeyVault`](client::KeyVault) reaches their private keys.
 //! - [`protocol`]: what travels between client and server.
+//! - [`moving`]: a pool whole, on its way from one store to another.
 //! - [`contract`]: every rule, with its id and its text, for authors of backends.
 //! - [`rules`]: the rules as a state machine, for backends in Rust.
 //!
@@ -60,6 +61,7 @@
 pub mod client;
 pub mod contract;
 pub mod key_package;
+pub mod moving;
 pub mod protocol;
 pub mod rules;
 pub mod server;

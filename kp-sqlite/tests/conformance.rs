@@ -10,11 +10,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Outage, Space};
 use kp_core::OpenError;
+use kp_core::moving::MovePools;
 use kp_core::server::KeyPackageStore;
 use kp_sqlite::SqliteStore;
 use rusqlite::Connection;
 
 use crate::suite::{FACETS, check_rows, file};
+
+async fn store(space: &Space) -> Result<SqliteStore, OpenError> {
+    let mut store = SqliteStore::builder(file(space)).limits(space.limits());
+    if space.is_apart() {
+        store = store.timeout(Duration::from_millis(500));
+    }
+    store.open().await
+}
 
 /// A file for each space. Of those that are hung, a connection that writes, by name.
 #[derive(Default)]
@@ -41,15 +50,17 @@ impl Factory for Sqlite {
     }
 
     fn facets(&self) -> Facets {
-        FACETS.outages(&[Outage::Hung, Outage::Full, Outage::CommitFails])
+        FACETS
+            .moves()
+            .outages(&[Outage::Hung, Outage::Full, Outage::CommitFails])
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
-        let mut store = SqliteStore::builder(file(space)).limits(space.limits());
-        if space.is_apart() {
-            store = store.timeout(Duration::from_millis(500));
-        }
-        Ok(Arc::new(store.open().await?))
+        Ok(Arc::new(store(space).await?))
+    }
+
+    async fn open_mover(&self, space: &Space) -> Result<Arc<dyn MovePools>, OpenError> {
+        Ok(Arc::new(store(space).await?))
     }
 
     /// What a disk without room answers to a write, a trigger answers. A commit fails for a row that refers to none.

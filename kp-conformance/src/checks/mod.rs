@@ -10,6 +10,7 @@ mod histories;
 mod init_keys;
 mod last_resort;
 mod limits;
+mod moving;
 mod outages;
 mod privacy;
 mod processes;
@@ -44,6 +45,7 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     reading::CHECKS,
     sweeping::CHECKS,
     deleting::CHECKS,
+    moving::CHECKS,
     time::CHECKS,
     failures::CHECKS,
     faults::CHECKS,

@@ -74,6 +74,11 @@ impl<'a> Draw<'a> {
         }
     }
 
+    /// The model as the calls so far have left it.
+    pub(crate) const fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// The next call.
     pub(crate) fn call(&mut self) -> Call {
         self.step().0

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use kp_conformance::{Check, Facets, Factory, Space};
 use kp_core::OpenError;
+use kp_core::moving::MovePools;
 use kp_core::server::KeyPackageStore;
 
 use crate::flaw::Flaw;
@@ -15,6 +16,18 @@ struct Backend {
     stores: Mutex<HashMap<String, Arc<FlawedStore>>>,
 }
 
+impl Backend {
+    fn store(&self, space: &Space) -> Arc<FlawedStore> {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(FlawedStore::new(self.flaw, space.limits()));
+        let store = stores.entry(space.name().to_owned()).or_insert_with(new);
+        if Arc::strong_count(store) == 1 {
+            store.reopen();
+        }
+        store.clone()
+    }
+}
+
 #[async_trait]
 impl Factory for Backend {
     fn name(&self) -> &str {
@@ -22,17 +35,15 @@ impl Factory for Backend {
     }
 
     fn facets(&self) -> Facets {
-        Facets::NONE.handles().reopens().limits()
+        Facets::NONE.handles().reopens().limits().moves()
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
-        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(FlawedStore::new(self.flaw, space.limits()));
-        let store = stores.entry(space.name().to_owned()).or_insert_with(new);
-        if Arc::strong_count(store) == 1 {
-            store.reopen();
-        }
-        Ok(store.clone())
+        Ok(self.store(space))
+    }
+
+    async fn open_mover(&self, space: &Space) -> Result<Arc<dyn MovePools>, OpenError> {
+        Ok(self.store(space))
     }
 
     async fn destroy(&self, space: &Space) {

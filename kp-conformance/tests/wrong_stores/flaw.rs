@@ -1,7 +1,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use kp_core::rules::{self, Answer, Limits, ModelPool, PoolRecords, Record, State};
+use kp_core::moving::{ImportRejection, PoolExport, import};
+use kp_core::rules::{self, Answer, Kept, Limits, ModelPool, PoolRecords, Record, State};
 use kp_core::server::{
     Admitted, InitKeyFingerprint, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken, Save,
     SaveOutcome, Spend, StoredKeyPackage, Support, TakeOptions, TakeRequest, WithdrawOutcome, Withdrawal,
@@ -34,7 +35,7 @@ pub(crate) struct Flaw {
     pub(crate) count_taken_by: fn(&mut ModelPool, &Party) -> u32,
     pub(crate) has_init_key: fn(&mut ModelPool, &InitKeyFingerprint, Timestamp) -> bool,
     pub(crate) support: fn(&mut ModelPool, &Record) -> Option<Support>,
-    pub(crate) insert: fn(&mut ModelPool, Record, &Admitted),
+    pub(crate) insert: fn(&mut ModelPool, Record, &Kept),
     pub(crate) amend: fn(&mut ModelPool, &Record, &Admitted),
     pub(crate) update: fn(&mut ModelPool, &Record, Record),
 
@@ -66,6 +67,10 @@ pub(crate) struct Flaw {
     pub(crate) reopened: fn(&mut Records<'_>),
     /// What the store prints of a pool.
     pub(crate) printed: fn(&ModelPool) -> String,
+    /// To the records of a pool that is exported.
+    pub(crate) exported: fn(&mut Vec<(Record, Kept)>),
+    /// What an import does.
+    pub(crate) imported: fn(&mut ModelPool, &PoolExport) -> std::result::Result<(), ImportRejection>,
     /// What is not one atomic step.
     pub(crate) torn: Option<Torn>,
 }
@@ -165,7 +170,7 @@ impl Flaw {
         count_taken_by: |pool, party| sure(pool.count_taken_by(party)),
         has_init_key: |pool, fingerprint, now| sure(pool.has_init_key(fingerprint, now)),
         support: |pool, record| sure(pool.support(record)),
-        insert: |pool, record, item| sure(pool.insert(&record, item)),
+        insert: |pool, record, kept| sure(pool.insert(&record, kept)),
         amend: |pool, record, item| sure(pool.amend(record, item)),
         update: |pool, before, after| sure(pool.update(before, after.state)),
         bounds_lists: true,
@@ -184,6 +189,8 @@ impl Flaw {
         saved_before: |saved_before| saved_before,
         reopened: |_| (),
         printed: |_| String::new(),
+        exported: |_| (),
+        imported: |pool, export| sure(import(pool, export)),
         torn: None,
     };
 }
@@ -322,8 +329,8 @@ impl PoolRecords for Records<'_> {
         self.pool.next_sequence()
     }
 
-    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), Infallible> {
-        (self.flaw.insert)(self.pool, record.clone(), item);
+    fn insert(&mut self, record: &Record, kept: &Kept) -> Result<(), Infallible> {
+        (self.flaw.insert)(self.pool, record.clone(), kept);
         Ok(())
     }
 

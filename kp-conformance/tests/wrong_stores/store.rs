@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use kp_conformance::ReferenceStore;
+use kp_core::moving::{ImportRejection, MovePools, PoolExport};
 use kp_core::rules::{Answer, Limits, Model, ModelPool, State, bounded, bounded_takes, bounded_withdrawal};
 use kp_core::server::{
     Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken,
@@ -436,6 +437,22 @@ impl KeyPackageStore for FlawedStore {
             total += count;
         }
         Ok(total)
+    }
+}
+
+#[async_trait]
+impl MovePools for FlawedStore {
+    async fn export_pool(&self, pool: &PoolId) -> Result<PoolExport> {
+        let mut records = self.model().pool(pool).cloned().unwrap_or_default().records;
+        (self.flaw.exported)(&mut records);
+        let export = PoolExport::new(records);
+        Ok(export
+            .map_err(|contradiction| BackendError::new("flawed", "export_pool", Effect::NotApplied, contradiction))?)
+    }
+
+    async fn import_pool(&self, pool: &PoolId, export: &PoolExport) -> Result<(), Error<ImportRejection>> {
+        let step = |records: &mut Records<'_>| (self.flaw.imported)(records.pool, export);
+        self.at_once(pool, step).map_err(Error::Rejected)
     }
 }
 

@@ -38,6 +38,7 @@
 //! | [`LAST`] | last-resort packages |
 //! | [`READ`] | reads and listings |
 //! | [`SWEEP`], [`DEL`] | sweeping, deleting, withdrawing |
+//! | [`MOVE`] | [`MovePools`](crate::moving::MovePools): a pool moves from one store to another |
 //! | [`TX`] | calls in a transaction of the server's own |
 //! | [`ADM`] | [`Admission`](crate::server::Admission): from uploaded bytes to facts |
 //! | [`DIR`] | the directory, a delivery service's policy |
@@ -73,6 +74,7 @@ mod directory;
 mod failures;
 mod last_resort;
 mod metadata;
+mod moving;
 mod own_transactions;
 mod reading;
 mod rule;
@@ -90,6 +92,7 @@ pub use directory::*;
 pub use failures::*;
 pub use last_resort::*;
 pub use metadata::*;
+pub use moving::*;
 pub use own_transactions::*;
 pub use reading::*;
 pub use rule::Rule;
@@ -104,7 +107,7 @@ pub use withdrawing::*;
 use rule::{count, join};
 
 const STORE_FAMILIES: &[&[Rule]] = &[
-    TIME, LIN, COST, SAVE, RES, CLAIM, SPEND, REL, REN, LAST, READ, SWEEP, DEL, ERR, PRIV,
+    TIME, LIN, COST, SAVE, RES, CLAIM, SPEND, REL, REN, LAST, READ, SWEEP, DEL, MOVE, ERR, PRIV,
 ];
 
 /// Lists every rule of a [`KeyPackageStore`](crate::server::KeyPackageStore), in the order of the contract.

@@ -1,2 +1,2 @@
 /// Returns the answer of the rules, or the refusal.
-pub type Answer<T> = Result<T, crate::Rejection>;
+pub type Answer<T, R = crate::Rejection> = Result<T, R>;

@@ -26,6 +26,18 @@ pub struct Kept {
     pub fingerprint: Option<InitKeyFingerprint>,
 }
 
+impl Kept {
+    /// Returns what is kept beside a record that is made of this item.
+    #[must_use]
+    pub fn of(item: &Admitted) -> Self {
+        Self {
+            bytes: Some(item.package.bytes.clone()),
+            support: item.support.clone(),
+            fingerprint: item.fingerprint,
+        }
+    }
+}
+
 /// Keeps a pool as a plain list, without an index: every look-up is a loop over the records.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ModelPool {
@@ -153,13 +165,8 @@ impl PoolRecords for ModelPool {
         Ok(sequence)
     }
 
-    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), Infallible> {
-        let kept = Kept {
-            bytes: Some(item.package.bytes.clone()),
-            support: item.support.clone(),
-            fingerprint: item.fingerprint,
-        };
-        self.records.push((record.clone(), kept));
+    fn insert(&mut self, record: &Record, kept: &Kept) -> Result<(), Infallible> {
+        self.records.push((record.clone(), kept.clone()));
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-use super::{Record, State};
+use super::{Kept, Record, State};
 use crate::server::{Admitted, InitKeyFingerprint, Support, TakeOptions};
 use crate::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, Role, Timestamp};
 
@@ -77,9 +77,9 @@ pub trait PoolRecords {
     /// ([RES-2](crate::contract::RES_2)).
     fn next_sequence(&mut self) -> Result<u64, Self::Error>;
 
-    /// Stores a new record, made of this item, with the item's bytes, fingerprint and support. Ref and sequence are new to
-    /// the pool.
-    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), Self::Error>;
+    /// Stores a new record, with what is kept beside it. Ref and sequence are new to the pool. The record is free, or a last
+    /// resort in its slot; if it comes without bytes, an [`update`](Self::update) to a state that keeps none follows.
+    fn insert(&mut self, record: &Record, kept: &Kept) -> Result<(), Self::Error>;
 
     /// Adds the item's fingerprint to a record that has none, and the item's support to one that has none
     /// ([SAVE-5](crate::contract::SAVE_5)).

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::withdraw::recall;
-use super::{LeaseRecord, PoolRecords, Recall, Record, State, settle};
+use super::{Kept, LeaseRecord, PoolRecords, Recall, Record, State, settle};
 use crate::server::{Admitted, Save, SaveMode, SaveOutcome};
 use crate::{Ciphersuite, KeyPackageInfo, KeyPackageRef, Role, Timestamp};
 
@@ -237,7 +237,7 @@ impl<'a> Batch<'a> {
             saved_at: self.now,
             state,
         };
-        pool.insert(&record, item)?;
+        pool.insert(&record, &Kept::of(item))?;
         self.memory.add(record.info.role);
         Ok(())
     }

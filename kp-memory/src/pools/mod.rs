@@ -1,5 +1,6 @@
 //! The pools of a delivery service.
 
+mod moving;
 pub(crate) mod records;
 pub(crate) mod store;
 pub(crate) mod sweep;

@@ -1,4 +1,4 @@
-use kp_core::rules::{PoolRecords, Record, State};
+use kp_core::rules::{Kept, PoolRecords, Record, State};
 use kp_core::server::{Admitted, InitKeyFingerprint, Support, TakeOptions};
 use kp_core::{BoxError, Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, ReservationId, Role, Timestamp};
 
@@ -76,8 +76,8 @@ impl PoolRecords for Pool {
         Ok(self.take_sequence())
     }
 
-    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), BoxError> {
-        Ok(self.add(record.clone(), item)?)
+    fn insert(&mut self, record: &Record, kept: &Kept) -> Result<(), BoxError> {
+        Ok(self.add(record.clone(), kept)?)
     }
 
     fn amend(&mut self, record: &Record, item: &Admitted) -> Result<(), BoxError> {

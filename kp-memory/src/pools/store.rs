@@ -67,6 +67,10 @@ impl MemoryStore {
             limits,
         }
     }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.pools
+    }
 }
 
 impl fmt::Debug for MemoryStore {
@@ -257,6 +261,6 @@ fn cursor_after(pools: &[PoolId], complete: bool) -> Option<Cursor> {
 }
 
 /// Reports a step of this call that could not be done, and changed nothing.
-fn failed(call: &'static str) -> impl FnOnce(BoxError) -> BackendError {
+pub(crate) fn failed(call: &'static str) -> impl FnOnce(BoxError) -> BackendError {
     move |source| BackendError::new("memory", call, Effect::NotApplied, source)
 }

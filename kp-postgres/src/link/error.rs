@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kp_core::moving::Contradiction;
 use kp_core::rules::Interrupted;
 use kp_core::{BackendError, Effect, OpenError};
 use tokio_postgres::error::{Severity, SqlState};
@@ -42,6 +43,9 @@ pub(crate) enum Failure {
     /// Rows are missing, or hold a value that this crate would not write.
     #[error("a row is damaged: {0}")]
     Damaged(#[from] Damage),
+    /// The rows of a pool are whole, and cannot all be true.
+    #[error("the rows of a pool are damaged: {0}")]
+    Contradiction(#[from] Contradiction),
     /// The record that the call asks for is damaged.
     #[error("a record is damaged: {0}")]
     Unreadable(Interrupted),
@@ -93,6 +97,7 @@ impl Failure {
             Self::PoolDeleted => Remedy::Again,
             Self::CommitWarned
             | Self::Damaged(_)
+            | Self::Contradiction(_)
             | Self::Unreadable(_)
             | Self::Refused(_)
             | Self::Transaction(_)

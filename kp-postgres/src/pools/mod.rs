@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod cursor;
 pub(crate) mod load;
+mod moving;
 pub(crate) mod operations;
 pub(crate) mod pool_row;
 pub(crate) mod rows;

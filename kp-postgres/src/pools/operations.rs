@@ -1,5 +1,6 @@
 //! The calls that change a pool: what each needs as a rule, and its step of the rules.
 
+use kp_core::moving::{self, ImportRejection, PoolExport};
 use kp_core::rules::{self, Answer, Limits, LookUp};
 use kp_core::server::{
     Lease, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, TakeRequest, WithdrawOutcome,
@@ -93,6 +94,17 @@ pub(crate) fn withdraw(
         kind: Kind::Other,
         look_ups: LookUp::of_withdrawal(&what, now),
         step: Box::new(move |pool| rules::withdraw(pool, &what, now)),
+    }
+}
+
+pub(crate) fn import(pool: &PoolId, export: &PoolExport) -> Operation<Answer<(), ImportRejection>> {
+    let export = export.clone();
+    Operation {
+        name: "import_pool",
+        pool: pool.clone(),
+        kind: Kind::Save,
+        look_ups: Vec::new(),
+        step: Box::new(move |pool| moving::import(pool, &export)),
     }
 }
 

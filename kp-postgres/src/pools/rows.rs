@@ -101,6 +101,13 @@ pub(crate) fn kept(row: &Row) -> Result<Kept, Failure> {
     Ok(kept)
 }
 
+/// Reads a record with all that is kept beside it.
+pub(crate) fn whole(row: &Row) -> Result<(Record, Kept), Failure> {
+    let mut kept = kept(row)?;
+    kept.bytes = bytes(row)?;
+    Ok((record(row)?, kept))
+}
+
 /// Reads records. A damaged record is passed over, with a warning in the log: one damaged row must not block its pool.
 pub(crate) fn many(rows: &[Row]) -> Result<Vec<Record>, Failure> {
     let mut records = Vec::with_capacity(rows.len());

@@ -73,6 +73,10 @@ impl PostgresStore {
         &self.0.server
     }
 
+    pub(crate) fn access(&self) -> &Access {
+        &self.0.access
+    }
+
     /// Makes a call in a transaction of one's own, together with one's own rows.
     pub fn within<T: ServerTransaction>(&self, transaction: T) -> Within<T> {
         Within::new(Arc::clone(&self.0.own), transaction)
@@ -107,7 +111,7 @@ impl PostgresBuilder {
 }
 
 /// Reports a row that cannot be read. A read changes nothing.
-fn unreadable(operation: &'static str) -> impl Fn(Failure) -> BackendError {
+pub(crate) fn unreadable(operation: &'static str) -> impl Fn(Failure) -> BackendError {
     move |failure| backend_error(operation, Effect::NotApplied, Arc::new(failure))
 }
 

@@ -76,6 +76,7 @@ statements! {
     Available = "available",
     Ready = "ready",
     Records = "records",
+    Export = "export",
     PoolsAfter = "pools_after",
     PoolsExpired = "pools_expired",
     PoolsLapsed = "pools_lapsed",

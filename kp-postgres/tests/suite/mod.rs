@@ -17,6 +17,7 @@ use self::apart::{Apart, OUTAGES};
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Outage, Space};
 use kp_core::client::PoolMetadataStore;
+use kp_core::moving::MovePools;
 use kp_core::server::KeyPackageStore;
 use kp_core::{OpenError, PoolId};
 use kp_postgres::{PostgresBuilder, PostgresStore};
@@ -116,8 +117,8 @@ impl Factory for Suite {
 
     fn facets(&self) -> Facets {
         match std::env::var_os("KP_POSTGRES_POOLER") {
-            None => FACETS.outages(OUTAGES),
-            Some(_) => FACETS,
+            None => FACETS.moves().outages(OUTAGES),
+            Some(_) => FACETS.moves(),
         }
     }
 
@@ -134,6 +135,12 @@ impl Factory for Suite {
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
+        Ok(Arc::new(
+            self.builder(space).await.limits(space.limits()).connect().await?,
+        ))
+    }
+
+    async fn open_mover(&self, space: &Space) -> Result<Arc<dyn MovePools>, OpenError> {
         Ok(Arc::new(
             self.builder(space).await.limits(space.limits()).connect().await?,
         ))

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kp_core::moving::Contradiction;
 use kp_core::{BackendError, Effect, OpenError};
 
 use crate::file::codes::{is_content, is_foreign_key, meaning};
@@ -14,6 +15,9 @@ pub(crate) enum Failure {
     /// A row holds a value that this crate would not write.
     #[error("a row of the file is damaged: {0}")]
     Damaged(#[from] Damage),
+    /// The rows of a pool are whole, and cannot all be true.
+    #[error("the rows of a pool are damaged: {0}")]
+    Contradiction(#[from] Contradiction),
     /// Other writers held the lock of the file until the timeout.
     #[error("other writers kept the file locked for {waited:?}")]
     Locked {
@@ -72,6 +76,7 @@ impl Failure {
             Self::Locked { .. } | Self::RolledBack => true,
             Self::Sqlite(error) => meaning(error).is_transient,
             Self::Damaged(_)
+            | Self::Contradiction(_)
             | Self::Lost
             | Self::Refused(_)
             | Self::Closed

@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod cursor;
+mod moving;
 pub(crate) mod pool_row;
 pub(crate) mod queue;
 pub(crate) mod records;

@@ -1,4 +1,4 @@
-use kp_core::rules::{LeaseColumns, PoolRecords, Record, RecordColumns, State, fits};
+use kp_core::rules::{Kept, LeaseColumns, PoolRecords, Record, RecordColumns, State, fits};
 use kp_core::server::{Admitted, InitKeyFingerprint, Requirements, Support, TakeOptions};
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Party, PoolId, ReservationId, Role, Timestamp};
 use rusqlite::Params;
@@ -74,6 +74,26 @@ impl<'a, 'c> Records<'a, 'c> {
     pub(crate) fn all(&mut self) -> Result<Vec<Record>, Failure> {
         let Some(row) = &self.row else { return Ok(Vec::new()) };
         many(&mut self.session.statements, row, Sql::Records, [row.key])
+    }
+
+    /// Reads all records, with all that is kept beside them (MOVE-1). A damaged record is an error.
+    pub(crate) fn whole(&mut self) -> Result<Vec<(Record, Kept)>, Failure> {
+        let Some(pool) = &self.row else { return Ok(Vec::new()) };
+        let mut rows = self.session.statements.get(Sql::Export)?.query([pool.key])?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next()? {
+            records.push((rows::record(row, pool.credential)?, rows::kept(row)?));
+        }
+        let counted = usize::try_from(pool.records).ok();
+        if counted != Some(records.len()) {
+            let key = pool.key;
+            return Err(Damage {
+                key,
+                column: "records of the pool",
+            }
+            .into());
+        }
+        Ok(records)
     }
 
     /// Reads the records that are available at `now`, as if the pool were settled, with a sequence above `after` (READ-2).
@@ -159,17 +179,14 @@ fn next_lapse(statements: &mut Statements<'_>, pool: &PoolRow, after: i64) -> Re
     Ok(next.unwrap_or(i64::MAX))
 }
 
-/// Returns the column of an item's support. A support without a type meets no more than none.
-fn support(item: &Admitted) -> Option<&[u8]> {
-    let support = item.support.as_ref().map(Support::as_bytes);
-    support.filter(|types| !types.is_empty())
+/// Returns the column of a support. A support without a type meets no more than none.
+fn types(support: Option<&Support>) -> Option<&[u8]> {
+    support.map(Support::as_bytes).filter(|types| !types.is_empty())
 }
 
-/// Returns the column of an item's fingerprint.
-fn fingerprint(item: &Admitted) -> Option<&[u8]> {
-    item.fingerprint
-        .as_ref()
-        .map(|fingerprint| fingerprint.as_bytes().as_slice())
+/// Returns the column of a fingerprint.
+fn hash(fingerprint: Option<&InitKeyFingerprint>) -> Option<&[u8]> {
+    fingerprint.map(|fingerprint| fingerprint.as_bytes().as_slice())
 }
 
 /// Fails if a statement did not change exactly one row.
@@ -323,7 +340,7 @@ impl PoolRecords for Records<'_, '_> {
         })
     }
 
-    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), Failure> {
+    fn insert(&mut self, record: &Record, kept: &Kept) -> Result<(), Failure> {
         let info = &record.info;
         let key = rows::key(record)?;
         let not_after = info.lifetime.not_after().get();
@@ -358,9 +375,9 @@ impl PoolRecords for Records<'_, '_> {
             record.saved_at.get(),
             (info.credential != pool.credential).then_some(info.credential.0),
             RecordColumns::of(info, &record.state).state,
-            item.package.bytes.as_ref(),
-            support(item),
-            fingerprint(item),
+            kept.bytes.as_ref().map(AsRef::<[u8]>::as_ref),
+            types(kept.support.as_ref()),
+            hash(kept.fingerprint.as_ref()),
         );
         self.session.statements.execute(Sql::PackageInsert, row)?;
         self.hint.freed(key);
@@ -368,7 +385,11 @@ impl PoolRecords for Records<'_, '_> {
     }
 
     fn amend(&mut self, record: &Record, item: &Admitted) -> Result<(), Failure> {
-        let params = (rows::key(record)?, support(item), fingerprint(item));
+        let params = (
+            rows::key(record)?,
+            types(item.support.as_ref()),
+            hash(item.fingerprint.as_ref()),
+        );
         if self.session.statements.execute(Sql::PackageAmend, params)? > 0 {
             self.hint.amended();
         }

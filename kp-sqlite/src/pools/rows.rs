@@ -1,7 +1,7 @@
 //! Converts rows into records, and records into rows.
 
-use kp_core::rules::{Column, ReadColumns, Record};
-use kp_core::server::Support;
+use kp_core::rules::{Column, Kept, ReadColumns, Record};
+use kp_core::server::{InitKeyFingerprint, Support};
 use kp_core::{Ciphersuite, CredentialHash, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime};
 use rusqlite::{OptionalExtension, Params, Row};
 
@@ -23,6 +23,7 @@ mod column {
     pub(super) const CREDENTIAL: usize = 6;
     pub(super) const BYTES: usize = 20;
     pub(super) const SUPPORT: usize = 21;
+    pub(super) const FINGERPRINT: usize = 22;
 
     /// The place and the name of a column. Those of the lease are NULL if there is none.
     pub(super) const fn place(column: Column) -> (usize, &'static str) {
@@ -77,6 +78,18 @@ pub(crate) fn bytes(row: &Row<'_>) -> Result<KeyPackageBytes, Failure> {
     columns.made(column::BYTES, "bytes", |bytes: &[u8]| {
         KeyPackageBytes::try_from(bytes).ok()
     })
+}
+
+/// Reads what is kept beside a record, from a row that has all of it.
+pub(crate) fn kept(row: &Row<'_>) -> Result<Kept, Failure> {
+    let columns = Columns::of(row)?;
+    let mut kept = Kept::default();
+    kept.bytes = columns.optional(column::BYTES, "bytes", |bytes| KeyPackageBytes::try_from(bytes).ok())?;
+    kept.support = columns.optional(column::SUPPORT, "support", Support::from_bytes)?;
+    kept.fingerprint = columns.optional(column::FINGERPRINT, "fingerprint", |bytes| {
+        bytes.try_into().ok().map(InitKeyFingerprint::from_bytes)
+    })?;
+    Ok(kept)
 }
 
 /// Reads the bytes of a record by its key.

@@ -148,7 +148,7 @@ impl SqliteStore {
         self.0.threads.writer.submit(operation, run)
     }
 
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         operation: &'static str,
         run: impl FnMut(&mut PoolSession<'_>) -> Result<T, Failure> + Send + 'static,

@@ -60,6 +60,7 @@ statements! {
     LeaseStore = "lease_store",
     LeaseDelete = "lease_delete",
     Records = "records",
+    Export = "export",
     Available = "available",
     MetadataCredential = "metadata_credential",
     MetadataStore = "metadata_store",

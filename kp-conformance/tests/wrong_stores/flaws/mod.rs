@@ -2,6 +2,7 @@
 
 mod failing;
 mod init_keys;
+mod moving;
 mod reading;
 mod requiring;
 mod saving;
@@ -22,5 +23,6 @@ pub(crate) const ALL: &[&[crate::wrong_store::WrongStore]] = &[
     reading::STORES,
     sweeping::STORES,
     withdrawing::STORES,
+    moving::STORES,
     failing::STORES,
 ];

@@ -117,16 +117,12 @@ impl PoolRecords for LoadedPool {
         Ok(self.last_sequence)
     }
 
-    fn insert(&mut self, record: &Record, item: &Admitted) -> Result<(), Interrupted> {
+    fn insert(&mut self, record: &Record, kept: &Kept) -> Result<(), Interrupted> {
         self.index(record);
         let entry = Entry {
             stored: None,
             now: None,
-            kept: Kept {
-                bytes: Some(item.package.bytes.clone()),
-                support: item.support.clone(),
-                fingerprint: item.fingerprint,
-            },
+            kept: kept.clone(),
         };
         self.entries.insert(record.sequence, entry);
         self.set(record.sequence, Some(record.clone()));

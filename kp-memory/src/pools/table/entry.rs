@@ -1,6 +1,6 @@
 use kp_core::KeyPackageBytes;
-use kp_core::rules::{Record, State};
-use kp_core::server::{Admitted, InitKeyFingerprint, Requirements, Support};
+use kp_core::rules::{Kept, Record, State};
+use kp_core::server::{InitKeyFingerprint, Requirements, Support};
 
 /// Holds a record, and what is kept beside it.
 #[derive(Debug)]
@@ -13,12 +13,12 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Makes a record of an item; `support` is the item's.
-    pub(crate) fn new(record: Record, item: &Admitted, support: Option<Support>) -> Self {
+    /// Makes a record with what is kept beside it; `support` is that of `kept`.
+    pub(crate) fn new(record: Record, kept: &Kept, support: Option<Support>) -> Self {
         Self {
-            bytes: Some(item.package.bytes.clone()),
+            bytes: kept.bytes.clone(),
             support,
-            fingerprint: item.fingerprint,
+            fingerprint: kept.fingerprint,
             record,
         }
     }
@@ -35,6 +35,15 @@ impl Entry {
     pub(crate) fn amend(&mut self, fingerprint: Option<InitKeyFingerprint>, support: Option<Support>) {
         self.fingerprint = self.fingerprint.or(fingerprint);
         self.support = self.support.take().or(support);
+    }
+
+    /// Returns what is kept beside the record.
+    pub(crate) fn kept(&self) -> Kept {
+        let mut kept = Kept::default();
+        kept.bytes.clone_from(&self.bytes);
+        kept.support.clone_from(&self.support);
+        kept.fingerprint = self.fingerprint;
+        kept
     }
 
     pub(crate) fn record(&self) -> &Record {

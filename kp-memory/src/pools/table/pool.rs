@@ -3,7 +3,7 @@ use std::hash::BuildHasher;
 use std::num::TryFromIntError;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
-use kp_core::rules::{Record, State};
+use kp_core::rules::{Kept, Record, State};
 use kp_core::server::{Admitted, InitKeyFingerprint, Support, TakeOptions};
 use kp_core::{Ciphersuite, KeyPackageInfo, KeyPackageRef, Party, ReservationId, Timestamp};
 use smallvec::SmallVec;
@@ -66,7 +66,12 @@ impl Pool {
 
     /// Returns all records by sequence.
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
-        self.entries.iter().map(|(_, entry)| entry.record())
+        self.entries().map(Entry::record)
+    }
+
+    /// Returns all entries by sequence.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(|(_, entry)| entry)
     }
 
     /// Returns the records that are not past their `not_after`, by sequence.
@@ -149,12 +154,12 @@ impl Pool {
     /// Adds a record, whose sequence is higher than that of all others.
     ///
     /// Fails when there are more places than keys.
-    pub(crate) fn add(&mut self, record: Record, item: &Admitted) -> Result<(), TryFromIntError> {
+    pub(crate) fn add(&mut self, record: Record, kept: &Kept) -> Result<(), TryFromIntError> {
         if self.entries.is_sparse() {
             self.compact()?;
         }
-        let support = self.shared(item.support.as_ref());
-        self.push(Entry::new(record, item, support))
+        let support = self.shared(kept.support.as_ref());
+        self.push(Entry::new(record, kept, support))
     }
 
     /// Adds support and fingerprint to a record that has none (`SAVE-5`).

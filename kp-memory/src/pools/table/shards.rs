@@ -175,7 +175,7 @@ fn find<'a>(shard: &'a Shard, hash: u64, id: &PoolId) -> Option<&'a Mutex<Pool>>
 
 #[cfg(test)]
 mod tests {
-    use kp_core::rules::{Record, State};
+    use kp_core::rules::{Kept, Record, State};
     use kp_core::server::Admitted;
     use kp_core::{Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime};
 
@@ -196,14 +196,14 @@ mod tests {
             state: State::Free,
         };
         let bytes = KeyPackageBytes::try_from(b"secret".as_slice()).unwrap();
-        let item = Admitted::new(KeyPackage::new(record.info.clone(), bytes));
+        let kept = Kept::of(&Admitted::new(KeyPackage::new(record.info.clone(), bytes)));
         let pools = Table::default();
         let ids: Vec<_> = (0..10_000)
             .map(|id| PoolId::try_from(format!("{id}").as_str()).unwrap())
             .collect();
         for id in &ids {
             pools
-                .fill(id, Timestamp::MIN, |pool| pool.add(record.clone(), &item))
+                .fill(id, Timestamp::MIN, |pool| pool.add(record.clone(), &kept))
                 .unwrap();
         }
         let room = || pools.shards.iter().map(|shard| shard.read().capacity()).sum::<usize>();

@@ -1,0 +1,249 @@
+use std::sync::Arc;
+
+use kp_core::Rejection::TooManyReservations;
+use kp_core::moving::{ImportRejection, InvalidPoolExport, MovePools, PoolExport};
+use kp_core::rules::{Model, State};
+use kp_core::server::{LastResort, SaveOutcome, Withdrawal};
+use kp_core::{Cause, PoolId, Status};
+
+use crate::Context;
+use crate::asking::Asking as _;
+use crate::at_once::at_once;
+use crate::check::checks;
+use crate::histories::{Draw, Scale};
+use crate::level::seeds;
+use crate::packages::{Altered, Beside, Types, at, key_package_ref, last_resort, one_time, one_times, party, usage};
+use crate::pool::{Answer, Pool, answered, works};
+
+/// Few packages, ids and moments: everything collides.
+const NARROW: Scale = Scale {
+    pools: &["bob/phone", "bob/laptop"],
+    packages: 14,
+    ids: 6,
+    batch: 5,
+    moments: 24,
+    in_steps: true,
+};
+
+/// How many calls a sequence has, reads apart.
+const CALLS: usize = 120;
+/// After so many calls, a pool is moved, and all are read.
+const MOVED_AFTER: usize = 8;
+
+async fn import(store: &dyn MovePools, pool: &PoolId, export: &PoolExport) -> Answer<(), ImportRejection> {
+    answered(store.import_pool(pool, export).await)
+}
+
+/// What the model holds of a pool.
+fn modelled(model: &Model, pool: &PoolId) -> PoolExport {
+    let records = model.pool(pool).into_iter().flat_map(|pool| pool.records.clone());
+    PoolExport::new(records).expect("the rules contradict nothing")
+}
+
+/// A pool with records in many states.
+async fn in_many_states(pool: &Pool) {
+    let mut packages = one_times(1..=8);
+    packages.extend([one_time(9).valid(0, 5), last_resort(10)]);
+    pool.stock(packages, at(0)).await;
+    pool.stock(vec![last_resort(11)], at(0)).await;
+    pool.claimed(&pool.take(1), at(0)).await;
+    let spent = pool.lease(&pool.take(2), at(0)).await;
+    pool.spent(&spent, &usage("club", "alice"), at(0)).await;
+    pool.lease(&pool.take(3), at(0)).await;
+    pool.lease(&pool.take(4), at(0)).await;
+    pool.withdraw([4, 5], at(0)).await;
+}
+
+/// The export of a pool in many states, as another pool that is then deleted.
+async fn an_export(pool: &Pool, store: &dyn MovePools) -> PoolExport {
+    let other = pool.beside("carol");
+    in_many_states(&other).await;
+    let export = works(store.export_pool(&other.id).await);
+    other.delete().await;
+    export
+}
+
+checks! {
+    /// A pool that was exported, deleted and imported answers every later call of a random sequence as if it had stayed:
+    /// bindings, leases, windows, marks and the order among them.
+    #[rules("MOVE-1", "RES-2", "RES-5", "RES-7", "CLAIM-1", "SAVE-9")]
+    #[needs(moves)]
+    async fn after_a_move_every_sequence_is_answered_as_without_it(context: &Context) {
+        for seed in seeds(12, 400) {
+            let (from, to) = (context.mover().await, context.mover().await);
+            let mut draw = Draw::new(seed, NARROW).of(|method| context.offers(method));
+            for pool in NARROW.pools {
+                works(from.delete_pool(&PoolId::try_from(*pool).expect("a short name is a pool id")).await);
+            }
+            for n in 1..=CALLS {
+                let (call, expected) = draw.step();
+                let mut calls = vec![(call, expected)];
+                if n.is_multiple_of(MOVED_AFTER) {
+                    let name = NARROW.pools[n / MOVED_AFTER % NARROW.pools.len()];
+                    let pool = PoolId::try_from(name).expect("a short name is a pool id");
+                    let export = works(from.export_pool(&pool).await);
+                    works(from.delete_pool(&pool).await);
+                    assert_eq!(import(&*to, &pool, &export).await, Ok(()), "the pool is empty");
+                    calls.extend(draw.reads());
+                }
+                for (call, expected) in calls {
+                    let reply = works(call.ask(&*from).await);
+                    assert_eq!(reply, expected, "seed {seed}, call {n}: {call:?}");
+                }
+            }
+        }
+    }
+
+    /// What only few calls ask for moves too: the window of a claim, with bytes and reserver; a receipt; a recalled lease; support
+    /// and fingerprints; a last resort that was used.
+    #[rules("MOVE-1", "CLAIM-1", "RES-7", "SPEND-3", "SAVE-9", "RES-3", "LAST-4", "DEL-3")]
+    #[needs(moves)]
+    async fn what_few_calls_ask_for_moves_too(context: &Context) {
+        let (pool, store) = (context.pool().await, context.mover().await);
+        let types = Types(&[0xF001], &[], &[1]);
+        pool.stock(one_times(1..=4), at(0)).await;
+        pool.stock_one(one_time(5).with_key(5), at(0)).await;
+        pool.stock_one(one_time(6).supporting(types), at(0)).await;
+        pool.stock_one(last_resort(7).into(), at(0)).await;
+        let alices = |n| pool.take(n).by(party("alice")).limit(1);
+        let claimed = pool.claimed(&alices(1), at(0)).await;
+        let spent = pool.lease(&pool.take(2), at(0)).await;
+        let receipt = pool.spent(&spent, &usage("club", "bob"), at(0)).await;
+        let recalled = pool.lease(&pool.take(3), at(0)).await;
+        pool.withdraw([3], at(0)).await;
+        let last = pool.take(7).last_resort(LastResort::Only);
+        pool.claimed(&last, at(0)).await;
+
+        let export = works(store.export_pool(&pool.id).await);
+        pool.delete().await;
+        assert_eq!(import(&*store, &pool.id, &export).await, Ok(()));
+
+        assert_eq!(pool.claimed(&alices(1), at(1)).await, claimed, "the same claim again");
+        pool.refuses(&alices(9), at(1), TooManyReservations).await;
+        assert_eq!(pool.spent(&spent, &usage("club", "bob"), at(1)).await, receipt);
+        assert_eq!(pool.admit_one(one_time(8).with_key(5), at(1)).await, SaveOutcome::InitKeyReused);
+        assert_eq!(pool.claim_ref(&pool.take(6).requiring(types), at(1)).await, Ok(key_package_ref(6)));
+        assert_eq!(pool.status(7, at(1)).await, Some(Status::LastResort { used: true }));
+        pool.released(&recalled, at(1)).await;
+        let withdrawn = Status::Spent { at: at(1), cause: Cause::Withdrawn };
+        assert_eq!(pool.status(3, at(1)).await, Some(withdrawn));
+        assert_eq!(pool.claim_ref(&pool.take(8), at(1)).await, Ok(key_package_ref(4)), "the order stays");
+    }
+
+    /// An export is one snapshot: beside saves that replace four packages by four others, it shows four.
+    #[rules("MOVE-1", "SAVE-8", "LIN-1")]
+    #[needs(moves)]
+    async fn an_export_is_one_snapshot(context: &Context) {
+        const BATCHES: u64 = 40;
+        let pool = context.pool().await;
+        pool.stock(one_times(1..=4), at(0)).await;
+        let store = context.mover().await;
+        at_once(&[(pool, store)], 2, |(pool, store), task| async move {
+            for n in 1..BATCHES {
+                if task == 0 {
+                    pool.replace(one_times(4 * n + 1..=4 * n + 4), at(0)).await;
+                    continue;
+                }
+                let export = works(store.export_pool(&pool.id).await);
+                let free = export.records().iter().filter(|(record, _)| record.state == State::Free);
+                assert_eq!(free.count(), 4, "what one save left");
+            }
+        })
+        .await;
+    }
+
+    /// A pool that holds a record is refused, and stays as it is: a free one, a spent one, one past its `not_after`. An empty
+    /// export changes nothing; a deleted pool is empty.
+    #[rules("MOVE-2", "DEL-1")]
+    #[needs(moves)]
+    async fn a_pool_that_is_not_empty_is_refused(context: &Context) {
+        let (pool, store) = (context.pool().await, context.mover().await);
+        let export = an_export(&pool, &*store).await;
+        let empty = works(store.export_pool(&pool.id).await);
+        assert!(empty.is_empty(), "a pool never seen holds nothing");
+        assert_eq!(import(&*store, &pool.id, &empty).await, Ok(()));
+        assert_eq!(pool.pools_by(10).await, [], "an empty import makes no pool");
+        let held = [
+            vec![one_time(20)],
+            vec![last_resort(20)],
+            vec![one_time(20).valid(0, 1)],
+        ];
+        for packages in held {
+            pool.stock(packages, at(0)).await;
+            for withdrawn in [false, true] {
+                if withdrawn {
+                    pool.withdraw_as(&Withdrawal::All, at(0)).await;
+                }
+                let before = works(store.export_pool(&pool.id).await);
+                let refused = import(&*store, &pool.id, &export).await;
+                assert_eq!(refused, Err(ImportRejection::PoolNotEmpty));
+                assert_eq!(works(store.export_pool(&pool.id).await), before, "nothing changed");
+            }
+            pool.delete().await;
+        }
+        assert_eq!(import(&*store, &pool.id, &export).await, Ok(()), "it is empty now");
+        assert_eq!(works(store.export_pool(&pool.id).await), export);
+        assert_eq!(pool.status(6, at(0)).await, Some(Status::Available));
+    }
+
+    /// Of imports of one pool at once, one is taken, whole.
+    #[rules("MOVE-2", "LIN-1")]
+    #[needs(moves)]
+    async fn of_imports_at_once_one_is_taken(context: &Context) {
+        let (pool, store) = (context.pool().await, context.mover().await);
+        for _ in 0..10 {
+            let many = an_export(&pool, &*store).await;
+            pool.stock(one_times(1..=3), at(0)).await;
+            let few = works(store.export_pool(&pool.id).await);
+            pool.delete().await;
+            let handles = [context.mover().await, Arc::clone(&store)];
+            let imports = at_once(&handles, 4, |store, n| {
+                let (pool, export) = (pool.id.clone(), if n % 2 == 0 { many.clone() } else { few.clone() });
+                async move { import(&*store, &pool, &export).await.is_ok().then_some(export) }
+            });
+            let taken: Vec<_> = imports.await.into_iter().flatten().collect();
+            assert_eq!(taken, [works(store.export_pool(&pool.id).await)], "one was taken, whole");
+            pool.delete().await;
+        }
+    }
+
+    /// After the same calls, every store exports the same bytes. Read again, they are the export; cut off, changed in any byte or
+    /// of a newer version, they are refused.
+    #[rules("MOVE-3")]
+    #[needs(moves)]
+    async fn exports_have_one_form(context: &Context) {
+        let store = context.mover().await;
+        let pool = context.pool().await;
+        for seed in seeds(3, 100) {
+            let mut draw = Draw::new(seed, NARROW).of(|method| context.offers(method));
+            for n in 1..=CALLS {
+                let (call, _) = draw.step();
+                works(call.ask(&*store).await);
+                for name in NARROW.pools.iter().filter(|_| n.is_multiple_of(MOVED_AFTER)) {
+                    let pool = PoolId::try_from(*name).expect("a short name is a pool id");
+                    let (export, expected) = (works(store.export_pool(&pool).await), modelled(draw.model(), &pool));
+                    let differs = export.records().iter().zip(expected.records()).find(|(is, due)| is != due);
+                    assert_eq!(differs, None, "seed {seed}, call {n}");
+                    assert_eq!(export, expected, "seed {seed}, call {n}");
+                }
+            }
+            for name in NARROW.pools {
+                pool.beside(name).delete().await;
+            }
+        }
+        in_many_states(&pool).await;
+        let export = works(store.export_pool(&pool.id).await);
+        let bytes = export.to_bytes();
+        assert_eq!(PoolExport::from_bytes(&bytes), Ok(export));
+        for at in 0..bytes.len() {
+            assert!(PoolExport::from_bytes(&bytes[..at]).is_err(), "cut off at {at}");
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x11;
+            assert!(PoolExport::from_bytes(&changed).is_err(), "changed at {at}");
+        }
+        let mut newer = bytes;
+        newer[7] += 1;
+        let found = newer[7];
+        assert_eq!(PoolExport::from_bytes(&newer), Err(InvalidPoolExport::NewerForm { found }));
+    }
+}
