@@ -8,7 +8,8 @@ rules! {
     /// its state with bindings, leases, windows and marks, its bytes, support and fingerprint. Imported, every call of the pool
     /// is answered as without the move; only a cursor of a listing is not: begin the listing anew.
     ///
-    /// The numbers of the sequence stay behind, since calls depend on their order alone.
+    /// What no call depends on stays behind: the numbers of the sequence, of which only the order matters, and of spent records
+    /// the place and the time of the save.
     MOVE_1 = "MOVE-1", "a pool moves whole";
 
     /// An import is one atomic step. A pool that holds any record, even one past its `not_after`, is refused

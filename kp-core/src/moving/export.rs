@@ -1,10 +1,11 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use crate::Timestamp;
 use crate::rules::{Kept, LeaseRecord, Record, State};
 use crate::server::OnLapse;
 
-/// Holds all that a store remembers of one pool, by sequence, and nothing of where: neither the pool's id nor the numbers of the
+/// Holds all that a store remembers of one pool: spent records, then the others by sequence. It holds nothing of where: neither the pool's id nor the numbers of the
 /// store's sequence ([MOVE-1](crate::contract::MOVE_1)).
 ///
 /// Exports of pools that answer every call alike are equal, whatever the backend. `Debug` shows the number of records alone
@@ -39,18 +40,26 @@ pub enum Contradiction {
 }
 
 impl PoolExport {
-    /// Takes the records of a pool in any order, each with what is kept beside it. Their sequences tell the order, and are then
-    /// numbered anew.
+    /// Takes the records of a pool in any order, each with what is kept beside it. The sequences of unspent records tell their
+    /// order; then all are numbered anew. Of spent records, sequence and `saved_at` are left out: no call depends on them.
     ///
     /// # Errors
     ///
     /// A [`Contradiction`] between the records.
     pub fn new(records: impl IntoIterator<Item = (Record, Kept)>) -> Result<Self, Contradiction> {
         let mut records: Vec<_> = records.into_iter().collect();
-        records.sort_by_key(|(record, _)| record.sequence);
+        // Spent records have no place in the queue, and no call asks when they were saved: some backends forget both.
+        let place = |record: &Record| match &record.state {
+            state if state.shows_bytes() => (Some(record.sequence), None),
+            _ => (None, Some(record.info.key_package_ref.clone())),
+        };
+        records.sort_by_cached_key(|(record, _)| place(record));
         let (mut refs, mut ids, mut slots) = (HashSet::new(), HashSet::new(), HashSet::new());
         for ((record, kept), sequence) in records.iter_mut().zip(0..) {
             record.sequence = sequence;
+            if !record.state.shows_bytes() {
+                record.saved_at = Timestamp::MIN;
+            }
             let info = &record.info;
             if !refs.insert(info.key_package_ref.clone()) {
                 return Err(Contradiction::RefTwice);
@@ -92,7 +101,8 @@ impl PoolExport {
         Ok(Self { records })
     }
 
-    /// Returns the records by sequence, each with what is kept beside it. The sequences count from 0.
+    /// Returns the records, each with what is kept beside it: spent ones by ref, then the others by sequence. The sequences count
+    /// from 0.
     #[must_use]
     pub fn records(&self) -> &[(Record, Kept)] {
         &self.records

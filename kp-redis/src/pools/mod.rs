@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod listing;
+mod moving;
 pub(crate) mod replies;
 pub(crate) mod requests;
 pub(crate) mod runner;

@@ -48,19 +48,19 @@ impl Fields {
         self.0
     }
 
-    fn integer(&mut self) -> Read<i64> {
+    pub(crate) fn integer(&mut self) -> Read<i64> {
         integer(&self.next()?)
     }
 
-    fn bytes(&mut self) -> Read<Vec<u8>> {
+    pub(crate) fn bytes(&mut self) -> Read<Vec<u8>> {
         bytes(self.next()?)
     }
 
-    fn text(&mut self) -> Read<String> {
+    pub(crate) fn text(&mut self) -> Read<String> {
         text(self.next()?)
     }
 
-    fn time(&mut self) -> Read<Timestamp> {
+    pub(crate) fn time(&mut self) -> Read<Timestamp> {
         time(&self.next()?)
     }
 }
@@ -112,7 +112,7 @@ pub(crate) fn item(value: Value) -> Read<Item> {
 }
 
 /// Reads facts: ref, ciphersuite, not_before, not_after, last resort, credential.
-fn info(fields: &mut Fields) -> Read<KeyPackageInfo> {
+pub(crate) fn info(fields: &mut Fields) -> Read<KeyPackageInfo> {
     let key_package_ref = reference(fields.bytes()?)?;
     let ciphersuite = Ciphersuite(count(&fields.next()?)?);
     let (not_before, not_after) = (fields.time()?, fields.time()?);

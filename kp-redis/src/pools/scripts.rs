@@ -53,6 +53,11 @@ pub(crate) static SETTLE: Script = Script::changing(
     "release_expired_reservations",
     lua!("pool.lua" "changes.lua" "full.lua" => "settle.lua"),
 );
+pub(crate) static IMPORT: Script = Script::changing(
+    "import_pool",
+    lua!("pool.lua" "changes.lua" "init_keys.lua" => "import.lua"),
+);
+pub(crate) static EXPORT: Script = Script::reading("export_pool", lua!("pool.lua" "status.lua" => "export.lua"));
 const GET: &str = lua!("pool.lua" "status.lua" => "get.lua");
 pub(crate) static GET_KEY_PACKAGE: Script = Script::reading("get_key_package", GET);
 pub(crate) static GET_STATUSES: Script = Script::reading("get_statuses", GET);

@@ -65,6 +65,10 @@ impl RedisStore {
         &self.server
     }
 
+    pub(crate) fn runner(&self) -> &Runner {
+        &self.runner
+    }
+
     /// Looks up these refs: one answer each.
     async fn get<T>(
         &self,

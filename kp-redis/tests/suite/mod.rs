@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Outage, Space};
 use kp_core::client::PoolMetadataStore;
+use kp_core::moving::MovePools;
 use kp_core::server::KeyPackageStore;
 use kp_core::{OpenError, PoolId};
 use kp_redis::{RedisBuilder, RedisStore};
@@ -96,9 +97,9 @@ impl<B: Backend> Factory for Suite<B> {
 
     fn facets(&self) -> Facets {
         if self.backend.apart().is_some() {
-            return FACETS.outages(OUTAGES);
+            return FACETS.moves().outages(OUTAGES);
         }
-        FACETS
+        FACETS.moves()
     }
 
     async fn disturb(&self, space: &Space, outage: Outage) {
@@ -128,6 +129,10 @@ impl<B: Backend> Factory for Suite<B> {
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
+        Ok(Arc::new(self.builder(space).limits(space.limits()).open().await?))
+    }
+
+    async fn open_mover(&self, space: &Space) -> Result<Arc<dyn MovePools>, OpenError> {
         Ok(Arc::new(self.builder(space).limits(space.limits()).open().await?))
     }
 
