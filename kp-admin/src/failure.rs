@@ -1,0 +1,39 @@
+use std::io;
+use std::process::ExitCode;
+
+use kp_core::OpenError;
+
+/// Says why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("no runtime: {0}")]
+    Runtime(#[source] io::Error),
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+    /// A call on a store failed.
+    #[error(transparent)]
+    Store(#[from] kp_core::Error),
+    #[error("{url}: {source}")]
+    Open {
+        /// Without what it says of a password.
+        url: String,
+        source: OpenError,
+    },
+    #[error("{0}")]
+    Refused(&'static str),
+    /// The command ran to its end, and found something wrong.
+    #[error("{0}")]
+    Found(String),
+}
+
+impl Failure {
+    /// Returns the exit code, as `kp help` documents it. clap ends with 2 where the arguments are wrong.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Runtime(_) | Self::Output(_) | Self::Store(_) => 1,
+            Self::Open { .. } => 3,
+            Self::Refused(_) => 4,
+            Self::Found(_) => 5,
+        })
+    }
+}

@@ -1,0 +1,8 @@
+//! The command `kp`, as an operator runs it.
+
+#![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
+
+mod checking;
+mod commands;
+mod copying;
+mod scene;
