@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use tokio::runtime;
 use tokio::task::JoinError;
 
 use crate::level::{Level, Settings};
@@ -45,8 +46,23 @@ impl<S: ?Sized + Send + Sync + 'static> Check<Context<S>> {
     ///
     /// What does not hold.
     pub fn run(&'static self, factory: &Arc<dyn Factory<S>>) -> Result<(), String> {
+        self.run_on(several_threads(), factory)
+    }
+
+    /// Runs it like [`run`](Self::run), with all its tasks on one thread. The tasks take turns: one that yields goes on after
+    /// every other that can. Of a store in memory, no clock and no other process changes what happens, so that a race that is
+    /// arranged takes place on every machine.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold.
+    pub fn run_in_turns(&'static self, factory: &Arc<dyn Factory<S>>) -> Result<(), String> {
+        self.run_on(runtime::Builder::new_current_thread(), factory)
+    }
+
+    fn run_on(&'static self, runtime: runtime::Builder, factory: &Arc<dyn Factory<S>>) -> Result<(), String> {
         let is_apart = !self.needs.outages.is_empty();
-        in_a_space(factory, is_apart, move |context| {
+        in_a_space(runtime, factory, is_apart, move |context| {
             Box::pin(async move { (self.run)(&context).await })
         })
         .map_err(|failure| format!("{failure}\n\n{}:{}", self.rules.join(", "), self.says))
@@ -83,24 +99,34 @@ fn cell_trial(cell: decisions::Cell, factory: &Arc<dyn Factory>) -> Trial {
 }
 
 pub(crate) fn run_cell(cell: decisions::Cell, factory: &Arc<dyn Factory>) -> Result<(), String> {
-    in_a_space(factory, false, move |context: Context| -> BoxFuture<'static, ()> {
-        Box::pin(async move { cell.run(context.open().await).await })
-    })
+    in_a_space(
+        several_threads(),
+        factory,
+        false,
+        move |context: Context| -> BoxFuture<'static, ()> {
+            Box::pin(async move { cell.run(context.open().await).await })
+        },
+    )
+}
+
+/// A runtime whose tasks run beside each other.
+pub(crate) fn several_threads() -> runtime::Builder {
+    let mut runtime = runtime::Builder::new_multi_thread();
+    runtime.worker_threads(4);
+    runtime
 }
 
 /// Runs `body` in a new space on a runtime of its own, and destroys the space, however it ends.
 pub(crate) fn in_a_space<S: ?Sized + Send + Sync + 'static, T: Send + 'static>(
+    mut runtime: runtime::Builder,
     factory: &Arc<dyn Factory<S>>,
     is_apart: bool,
     body: impl FnOnce(Context<S>) -> BoxFuture<'static, T> + Send + 'static,
 ) -> Result<T, String> {
     let (space, _dir) = Space::create().map_err(|error| format!("no space for the check: {error}"))?;
     let space = space.apart(is_apart);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no runtime for the check: {error}"))?;
+    let runtime = runtime.enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no runtime for the check: {error}"))?;
     let limit = timeout();
     let result = runtime.block_on(async {
         let checked = tokio::spawn(body(Context::new(Arc::clone(factory), space.clone())));

@@ -1,12 +1,14 @@
 use crate::asking::Asking as _;
 use kp_core::Rejection::{AlreadySpent, NoLiveReservation, NotFound, NothingFits, PoolExhausted};
-use kp_core::server::{Answers, LastResort, OnLapse, SaveOutcome, WithdrawOutcome, Withdrawal};
-use kp_core::{Cause, Ciphersuite, KeyPackageRef, Rejection, Status};
+use kp_core::rules::Model;
+use kp_core::server::{Answers, LastResort, OnLapse, SaveMode, SaveOutcome, WithdrawOutcome, Withdrawal};
+use kp_core::{Cause, Ciphersuite, Rejection};
 
 use crate::Context;
 use crate::check::checks;
+use crate::histories::Call;
 use crate::packages::{
-    OTHER_SUITE, SUITE, at, group, id, key_package_ref, last_resort, no_usage, one_time, one_times, reserved, spent,
+    Altered, DAY, OTHER_SUITE, at, group, key_package_ref, last_resort, no_usage, one_time, one_times, reserved, spent,
     ttl, usage,
 };
 use crate::pool::{Pool, each, works};
@@ -143,32 +145,67 @@ checks! {
         assert!(context.pool().await.counts(at(65)).await.is_empty());
     }
 
-    /// What a call answered is seen at once, by every later call through the same handle or another.
+    /// What a call answered is seen at once, by every later read through the same handle or another, also by one that has
+    /// read the same before.
     #[rules("LIN-1", "READ-1")]
     async fn an_answer_is_seen_at_once_through_every_handle(context: &Context) {
         let pools = context.pools(3).await;
-        let turn = |n: u64| &pools[n as usize % pools.len()];
-        for n in 1..=12 {
-            let package = one_time(n);
-            turn(n).stock(vec![package.clone()], at(0)).await;
-            seen(turn(n + 1), n, Some(Status::Available)).await;
-            let token = turn(n + 1).lease(&turn(n).take(n), at(0)).await;
-            assert_eq!(token.id(), id(n));
-            seen(turn(n + 2), n, reserved(60)).await;
-            assert_eq!(turn(n + 2).release(&token, at(1)).await, Ok(()));
-            seen(turn(n), n, Some(Status::Available)).await;
-            assert_eq!(turn(n).claim(&turn(n).take(100 + n), None, at(1)).await, Ok(package));
-            seen(turn(n + 1), n, spent(1, Cause::Used)).await;
-            assert_eq!(turn(n + 1).available(at(1)).await, Vec::<KeyPackageRef>::new());
-            assert_eq!(u64::from(turn(n + 2).count(SUITE, at(1)).await.spent), n);
+        let (mut model, mut handles) = (Model::default(), pools.iter().cycle());
+        for change in changes(&pools[0]).iter().filter(|call| context.offers(call.method())) {
+            let changing = handles.next().expect("there is always another");
+            let reply = works(change.ask(&*changing.store).await);
+            assert_eq!(reply, change.answered_by(&mut model), "{change:?}");
+            for pool in &pools {
+                for read in reads(pool).iter().filter(|call| context.offers(call.method())) {
+                    let seen = works(read.ask(&*pool.store).await);
+                    let expected = read.answered_by(&mut model);
+                    assert_eq!(seen, expected, "{read:?}, after {change:?} through another handle or the same");
+                }
+            }
         }
-        turn(0).delete().await;
-        assert!(turn(1).counts(at(1)).await.is_empty());
     }
 }
 
-/// The package is seen so by each of the reads.
-async fn seen(pool: &Pool, n: u64, status: Option<Status>) {
-    assert_eq!(pool.status(n, at(1)).await, status);
-    assert_eq!(pool.get(n, at(1)).await.map(|stored| stored.status), status);
+/// Every kind of change, one after the other.
+fn changes(pool: &Pool) -> Vec<Call> {
+    let (id, limit) = (&pool.id, 100);
+    let mut packages = one_times(1..=6);
+    packages.push(one_time(7).valid(-DAY, 100));
+    vec![
+        Call::Save(pool.request(packages), at(0)),
+        Call::Save(pool.request(vec![last_resort(8)]), at(0)),
+        Call::Claim(pool.take(1), None, at(0)),
+        Call::Reserve(pool.take(2), OnLapse::Return, at(0)),
+        Call::Renew(pool.token(2, 2), ttl(100), at(1)),
+        Call::Release(pool.token(2, 2), at(1)),
+        Call::Reserve(pool.take(3), OnLapse::Return, at(1)),
+        Call::Spend(pool.token(2, 3), no_usage(), at(1)),
+        Call::Withdraw(id.clone(), Withdrawal::Refs([3].map(key_package_ref).into()), at(1)),
+        Call::Reserve(pool.take(4), OnLapse::Retire, at(1)),
+        Call::Settle { limit, now: at(61) },
+        Call::Claim(pool.take(5).last_resort(LastResort::Only), None, at(61)),
+        Call::CleanUp { limit, now: at(100) },
+        Call::Retire {
+            saved_before: at(1),
+            limit,
+            now: at(100),
+        },
+        Call::Save(pool.request(one_times([9])).mode(SaveMode::Replace), at(100)),
+        Call::Save(pool.request(one_times([10])).mode(SaveMode::Replace), at(100)),
+        Call::Delete(id.clone()),
+    ]
+}
+
+/// All that can be seen.
+fn reads(pool: &Pool) -> Vec<Call> {
+    let (id, limit, now) = (pool.id.clone(), 100, at(50));
+    let refs: Vec<_> = (1..=10).map(key_package_ref).collect();
+    vec![
+        Call::Statuses(id.clone(), refs, now),
+        Call::Get(id.clone(), key_package_ref(2), now),
+        Call::Count(id.clone(), now),
+        Call::Ready(id.clone(), now),
+        Call::List { pool: id, limit, now },
+        Call::Pools { limit },
+    ]
 }

@@ -1,5 +1,6 @@
 //! The checks, a module for each family of rules.
 
+mod apart;
 mod binding;
 mod caps;
 mod conservation;
@@ -10,6 +11,7 @@ mod histories;
 mod init_keys;
 mod last_resort;
 mod limits;
+mod memory;
 mod moving;
 mod outages;
 mod privacy;
@@ -44,6 +46,7 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     last_resort::CHECKS,
     reading::CHECKS,
     sweeping::CHECKS,
+    memory::CHECKS,
     deleting::CHECKS,
     moving::CHECKS,
     time::CHECKS,
@@ -52,6 +55,7 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     outages::CHECKS,
     privacy::CHECKS,
     races::CHECKS,
+    apart::CHECKS,
     conservation::CHECKS,
     histories::CHECKS,
     sequences::CHECKS,

@@ -29,6 +29,9 @@ checks! {
             }
             let pool = context.stocked(one_times(1..=400)).await;
             pool.stock(vec![last_resort(401)], at(0)).await;
+            // What this process has read is not to be read again from its memory.
+            assert_eq!(pool.count(SUITE, at(0)).await.available, 400);
+            assert_eq!((pool.available(at(0)).await.len(), pool.statuses(1..=400, at(0)).await.len()), (400, 400));
             let orders = (0..PROCESSES).map(|n| Order::new(job, context.space(), n * 100, 100));
             let workers: Vec<_> = orders.map(|order| Worker::start(&order)).collect();
             let taken = join_all(workers.into_iter().map(Worker::refs)).await.concat();
@@ -37,7 +40,10 @@ checks! {
             assert_eq!(distinct.len(), 400, "one package went to two processes");
             let count = pool.count(SUITE, at(0)).await;
             let expected = if job == Job::Reserve { (400, 0) } else { (0, 400) };
-            assert_eq!((count.reserved, count.spent), expected);
+            assert_eq!((count.reserved, count.spent), expected, "what other processes took counts at once");
+            assert_eq!(pool.available(at(0)).await, [], "and is no longer listed");
+            let statuses = pool.statuses(1..=400, at(0)).await;
+            assert!(!statuses.contains(&Some(Status::Available)), "and is no longer available");
             assert_eq!(pool.status(401, at(0)).await, Some(Status::LastResort { used: false }));
             pool.delete().await;
         }

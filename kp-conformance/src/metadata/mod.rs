@@ -19,7 +19,7 @@ use kp_core::client::PoolMetadataStore;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use self::ledger::Context;
-use crate::suite::{in_a_space, trial};
+use crate::suite::{in_a_space, several_threads, trial};
 use crate::{Check, Factory};
 
 /// A backend of metadata.
@@ -56,7 +56,7 @@ fn pair_trial(pair: table::Pair, factory: &Backend) -> Trial {
     let factory = Arc::clone(factory);
     Trial::test(pair.name(), move || {
         let body = move |context| -> BoxFuture<'static, ()> { Box::pin(async move { pair.run(&context).await }) };
-        in_a_space(&factory, false, body).map_err(Failed::from)
+        in_a_space(several_threads(), &factory, false, body).map_err(Failed::from)
     })
 }
 
@@ -64,7 +64,7 @@ fn size_trial(factory: &Backend) -> Trial {
     let factory = Arc::clone(factory);
     Trial::ignorable_test("META-4 a_row_takes_about_150_bytes_at_most", move || {
         let body = |context| -> BoxFuture<'static, _> { Box::pin(async move { size::bytes_a_row(&context).await }) };
-        let Some(bytes) = in_a_space(&factory, false, body)? else {
+        let Some(bytes) = in_a_space(several_threads(), &factory, false, body)? else {
             return Ok(Completion::ignored_with(format!(
                 "{} cannot tell how many bytes it takes",
                 factory.name()

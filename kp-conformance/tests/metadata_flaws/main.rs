@@ -13,10 +13,10 @@ use kp_core::rules::CLIENT_CATALOGUE;
 use flaw::Flaw;
 use store::Backend;
 
-/// The checks that a store with this flaw fails.
+/// The checks that a store with this flaw fails. Their tasks take turns, so that no race is a matter of luck.
 fn failing(flaw: Flaw) -> BTreeSet<&'static str> {
     let backend: Arc<dyn Factory<dyn PoolMetadataStore>> = Arc::new(Backend::new(flaw));
-    let failed = metadata_checks().filter(|check| check.run(&backend).is_err());
+    let failed = metadata_checks().filter(|check| check.run_in_turns(&backend).is_err());
     failed.map(|check| check.name()).collect()
 }
 
@@ -87,7 +87,7 @@ fn flaws_of_steps_are_found() {
         "what_was_answered_outlives_the_handle",
     ];
     let mut without_times = failing(Flaw::KeepsNoTimes);
-    // It fails where `Spent` wins, and which step wins is a matter of the scheduler.
+    // It fails where `Spent` wins, which is as good as any other step.
     without_times.remove("one_final_step_wins");
     assert_eq!(without_times, BTreeSet::from(times));
 }
@@ -160,7 +160,7 @@ fn flaws_of_fences_are_found() {
     }
     for flaw in [Flaw::LetsAllWrite, Flaw::FencesSteps] {
         let mut failing = failing(flaw);
-        // Whether an older write comes last is a matter of the scheduler.
+        // Whether an older write comes last is a matter of whose turn it is.
         failing.remove(fences[1]);
         assert_eq!(failing, BTreeSet::from([fences[0]]), "{flaw:?}");
     }
@@ -186,7 +186,7 @@ fn flaws_of_reading_and_deleting_are_found() {
     must_fail(Flaw::Forgets, &["what_was_answered_outlives_the_handle"]);
 }
 
-/// How many of the races are lost is a matter of the scheduler; that the first is, is not: all tasks read, and then all
+/// How many of the races are lost is a matter of whose turn it is; that the first is, is not: all tasks read, and then all
 /// write.
 #[test]
 fn flaws_of_concurrency_are_found() {

@@ -13,18 +13,14 @@ use crate::store::FlawedStore;
 /// Opens stores with a flaw; they keep what they hold until their space is destroyed.
 struct Backend {
     flaw: Flaw,
-    stores: Mutex<HashMap<String, Arc<FlawedStore>>>,
+    stores: Mutex<HashMap<String, FlawedStore>>,
 }
 
 impl Backend {
-    fn store(&self, space: &Space) -> Arc<FlawedStore> {
+    fn handle(&self, space: &Space) -> FlawedStore {
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(FlawedStore::new(self.flaw, space.limits()));
-        let store = stores.entry(space.name().to_owned()).or_insert_with(new);
-        if Arc::strong_count(store) == 1 {
-            store.reopen();
-        }
-        store.clone()
+        let new = || FlawedStore::new(self.flaw, space.limits());
+        stores.entry(space.name().to_owned()).or_insert_with(new).handle()
     }
 }
 
@@ -39,11 +35,11 @@ impl Factory for Backend {
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
-        Ok(self.store(space))
+        Ok(Arc::new(self.handle(space)))
     }
 
     async fn open_mover(&self, space: &Space) -> Result<Arc<dyn MovePools>, OpenError> {
-        Ok(self.store(space))
+        Ok(Arc::new(self.handle(space)))
     }
 
     async fn destroy(&self, space: &Space) {
@@ -57,5 +53,5 @@ pub(crate) fn caught_by(check: &'static Check, flaw: Flaw) -> Option<String> {
     let stores = Mutex::default();
     let backend: Arc<dyn Factory> = Arc::new(Backend { flaw, stores });
     let applies = backend.facets().missing(check.needs()).is_none();
-    applies.then(|| check.run(&backend).err()).flatten()
+    applies.then(|| check.run_in_turns(&backend).err()).flatten()
 }

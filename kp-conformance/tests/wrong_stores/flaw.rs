@@ -1,6 +1,6 @@
 use std::convert::Infallible;
-use std::time::Duration;
 
+use kp_conformance::Method;
 use kp_core::moving::{ImportRejection, PoolExport, import};
 use kp_core::rules::{self, Answer, Kept, Limits, ModelPool, PoolRecords, Record, State};
 use kp_core::server::{
@@ -71,6 +71,10 @@ pub(crate) struct Flaw {
     pub(crate) exported: fn(&mut Vec<(Record, Kept)>),
     /// What an import does.
     pub(crate) imported: fn(&mut ModelPool, &PoolExport) -> std::result::Result<(), ImportRejection>,
+    /// The reads that a handle answers from what it remembers since it changed something itself.
+    pub(crate) remembers: &'static [Method],
+    /// The calls with a token that do the same to its ref in every other pool.
+    pub(crate) reaches: &'static [Method],
     /// What is not one atomic step.
     pub(crate) torn: Option<Torn>,
 }
@@ -90,6 +94,8 @@ pub(crate) enum Torn {
     SpendsLater,
     /// A claim takes a lock, lets others in, and gives the lock back when it is done.
     KeepsItsLock,
+    /// A batch of claims locks each pool when it comes to it, and gives the locks back when it is done.
+    LocksAsItGoes,
 }
 
 impl Torn {
@@ -120,14 +126,6 @@ impl Torn {
         match self {
             Self::Apart(Call::Claim) => 64,
             _ => 1,
-        }
-    }
-
-    /// How long it waits for others, who are sure to come, except to the last claim of a history.
-    pub(crate) const fn timeout(self) -> Duration {
-        match self {
-            Self::Apart(Call::Claim) => Duration::from_millis(50),
-            _ => Duration::from_secs(2),
         }
     }
 }
@@ -191,6 +189,8 @@ impl Flaw {
         printed: |_| String::new(),
         exported: |_| (),
         imported: |pool, export| sure(import(pool, export)),
+        remembers: &[],
+        reaches: &[],
         torn: None,
     };
 }

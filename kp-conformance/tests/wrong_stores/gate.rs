@@ -1,26 +1,39 @@
-use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use tokio::sync::watch;
 use tokio::task;
 
 use crate::flaw::Torn;
+
+/// In how many turns a call waits for others: far more than they need, where they come.
+pub(crate) const TURNS: u32 = 200;
+
+/// Lets the others have their turns, until something has happened. Says whether it has, within [`TURNS`].
+///
+/// The checks run in turns on one thread, so that this waits for no clock, however busy the machine is.
+pub(crate) async fn turns_until(happened: impl Fn() -> bool) -> bool {
+    for _ in 0..TURNS {
+        if happened() {
+            return true;
+        }
+        task::yield_now().await;
+    }
+    happened()
+}
 
 /// Arranges the race that a torn call loses, so that the check does not depend on luck.
 ///
 /// - A torn call stands in its window, between its two steps, until enough other calls came in.
 /// - Where the torn calls are few, the others wait at the door until one of the torn stood in its window.
 ///
-/// Both waits are bounded by [`Torn::timeout`].
 /// The task that opened the store prepares the race and takes no part: its calls do not wait.
 #[derive(Debug)]
 pub(crate) struct Gate {
     torn: Torn,
     prepares: Option<task::Id>,
     /// How many calls came in: torn ones that read, and whole ones that changed something or saw a part.
-    came: watch::Sender<u32>,
+    came: AtomicU32,
     /// Whether a torn call stood in its window, or is waited for no longer.
-    open: watch::Sender<bool>,
+    open: AtomicBool,
     /// How many windows were entered by enough calls.
     met: AtomicU32,
 }
@@ -31,9 +44,9 @@ impl Gate {
         Self {
             torn,
             prepares: task::try_id(),
-            came: watch::Sender::new(0),
-            open: watch::Sender::new(false),
-            met: AtomicU32::new(0),
+            came: AtomicU32::default(),
+            open: AtomicBool::default(),
+            met: AtomicU32::default(),
         }
     }
 
@@ -43,8 +56,7 @@ impl Gate {
 
     /// Counts a call that came in, and returns how many came so far. To be called within the step.
     pub(crate) fn come_in(&self) -> u32 {
-        self.came.send_modify(|came| *came += 1);
-        *self.came.borrow()
+        self.came.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Waits between the two steps of a torn call, which came in as the n-th, until enough others came in after it.
@@ -53,26 +65,21 @@ impl Gate {
         if !self.races() {
             return;
         }
-        self.open.send_replace(true);
+        self.open.store(true, Ordering::Relaxed);
         if self.met.load(Ordering::Relaxed) >= self.torn.races_needed() {
             return;
         }
-        let mut others = self.came.subscribe();
-        let enough = others.wait_for(|now| *now >= came + self.torn.others_needed());
-        if self.in_time(enough).await {
+        let enough = came + self.torn.others_needed();
+        if turns_until(|| self.came.load(Ordering::Relaxed) >= enough).await {
             self.met.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Waits before a whole call until a torn one stood in its window.
     pub(crate) async fn door(&self) {
-        let mut open = self.open.subscribe();
-        if self.torn.has_a_door() && self.races() && !self.in_time(open.wait_for(|open| *open)).await {
-            self.open.send_replace(true);
+        if self.torn.has_a_door() && self.races() {
+            turns_until(|| self.open.load(Ordering::Relaxed)).await;
+            self.open.store(true, Ordering::Relaxed);
         }
-    }
-
-    async fn in_time(&self, event: impl Future) -> bool {
-        tokio::time::timeout(self.torn.timeout(), event).await.is_ok()
     }
 }

@@ -7,6 +7,7 @@ mod backend;
 mod flaw;
 mod flaws;
 mod gate;
+mod locks;
 mod store;
 mod table;
 mod wrong_store;

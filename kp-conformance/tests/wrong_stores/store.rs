@@ -1,9 +1,11 @@
+mod torn;
+
 use std::fmt;
-use std::sync::MutexGuard;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use kp_conformance::ReferenceStore;
+use kp_conformance::{Method, ReferenceStore};
 use kp_core::moving::{ImportRejection, MovePools, PoolExport};
 use kp_core::rules::{Answer, Limits, Model, ModelPool, State, bounded, bounded_takes, bounded_withdrawal};
 use kp_core::server::{
@@ -11,26 +13,32 @@ use kp_core::server::{
     Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    BackendError, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Rejection,
-    ReservationId, Result, Status, Timestamp, Ttl,
+    BackendError, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Rejection, Result,
+    Status, Timestamp, Ttl,
 };
-
-use tokio::task::yield_now;
 
 use crate::flaw::{Call, Flaw, Records, Torn};
 use crate::gate::Gate;
+use crate::locks::Locks;
 
-/// The reference store with a flaw.
+/// A handle on the reference store with a flaw.
+#[derive(Clone)]
 pub(crate) struct FlawedStore {
     flaw: Flaw,
     limits: Limits,
     correct: ReferenceStore,
     /// How many packages were taken without the id of their request.
-    unbound: AtomicU64,
+    unbound: Arc<AtomicU64>,
     /// Where the calls meet, if it is wrong only in a race.
-    gate: Option<Gate>,
+    gate: Option<Arc<Gate>>,
     /// Whether a claim is under way, or was ([`Torn::KeepsItsLock`]).
-    locked: AtomicBool,
+    locked: Arc<AtomicBool>,
+    /// [`Torn::LocksAsItGoes`]
+    locks: Locks,
+    /// What this handle remembers of all pools, for the reads that the flaw answers from memory.
+    remembered: Arc<Mutex<Option<Model>>>,
+    /// Shared by all handles.
+    handles: Arc<()>,
 }
 
 impl FlawedStore {
@@ -39,9 +47,51 @@ impl FlawedStore {
             flaw,
             limits,
             correct: ReferenceStore::with_limits(limits),
-            unbound: AtomicU64::default(),
-            gate: flaw.torn.filter(|torn| torn.races()).map(Gate::of),
-            locked: AtomicBool::default(),
+            unbound: Arc::default(),
+            gate: flaw.torn.filter(|torn| torn.races()).map(Gate::of).map(Arc::new),
+            locked: Arc::default(),
+            locks: Locks::default(),
+            remembered: Arc::default(),
+            handles: Arc::default(),
+        }
+    }
+
+    /// Another handle; the first after all others were dropped opens the store again.
+    pub(crate) fn handle(&self) -> Self {
+        if Arc::strong_count(&self.handles) == 1 {
+            self.on_each(&self.pools(), |records| (self.flaw.reopened)(records));
+        }
+        let remembered = Arc::default();
+        Self {
+            remembered,
+            ..self.clone()
+        }
+    }
+
+    /// What a read is answered from: what is there, or what this handle remembers.
+    fn readable(&self, method: Method) -> ReferenceStore {
+        if !self.flaw.remembers.contains(&method) {
+            return self.correct.clone();
+        }
+        let now = self.model().clone();
+        let model = self.remembered().get_or_insert(now).clone();
+        let readable = ReferenceStore::with_limits(self.limits);
+        *readable.model() = model;
+        readable
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Option<Model>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does to the same ref in every other pool what was done in this one, if the flaw has it so.
+    fn reach(&self, method: Method, token: &ReservationToken, step: impl Fn(&mut Records<'_>, &ReservationToken)) {
+        if !self.flaw.reaches.contains(&method) {
+            return;
+        }
+        for pool in self.pools().into_iter().filter(|pool| *pool != token.pool) {
+            let reached = ReservationToken::new(pool.clone(), token.key_package_ref.clone(), token.id());
+            self.at_once(&pool, |records| step(records, &reached));
         }
     }
 
@@ -58,13 +108,16 @@ impl FlawedStore {
     fn at_once<T>(&self, pool: &PoolId, step: impl FnOnce(&mut Records<'_>) -> T) -> T {
         let (flaw, limits) = (&self.flaw, self.limits);
         self.model().step(pool, |pool| {
-            let Some(gate) = &self.gate else {
+            if self.gate.is_none() && flaw.remembers.is_empty() {
                 return Ok(step(&mut Records { pool, flaw, limits }));
-            };
+            }
             let before = pool.clone();
             let result = step(&mut Records { pool, flaw, limits });
             if *pool != before {
-                gate.come_in();
+                *self.remembered() = None;
+                if let Some(gate) = &self.gate {
+                    gate.come_in();
+                }
             }
             Ok(result)
         })
@@ -74,7 +127,7 @@ impl FlawedStore {
     async fn first<T>(&self, read: impl FnOnce(&mut Model) -> T) -> T {
         let (result, came) = {
             let mut model = self.model();
-            (read(&mut model), self.gate.as_ref().map(Gate::come_in))
+            (read(&mut model), self.gate.as_deref().map(Gate::come_in))
         };
         if let (Some(gate), Some(came)) = (&self.gate, came) {
             gate.window(came).await;
@@ -130,81 +183,6 @@ impl FlawedStore {
 
     fn pools(&self) -> Vec<PoolId> {
         self.model().list_pools().cloned().collect()
-    }
-
-    pub(crate) fn reopen(&self) {
-        self.on_each(&self.pools(), |records| (self.flaw.reopened)(records));
-    }
-
-    /// [`Torn::LooksFirst`]
-    async fn look_first(&self, take: &TakeRequest, lapse: OnLapse, now: Timestamp) -> Answer<Reservation> {
-        let oldest = |pool: &mut ModelPool| Ok((self.flaw.oldest)(pool, &take.options, now));
-        let seen = self.first(|model| model.step(&take.pool, oldest)).await;
-        let named = match seen {
-            Some((record, _)) => {
-                let named = take.options.clone().only(record.info.key_package_ref);
-                take.clone().options(named)
-            }
-            None => take.clone(),
-        };
-        self.at_once(&take.pool, |records| records.reserve(&named, lapse, now))
-            .map_err(|_| Rejection::PoolExhausted)
-    }
-
-    fn is_bound(&self, take: &TakeRequest) -> bool {
-        let bound = |records: &mut Records<'_>| (self.flaw.by_id)(records.pool, &take.id).is_some();
-        self.at_once(&take.pool, bound)
-    }
-
-    /// [`Torn::SpendsLater`]
-    async fn spend_later(&self, take: &TakeRequest, group: Option<&GroupId>, now: Timestamp) -> Answer<KeyPackage> {
-        if !self.is_bound(take) {
-            self.at_once(&take.pool, |records| records.reserve(take, OnLapse::Return, now))?;
-            yield_now().await;
-        }
-        self.at_once(&take.pool, |records| records.claim(take, group, now))
-    }
-
-    /// [`Torn::KeepsItsLock`]
-    async fn claim_under_lock(
-        &self,
-        take: &TakeRequest,
-        group: Option<&GroupId>,
-        now: Timestamp,
-    ) -> Result<KeyPackage> {
-        let mut turns = 0;
-        while self.locked.swap(true, Ordering::Relaxed) {
-            turns += 1;
-            if turns == 5_000 {
-                return Err(BackendError::transient("flawed", "claim", Effect::NotApplied, "it is locked").into());
-            }
-            yield_now().await;
-        }
-        yield_now().await;
-        let answer = self.at_once(&take.pool, |records| records.claim(take, group, now));
-        self.locked.store(false, Ordering::Relaxed);
-        Ok(answer?)
-    }
-
-    /// [`Torn::BindsLater`]: the id, once others were let in, of what was taken without it.
-    async fn bind_later<T>(&self, take: &TakeRequest, step: impl FnOnce(&mut Records<'_>, &TakeRequest) -> T) -> T {
-        if self.is_bound(take) {
-            return self.at_once(&take.pool, |records| step(records, take));
-        }
-        let nobodys = u128::from(self.unbound.fetch_add(1, Ordering::Relaxed));
-        let nobodys = ReservationId::from_bytes(nobodys.to_be_bytes());
-        let mut unbound = take.clone();
-        unbound.id = nobodys;
-        let answer = self.at_once(&take.pool, |records| step(records, &unbound));
-        yield_now().await;
-        self.at_once(&take.pool, |records| {
-            records.alter(|record| match &mut record.state {
-                State::Reserved(hold) if hold.id == nobodys => hold.id = take.id,
-                State::Used(usage) if usage.id == nobodys => usage.id = take.id,
-                _ => (),
-            });
-        });
-        answer
     }
 }
 
@@ -273,8 +251,15 @@ impl KeyPackageStore for FlawedStore {
             return Answers::all_failed(takes.len(), &Rejection::TooManyItems.into());
         }
         let claim = |records: &mut Records<'_>, take: &TakeRequest| (self.flaw.claim)(records, take, group, now);
+        let batch = (self.flaw.torn == Some(Torn::LocksAsItGoes)).then(|| self.locks.batch());
         let mut answers = Vec::new();
         for take in takes {
+            if let Some(batch) = &batch
+                && let Err(deadlock) = batch.lock(&take.pool).await
+            {
+                answers.push(Err(deadlock));
+                continue;
+            }
             let failed = (self.flaw.failed)(self.is_bound(take));
             let answer = match self.flaw.torn {
                 Some(Torn::BindsLater) => self.bind_later(take, claim).await.map_err(Error::from),
@@ -302,6 +287,9 @@ impl KeyPackageStore for FlawedStore {
         for token in tokens {
             let spend = |records: &mut Records<'_>| (self.flaw.spend)(records, token, usage, now);
             let answer = self.step(Call::Spend, &token.pool, spend).await;
+            self.reach(Method::Spend, token, |records, token| {
+                _ = (self.flaw.spend)(records, token, usage, now)
+            });
             answers.push(answer.map_err(Into::into));
         }
         answers.into()
@@ -315,6 +303,9 @@ impl KeyPackageStore for FlawedStore {
         for token in tokens {
             let release = |records: &mut Records<'_>| (self.flaw.release)(records, token, now);
             let answer = self.step(Call::Release, &token.pool, release).await;
+            self.reach(Method::Release, token, |records, token| {
+                _ = (self.flaw.release)(records, token, now)
+            });
             answers.push(answer.map_err(Into::into));
         }
         answers.into()
@@ -328,6 +319,9 @@ impl KeyPackageStore for FlawedStore {
         for token in tokens {
             let renew = |records: &mut Records<'_>| (self.flaw.renew)(records, token, ttl, now);
             let answer = self.step(Call::Renew, &token.pool, renew).await;
+            self.reach(Method::Renew, token, |records, token| {
+                _ = (self.flaw.renew)(records, token, ttl, now)
+            });
             answers.push(answer.map_err(Into::into));
         }
         answers.into()
@@ -339,14 +333,16 @@ impl KeyPackageStore for FlawedStore {
         key_package_ref: &KeyPackageRef,
         now: Timestamp,
     ) -> Result<Option<StoredKeyPackage>> {
-        let read = self.correct.get_key_package(pool, key_package_ref, now);
+        let readable = self.readable(Method::Get);
+        let read = readable.get_key_package(pool, key_package_ref, now);
         let mut stored = self.read(pool, now, read).await?;
         (self.flaw.stored)(&mut stored);
         Ok(stored)
     }
 
     async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
-        let read = self.correct.get_statuses(pool, refs, now);
+        let readable = self.readable(Method::Statuses);
+        let read = readable.get_statuses(pool, refs, now);
         let mut statuses = self.read(pool, now, read).await?;
         (self.flaw.statuses)(&mut statuses);
         Ok(statuses)
@@ -359,20 +355,23 @@ impl KeyPackageStore for FlawedStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<Page<KeyPackageInfo>> {
-        let read = self.correct.list_available(pool, after, limit, now);
+        let readable = self.readable(Method::ListAvailable);
+        let read = readable.list_available(pool, after, limit, now);
         let mut page = self.read(pool, now, read).await?;
         (self.flaw.listed)(&mut page);
         Ok(page)
     }
 
     async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>> {
-        let mut ready = self.read(pool, now, self.correct.list_ready(pool, now)).await?;
+        let readable = self.readable(Method::ListReady);
+        let mut ready = self.read(pool, now, readable.list_ready(pool, now)).await?;
         (self.flaw.ready)(&mut ready);
         Ok(ready)
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
-        let read = self.correct.count_by_status(pool, now);
+        let readable = self.readable(Method::Count);
+        let read = readable.count_by_status(pool, now);
         let mut counts = self.read(pool, now, read).await?;
         counts.ciphersuites.values_mut().for_each(self.flaw.counts);
         (self.flaw.room)(&mut counts);
@@ -380,7 +379,7 @@ impl KeyPackageStore for FlawedStore {
     }
 
     async fn list_pools(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<PoolId>> {
-        let mut page = self.correct.list_pools(after, limit).await?;
+        let mut page = self.readable(Method::ListPools).list_pools(after, limit).await?;
         (self.flaw.pools)(&mut page);
         Ok(page)
     }

@@ -1,3 +1,4 @@
+use kp_conformance::Method;
 use kp_core::Status;
 use kp_core::{Counts, Slot};
 
@@ -8,6 +9,24 @@ wrong_stores! {
     #[breaks("LAST-2", the_last_resort_is_handed_out_when_nothing_is_left)]
     fn counts_last_resort_as_available(flaw: &mut Flaw) {
         flaw.counts = |counts| counts.available += u32::from(counts.last_resort != Slot::Empty);
+    }
+
+    /// A handle remembers its counts until it changes something itself.
+    #[breaks("LIN-1", an_answer_is_seen_at_once_through_every_handle)]
+    fn remembers_counts(flaw: &mut Flaw) {
+        flaw.remembers = &[Method::Count];
+    }
+
+    /// A handle remembers what became of each ref until it changes something itself.
+    #[breaks("LIN-1", an_answer_is_seen_at_once_through_every_handle)]
+    fn remembers_statuses(flaw: &mut Flaw) {
+        flaw.remembers = &[Method::Get, Method::Statuses];
+    }
+
+    /// A handle remembers its listings until it changes something itself.
+    #[breaks("LIN-1", an_answer_is_seen_at_once_through_every_handle)]
+    fn remembers_listings(flaw: &mut Flaw) {
+        flaw.remembers = &[Method::ListAvailable, Method::ListReady, Method::ListPools];
     }
 
     /// A read ends what has lapsed, for good.

@@ -1,3 +1,4 @@
+use kp_conformance::Method;
 use kp_core::rules::{Answer, PoolRecords, State};
 use kp_core::server::{Lease, OnLapse, Receipt, ReservationToken};
 use kp_core::{Rejection, Timestamp, Ttl};
@@ -35,6 +36,12 @@ wrong_stores! {
             };
             records.spend(&token, usage, now)
         };
+    }
+
+    /// A spend looks for ref and id, and not for the pool.
+    #[breaks("SPEND-2", a_call_on_one_pool_leaves_the_same_ref_in_another)]
+    fn spends_in_every_pool(flaw: &mut Flaw) {
+        flaw.reaches = &[Method::Spend];
     }
 
     /// The same spend again is refused.
@@ -109,6 +116,12 @@ wrong_stores! {
         };
     }
 
+    /// A release looks for ref and id, and not for the pool.
+    #[breaks("REL-1", a_call_on_one_pool_leaves_the_same_ref_in_another)]
+    fn releases_in_every_pool(flaw: &mut Flaw) {
+        flaw.reaches = &[Method::Release];
+    }
+
     /// A release takes a spent package back.
     #[breaks("REL-3", a_batch_has_an_answer_for_each_item)]
     fn a_release_undoes_a_spend(flaw: &mut Flaw) {
@@ -145,6 +158,12 @@ wrong_stores! {
             lease.expires_at = lease.expires_at.max(now.after(ttl));
             Ok(lease)
         };
+    }
+
+    /// A renewal looks for ref and id, and not for the pool.
+    #[breaks("REN-1", a_call_on_one_pool_leaves_the_same_ref_in_another)]
+    fn renews_in_every_pool(flaw: &mut Flaw) {
+        flaw.reaches = &[Method::Renew];
     }
 
     /// The new end is answered, and the lease ends as before.

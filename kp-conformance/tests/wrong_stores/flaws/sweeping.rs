@@ -1,13 +1,57 @@
-use kp_core::rules::State;
+use kp_core::Timestamp;
+use kp_core::rules::{Record, State};
 
 use crate::flaw::{Call, Torn};
 use crate::wrong_store::wrong_stores;
+
+/// A day, in seconds.
+const DAY: i64 = 86_400;
+
+/// Whether the package was used so many days ago, or earlier.
+fn used_days_ago(record: &Record, now: Timestamp, days: i64) -> bool {
+    matches!(&record.state, State::Used(usage) if usage.at <= now.minus((days * DAY).unsigned_abs()))
+}
 
 wrong_stores! {
     /// A sweep forgets spent packages before their end.
     #[breaks("SWEEP-1", a_sweep_removes_what_has_expired_and_nothing_else)]
     fn a_sweep_forgets_spent_packages(flaw: &mut Flaw) {
         flaw.swept = |records, _| records.forget(|record| matches!(record.state, State::Used(_)));
+    }
+
+    /// A sweep forgets a used package a day after its use.
+    #[breaks("SWEEP-1", what_is_gone_is_remembered_as_long_as_its_package)]
+    fn a_sweep_forgets_what_was_used_a_day_ago(flaw: &mut Flaw) {
+        flaw.swept = |records, now| records.forget(|record| used_days_ago(record, now, 1));
+    }
+
+    /// A sweep forgets a used package a month after its use.
+    #[breaks("SWEEP-1", what_is_gone_is_remembered_as_long_as_its_package)]
+    fn a_sweep_forgets_what_was_used_a_month_ago(flaw: &mut Flaw) {
+        flaw.swept = |records, now| records.forget(|record| used_days_ago(record, now, 30));
+    }
+
+    /// A sweep leaves a pool its newest thousand of those that are gone.
+    #[breaks("SWEEP-1", a_sweep_leaves_a_large_pool_whole)]
+    fn a_sweep_trims_what_is_gone(flaw: &mut Flaw) {
+        flaw.swept = |records, _| {
+            let gone = records.pool.records.iter().filter(|(record, _)| !record.state.is_unspent_one_time());
+            let mut surplus = gone.count().saturating_sub(1_000);
+            records.pool.records.retain(|(record, _)| {
+                let trimmed = surplus > 0 && !record.state.is_unspent_one_time();
+                surplus -= usize::from(trimmed);
+                !trimmed
+            });
+        };
+    }
+
+    /// A sweep leaves a pool its newest thousand packages.
+    #[breaks("SWEEP-1", a_sweep_leaves_a_large_pool_whole)]
+    fn a_sweep_trims_large_pools(flaw: &mut Flaw) {
+        flaw.swept = |records, _| {
+            let surplus = records.pool.records.len().saturating_sub(1_000);
+            records.pool.records.drain(..surplus);
+        };
     }
 
     /// Leases that have ended wait for the next call on their pool.

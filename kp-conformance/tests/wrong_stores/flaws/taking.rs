@@ -190,6 +190,41 @@ wrong_stores! {
         };
     }
 
+    /// One claim takes twenty packages and answers with one: an `UPDATE ... WHERE id IN (SELECT ... LIMIT 1 FOR UPDATE SKIP
+    /// LOCKED)` whose inner query runs again for each row.
+    #[breaks("CLAIM-1", one_request_takes_one_package)]
+    fn a_claim_takes_twenty(flaw: &mut Flaw) {
+        flaw.claim = |records, take, group, now| {
+            let claimed = records.claim(take, group, now)?;
+            let used = records.find(&claimed.info.key_package_ref).map(|record| record.state);
+            let free = records.pool.records.iter_mut().filter(|(record, _)| record.state == State::Free);
+            for (record, kept) in free.take(19) {
+                if let Some(State::Used(usage)) = &used {
+                    record.state = State::Used(usage.clone());
+                    kept.bytes = None;
+                }
+            }
+            Ok(claimed)
+        };
+    }
+
+    /// The same of a reservation, in a pool of hundreds alone.
+    #[breaks("RES-1", one_request_takes_one_package)]
+    fn a_reservation_in_a_large_pool_takes_twenty(flaw: &mut Flaw) {
+        flaw.reserve = |records, take, lapse, now| {
+            let reserved = records.reserve(take, lapse, now)?;
+            let lease = records.find(&reserved.package.info.key_package_ref).map(|record| record.state);
+            let large = records.pool.records.len() >= 200;
+            let free = records.pool.records.iter_mut().filter(|(record, _)| large && record.state == State::Free);
+            for (record, _) in free.take(19) {
+                if let Some(State::Reserved(lease)) = &lease {
+                    record.state = State::Reserved(lease.clone());
+                }
+            }
+            Ok(reserved)
+        };
+    }
+
     /// A claim is replayed to whoever knows its id, for any group.
     #[breaks("CLAIM-1", another_party_or_group_gets_no_replay)]
     fn replays_a_claim_for_another_group(flaw: &mut Flaw) {
@@ -219,6 +254,13 @@ wrong_stores! {
     #[breaks("CLAIM-1", concurrent_claims_get_distinct_packages)]
     fn claims_in_two_steps(flaw: &mut Flaw) {
         flaw.torn = Some(Torn::Apart(Call::Claim));
+    }
+
+    /// A batch of claims locks pool by pool, in its own order, and keeps the locks until its end: two in opposite orders wait
+    /// for each other.
+    #[breaks("LIN-1", batches_over_pools_in_opposite_orders_are_all_answered)]
+    fn batches_deadlock(flaw: &mut Flaw) {
+        flaw.torn = Some(Torn::LocksAsItGoes);
     }
 
     /// Parties are compared without regard to capitals.
