@@ -8,22 +8,38 @@ use kp_core::server::KeyPackageStore;
 
 use crate::packages::at;
 use crate::pool::Pool;
+use crate::progress::Progress;
 use crate::{Facets, Factory, Method, Outage, Space};
 
 /// What a check works with: the factory of the backend, and a space of its own.
 pub struct Context<S: ?Sized + 'static = dyn KeyPackageStore> {
     factory: Arc<dyn Factory<S>>,
     space: Space,
+    progress: Progress,
 }
 
 impl<S: ?Sized + 'static> Context<S> {
     pub(crate) fn new(factory: Arc<dyn Factory<S>>, space: Space) -> Self {
-        Self { factory, space }
+        let progress = Progress::default();
+        Self {
+            factory,
+            space,
+            progress,
+        }
+    }
+
+    /// What the pools of this context have been asked.
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// The same space, not opened yet, with other limits.
     pub(crate) fn with_limits(&self, limits: Limits) -> Self {
-        Self::new(Arc::clone(&self.factory), self.space.clone().with_limits(limits))
+        Self {
+            factory: Arc::clone(&self.factory),
+            space: self.space.clone().with_limits(limits),
+            progress: self.progress.clone(),
+        }
     }
 
     pub(crate) fn facets(&self) -> Facets {
@@ -98,7 +114,7 @@ impl Context {
     fn pool_of(&self, store: Arc<dyn KeyPackageStore>) -> Pool {
         Pool {
             only_claims: !self.offers(Method::Reserve),
-            ..Pool::new(store, "bob/phone")
+            ..Pool::new(self.progress.counting(store), "bob/phone")
         }
     }
 

@@ -1,5 +1,6 @@
 use std::env;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// How much the suite does, unless a program says otherwise: `KP_CONFORMANCE=heavy` asks for more of what is drawn at
 /// random or raced, `quick` for less.
@@ -61,8 +62,29 @@ pub(crate) fn by_level(default: u64, heavy: u64) -> u64 {
     }
 }
 
-/// The seeds of a run.
-pub(crate) fn seeds(default: u64, heavy: u64) -> impl Iterator<Item = u64> {
-    let first = Settings::get().seed;
-    (0..by_level(default, heavy)).map(move |n| first.wrapping_add(n))
+/// After so long, a check draws no other seed.
+fn longest() -> Duration {
+    Duration::from_secs(match Settings::get().level {
+        Level::Quick | Level::Default => 60,
+        Level::Heavy => 2_400,
+    })
+}
+
+/// The seeds of a run, of what is drawn from them. On a machine that is starved they are fewer than asked for, at least one, and
+/// a line says so.
+// A person waits for the suite, so it is measured.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn seeds(drawn: &'static str, default: u64, heavy: u64) -> impl Iterator<Item = u64> {
+    let (first, count) = (Settings::get().seed, by_level(default, heavy));
+    let begin = Instant::now();
+    let in_time = move |done: &u64| {
+        let goes_on = *done == 0 || begin.elapsed() < longest();
+        if !goes_on {
+            let next = first.wrapping_add(*done);
+            let seconds = longest().as_secs();
+            eprintln!("starved, shortened: {done} of {count} {drawn} in {seconds} s; {SEED}={next} goes on");
+        }
+        goes_on
+    };
+    (0..count).take_while(in_time).map(move |n| first.wrapping_add(n))
 }

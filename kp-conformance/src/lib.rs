@@ -88,6 +88,7 @@ mod packages;
 mod pool;
 #[cfg(feature = "program")]
 pub mod program;
+mod progress;
 mod reference;
 mod report;
 mod suite;

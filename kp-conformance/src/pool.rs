@@ -252,7 +252,7 @@ impl Pool {
         let pool = self.id.clone();
         match works(Call::List { pool, limit, now }.ask(&*self.store).await) {
             Reply::Listed(all) => all,
-            other => panic!("a page holds `limit` items at most: {other:?}"),
+            other => panic!("a page holds {limit} items at most, and the pages come to an end: {other:?}"),
         }
     }
 
@@ -260,7 +260,7 @@ impl Pool {
     pub(crate) async fn pools_by(&self, limit: u32) -> Vec<PoolId> {
         match works(Call::Pools { limit }.ask(&*self.store).await) {
             Reply::Pools(all) => all,
-            other => panic!("a page holds `limit` items at most: {other:?}"),
+            other => panic!("a page holds {limit} items at most, and the pages come to an end: {other:?}"),
         }
     }
 
@@ -296,7 +296,7 @@ impl Pool {
         };
         match works(retire.ask(&*self.store).await) {
             Reply::Swept(total) => total,
-            other => panic!("a retirement counts what it retires: {other:?}"),
+            other => panic!("a retirement counts what it retires, and comes to an end: {other:?}"),
         }
     }
 

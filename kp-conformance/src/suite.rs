@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -5,17 +6,41 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime;
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::level::{Level, Settings};
+use crate::progress::Progress;
 use crate::{Check, Context, Factory, Space, decisions, worker};
 
-/// A check that takes longer than this hangs: on a slow disk the longest takes seconds, and at the heavy level minutes.
+/// A check that begins no call for so long hangs: on a slow disk the longest takes seconds, and at the heavy level minutes.
 fn timeout() -> Duration {
     Duration::from_secs(match Settings::get().level {
         Level::Quick | Level::Default => 120,
         Level::Heavy => 3_600,
     })
+}
+
+/// Of a check that goes on, so many times as long is too long.
+const LONGEST: u32 = 10;
+
+/// Waits for a check, as long as it goes on. A machine that is starved makes it slow, and does not make it fail.
+async fn ended<T>(checked: JoinHandle<T>, progress: &Progress) -> Result<T, String> {
+    let mut checked = pin!(checked);
+    let (limit, mut calls) = (timeout(), 0);
+    for _ in 0..LONGEST {
+        match tokio::time::timeout(limit, &mut checked).await {
+            Ok(ended) => return ended.map_err(failure),
+            Err(_) if progress.calls() > calls => calls = progress.calls(),
+            Err(_) => {
+                let seconds = limit.as_secs();
+                return Err(format!(
+                    "it hangs: after {calls} calls it began no other for {seconds} s"
+                ));
+            }
+        }
+    }
+    let seconds = limit.as_secs() * u64::from(LONGEST);
+    Err(format!("it does not end: {calls} calls in {seconds} s, and more"))
 }
 
 /// Runs the suite on the backend of this factory, with the arguments of the command line, which are those of
@@ -127,13 +152,10 @@ pub(crate) fn in_a_space<S: ?Sized + Send + Sync + 'static, T: Send + 'static>(
     let space = space.apart(is_apart);
     let runtime = runtime.enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime for the check: {error}"))?;
-    let limit = timeout();
     let result = runtime.block_on(async {
-        let checked = tokio::spawn(body(Context::new(Arc::clone(factory), space.clone())));
-        let checked = match tokio::time::timeout(limit, checked).await {
-            Ok(ended) => ended.map_err(failure),
-            Err(_) => Err(format!("it hangs: no end within {} s", limit.as_secs())),
-        };
+        let context = Context::new(Arc::clone(factory), space.clone());
+        let progress = context.progress();
+        let checked = ended(tokio::spawn(body(context)), &progress).await;
         let factory = Arc::clone(factory);
         let destroyed = tokio::spawn(async move { factory.destroy(&space).await });
         let destroyed = destroyed.await.map_err(failure);

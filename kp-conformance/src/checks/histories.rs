@@ -87,7 +87,7 @@ checks! {
     #[rules("LIN-1", "RES-1", "SPEND-1", "REL-3", "SWEEP-3")]
     async fn every_history_is_linearizable(context: &Context) {
         let pools = context.pools(3).await;
-        for seed in seeds(60, 2_000) {
+        for seed in seeds("histories", 60, 2_000) {
             run(context, &pools, seed, false).await;
         }
     }
@@ -98,7 +98,7 @@ checks! {
     #[rules("ERR-2", "ERR-1", "LIN-1")]
     async fn histories_with_unknown_outcomes_are_linearizable(context: &Context) {
         let pools = context.pools(3).await;
-        for seed in seeds(60, 2_000) {
+        for seed in seeds("histories with faults", 60, 2_000) {
             run(context, &pools, seed, true).await;
         }
     }

@@ -54,7 +54,7 @@ checks! {
     #[rules("ERR-5", "ERR-2", "CLAIM-1")]
     #[needs(processes)]
     async fn nothing_answered_is_lost_when_writers_are_killed(context: &Context) {
-        for seed in seeds(5, 50) {
+        for seed in seeds("rounds of killed writers", 5, 50) {
             let pool = context.stocked(one_times(0..PROCESSES * IDS)).await;
             let mut random = StdRng::seed_from_u64(seed);
             let doomed = (0..PROCESSES).map(|n| {

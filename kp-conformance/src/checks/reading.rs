@@ -104,7 +104,9 @@ checks! {
         let mut after = first.next;
         while let Some(cursor) = after {
             let page = works(pool.store.list_available(&pool.id, Some(&cursor), 4, at(0)).await);
+            assert_ne!(page.next, Some(cursor), "the next page goes on where this one ends");
             shown.extend(page.items);
+            assert!(shown.len() <= 12, "there are twelve at most, and the pages show {}", shown.len());
             after = page.next;
         }
         let shown: Vec<_> = shown.into_iter().map(|info| info.key_package_ref).collect();

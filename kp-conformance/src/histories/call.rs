@@ -80,15 +80,19 @@ impl Call {
                 limit,
                 now,
             } => {
-                let (mut total, mut after) = (0, None);
+                let (mut total, mut steps, mut after) = (0, 0, None);
                 loop {
                     let step = store.retire_unspent(*saved_before, *now, after.as_ref(), *limit);
                     let (count, next) = step.await?;
                     total += count;
-                    after = next;
-                    if after.is_none() {
+                    steps += 1;
+                    if next.is_none() {
                         break Reply::Swept(total);
                     }
+                    if next == after || steps >= MOST_STEPS {
+                        break Reply::Endless { steps };
+                    }
+                    after = next;
                 }
             }
             Self::CleanUp { limit, now } => swept(most(*limit), || store.cleanup_expired(*now, *limit)).await?,
@@ -101,7 +105,7 @@ impl Call {
                 let page = |after: Option<Cursor>| async move {
                     store.list_available(pool, after.as_ref(), *limit, *now).await
                 };
-                all_pages(*limit, page).await?.map_or(Reply::TooMany, Reply::Listed)
+                all_pages(*limit, page).await?.map_or_else(|wrong| wrong, Reply::Listed)
             }
             Self::Ready(pool, now) => Reply::Ready(store.list_ready(pool, *now).await?),
             Self::Count(pool, now) => Reply::Counted(store.count_by_status(pool, *now).await?),
@@ -112,7 +116,7 @@ impl Call {
                     all.sort();
                     Reply::Pools(all)
                 };
-                all_pages(*limit, page).await?.map_or(Reply::TooMany, sorted)
+                all_pages(*limit, page).await?.map_or_else(|wrong| wrong, sorted)
             }
         })
     }
@@ -193,35 +197,47 @@ fn most(limit: u32) -> u64 {
     u64::from(limit.max(1))
 }
 
-/// The items of all pages, unless there are too many on one.
+/// More steps than any check has packages to show or sweep, one at a time.
+const MOST_STEPS: u64 = 25_000;
+/// How many pages may show nothing, and still have a next.
+const MOST_EMPTY: u64 = 100;
+
+/// The items of all pages, unless there are too many on one, or no end to the pages.
 async fn all_pages<T, F: Future<Output = Result<Page<T>>>>(
     limit: u32,
     page: impl Fn(Option<Cursor>) -> F,
-) -> Result<Option<Vec<T>>> {
-    let (mut all, mut after) = (Vec::new(), None);
+) -> Result<std::result::Result<Vec<T>, Reply>> {
+    let (mut all, mut steps, mut empty, mut after) = (Vec::new(), 0, 0, None);
     loop {
-        let Page { items, next, .. } = page(after).await?;
+        let Page { items, next, .. } = page(after.clone()).await?;
         if items.len() as u64 > most(limit) {
-            return Ok(None);
+            return Ok(Err(Reply::TooMany));
         }
+        steps += 1;
+        empty += u64::from(items.is_empty());
         all.extend(items);
-        after = next;
-        if after.is_none() {
-            return Ok(Some(all));
+        if next.is_none() {
+            return Ok(Ok(all));
         }
+        if next == after || empty > MOST_EMPTY || steps >= MOST_STEPS {
+            return Ok(Err(Reply::Endless { steps }));
+        }
+        after = next;
     }
 }
 
 /// How much is swept by steps of so many at most, until nothing is left.
 async fn swept<F: Future<Output = Result<u64>>>(most: u64, step: impl Fn() -> F) -> Result<Reply> {
     let mut total = 0;
-    loop {
+    for steps in 0..MOST_STEPS {
         match step().await? {
             0 => return Ok(Reply::Swept(total)),
             count if count > most => return Ok(Reply::TooMany),
+            count if total + count > MOST_STEPS => return Ok(Reply::Endless { steps }),
             count => total += count,
         }
     }
+    Ok(Reply::Endless { steps: MOST_STEPS })
 }
 
 /// What the rules said; a failure of the backend stays an error.

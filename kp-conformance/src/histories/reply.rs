@@ -24,6 +24,10 @@ pub(crate) enum Reply {
     Pools(Vec<PoolId>),
     /// A page or a step that went beyond its limit: what the rules never answer.
     TooMany,
+    /// So many pages or steps, or a cursor given twice, without an end: what the rules never answer.
+    Endless {
+        steps: u64,
+    },
     /// A failure that says that nothing was done (`ERR-1`).
     NotApplied,
 }

@@ -61,6 +61,8 @@ pub(crate) struct Flaw {
     pub(crate) swept: fn(&mut Records<'_>, Timestamp),
     /// To the limit of a sweep.
     pub(crate) sweep_limit: fn(u32) -> u32,
+    /// To what a sweep says that it removed.
+    pub(crate) cleaned: fn(u64) -> u64,
     /// To the moment before which `retire_unspent` retires.
     pub(crate) saved_before: fn(Timestamp) -> Timestamp,
     /// To a pool, when the store is opened again.
@@ -184,6 +186,7 @@ impl Flaw {
         read: |_, _| (),
         swept: |_, _| (),
         sweep_limit: |limit| limit,
+        cleaned: |count| count,
         saved_before: |saved_before| saved_before,
         reopened: |_| (),
         printed: |_| String::new(),

@@ -417,7 +417,7 @@ impl KeyPackageStore for FlawedStore {
         self.on_each(&pools, |records| (self.flaw.swept)(records, now));
         let limit = (self.flaw.sweep_limit)(limit);
         if self.flaw.torn != Some(Torn::Apart(Call::CleanUp)) {
-            return self.correct.cleanup_expired(now, limit).await;
+            return Ok((self.flaw.cleaned)(self.correct.cleanup_expired(now, limit).await?));
         }
         let before = self.first(|model| model.clone()).await;
         *self.model() = before;

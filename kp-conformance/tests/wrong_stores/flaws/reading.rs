@@ -1,6 +1,6 @@
 use kp_conformance::Method;
-use kp_core::Status;
-use kp_core::{Counts, Slot};
+use kp_core::server::Cursor;
+use kp_core::{Counts, PoolId, Slot, Status};
 
 use crate::wrong_store::wrong_stores;
 
@@ -49,6 +49,12 @@ wrong_stores! {
                 page.items.pop();
             }
         };
+    }
+
+    /// The cursor of a page leads to the same page.
+    #[breaks("READ-2", pages_show_each_package_once)]
+    fn a_page_leads_to_itself(flaw: &mut Flaw) {
+        flaw.listed = |page| page.next = page.next.is_some().then(|| Cursor::after_sequence(0));
     }
 
     /// An owner does not see its last resorts among what could be handed out.
@@ -105,6 +111,16 @@ wrong_stores! {
                 && matches!(stored.status, Status::Reserved { .. })
             {
                 stored.bytes = None;
+            }
+        };
+    }
+
+    /// After the last page of pools comes an empty one, for ever.
+    #[breaks("READ-5", every_pool_that_holds_anything_is_listed_once)]
+    fn pages_of_pools_never_end(flaw: &mut Flaw) {
+        flaw.pools = |page| {
+            if let Ok(last) = PoolId::try_from([0xFF; 255].as_slice()) {
+                page.next = Some(page.next.take().unwrap_or_else(|| Cursor::after_pool(last)));
             }
         };
     }
