@@ -32,15 +32,17 @@ fn unreadable(operation: &'static str) -> impl Fn(Failure) -> BackendError {
     move |failure| backend_error(operation, Effect::NotApplied, Arc::new(failure))
 }
 
-/// Finds the next pools of an index, and the position of the last of them.
+/// Finds the next pools of an index, `most` at most, and the position of the last of them.
 async fn find(
     access: &Access,
     operation: &'static str,
     sql: ReadSql,
     now: Timestamp,
     Position(bound, key): Position,
+    most: u64,
 ) -> Result<(Vec<PoolId>, Position), BackendError> {
-    let params = || [now.get(), bound, key, POOLS.into()].map(Param::Int).into();
+    let most = i64::try_from(most.min(POOLS.into())).unwrap_or(i64::MAX);
+    let params = || [now.get(), bound, key, most].map(Param::Int).into();
     let rows = access.read(operation, sql, params).await?;
     let position = match rows.last() {
         None => Position(bound, key),
@@ -96,8 +98,8 @@ pub(crate) async fn cleanup(access: &Access, now: Timestamp, limit: u32) -> Resu
     let (mut left, mut position) = (u64::from(limit), START);
     let mut done = 0;
     while left > 0 {
-        let found = find(access, operation, ReadSql::PoolsExpired, now, position).await;
-        let (mut pools, last) = match found {
+        let found = find(access, operation, ReadSql::PoolsExpired, now, position, left).await;
+        let (pools, last) = match found {
             Ok(found) => found,
             Err(failure) if done == 0 => return Err(failure),
             // ERR-1: what was done before is committed. The next call tells why this one ended early.
@@ -106,7 +108,6 @@ pub(crate) async fn cleanup(access: &Access, now: Timestamp, limit: u32) -> Resu
         if pools.is_empty() {
             break;
         }
-        pools.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         let share = (left / pools.len() as u64).min(RECORDS.into());
         let share = usize::try_from(share).unwrap_or(1);
         let look_ups = vec![LookUp::Expired { after: None, now }];
@@ -136,8 +137,8 @@ pub(crate) async fn settle_lapsed(access: &Access, now: Timestamp, limit: u32) -
     let (mut left, mut position) = (limit as usize, START);
     let mut done = 0;
     while left > 0 {
-        let found = find(access, operation, ReadSql::PoolsLapsed, now, position).await;
-        let (mut pools, last) = match found {
+        let found = find(access, operation, ReadSql::PoolsLapsed, now, position, left as u64).await;
+        let (pools, last) = match found {
             Ok(found) => found,
             Err(failure) if done == 0 => return Err(failure),
             Err(_) => break,
@@ -145,7 +146,6 @@ pub(crate) async fn settle_lapsed(access: &Access, now: Timestamp, limit: u32) -
         if pools.is_empty() {
             break;
         }
-        pools.truncate(left);
         let look_ups = vec![LookUp::Lapsed(now)];
         let (counts, failed) = each(access, operation, pools, (Kind::Sweep, look_ups), move |pool| {
             settle(pool, now)
