@@ -1,7 +1,7 @@
 use crate::asking::Asking as _;
 use kp_core::Rejection::{AlreadySpent, NothingFits, ReservationConflict};
 use kp_core::Status;
-use kp_core::server::{LastResort, OnLapse};
+use kp_core::server::{LastResort, OnLapse, SaveOutcome};
 use kp_core::{Ciphersuite, Rejection};
 
 use crate::Context;
@@ -103,5 +103,25 @@ checks! {
         let again = pool.lease(&pool.take(1), at(50)).await;
         assert_eq!(again, new, "and not the first, whatever the time");
         assert_eq!(pool.spend(&old, &no_usage(), at(50)).await, receipt, "its receipt stays");
+    }
+
+    /// The same where the old package is swept, or saved anew, after the new binding: the new one stays.
+    #[rules("RES-5", "CLAIM-1", "SWEEP-1")]
+    async fn the_end_of_an_old_binding_leaves_the_new_one(context: &Context) {
+        let first = context.pool().await;
+        for (n, (claims, sweeps)) in (0..).zip([(true, true), (true, false), (false, true), (false, false)]) {
+            let pool = first.beside(&format!("user-{n}"));
+            let ends = || one_time(1).valid(-DAY, 100);
+            pool.stock(vec![ends(), one_time(2), one_time(3)], at(0)).await;
+            pool.claimed(&pool.take(1), at(90)).await;
+            let new = pool.taken(claims, &pool.take(1), at(100)).await;
+            assert_eq!(new, Ok(key_package_ref(2)), "the first has expired");
+            if sweeps {
+                assert_eq!(pool.cleanup(at(100), 10).await, 1);
+            } else {
+                assert_eq!(pool.save_one(one_time(1), at(100)).await, SaveOutcome::Saved);
+            }
+            assert_eq!(pool.taken(claims, &pool.take(1), at(101)).await, new, "the id has its package");
+        }
     }
 }

@@ -2,6 +2,7 @@ use crate::asking::Asking as _;
 use kp_core::Ciphersuite;
 use kp_core::rules::Limits;
 use kp_core::server::Save;
+use kp_core::server::SaveMode;
 use kp_core::server::SaveOutcome::{AlreadyStored, Expired, PoolFull, Saved};
 
 use crate::Context;
@@ -142,5 +143,20 @@ checks! {
         assert_eq!(pool.save(new, at(99)).await, [PoolFull, Saved, Saved, AlreadyStored, Saved, PoolFull]);
         assert_eq!(pool.save_one(last_resort(15), at(100)).await, Saved, "what has expired does not count");
         assert_eq!(pool.save_one(last_resort(16), at(100)).await, PoolFull);
+    }
+
+    /// A batch that crosses the bound of what a pool remembers is stored up to the bound, by either mode.
+    #[rules("SAVE-6", "SAVE-7", "SAVE-8")]
+    #[needs(limits)]
+    async fn a_batch_that_crosses_the_bound_is_stored_up_to_it(context: &Context) {
+        let first = context.with_limits(Limits::default().max_records(6)).pool().await;
+        for (name, mode) in [("bob", SaveMode::Append), ("carol", SaveMode::Replace)] {
+            let pool = first.beside(name);
+            pool.stock(one_times([1, 2, 3, 4]), at(0)).await;
+            let batch = vec![one_time(4), one_time(5), one_time(6), one_time(7), last_resort(8)];
+            let outcomes = pool.save_as(&pool.request(batch).mode(mode), at(1)).await;
+            assert_eq!(outcomes, [AlreadyStored, Saved, Saved, PoolFull, Saved], "{mode:?}");
+            assert_eq!(pool.room(at(1)).await, 0, "{mode:?}");
+        }
     }
 }

@@ -128,4 +128,14 @@ checks! {
         assert_eq!(pool.beside("nobody").withdraw_as(&Withdrawal::All, at(70)).await, []);
         assert_eq!(pool.withdraw_as(&Withdrawal::Refs(Vec::new()), at(70)).await, []);
     }
+
+    /// With `All`: a last resort past its `not_after` is passed over, and those of later ciphersuites are withdrawn.
+    #[rules("DEL-3", "LAST-1")]
+    async fn an_expired_last_resort_keeps_no_other_from_being_withdrawn(context: &Context) {
+        let batch = vec![last_resort(1).valid(-DAY, 50), last_resort(2).of(OTHER_SUITE), one_time(3)];
+        let pool = context.stocked(batch).await;
+        let withdrawn = pool.withdraw_as(&Withdrawal::All, at(50)).await;
+        assert_eq!(withdrawn, [3, 2].map(|n| (key_package_ref(n), Withdrawn)));
+        assert_eq!(pool.status(2, at(51)).await, spent(50, Cause::Withdrawn));
+    }
 }

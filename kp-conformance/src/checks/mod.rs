@@ -16,6 +16,7 @@ mod moving;
 mod outages;
 mod privacy;
 mod processes;
+mod queue;
 mod races;
 mod reading;
 mod renew;
@@ -37,6 +38,7 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     replace::CHECKS,
     init_keys::CHECKS,
     reserve::CHECKS,
+    queue::CHECKS,
     requirements::CHECKS,
     support::CHECKS,
     binding::CHECKS,

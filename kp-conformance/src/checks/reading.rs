@@ -1,10 +1,14 @@
 use crate::asking::Asking as _;
+use std::sync::Arc;
+
 use kp_core::Slot;
 use kp_core::server::{Cursor, LastResort, OnLapse, ReadyKeyPackage, Withdrawal};
 use kp_core::{Cause, Error, PoolId, Rejection, Status};
 
 use crate::Context;
+use crate::at_once::at_once;
 use crate::check::checks;
+use crate::level::by_level;
 use crate::packages::{
     Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, reserved,
     spent,
@@ -251,5 +255,75 @@ checks! {
         invalid(pool.store.list_pools(Some(&of_packages), 1).await.err(), &of_packages);
         let retired = pool.store.retire_unspent(at(0), at(0), Some(&of_packages), 1).await;
         invalid(retired.err(), &of_packages);
+    }
+
+    /// Of two packages whose credential hashes differ in one bit, each is read back with its own.
+    #[rules("SAVE-5", "READ-4", "READ-2")]
+    async fn each_package_has_its_own_credential(context: &Context) {
+        let with = |n, last: u8| {
+            let mut package = one_time(n);
+            package.info.credential.0[31] = last;
+            package
+        };
+        let packages = [with(1, 7), with(2, 6), with(3, 7)];
+        let pool = context.stocked(packages.to_vec()).await;
+        let expected = packages.clone().map(|package| package.info);
+        assert_eq!(pool.available_by(10, at(0)).await, expected);
+        for (n, package) in (1..).zip(packages) {
+            let stored = pool.get(n, at(0)).await.map(|stored| stored.info);
+            assert_eq!(stored.as_ref(), Some(&package.info));
+            assert_eq!(pool.claim(&pool.take(n), None, at(0)).await, Ok(package));
+        }
+    }
+
+    /// Statuses are those of one moment: of a pool that another handle deletes and fills again, all are there, or none.
+    #[rules("LIN-1", "READ-4", "DEL-1")]
+    async fn statuses_are_those_of_one_moment(context: &Context) {
+        const ALL: u64 = 500;
+        let pools = context.stocked_pools(2, one_times(0..ALL)).await;
+        let changes = Arc::new(());
+        at_once(&pools, 2, |pool, task| {
+            let others = Arc::downgrade(&changes);
+            let ours = (task == 0).then(|| Arc::clone(&changes));
+            async move {
+                if ours.is_some() {
+                    for _ in 0..by_level(5, 50) {
+                        pool.delete().await;
+                        // Twice: who reads in turns with this is to find the pool empty too.
+                        tokio::task::yield_now().await;
+                        tokio::task::yield_now().await;
+                        pool.stock(one_times(0..ALL), at(0)).await;
+                        tokio::task::yield_now().await;
+                    }
+                    return;
+                }
+                // Who reads goes on as long as the other changes (one more is the check's own).
+                while others.strong_count() > 1 {
+                    let there = pool.statuses(0..ALL, at(0)).await.into_iter().flatten().count() as u64;
+                    assert!(there == 0 || there == ALL, "{there} of {ALL} packages are there: a read of two moments");
+                    tokio::task::yield_now().await;
+                }
+            }
+        })
+        .await;
+    }
+
+    /// However many pools there are, each is listed once, also on one page.
+    #[rules("READ-5", "COST-1")]
+    async fn thousands_of_pools_are_listed(context: &Context) {
+        const ALL: u64 = 2_100;
+        let pools = context.pools(4).await;
+        at_once(&pools, 8, |pool, task| async move {
+            for n in (task..ALL).step_by(8) {
+                pool.beside(&format!("user-{n:04}")).stock(one_times([1]), at(0)).await;
+            }
+        })
+        .await;
+        let expected: Vec<_> = (0..ALL).map(|n| pools[0].beside(&format!("user-{n:04}")).id).collect();
+        for limit in [5_000, 1_000] {
+            let listed = pools[0].pools_by(limit).await;
+            assert_eq!(listed.len(), expected.len(), "in pages of {limit}");
+            assert!(listed == expected, "each once, in pages of {limit}");
+        }
     }
 }

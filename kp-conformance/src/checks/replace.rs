@@ -65,4 +65,14 @@ checks! {
         assert_eq!(second, [Saved, Saved, PoolFull, AlreadyStored]);
         assert_eq!(pool.available(at(11)).await, [4, 8, 9].map(key_package_ref));
     }
+
+    /// A package of the batch that is recalled takes no room from the others.
+    #[rules("SAVE-8", "SAVE-6", "SAVE-3")]
+    async fn a_recalled_package_in_the_batch_takes_no_room(context: &Context) {
+        let pool = context.stocked(one_times([1])).await;
+        pool.lease(&pool.take(1), at(0)).await;
+        pool.withdraw([1], at(0)).await;
+        let batch = pool.request(one_times([1, 2])).mode(SaveMode::Replace).cap_per_ciphersuite(1);
+        assert_eq!(pool.save_as(&batch, at(10)).await, [SaveOutcome::AlreadySpent, Saved]);
+    }
 }

@@ -3,6 +3,8 @@ use std::ops::Range;
 
 use kp_core::rules::{Limits, Model};
 use kp_core::server::Save;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use crate::Context;
 use crate::check::checks;
@@ -16,6 +18,16 @@ const NARROW: Scale = Scale {
     ids: 6,
     batch: 5,
     moments: 24,
+    in_steps: true,
+};
+
+/// A pool of some hundred: stretches of a queue, batches, and indexes that grow and shrink.
+const MIDDLE: Scale = Scale {
+    pools: &["bob/phone"],
+    packages: 200,
+    ids: 60,
+    batch: 60,
+    moments: 60,
     in_steps: true,
 };
 
@@ -65,8 +77,20 @@ struct Difference {
     says: String,
 }
 
-/// Makes the calls of empty pools, each through the next of two handles, until one is not answered as expected.
-async fn difference(context: &Context, calls: &[(Call, Reply)]) -> Option<Difference> {
+/// Through which of two handles the calls of a seed go: through one alone, through both in turn, or through one until a
+/// change that is drawn, so that what a handle remembers is now fresh, now old.
+fn handles_of(seed: u64) -> impl FnMut() -> usize {
+    let mut random = StdRng::seed_from_u64(seed);
+    let (change, mut handle) = ([0.0, 1.0, 0.1, 0.02][random.random_range(0..4)], 0);
+    move || {
+        handle ^= usize::from(random.random_bool(change));
+        handle
+    }
+}
+
+/// Makes the calls of empty pools until one is not answered as expected.
+async fn difference(context: &Context, seed: u64, calls: &[(Call, Reply)]) -> Option<Difference> {
+    let mut handle = handles_of(seed);
     let mut handles = context.pools(2).await;
     for pool in NARROW.pools {
         handles[0].beside(pool).delete().await;
@@ -76,7 +100,7 @@ async fn difference(context: &Context, calls: &[(Call, Reply)]) -> Option<Differ
             handles.clear();
             handles = context.pools(2).await;
         }
-        match call.ask(&*handles[place % 2].store).await {
+        match call.ask(&*handles[handle()].store).await {
             Ok(reply) if reply == *expected => (),
             other => {
                 let until = calls.iter().take(place + 1);
@@ -91,7 +115,7 @@ async fn difference(context: &Context, calls: &[(Call, Reply)]) -> Option<Differ
 }
 
 /// Leaves out ever smaller pieces, as long as something still differs.
-async fn minimised(context: &Context, mut found: Difference, limits: Limits) -> Difference {
+async fn minimised(context: &Context, seed: u64, mut found: Difference, limits: Limits) -> Difference {
     let mut attempts = 0;
     let mut piece = found.calls.iter().map(size).sum::<usize>();
     while piece > 1 {
@@ -100,7 +124,7 @@ async fn minimised(context: &Context, mut found: Difference, limits: Limits) -> 
         while from < found.calls.iter().map(size).sum() && attempts < ATTEMPTS {
             attempts += 1;
             let fewer = answered(without(&found.calls, from..from + piece), limits);
-            match difference(context, &fewer).await {
+            match difference(context, seed, &fewer).await {
                 Some(shorter) => found = shorter,
                 None => from += piece,
             }
@@ -146,10 +170,10 @@ fn without(calls: &[Call], piece: Range<usize>) -> Vec<Call> {
 /// told, with its seed.
 async fn compare(context: &Context, scale: Scale<'_>, limits: Limits, seeds: impl Iterator<Item = u64>) {
     for seed in seeds {
-        let Some(found) = difference(context, &drawn(context, seed, scale, limits)).await else {
+        let Some(found) = difference(context, seed, &drawn(context, seed, scale, limits)).await else {
             continue;
         };
-        let shortest = minimised(context, found, limits).await;
+        let shortest = minimised(context, seed, found, limits).await;
         let mut told = String::new();
         for call in &shortest.calls {
             let _ = writeln!(told, "{call:?}");
@@ -172,6 +196,12 @@ checks! {
     async fn every_sequence_at_a_low_limit_is_answered_as_by_the_rules(context: &Context) {
         let limits = Limits::default().max_records(7);
         compare(&context.with_limits(limits), NARROW, limits, seeds("sequences at a low limit", 12, 400)).await;
+    }
+
+    /// The same in a pool of some two hundred packages, with batches of requests and claims by name.
+    #[rules("RES-2", "RES-5", "SAVE-8", "SWEEP-1", "READ-2")]
+    async fn every_sequence_in_a_pool_of_hundreds_is_answered_as_by_the_rules(context: &Context) {
+        compare(context, MIDDLE, Limits::default(), seeds("sequences in a pool of hundreds", 6, 200)).await;
     }
 
     /// The same in a pool of thousands, with a long queue, listings of many pages, and sweeps of many steps.

@@ -216,4 +216,50 @@ checks! {
         let count = pools[0].count(SUITE, at(51)).await;
         assert_eq!((count.spent, count.available, count.expired), (80, 20, 0));
     }
+
+    /// Leases end each at its own time, also one that was made later and ends earlier.
+    #[rules("SWEEP-2", "RES-4", "TIME-2")]
+    async fn a_short_lease_after_a_long_one_ends_first(context: &Context) {
+        let pool = context.stocked(one_times([1, 2, 3])).await;
+        for (n, seconds) in [(1, 100), (2, 10), (3, 50)] {
+            pool.lease(&pool.take(n).lasting(seconds), at(0)).await;
+        }
+        assert_eq!(pool.settle(at(9), 10).await, 0);
+        assert_eq!(pool.settle(at(10), 10).await, 1, "the second ends at 10");
+        assert_eq!(pool.settle(at(50), 10).await, 1, "the third ends at 50");
+        assert_eq!(pool.available(at(0)).await, [2, 3].map(key_package_ref), "for good");
+        assert_eq!(pool.settle(at(100), 10).await, 1, "the first ends at 100");
+    }
+
+    /// The limit of a settling counts pools in which something ended, not those whose leases were given back before.
+    #[rules("SWEEP-2", "COST-1")]
+    async fn pools_in_which_nothing_ends_stop_no_settling(context: &Context) {
+        let first = context.pool().await;
+        let pools = ["a", "b", "c"].map(|name| first.beside(name));
+        for (n, pool) in (0..).zip(&pools) {
+            pool.stock(one_times([1]), at(0)).await;
+            let token = pool.lease(&pool.take(1).lasting(10), at(0)).await;
+            if n < 2 {
+                pool.released(&token, at(1)).await;
+            }
+        }
+        assert_eq!(first.settle(at(20), 1).await, 1, "one lease has lapsed, in the third pool");
+        assert_eq!(first.settle(at(20), 1).await, 0);
+    }
+
+    /// Pools whose package has expired and was saved anew, with a later end, stop no sweep before it comes to one that has
+    /// expired.
+    #[rules("SWEEP-1", "SAVE-7", "COST-1")]
+    async fn pools_in_which_nothing_expired_stop_no_sweep(context: &Context) {
+        let first = context.pool().await;
+        for n in 0..40 {
+            let pool = first.beside(&format!("user-{n:02}"));
+            pool.stock(vec![one_time(1).valid(-DAY, 100)], at(0)).await;
+            pool.stock(one_times([1]), at(100)).await;
+        }
+        let last = first.beside("user-99");
+        last.stock(vec![one_time(1).valid(-DAY, 100)], at(0)).await;
+        assert_eq!(first.cleanup(at(100), 1).await, 1, "one has expired, in the last pool");
+        assert_eq!(first.cleanup(at(100), 1).await, 0);
+    }
 }

@@ -101,7 +101,8 @@ impl<'a> Draw<'a> {
             0..18 => self.save(),
             18..22 if self.scale.in_steps => {
                 let lapse = self.one_of(&[OnLapse::Return, OnLapse::Retire]);
-                let takes = (0..self.random.random_range(0..4)).map(|_| self.take());
+                let most = (self.scale.batch / 3).clamp(4, 20);
+                let takes = (0..self.random.random_range(0..most)).map(|_| self.take());
                 Call::ReserveMany(takes.collect(), lapse, now)
             }
             18..38 => {
@@ -147,7 +148,7 @@ impl<'a> Draw<'a> {
             let first = self.random.random_range(0..=self.scale.packages - some);
             let refs: Vec<_> = (first..first + some).map(key_package_ref).collect();
             let get = |named: &KeyPackageRef| Call::Get(pool.clone(), named.clone(), now);
-            calls.extend(refs.iter().map(get));
+            calls.extend(refs.iter().take(15).map(get));
             let limit = self.limit();
             calls.extend([
                 Call::Statuses(pool.clone(), refs, now),
@@ -176,7 +177,7 @@ impl<'a> Draw<'a> {
 
     /// Pools take long to fill, and are to stay so.
     fn is_wide(&self) -> bool {
-        self.scale.packages >= 1_000
+        self.scale.packages >= 100
     }
 
     fn one_of<T: Copy>(&mut self, items: &[T]) -> T {

@@ -341,6 +341,15 @@ impl KeyPackageStore for FlawedStore {
     }
 
     async fn get_statuses(&self, pool: &PoolId, refs: &[KeyPackageRef], now: Timestamp) -> Result<Vec<Option<Status>>> {
+        if self.flaw.torn == Some(Torn::ReadsInHalves) {
+            let (first, second) = refs.split_at(refs.len() / 2);
+            let before = self.first(|model| model.clone()).await;
+            let half = ReferenceStore::with_limits(self.limits);
+            *half.model() = before;
+            let mut statuses = half.get_statuses(pool, first, now).await?;
+            statuses.extend(self.correct.get_statuses(pool, second, now).await?);
+            return Ok(statuses);
+        }
         let readable = self.readable(Method::Statuses);
         let read = readable.get_statuses(pool, refs, now);
         let mut statuses = self.read(pool, now, read).await?;

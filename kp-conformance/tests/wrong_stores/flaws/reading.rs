@@ -2,6 +2,7 @@ use kp_conformance::Method;
 use kp_core::server::Cursor;
 use kp_core::{Counts, PoolId, Slot, Status};
 
+use crate::flaw::Torn;
 use crate::wrong_store::wrong_stores;
 
 wrong_stores! {
@@ -27,6 +28,23 @@ wrong_stores! {
     #[breaks("LIN-1", an_answer_is_seen_at_once_through_every_handle)]
     fn remembers_listings(flaw: &mut Flaw) {
         flaw.remembers = &[Method::ListAvailable, Method::ListReady, Method::ListPools];
+    }
+
+    /// A read of many statuses is two reads.
+    #[breaks("LIN-1", statuses_are_those_of_one_moment)]
+    fn reads_statuses_in_halves(flaw: &mut Flaw) {
+        flaw.torn = Some(Torn::ReadsInHalves);
+    }
+
+    /// A listing of pools ends with the two thousandth.
+    #[breaks("READ-5", thousands_of_pools_are_listed)]
+    fn lists_two_thousand_pools(flaw: &mut Flaw) {
+        flaw.pools = |page| {
+            if page.items.len() > 2_000 {
+                page.items.truncate(2_000);
+                page.next = None;
+            }
+        };
     }
 
     /// A read ends what has lapsed, for good.

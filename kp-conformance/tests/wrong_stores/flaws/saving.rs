@@ -65,6 +65,43 @@ wrong_stores! {
         flaw.save = |records, save, now| answering(records, save, now, SaveOutcome::AlreadyStored, SaveOutcome::Saved);
     }
 
+    /// A credential that begins like that of the pool's first package is taken for it.
+    #[breaks("SAVE-5", each_package_has_its_own_credential)]
+    fn compares_the_beginning_of_credentials(flaw: &mut Flaw) {
+        flaw.insert = |pool, mut record, item| {
+            let first = pool.records.first().map(|(record, _)| record.info.credential);
+            if let Some(first) = first.filter(|first| first.0[..16] == record.info.credential.0[..16]) {
+                record.info.credential = first;
+            }
+            sure(pool.insert(&record, item));
+        };
+    }
+
+    /// A pool that has room for one more takes a whole batch.
+    #[breaks("SAVE-6", a_batch_that_crosses_the_bound_is_stored_up_to_it)]
+    fn a_batch_crosses_the_bound(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| {
+            if sure(records.pool.count_remembered(now)) < records.limits.max_records {
+                records.limits = records.limits.max_records(u32::MAX);
+            }
+            records.save(save, now)
+        };
+    }
+
+    /// A replace counts what is recalled and named in the batch towards the cap.
+    #[breaks("SAVE-8", a_recalled_package_in_the_batch_takes_no_room)]
+    fn a_recalled_package_takes_room(flaw: &mut Flaw) {
+        flaw.save = |records, save, now| {
+            let recalled = |item: &Admitted| {
+                let record = records.pool.records.iter().find(|(record, _)| record.info.key_package_ref == item.package.info.key_package_ref);
+                record.is_some_and(|(record, _)| matches!(&record.state, State::Reserved(lease) if lease.recalled.is_some()))
+            };
+            let taken = save.packages().iter().filter(|item| recalled(item)).count();
+            let cap = save.cap_per_ciphersuite.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX));
+            records.save(&save.clone().cap_per_ciphersuite(cap), now)
+        };
+    }
+
     /// Of saves of one package at once, the last wins, and all are told that it was stored.
     #[breaks("SAVE-2", the_same_package_saved_at_once_is_stored_once)]
     fn looks_and_stores_in_two_steps(flaw: &mut Flaw) {

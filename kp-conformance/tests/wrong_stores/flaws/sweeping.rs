@@ -60,6 +60,39 @@ wrong_stores! {
         flaw.cleaned = |count| count.max(1);
     }
 
+    /// A sweep of a used package ends every binding of its id, the later one too.
+    #[breaks("RES-5", the_end_of_an_old_binding_leaves_the_new_one)]
+    fn a_sweep_unbinds_the_id_elsewhere(flaw: &mut Flaw) {
+        flaw.swept = |records, now| {
+            let all = records.pool.records.iter();
+            let expired = all.filter(|(record, _)| record.is_expired(now));
+            let ids: Vec<_> = expired.filter_map(|(record, _)| match &record.state {
+                State::Used(usage) => Some(usage.id),
+                _ => None,
+            }).collect();
+            records.alter(|record| {
+                if let State::Used(usage) = &mut record.state
+                    && ids.contains(&usage.id)
+                {
+                    usage.bound = false;
+                }
+            });
+        };
+    }
+
+    /// Settling goes from lease to lease in the order of the queue, and stops at the first that is live.
+    #[breaks("SWEEP-2", a_short_lease_after_a_long_one_ends_first)]
+    fn settling_stops_at_a_live_lease(flaw: &mut Flaw) {
+        flaw.settle = |records, now| {
+            let leased = |record: &Record| record.state.lapses_at().is_some_and(|end| end > now);
+            let live = records.pool.records.iter().position(|(record, _)| leased(record));
+            let rest = live.map(|live| records.pool.records.split_off(live));
+            let settled = records.settle(now);
+            records.pool.records.extend(rest.into_iter().flatten());
+            settled
+        };
+    }
+
     /// Leases that have ended wait for the next call on their pool.
     #[breaks("SWEEP-2", leases_and_windows_that_have_ended_are_settled)]
     fn settles_nothing(flaw: &mut Flaw) {
