@@ -57,6 +57,30 @@ async fn a_claim_can_be_repeated_for_ten_minutes() {
     );
 }
 
+/// DIR-2: the same window for a claim that names many pools.
+#[tokio::test]
+async fn a_claim_for_many_can_be_repeated_for_ten_minutes() {
+    let world = world(2).await;
+    let (pools, ask) = ([bob()], Take::new().id(retry_key(1)));
+    let first = world.directory.claim_many(&pools, &ask).await.all().unwrap();
+    world.clock.advance(599);
+    assert_eq!(world.directory.claim_many(&pools, &ask).await.all().unwrap(), first);
+    world.clock.advance(1);
+    let late = world.directory.claim_many(&pools, &ask).await.only();
+    assert_eq!(rejection(late), Rejection::AlreadySpent);
+}
+
+/// DIR-1: a reservation with an id is the same request as long as its lease holds.
+#[tokio::test]
+async fn a_reservation_can_be_repeated() {
+    let world = world(2).await;
+    let ask = Take::new().id(retry_key(1));
+    let first = world.directory.reserve(&bob(), &ask).await.unwrap();
+    assert_eq!(token(&first).id(), retry_key(1));
+    world.clock.advance(59);
+    assert_eq!(world.directory.reserve(&bob(), &ask).await.unwrap(), first);
+}
+
 /// DIR-2: a lease lasts 60 s by default; then its holder is fenced off, and the package goes to the next.
 #[tokio::test]
 async fn a_lease_lasts_a_minute() {
@@ -155,8 +179,14 @@ async fn who_knows_a_ref_can_learn_that_it_was_used() {
 #[tokio::test]
 async fn a_lapsed_package_can_be_retired() {
     let world = World::with(|policy| policy.on_lapse(OnLapse::Retire));
-    world.upload(made(1)).await;
+    world.upload(made(2)).await;
     world.directory.reserve(&bob(), &Take::new()).await.unwrap();
+    world
+        .directory
+        .reserve_many(&[bob()], &Take::new())
+        .await
+        .all()
+        .unwrap();
     world.clock.advance(60);
     let answer = world.directory.reserve(&bob(), &Take::new()).await;
     assert_eq!(rejection(answer), Rejection::PoolExhausted);

@@ -182,6 +182,21 @@ async fn a_status_says_what_to_do() {
     assert_eq!(status.ciphersuites.len(), 2);
 }
 
+/// DIR-2: in the last seven days of its lifetime a package expires soon, unless the server says otherwise.
+#[tokio::test]
+async fn a_package_expires_soon_in_its_last_week() {
+    let world = World::new();
+    let ends_in = |name, seconds| {
+        let mut made = Made::new(name);
+        made.not_after = start().plus(seconds);
+        made.bytes()
+    };
+    let packages = vec![ends_in("week", 7 * DAY), ends_in("longer", 7 * DAY + 1)];
+    world.upload(packages).await;
+    let status = world.directory.status(&bob()).await.unwrap();
+    assert_eq!(status.ciphersuites[&SUITE].expiring_soon, 1);
+}
+
 /// DIR-1: a client learns what was used, what is unknown to the server, and what the server has of which it knows not.
 #[tokio::test]
 async fn sync_tells_both_sides() {

@@ -4,6 +4,8 @@
 
 mod world;
 
+use std::sync::Arc;
+
 use futures::FutureExt as _;
 use kp_core::rules::Limits;
 use kp_core::server::{LastResort, TakeOptions, Uploader};
@@ -121,6 +123,20 @@ async fn the_same_is_told_once_an_hour() {
     assert_eq!(told_after, expected.concat());
 }
 
+/// DIR-7: what was kept back within the hour is told at the first look after it.
+#[tokio::test]
+async fn what_was_kept_back_is_told_after_the_hour() {
+    let (world, mut notices) = world();
+    let mut told = Vec::new();
+    for (uploaded, after) in [(3, 0), (1, 600), (0, HOUR)] {
+        world.clock.set(start().plus(after));
+        world.upload(fresh(uploaded, &format!("{after}"))).await;
+        claim(&world.directory).await;
+        told.push(kinds(&mut notices));
+    }
+    assert_eq!(told, [vec![NoticeKind::Low], vec![], vec![NoticeKind::Low]]);
+}
+
 /// DIR-7: a pool that holds nothing is no owner's who could upload.
 #[tokio::test]
 async fn a_pool_that_holds_nothing_is_not_told() {
@@ -153,6 +169,19 @@ async fn a_full_memory_is_told() {
     assert_eq!(full, [(NoticeKind::MemoryFull, None)]);
     directory.upload(to_bob(fresh(2, "b"))).await.unwrap();
     assert_eq!(kinds(&mut notices), []);
+}
+
+/// DIR-7: a memory that another node has filled is told when nothing can be saved.
+#[tokio::test]
+async fn a_memory_that_another_node_filled_is_told() {
+    let store = Arc::new(MemoryStore::with_limits(Limits::default().max_records(3)));
+    let node = || KeyPackageDirectory::builder(Arc::clone(&store), PlainAdmission).clock(ManualClock::at(start()));
+    let other = node().build().unwrap();
+    other.upload(to_bob(made(3))).await.unwrap();
+    let (subscriber, mut notices) = notices(100);
+    let directory = node().low_below(0).notify(subscriber).build().unwrap();
+    directory.upload(to_bob(fresh(1, "a"))).await.unwrap();
+    assert_eq!(kinds(&mut notices), [NoticeKind::MemoryFull]);
 }
 
 /// DIR-7: no answer waits for the look at the pool, and nothing is looked at if nobody receives.
@@ -192,6 +221,24 @@ async fn a_busy_pool_is_looked_at_seldom() {
     let looks = looks.count();
     assert_eq!(seen, 3);
     assert!(looks <= 20, "{looks} looks");
+}
+
+/// DIR-7: another node may take as many, so a node looks after half of what it could take alone.
+#[tokio::test]
+async fn two_nodes_that_take_alike_tell_in_time() {
+    let (world, mut notices) = world();
+    let other_node = KeyPackageDirectory::builder(world.store.clone(), PlainAdmission);
+    let other_node = other_node.clock(world.clock.clone()).build().unwrap();
+    world.upload(made(100)).await;
+    let mut seen = kinds(&mut notices);
+    for _ in 0..49 {
+        claim(&world.directory).await;
+        claim(&other_node).await;
+        seen.extend(kinds(&mut notices));
+    }
+    claim(&world.directory).await;
+    seen.extend(kinds(&mut notices));
+    assert_eq!(seen, [NoticeKind::Low]);
 }
 
 /// DIR-7: other nodes take too, so a pool is looked at again after a minute.

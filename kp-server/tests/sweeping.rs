@@ -197,6 +197,35 @@ async fn a_clock_that_is_set_right_goes_on_sweeping() {
     sweeper.stop().await;
 }
 
+/// DIR-4: a minute is no leap, also where no skew is allowed between nodes.
+#[tokio::test(start_paused = true)]
+async fn without_a_skew_a_clock_may_be_set_right_by_a_minute() {
+    let clock = WallClock::new();
+    let world = World::with(|policy| policy.clock(clock.clone()).skew(Duration::ZERO));
+    world.upload(vec![brief("old", HOUR)]).await;
+    let sweeper = world.directory.start_sweeper(MINUTE);
+    pass(30).await;
+    clock.leap(50);
+    pass(2 * HOUR).await;
+    assert!(is_swept(&world, "old").await);
+    sweeper.stop().await;
+}
+
+/// DIR-4: a leap is one, also when it makes up for what the clock had lost.
+#[tokio::test(start_paused = true)]
+async fn a_leap_that_makes_up_for_a_loss_is_one() {
+    let (world, clock) = world_in_time();
+    world.upload(vec![brief("old", 4 * HOUR)]).await;
+    let sweeper = world.directory.start_sweeper(MINUTE);
+    pass(2 * HOUR).await;
+    clock.leap(-3_500);
+    pass(120).await;
+    clock.leap(7_000);
+    pass(4 * HOUR).await;
+    assert!(!is_swept(&world, "old").await);
+    sweeper.stop().await;
+}
+
 /// DIR-4: leases are settled while expiry waits, at the start and after a leap.
 #[tokio::test(start_paused = true)]
 async fn settling_goes_on_while_expiry_waits() {
