@@ -1,4 +1,4 @@
-//! Tests the limits of a store, what its `Debug` shows, and that the queue keeps its order when memory is given back.
+//! Tests the limits of a store and of a page, what its `Debug` shows, and that the queue keeps its order when memory is given back.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -94,4 +94,41 @@ async fn a_package_reserved_while_memory_is_given_back_returns_to_its_place() {
     }
     let emptied = store.claim_key_package(&take(0), None, now).await.unwrap_err();
     assert_eq!(emptied.rejection(), Some(&Rejection::PoolExhausted));
+}
+
+/// READ-5: also a page that is put together from several looks at the schedule.
+#[tokio::test]
+async fn a_page_of_pools_is_as_long_as_asked_for() {
+    let store = MemoryStore::new();
+    for number in 0..2_100 {
+        let pool = PoolId::try_from(format!("{number}").as_str()).unwrap();
+        store.save_key_package(&pool, package(1, 10), NOW).await.unwrap();
+    }
+    let (mut after, mut pages) = (None, Vec::new());
+    while pages.len() < 3 {
+        let page = store.list_pools(after.as_ref(), 1_500).await.unwrap();
+        pages.push(page.items.len());
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [1_500, 600]);
+}
+
+/// READ-2, READ-5: a page that ends with the last item names no next one.
+#[tokio::test]
+async fn the_last_page_names_no_next_one() {
+    let store = MemoryStore::new();
+    let pools = ["alice", "bob"].map(|name| PoolId::try_from(name).unwrap());
+    for pool in &pools {
+        let save = Save::new(pool.clone(), (0..4).map(|number| package(number, 10))).unwrap();
+        store.save_key_packages(&save, NOW).await.unwrap();
+    }
+    let available = async |after: Option<&Cursor>| store.list_available(&pools[0], after, 2, NOW).await.unwrap();
+    let first = available(None).await;
+    let last = available(first.next.as_ref()).await;
+    assert_eq!((first.items.len(), last.items.len(), last.next), (2, 2, None));
+    let all = store.list_pools(None, 2).await.unwrap();
+    assert_eq!((all.items.as_slice(), all.next), (pools.as_slice(), None));
 }

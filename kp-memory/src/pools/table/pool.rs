@@ -13,6 +13,9 @@ use crate::pools::table::queue::{Queue, Wanted};
 use crate::pools::table::schedule::{Dates, Scheduled};
 use crate::pools::table::slab::{Key, Slab};
 
+#[cfg(test)]
+mod indexes;
+
 /// How many keys share one date in `latest`.
 const SPAN: usize = 64;
 
