@@ -2,10 +2,12 @@
 
 mod codes;
 mod cost;
+mod durability;
 mod faults;
 mod growth;
 mod migrations;
 mod packages;
 mod place;
 mod statements;
+mod undone;
 mod within;
