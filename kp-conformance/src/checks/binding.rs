@@ -103,6 +103,10 @@ checks! {
         let again = pool.lease(&pool.take(1), at(50)).await;
         assert_eq!(again, new, "and not the first, whatever the time");
         assert_eq!(pool.spend(&old, &no_usage(), at(50)).await, receipt, "its receipt stays");
+        // Both were used under the id, which is bound to the second.
+        pool.spent(&again, &no_usage(), at(50)).await;
+        pool.refuses(&pool.take(1), at(50), AlreadySpent).await;
+        assert_eq!(pool.spend(&old, &no_usage(), at(50)).await, receipt, "its receipt stays");
     }
 
     /// The same where the old package is swept, or saved anew, after the new binding: the new one stays.

@@ -12,11 +12,11 @@ checks! {
     #[rules("SAVE-8")]
     async fn replace_keeps_to_the_ciphersuites_accepted(context: &Context) {
         let pool = context.stocked(vec![one_time(1), one_time(2).of(OTHER_SUITE), last_resort(3)]).await;
-        assert_eq!(
-            pool.replace(vec![last_resort(4).of(OTHER_SUITE)], at(10)).await,
-            [Saved]
-        );
-        assert_eq!(pool.available(at(10)).await, [1, 2].map(key_package_ref));
+        for outcome in [Saved, AlreadyStored] {
+            let batch = vec![last_resort(4).of(OTHER_SUITE)];
+            assert_eq!(pool.replace(batch, at(10)).await, [outcome]);
+            assert_eq!(pool.available(at(10)).await, [1, 2].map(key_package_ref));
+        }
         let batch = vec![one_time(5), one_time(6).of(OTHER_SUITE).valid(-DAY, 10)];
         assert_eq!(pool.replace(batch, at(10)).await, [Saved, Expired]);
         assert_eq!(pool.status(1, at(10)).await, spent(10, Cause::Withdrawn));

@@ -80,6 +80,9 @@ checks! {
         ];
         assert_eq!(pool.save(batch, at(0)).await, [Expired, Expired, Saved, Expired, Saved]);
         assert_eq!(pool.statuses([1, 2, 4], at(0)).await, [None; 3]);
+        // Past its end a ref starts anew, and is judged like any other.
+        let anew = vec![last_resort(5).valid(2, END), one_time(3).valid(2, END)];
+        assert_eq!(pool.save(anew, at(1)).await, [NotYetValid, Saved]);
     }
 
     /// A one-time package that is not yet valid is stored, and handed out from its `not_before` on.
