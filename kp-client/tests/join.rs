@@ -40,6 +40,27 @@ async fn a_welcome_with_a_flipped_byte_does_not_cost_the_key() {
     assert_eq!(bob.stored_keys().len(), 32);
 }
 
+/// POOL-5, POOL-6: a last resort that was replaced joins within its grace period, also after an attempt that failed.
+#[tokio::test]
+async fn a_failed_attempt_with_a_replaced_last_resort_does_not_cost_the_key() {
+    let (world, bob) = (World::new(), Bob::new());
+    let plan = CiphersuitePlan::last_resort_only(SUITE);
+    let pool = bob.builder(&world).ciphersuite(plan).build().unwrap();
+    pool.refresh().await.unwrap();
+    let invitation = Alice::new().invite(&world.claim(&bob).await);
+    let replaced = &invitation.refs[0];
+    world.clock.advance(DAY);
+    pool.refresh().await.unwrap();
+    let superseded = bob.lifecycle(replaced).await;
+    assert!(matches!(superseded, Some(Lifecycle::Superseded { .. })));
+    let failed = pool.join(&invitation.refs, || bob.attempt(&invitation.forged()));
+    assert!(failed.await.unwrap().is_err());
+    assert_eq!(bob.lifecycle(replaced).await, superseded);
+    pool.refresh().await.unwrap();
+    let joined = pool.join(&invitation.refs, || bob.attempt(&invitation.welcome));
+    joined.await.unwrap().unwrap();
+}
+
 /// POOL-6: the process dies while OpenMLS decrypts the forged Welcome. Whether a refresh runs first or not, the genuine
 /// one joins.
 #[tokio::test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kp_client::{CiphersuitePlan, KeyPackagePool, PoolError, RefreshReport};
-use kp_core::client::{KeyPackageMetadata, KeyVault as _, Lifecycle, PoolMetadataStoreExt as _};
+use kp_core::client::{
+    KeyPackageMetadata, KeyVault as _, Lifecycle, PoolMetadataStore as _, PoolMetadataStoreExt as _,
+};
 use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
 use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Role};
 use kp_openmls::OpenMlsAdmission;
@@ -215,5 +217,72 @@ async fn what_was_handed_out_never_goes_up_again() {
         assert_eq!(world.status(&bob, key_package_ref).await, None);
         assert_eq!(bob.lifecycle(key_package_ref).await, Some(Lifecycle::Reserved));
         assert!(bob.has_key(key_package_ref));
+    }
+}
+
+/// As the answer says, an earlier upload had arrived, and somebody has the package, whose Welcome is under way. Of a last
+/// resort it says that another one took the slot since.
+#[tokio::test]
+async fn what_was_spent_before_its_upload_was_answered_keeps_its_key() {
+    let (world, bob) = (World::new(), Bob::new());
+    let answer = Some(UploadOutcome::AlreadySpent);
+    Answers::refresh(answer, &world, &bob).await.unwrap();
+    let delete_at = world.now().plus(28 * DAY);
+    let rows = bob.metadata.list().await.unwrap();
+    assert_eq!(rows.len(), 33);
+    for row in rows {
+        let stands = match row.role {
+            Role::OneTime => Lifecycle::Reserved,
+            Role::LastResort => Lifecycle::Superseded { delete_at },
+        };
+        assert_eq!(row.lifecycle, stands);
+        assert!(bob.has_key(&row.key_package_ref));
+    }
+}
+
+/// What was not tried is no refusal: no making waits, and the same packages go up at the next refresh.
+#[tokio::test]
+async fn what_was_not_tried_goes_up_later() {
+    let (world, bob) = (World::new(), Bob::new());
+    let answer = Some(UploadOutcome::NotTried);
+    let report = Answers::refresh(answer, &world, &bob).await.unwrap();
+    assert_eq!((report.uploaded, report.making_waits_until), (0, None));
+    let made = bob.rows().await;
+    world.directory.delete_pool(&bob.pool_id).await.unwrap();
+    bob.open(&world).refresh().await.unwrap();
+    assert_eq!(bob.rows().await, made);
+    assert_eq!(world.available(&bob).await.len(), 32);
+}
+
+/// A server that was restored from a backup retires what may have been handed out: it has no grace period to end.
+#[tokio::test]
+async fn what_the_server_retired_keeps_its_key_until_its_end() {
+    let (world, bob) = (World::new(), Bob::new());
+    let pool = bob.open(&world);
+    pool.refresh().await.unwrap();
+    let retired = world.available(&bob).await;
+    world.directory.retire_unspent(world.now().plus(1)).await.unwrap();
+    for _ in 0..2 {
+        pool.refresh().await.unwrap();
+        for retired in &retired {
+            assert_eq!(bob.lifecycle(retired).await, Some(Lifecycle::Reserved));
+            assert!(bob.has_key(retired));
+        }
+        world.clock.advance(29 * DAY);
+    }
+}
+
+/// The upload was lost on its way, and the credential changed before the next.
+#[tokio::test]
+async fn what_has_an_old_credential_never_goes_up() {
+    let (world, bob) = (World::new(), Bob::new());
+    assert_eq!(Answers::refresh(None, &world, &bob).await, None);
+    world.directory.delete_pool(&bob.pool_id).await.unwrap();
+    let old = bob.rows().await;
+    bob.credentials.change("bob");
+    bob.open(&world).refresh().await.unwrap();
+    assert_eq!(world.available(&bob).await.len(), 32);
+    for old in &old {
+        assert_eq!(world.status(&bob, old).await, None);
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +14,7 @@ use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadO
 use kp_core::{KeyPackageBytes, KeyPackageRef};
 use kp_openmls::OpenMlsVault;
 use kp_test_support::messenger::{Bob, SUITE, Vault, World};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Counts the rounds, and fails some.
 struct Counted {
@@ -84,6 +85,24 @@ async fn a_refresher_refreshes_now_and_then() {
     let after = counted.syncs.load(Ordering::SeqCst);
     sleep(Duration::from_secs(100 * 3_600)).await;
     assert_eq!(counted.syncs.load(Ordering::SeqCst), after, "it has stopped");
+}
+
+/// No two refreshers pause alike: a server is not asked by all of them at one moment, for ever after an outage.
+#[tokio::test(start_paused = true)]
+async fn refreshers_come_apart() {
+    let mut pauses = BTreeSet::new();
+    for _ in 0..4 {
+        let (world, bob) = (World::new(), Bob::new());
+        let (pool, counted) = counted(&world, &bob, 0);
+        let begun = Instant::now();
+        let refresher = pool.start_refresher(Duration::from_secs(3_600));
+        while counted.syncs.load(Ordering::SeqCst) < 2 {
+            sleep(Duration::from_secs(1)).await;
+        }
+        pauses.insert(begun.elapsed().as_secs());
+        refresher.stop().await;
+    }
+    assert!(pauses.len() > 1, "all of them paused for {pauses:?} s");
 }
 
 /// Something is due before the hour is over.
