@@ -8,8 +8,8 @@ use kp_core::{Cause, Status};
 use crate::Context;
 use crate::check::checks;
 use crate::packages::{
-    Altered, DAY, END, OTHER_SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party, reserved,
-    spent,
+    Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party,
+    reserved, spent,
 };
 
 checks! {
@@ -41,7 +41,7 @@ checks! {
     }
 
     /// What was first saved before `saved_before` is retired, and what was saved then or later stays.
-    #[rules("DEL-2")]
+    #[rules("DEL-2", "READ-3", "REL-1")]
     async fn what_was_saved_before_the_backup_is_retired(context: &Context) {
         let pool = context.pool().await;
         let batch = vec![one_time(1), one_time(2).valid(DAY, END), one_time(3).valid(-DAY, 50)];
@@ -58,6 +58,13 @@ checks! {
         assert_eq!(pool.status(6, at(50)).await, Some(Status::LastResort { used: false }));
         assert_eq!(pool.retire(at(10), at(51)).await, 0);
         assert_eq!(pool.statuses([1, 2], at(51)).await, [spent(50, Cause::Retired); 2]);
+
+        let leased = pool.lease(&pool.take(4).only(key_package_ref(4)), at(52)).await;
+        assert_eq!(pool.retire(at(11), at(53)).await, 1);
+        let counts = pool.count(SUITE, at(53)).await;
+        assert_eq!((counts.reserved, counts.recalled), (1, 1));
+        pool.released(&leased, at(54)).await;
+        assert_eq!(pool.status(4, at(54)).await, spent(54, Cause::Retired));
     }
 
     /// The owner withdraws: each ref is answered, in order, as often as it is named, and again.
