@@ -157,3 +157,19 @@ fn a_step_that_fails_leaves_nothing_behind() {
     );
     assert_eq!(pool.changes().count(), 1);
 }
+
+/// TIME-3: what was not past its `not_after` at one moment was not at any earlier; of a later moment, nothing is known. And the
+/// reverse for what was.
+#[test]
+fn a_look_up_answers_for_its_own_moment() {
+    let [before, after] = [NOW.minus(1), NOW.plus(1)];
+    let queue = |now| LookUp::Queue { after: None, now };
+    let expired = |now| LookUp::Expired { after: None, now };
+    let mut pool = LoadedPool::new(9);
+    pool.found(&queue(NOW), [], Extent::All);
+    pool.found(&expired(NOW), [], Extent::All);
+    let known = [before, NOW, after].map(|now| (pool.knows(&queue(now)), pool.knows(&expired(now))));
+    assert_eq!(known, [(false, true), (true, true), (true, false)]);
+    assert_eq!(pool.expired(NOW, 5), Ok(Vec::new()));
+    assert_eq!(pool.expired(after, 5), Err(Interrupted::Missing(expired(after))));
+}
