@@ -107,6 +107,21 @@ async fn a_process_that_dies_while_it_joins_does_not_cost_the_key() {
     }
 }
 
+/// POOL-9: a package whose join died was handed out, so a server that has lost it does not get it again.
+#[tokio::test]
+async fn a_package_whose_join_died_never_goes_up_again() {
+    let (world, bob, invitation) = invited().await;
+    let died = [(invitation.refs[0].clone(), Lifecycle::Joining { mark: None })];
+    bob.metadata.update_pool_status(&died, world.now()).await.unwrap();
+    world.directory.delete_pool(&bob.pool_id).await.unwrap();
+    let pool = bob.open(&world);
+    for _ in 0..2 {
+        pool.refresh().await.unwrap();
+        assert_eq!(bob.lifecycle(&invitation.refs[0]).await, Some(Lifecycle::Reserved));
+        assert_eq!(world.status(&bob, &invitation.refs[0]).await, None);
+    }
+}
+
 /// POOL-6: a join that is dropped before its attempt, at each point where it waits.
 #[tokio::test]
 async fn a_join_that_is_dropped_does_not_cost_the_key() {
