@@ -24,7 +24,8 @@ async fn each_ciphersuite_has_a_cap_of_its_own() {
     let full = Sizes::new(4, 1, 4);
     let builder = bob.builder(&world).ciphersuite(plan(SUITE, full));
     let pool = builder.ciphersuite(plan(OTHER_SUITE, full)).build().unwrap();
-    assert_eq!(pool.refresh().await.unwrap().generated, 8);
+    assert_eq!(open(&world, &bob, full).refresh().await.unwrap().generated, 4);
+    assert_eq!(pool.refresh().await.unwrap().generated, 4);
     let counts = world.store.count_by_status(&bob.pool_id, world.now()).await.unwrap();
     assert_eq!((counts.of(SUITE).available, counts.of(OTHER_SUITE).available), (4, 4));
 }
