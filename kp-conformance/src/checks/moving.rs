@@ -69,7 +69,7 @@ checks! {
     #[rules("MOVE-1", "RES-2", "RES-5", "RES-7", "CLAIM-1", "SAVE-9")]
     #[needs(moves)]
     async fn after_a_move_every_sequence_is_answered_as_without_it(context: &Context) {
-        for seed in seeds(12, 400) {
+        for seed in seeds("sequences with a move", 12, 400) {
             let (from, to) = (context.mover().await, context.mover().await);
             let mut draw = Draw::new(seed, NARROW).of(|method| context.offers(method));
             for pool in NARROW.pools {
@@ -214,7 +214,7 @@ checks! {
     async fn exports_have_one_form(context: &Context) {
         let store = context.mover().await;
         let pool = context.pool().await;
-        for seed in seeds(3, 100) {
+        for seed in seeds("sequences with exports", 3, 100) {
             let mut draw = Draw::new(seed, NARROW).of(|method| context.offers(method));
             for n in 1..=CALLS {
                 let (call, _) = draw.step();

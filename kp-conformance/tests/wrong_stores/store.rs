@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use kp_conformance::{Method, ReferenceStore};
 use kp_core::moving::{ImportRejection, MovePools, PoolExport};
-use kp_core::rules::{Answer, Limits, Model, ModelPool, State, bounded, bounded_takes, bounded_withdrawal};
+use kp_core::rules::{Answer, Limits, Model, bounded, bounded_takes, bounded_withdrawal};
 use kp_core::server::{
     Answers, Cursor, KeyPackageStore, Lease, OnLapse, Page, ReadyKeyPackage, Receipt, Reservation, ReservationToken,
     Save, SaveOutcome, Spend, StoredKeyPackage, TakeRequest, WithdrawOutcome, Withdrawal,
 };
 use kp_core::{
-    BackendError, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Rejection, Result,
-    Status, Timestamp, Ttl,
+    BackendError, Effect, Error, GroupId, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolCounts, PoolId, Rejection,
+    Result, Status, Timestamp, Ttl,
 };
 
 use crate::flaw::{Call, Flaw, Records, Torn};

@@ -109,8 +109,8 @@ impl<B: Backend> Factory for Suite<B> {
             Outage::Cut => server.command::<()>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]),
             Outage::ReadOnly => server.command(&["REPLICAOF", "127.0.0.1", "1"]),
             Outage::Full => server.command(&["CONFIG", "SET", "maxmemory", "1"]),
-            Outage::Hung => Ok(server.pause()),
-            _ => Ok(server.kill()),
+            Outage::Hung => return server.pause(),
+            _ => return server.kill(),
         };
         done.expect("the server takes the command");
     }
@@ -121,9 +121,9 @@ impl<B: Backend> Factory for Suite<B> {
         let done = match outage {
             Outage::ReadOnly => server.command::<()>(&["REPLICAOF", "NO", "ONE"]),
             Outage::Full => server.command(&["CONFIG", "SET", "maxmemory", "0"]),
-            Outage::Hung => Ok(server.resume()),
-            Outage::Killed => Ok(server.restart()),
-            _ => Ok(()),
+            Outage::Hung => return server.resume(),
+            Outage::Killed => return server.restart(),
+            _ => return,
         };
         done.expect("the server takes the command");
     }
