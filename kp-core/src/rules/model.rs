@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use super::{
-    Answer, Limits, PoolRecords, Record, State, claim, count, fits, ready, release, renew, reserve, retire, save,
+    Answer, Kept, Limits, PoolRecords, Record, State, claim, count, fits, ready, release, renew, reserve, retire, save,
     settle, spend, withdraw,
 };
 use crate::server::{
@@ -13,30 +13,6 @@ use crate::{
     Ciphersuite, GroupId, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Party, PoolCounts, PoolId,
     ReservationId, Role, Status, Timestamp, Ttl,
 };
-
-/// Holds what is kept beside a record.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub struct Kept {
-    /// The bytes, while the record [keeps bytes](State::keeps_bytes).
-    pub bytes: Option<KeyPackageBytes>,
-    /// The support, as long as the bytes ([RES-3](crate::contract::RES_3)).
-    pub support: Option<Support>,
-    /// The fingerprint of the init key, as long as the record ([SAVE-9](crate::contract::SAVE_9)).
-    pub fingerprint: Option<InitKeyFingerprint>,
-}
-
-impl Kept {
-    /// Returns what is kept beside a record that is made of this item.
-    #[must_use]
-    pub fn of(item: &Admitted) -> Self {
-        Self {
-            bytes: Some(item.package.bytes.clone()),
-            support: item.support.clone(),
-            fingerprint: item.fingerprint,
-        }
-    }
-}
 
 /// Keeps a pool as a plain list, without an index: every look-up is a loop over the records.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]

@@ -1,5 +1,5 @@
-use crate::server::{OnLapse, StoredKeyPackage};
-use crate::{Cause, GroupId, KeyPackageInfo, Party, ReservationId, Status, Timestamp};
+use crate::server::{Admitted, InitKeyFingerprint, OnLapse, StoredKeyPackage, Support};
+use crate::{Cause, GroupId, KeyPackageBytes, KeyPackageInfo, Party, ReservationId, Status, Timestamp};
 
 /// Remembers one package, without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -269,6 +269,30 @@ impl Record {
             status: settled.status(now),
             info: settled.info,
             bytes,
+        }
+    }
+}
+
+/// Holds what is kept beside a record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct Kept {
+    /// The bytes, while the record [keeps bytes](State::keeps_bytes).
+    pub bytes: Option<KeyPackageBytes>,
+    /// The support, as long as the bytes ([RES-3](crate::contract::RES_3)).
+    pub support: Option<Support>,
+    /// The fingerprint of the init key, as long as the record ([SAVE-9](crate::contract::SAVE_9)).
+    pub fingerprint: Option<InitKeyFingerprint>,
+}
+
+impl Kept {
+    /// Returns what is kept beside a record that is made of this item.
+    #[must_use]
+    pub fn of(item: &Admitted) -> Self {
+        Self {
+            bytes: Some(item.package.bytes.clone()),
+            support: item.support.clone(),
+            fingerprint: item.fingerprint,
         }
     }
 }
