@@ -9,6 +9,7 @@ use std::path::Path;
 use kp_core::client::{
     KeyPackageMetadata, LeaseHolder, LeaseName, Lifecycle, MetadataChanges, PoolMetadataStore, PoolRecord,
 };
+use kp_core::moving::MovePools;
 use kp_core::server::{
     Admitted, InitKeyFingerprint, KeyPackageStore, KeyPackageStoreExt, OnLapse, Save, SaveMode, Spend, Support,
     TakeOptions, Withdrawal,
@@ -29,10 +30,11 @@ const POOL: u64 = 1_000;
 const FEW: u64 = 200;
 
 /// The statements that go through a pool, as their rules ask.
-const OF_A_POOL: [&str; 10] = [
+const OF_A_POOL: [&str; 11] = [
     "count_held",
     "count_remembered",
     "expired",
+    "export",
     "package_update",
     "pool_delete_leases",
     "pool_delete_packages",
@@ -219,6 +221,7 @@ impl Scene {
         store.list_ready(&pool(n), NOW).await.expect("it answers");
         store.count_by_status(&pool(n), NOW).await.expect("it answers");
         store.list_pools(None, 10).await.expect("it answers");
+        store.export_pool(&pool(n)).await.expect("it answers");
 
         let later = NOW.plus(20);
         store.release_expired_reservations(later, 10).await.expect("it settles");
