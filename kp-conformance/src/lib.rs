@@ -67,7 +67,7 @@
 //! hundreds of random sequences and thousands of histories instead of dozens, 200 killed writers instead of 20, and
 //! 100,000 calls beside each other instead of 2,500. `KP_CONFORMANCE_SEED` is the first of the seeds: a failure names its own.
 //!
-//! No check sleeps: time is an argument. Every check has a [`Space`] of its own.
+//! No check sleeps, but for a store to connect again after an outage: time is an argument. Every check has a [`Space`] of its own.
 
 #[cfg(feature = "program")]
 pub mod adapter;
