@@ -6,6 +6,7 @@ use kp_core::rules::{Model, State};
 use kp_core::server::{LastResort, SaveOutcome, Withdrawal};
 use kp_core::{Cause, PoolId, Status};
 
+use super::sequences::{self, CALLS};
 use crate::Context;
 use crate::asking::Asking as _;
 use crate::at_once::at_once;
@@ -15,18 +16,12 @@ use crate::level::seeds;
 use crate::packages::{Altered, Beside, Types, at, key_package_ref, last_resort, one_time, one_times, party, usage};
 use crate::pool::{Answer, Pool, answered, works};
 
-/// Few packages, ids and moments: everything collides.
+/// Two pools of the narrow sequences.
 const NARROW: Scale = Scale {
     pools: &["bob/phone", "bob/laptop"],
-    packages: 14,
-    ids: 6,
-    batch: 5,
-    moments: 24,
-    in_steps: true,
+    ..sequences::NARROW
 };
 
-/// How many calls a sequence has, reads apart.
-const CALLS: usize = 120;
 /// After so many calls, a pool is moved, and all are read.
 const MOVED_AFTER: usize = 8;
 

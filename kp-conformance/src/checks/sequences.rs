@@ -12,7 +12,7 @@ use crate::histories::{Call, Draw, Reply, Scale};
 use crate::level::seeds;
 
 /// Few packages, ids and moments: everything collides.
-const NARROW: Scale = Scale {
+pub(super) const NARROW: Scale = Scale {
     pools: &["bob/phone", "bob/laptop", "carol"],
     packages: 14,
     ids: 6,
@@ -42,7 +42,7 @@ const WIDE: Scale = Scale {
 };
 
 /// How many calls a sequence has, reads apart.
-const CALLS: usize = 120;
+pub(super) const CALLS: usize = 120;
 /// After so many calls, all pools are read.
 const READ_AFTER: usize = 12;
 /// After so many calls, reads included, all handles are dropped, and the space is opened again.

@@ -5,8 +5,8 @@ use crate::Timestamp;
 use crate::rules::{Kept, LeaseRecord, Record, State};
 use crate::server::OnLapse;
 
-/// Holds all that a store remembers of one pool: spent records, then the others by sequence. It holds nothing of where: neither the pool's id nor the numbers of the
-/// store's sequence ([MOVE-1](crate::contract::MOVE_1)).
+/// Holds all that a store remembers of one pool: spent records, then the others by sequence. It holds nothing of where: neither
+/// the pool's id nor the numbers of the store's sequence ([MOVE-1](crate::contract::MOVE_1)).
 ///
 /// Exports of pools that answer every call alike are equal, whatever the backend. `Debug` shows the number of records alone
 /// ([ERR-4](crate::contract::ERR_4)).

@@ -8,7 +8,7 @@ use kp_core::{Effect, Error, PoolId, ReservationId, Result, Timestamp};
 
 use crate::link::error::{Malformed, failed, malformed};
 use crate::pools::replies::{self, Fields, Read};
-use crate::pools::requests::{Arguments, number, optional, text, time};
+use crate::pools::requests::{Arguments, facts, number, optional, text, time};
 use crate::pools::store::RedisStore;
 use crate::pools::{batch, scripts};
 
@@ -191,14 +191,9 @@ impl<'a> Kind<'a> {
 }
 
 fn arguments(record: &Record, kept: &Kept) -> Arguments {
-    let (info, kind) = (&record.info, Kind::of(&record.state));
-    vec![
-        info.key_package_ref.as_bytes().to_vec(),
-        number(info.ciphersuite.0),
-        time(info.lifetime.not_before()),
-        time(info.lifetime.not_after()),
-        number(u8::from(info.role.is_last_resort())),
-        info.credential.0.to_vec(),
+    let kind = Kind::of(&record.state);
+    let mut arguments = facts(&record.info);
+    arguments.extend([
         text(kind.state),
         time(record.saved_at),
         time(kind.at),
@@ -212,5 +207,6 @@ fn arguments(record: &Record, kept: &Kept) -> Arguments {
         optional(kept.bytes.as_ref()),
         optional(kept.support.as_ref().map(Support::as_bytes).as_ref()),
         optional(kept.fingerprint.as_ref().map(InitKeyFingerprint::as_bytes)),
-    ]
+    ]);
+    arguments
 }

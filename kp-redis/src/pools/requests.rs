@@ -4,7 +4,7 @@ use kp_core::rules::{Answer, Limits, MAX_LAST_RESORT_SLOTS, bounded, bounded_tak
 use kp_core::server::{
     Admitted, InitKeyFingerprint, LastResort, OnLapse, ReservationToken, Save, SaveMode, Support, TakeRequest,
 };
-use kp_core::{PoolId, Timestamp};
+use kp_core::{KeyPackageInfo, PoolId, Timestamp};
 
 /// The arguments of a script.
 pub(crate) type Arguments = Vec<Vec<u8>>;
@@ -103,9 +103,8 @@ pub(crate) fn save(save: &Save, limits: Limits) -> Arguments {
     arguments
 }
 
-fn package(item: &Admitted) -> Arguments {
-    let package = &item.package;
-    let info = &package.info;
+/// The facts about a package, in the order of the scripts that store it.
+pub(crate) fn facts(info: &KeyPackageInfo) -> Arguments {
     vec![
         info.key_package_ref.as_bytes().to_vec(),
         number(info.ciphersuite.0),
@@ -113,6 +112,13 @@ fn package(item: &Admitted) -> Arguments {
         time(info.lifetime.not_after()),
         number(u8::from(info.role.is_last_resort())),
         info.credential.0.to_vec(),
+    ]
+}
+
+fn package(item: &Admitted) -> Arguments {
+    let package = &item.package;
+    let mut arguments = facts(&package.info);
+    arguments.extend([
         package.bytes.as_ref().to_vec(),
         item.support
             .as_ref()
@@ -120,5 +126,6 @@ fn package(item: &Admitted) -> Arguments {
             .unwrap_or_default()
             .to_vec(),
         optional(item.fingerprint.as_ref().map(InitKeyFingerprint::as_bytes)),
-    ]
+    ]);
+    arguments
 }
