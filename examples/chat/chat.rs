@@ -2,20 +2,20 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::slice;
 
+use keypackage_pool::http::client::IdempotencyKey;
+use keypackage_pool::http::wire::{HandedOut, TakeRequest};
 use keypackage_pool::protocol::PoolStatus;
-use keypackage_pool::server::TakeOptions;
-use keypackage_pool::server::{KeyPackageDirectory, Take};
-use keypackage_pool::server::{Reservation, Spend};
-use keypackage_pool::{GroupId, Party, Rejection};
+use keypackage_pool::{GroupId, Rejection};
 
 use crate::Result;
+use crate::session::Session;
 use crate::user::{SUITE, User};
 
 const HELP: [&str; 10] = [
     "/user NAME     be NAME; who is new registers, and publishes KeyPackages",
     "/group NAME    talk in this group; a new one is yours",
     "/invite NAME   add NAME to the group, online or not",
-    "/say TEXT      to the group, as any line that is no command",
+    "/say TEXT      to the group, as any line that is no command; an empty line reads what others sent meanwhile",
     "/pool [NAME]   how a pool of KeyPackages is doing",
     "/offline       go: what is sent to you waits",
     "/online        come back: read it, and refresh your pool",
@@ -24,20 +24,21 @@ const HELP: [&str; 10] = [
     "/quit          end",
 ];
 
-/// All users, and what stands between them: the directory of their KeyPackages, and their inboxes.
+/// The users of this process. What stands between them, and those of other processes, is the delivery service.
 pub(crate) struct Chat {
     pub(crate) users: BTreeMap<String, User>,
-    directory: KeyPackageDirectory,
+    /// The address of the delivery service.
+    service: String,
     refresh_every: NonZeroU32,
     /// Who types.
     me: String,
 }
 
 impl Chat {
-    pub(crate) fn new(directory: KeyPackageDirectory, refresh_every: NonZeroU32) -> Self {
+    pub(crate) fn new(service: &str, refresh_every: NonZeroU32) -> Self {
         Self {
             users: BTreeMap::new(),
-            directory,
+            service: service.to_owned(),
             refresh_every,
             me: String::new(),
         }
@@ -60,9 +61,9 @@ impl Chat {
         };
         match (command, rest.trim()) {
             ("user", name) => self.become_user(checked(name)?).await,
-            ("group", name) => self.enter(checked(name)?),
+            ("group", name) => self.enter(checked(name)?).await,
             ("invite", name) => self.invite(name).await,
-            ("say", "") => Ok(Vec::new()),
+            ("say", "") => self.read_all().await,
             ("say", text) => self.say(text).await,
             ("pool", "") => self.pool(&self.me()?.name).await,
             ("pool", name) => self.pool(name).await,
@@ -76,12 +77,12 @@ impl Chat {
     }
 
     pub(crate) async fn status(&self, name: &str) -> Result<PoolStatus> {
-        Ok(self.directory.status(&self.user(name)?.pool_id).await?)
+        Ok(self.user(name)?.session.pools.status().await?)
     }
 
     fn user(&self, name: &str) -> Result<&User> {
         let user = self.users.get(name);
-        user.ok_or_else(|| format!("no such user: {name:?} (/user registers)").into())
+        user.ok_or_else(|| no_such_user(name))
     }
 
     fn me(&self) -> Result<&User> {
@@ -107,7 +108,8 @@ impl Chat {
     async fn become_user(&mut self, name: &str) -> Result<Vec<String>> {
         let is_new = !self.users.contains_key(name);
         if is_new {
-            let new = User::new(name, &self.directory, self.refresh_every)?;
+            let session = Session::register(&self.service, name).await?;
+            let new = User::new(name, session, self.refresh_every)?;
             self.users.insert(name.to_owned(), new);
         }
         name.clone_into(&mut self.me);
@@ -136,13 +138,12 @@ impl Chat {
         Ok(Vec::new())
     }
 
-    fn enter(&mut self, group: &str) -> Result<Vec<String>> {
-        let exists = self.users.values().any(|user| user.is_in(group));
+    async fn enter(&mut self, group: &str) -> Result<Vec<String>> {
         let me = self.me_mut()?;
-        if exists && !me.is_in(group) {
-            return Err(format!("{group} exists without you: somebody in it has to /invite you").into());
-        }
-        if !exists {
+        if !me.is_in(group) {
+            if !me.session.found(group).await? {
+                return Err(format!("{group} exists without you: somebody in it has to /invite you").into());
+            }
             me.create(group)?;
         }
         me.here = Some(group.to_owned());
@@ -153,7 +154,7 @@ impl Chat {
         let group = self.here()?;
         let me = self.me_mut()?;
         let (message, others) = (me.encrypt(&group, text)?, me.others(&group));
-        self.deliver(&others, &message);
+        self.deliver(&others, &message).await?;
         let mut lines = self.read_all().await?;
         lines.extend(self.me()?.count_message().await?);
         Ok(lines)
@@ -161,50 +162,53 @@ impl Chat {
 
     /// Takes one KeyPackage on loan, until the Commit is made.
     async fn invite(&mut self, name: &str) -> Result<Vec<String>> {
-        let pool = self.user(name)?.pool_id.clone();
         let group = self.here()?;
-        let others = self.me()?.others(&group);
+        let me = self.me()?;
+        let others = me.others(&group);
         if name == self.me || others.iter().any(|other| other == name) {
             return Err(format!("{name} is in {group} already").into());
         }
-        let inviter = Party::try_from(self.me.as_str())?;
-        let ask = Take::from(TakeOptions::new().by(inviter.clone()).ciphersuites([SUITE]));
-        let Reservation { package, lease, .. } = match self.directory.reserve(&pool, &ask).await {
-            Err(error) if error.rejection() == Some(&Rejection::PoolExhausted) => {
+        let pools = me.session.pools.clone();
+        let wanted = TakeRequest::new().ciphersuites([SUITE]);
+        let devices = match pools.reserve(checked(name)?, &wanted, &IdempotencyKey::random()?).await {
+            Err(error) if error.code() == Some("unknown_user") => return Err(no_such_user(name)),
+            answer => answer?,
+        };
+        let device = devices.into_iter().next().ok_or("everybody has a device")?;
+        let HandedOut { key_package, lease, .. } = match device.answer.into_result() {
+            Err(code) if code.rejection() == Some(Rejection::PoolExhausted) => {
                 let why = format!("{name}'s pool is exhausted until {name} comes online and refreshes it");
                 return Err(format!("{name} cannot be added now: {why}").into());
             }
-            answer => answer?,
+            answer => answer.map_err(|code| format!("{name} cannot be added now: {code}"))?,
         };
         let token = lease.map(|lease| lease.token);
-        let made = match self.me_mut()?.invite(&group, &package) {
+        let made = match self.me_mut()?.invite(&group, &key_package.0) {
             Ok(made) => made,
             Err(error) => {
                 // Nobody saw it. Where the release fails, the lease lapses.
-                let _ = self.directory.release(token.as_slice()).await;
+                let _ = pools.release(token).await;
                 return Err(error);
             }
         };
         // SPEND-1: the Commit and the Welcome leave only after the receipt.
-        let usage = Spend::new().group(GroupId::try_from(group.as_str())?).by(inviter);
-        for receipt in self.directory.spend(token.as_slice(), &usage).await {
-            if let Err(error) = receipt {
+        for receipt in pools.spend(token, Some(GroupId::try_from(group.as_str())?)).await? {
+            if let Err(code) = receipt.into_result() {
                 self.me_mut()?.abandon(&group)?;
-                return Err(error.into());
+                return Err(format!("{name} cannot be added now: {code}").into());
             }
         }
         self.me_mut()?.confirm(&group)?;
-        self.deliver(&others, &made.commit);
-        self.deliver(slice::from_ref(&name.to_owned()), &made.welcome);
+        self.deliver(&others, &made.commit).await?;
+        self.deliver(slice::from_ref(&name.to_owned()), &made.welcome).await?;
         self.read_all().await
     }
 
-    fn deliver(&mut self, to: &[String], message: &[u8]) {
+    async fn deliver(&self, to: &[String], message: &[u8]) -> Result<()> {
         for name in to {
-            if let Some(user) = self.users.get_mut(name) {
-                user.inbox.push_back(message.to_vec());
-            }
+            self.me()?.session.leave(name, message).await?;
         }
+        Ok(())
     }
 
     /// Who is online reads at once.
@@ -227,6 +231,10 @@ impl Chat {
         });
         Ok(suites.collect())
     }
+}
+
+fn no_such_user(name: &str) -> Box<dyn std::error::Error> {
+    format!("no such user: {name:?} (/user registers)").into()
 }
 
 /// A name of a user or a group: it ends up in ids of bounded length.

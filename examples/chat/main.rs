@@ -1,32 +1,34 @@
-//! A chat in a terminal, encrypted end to end with MLS. One process plays all users, who meet over one KeyPackage
-//! directory in SQLite; each has a pool of its own, which is refreshed every few messages. The pools are small, so that
-//! one sees them run empty, and fill. Each device has a second pool over the same storage, as a
-//! second process would, and a clock that may be wrong.
+//! A chat in a terminal, encrypted end to end with MLS. A delivery service keeps the pools of KeyPackages, over HTTP; one
+//! process plays as many users as you like, each with a device of its own, whose pool is refreshed every few messages. The pools
+//! are small, so that one sees them run empty, and fill. Each device has a second pool over the same storage, as a second
+//! process would, and a clock that may be wrong.
 //!
-//! `cargo run --example chat`, and then `/help`; or `cargo run --example chat -- --script`: a story, every line checked.
+//! ```sh
+//! cargo run -p keypackage-pool-chat              # the service and the users in one process; then /help
+//! cargo run -p keypackage-pool-chat -- --script  # a story, every line checked
+//!
+//! cargo run -p keypackage-pool-chat -- --serve 127.0.0.1:8080           # the service alone, and in other terminals:
+//! cargo run -p keypackage-pool-chat -- --server http://127.0.0.1:8080   # users
+//! ```
 
 mod chat;
 mod clock;
 mod script;
+mod server;
+mod session;
 mod user;
-
-#[allow(dead_code, reason = "the quickstart's, of which a part is needed here")]
-#[path = "../quickstart/story.rs"]
-mod story;
 
 use std::error::Error;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::iter::successors;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use chat::Chat;
 use clap::Parser;
-use keypackage_pool::openmls::OpenMlsAdmission;
-use keypackage_pool::server::KeyPackageDirectory;
-use keypackage_pool::sqlite::SqliteStore;
+use server::Server;
 
 /// A chat in a terminal, over a KeyPackage directory.
 #[derive(Parser)]
@@ -34,16 +36,19 @@ struct Args {
     /// Plays a story instead, and checks it.
     #[arg(long)]
     script: bool,
-    /// Keeps the directory's file here, to be looked at. The users live in the process: who comes back registers anew.
+    /// Is the delivery service, and nothing else, until it is interrupted. Port 0 takes a free one, and says which.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "script")]
+    serve: Option<SocketAddr>,
+    /// Meets the users of other processes, at the service with this address.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["serve", "dir"])]
+    server: Option<String>,
+    /// Keeps the directory's file here, to be looked at. The accounts live in the process: who comes back registers anew.
     #[arg(long)]
     dir: Option<PathBuf>,
     /// After how many messages, sent and read, a user's pool is refreshed.
-    #[arg(long, default_value = "5", conflicts_with = "script")]
+    #[arg(long, default_value = "5", conflicts_with_all = ["script", "serve"])]
     refresh_every: NonZeroU32,
 }
-
-/// Fewer KeyPackages than this are low, says the server.
-const LOW: u32 = 3;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -59,23 +64,31 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<()> {
+    if let Some(address) = &args.server {
+        return chat(&args, address.trim_end_matches('/')).await;
+    }
     let temporary = tempfile::tempdir()?;
     let dir = args.dir.as_deref().unwrap_or(temporary.path());
     std::fs::create_dir_all(dir)?;
-    let path = dir.join("keypackages.db");
-    println!("A chat over a KeyPackage directory in {}", path.display());
-    let store = SqliteStore::open(&path).await?;
-    let directory = KeyPackageDirectory::builder(Arc::new(store.clone()), OpenMlsAdmission::new())
-        .cap_per_ciphersuite(user::SIZES.cap)
-        .low_below(LOW)
-        .build()?;
-    let chat = Chat::new(directory, args.refresh_every);
-    if args.script {
-        script::play(chat).await?;
+    let listen = args.serve.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
+    let server = Server::start(listen, dir).await?;
+    let address = format!("http://{}", server.address);
+    println!("the delivery service is {address}, its pools are in {}", dir.display());
+    if args.serve.is_some() {
+        tokio::signal::ctrl_c().await?;
     } else {
-        talk(chat).await?;
+        chat(&args, &address).await?;
     }
-    Ok(store.close().await?)
+    server.stop().await
+}
+
+async fn chat(args: &Args, address: &str) -> Result<()> {
+    let chat = Chat::new(address, args.refresh_every);
+    if args.script {
+        script::play(chat).await
+    } else {
+        talk(chat).await
+    }
 }
 
 /// Reads a line, does what it says, and shows what comes of it, until the end.

@@ -1,10 +1,11 @@
 //! The story: what is typed, what comes of it, and whether it is as promised.
 
+use std::fmt::Display;
+
 use keypackage_pool::Counts;
 use keypackage_pool::protocol::Health;
 
 use crate::chat::Chat;
-use crate::story::{chapter, promise};
 use crate::user::SUITE;
 use crate::{Result, explain};
 
@@ -19,6 +20,19 @@ pub(crate) async fn play(chat: Chat) -> Result<()> {
     story.bobs_clock_is_wrong().await?;
     story.mistakes_are_told().await?;
     println!("\nAll as promised.");
+    Ok(())
+}
+
+fn chapter(title: &str) {
+    println!("\n{title}");
+}
+
+/// Prints what was promised and what was seen. A promise that is not kept ends the story.
+fn promise(what: &str, kept: bool, seen: impl Display) -> Result<()> {
+    if !kept {
+        return Err(format!("not as promised: {what} ({seen})").into());
+    }
+    println!("  ✓ {what:<52} {seen}");
     Ok(())
 }
 
@@ -115,6 +129,7 @@ impl Story {
         promise("the fifth is told why it fails", told, format!("{health:?}"))?;
 
         let bob = self.chat.users.get_mut("bob").ok_or("Bob has registered")?;
+        bob.collect().await?;
         promise(
             "four Welcomes and a message wait",
             bob.inbox.len() == 5,

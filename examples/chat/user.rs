@@ -3,11 +3,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use keypackage_pool::Ciphersuite;
 use keypackage_pool::client::{CiphersuitePlan, KeyPackagePool, RefreshEvery, RefreshReport, Sizes};
 use keypackage_pool::memory::MemoryMetadata;
 use keypackage_pool::openmls::{Identity, OpenMlsVault};
-use keypackage_pool::server::{KeyPackageDirectory, Uploader};
-use keypackage_pool::{Ciphersuite, KeyPackage, PoolId};
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
     BasicCredential, Credential, CredentialWithKey, GroupId, KeyPackageIn, MlsGroup, MlsGroupCreateConfig,
@@ -19,6 +18,7 @@ use openmls_rust_crypto::OpenMlsRustCrypto;
 use openmls_traits::types;
 
 use crate::clock::DeviceClock;
+use crate::session::Session;
 use crate::{Result, explain};
 
 const MLS_SUITE: types::Ciphersuite = types::Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
@@ -34,11 +34,11 @@ type Vault = OpenMlsVault<Arc<OpenMlsRustCrypto>>;
 /// A user with one device: an OpenMLS client, and its pool.
 pub(crate) struct User {
     pub(crate) name: String,
-    pub(crate) pool_id: PoolId,
+    pub(crate) session: Session,
     /// The group in which they talk.
     pub(crate) here: Option<String>,
     pub(crate) online: bool,
-    /// What the delivery service holds for them.
+    /// What was collected, and not read yet.
     pub(crate) inbox: VecDeque<Vec<u8>>,
     groups: BTreeMap<String, MlsGroup>,
     provider: Arc<OpenMlsRustCrypto>,
@@ -66,7 +66,7 @@ pub(crate) struct Invitation {
 
 impl User {
     /// A new device, which has published nothing yet.
-    pub(crate) fn new(name: &str, directory: &KeyPackageDirectory, refresh_every: NonZeroU32) -> Result<Self> {
+    pub(crate) fn new(name: &str, session: Session, refresh_every: NonZeroU32) -> Result<Self> {
         let signer = Arc::new(SignatureKeyPair::new(MLS_SUITE.signature_algorithm())?);
         let credential = CredentialWithKey {
             credential: BasicCredential::new(name.into()).into(),
@@ -74,14 +74,11 @@ impl User {
         };
         let provider = Arc::new(OpenMlsRustCrypto::default());
         let identity = Identity::new(signer.clone(), credential.clone());
-        // Another one for each registration (DEL-1): the keys of an earlier one are gone.
-        let pool_id = PoolId::try_from([name.as_bytes(), b"/", signer.public()].concat())?;
         let (metadata, clock) = (MemoryMetadata::new(), DeviceClock::default());
         let open = || {
             let identity = identity.clone();
             let vault = OpenMlsVault::new(provider.clone(), move |_| Some(identity.clone()));
-            let transport = directory.transport(pool_id.clone(), Uploader::identity(name));
-            KeyPackagePool::builder(vault, Arc::new(metadata.clone()), transport)
+            KeyPackagePool::builder(vault, Arc::new(metadata.clone()), session.pools.clone())
                 .clock(clock.clone())
                 .ciphersuite(CiphersuitePlan::pool(SUITE).one_time(SIZES).last_resort(false))
                 .build()
@@ -89,7 +86,7 @@ impl User {
         let (pool, notifier) = (open()?, open()?);
         Ok(Self {
             name: name.to_owned(),
-            pool_id,
+            session,
             here: None,
             online: false,
             inbox: VecDeque::new(),
@@ -126,9 +123,9 @@ impl User {
         names.filter(|name| *name != self.name).collect()
     }
 
-    /// Makes the Commit and the Welcome that add the owner of this package; [`confirm`](Self::confirm) applies them.
-    pub(crate) fn invite(&mut self, group: &str, package: &KeyPackage) -> Result<Invitation> {
-        let key_package = KeyPackageIn::tls_deserialize_exact(package.bytes.as_ref())?;
+    /// Makes the Commit and the Welcome that add the owner of this KeyPackage; [`confirm`](Self::confirm) applies them.
+    pub(crate) fn invite(&mut self, group: &str, key_package: &[u8]) -> Result<Invitation> {
+        let key_package = KeyPackageIn::tls_deserialize_exact(key_package)?;
         let key_package = key_package.validate(self.provider.crypto(), ProtocolVersion::Mls10)?;
         let group = joined(&mut self.groups, group)?;
         let (commit, welcome, _) = group.add_members(&*self.provider, &*self.signer, &[key_package])?;
@@ -152,8 +149,15 @@ impl User {
         Ok(message.tls_serialize_detached()?)
     }
 
-    /// Reads the inbox. What cannot be read is told, and passed over.
+    /// Collects what the delivery service holds.
+    pub(crate) async fn collect(&mut self) -> Result<()> {
+        self.inbox.extend(self.session.collect().await?);
+        Ok(())
+    }
+
+    /// Reads what waits. What cannot be read is told, and passed over.
     pub(crate) async fn read(&mut self) -> Result<Vec<String>> {
+        self.collect().await?;
         let mut lines = Vec::new();
         while let Some(message) = self.inbox.pop_front() {
             lines.push(self.read_one(Process::App, &message).await);
@@ -164,6 +168,7 @@ impl User {
 
     /// Something arrives while the app refreshes its pool: the notifier reads it, and waits for no round (POOL-7).
     pub(crate) async fn is_notified(&mut self) -> Result<Vec<String>> {
+        self.collect().await?;
         let (app, under_way) = (self.pool.clone(), Cell::new(true));
         let refresh = async {
             let report = app.refresh().await;
