@@ -31,8 +31,9 @@ use crate::wire::{
             description = "what only this request of the device has, and the same when it is tried again"),
     ),
     responses(
-        (status = 200, body = DevicesAnswer),
-        (status = "default", body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = schema::DevicesAnswer, description = "an answer for each device"),
+        (status = "default", body = Problem, content_type = "application/problem+json",
+            description = "refused, or failed; `devices` beside it where each was answered"),
     ),
 )]
 pub(crate) async fn claim(
@@ -60,8 +61,9 @@ pub(crate) async fn claim(
             description = "what only this request of the device has, and the same when it is tried again"),
     ),
     responses(
-        (status = 200, body = DevicesAnswer),
-        (status = "default", body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = schema::DevicesAnswer, description = "an answer for each device"),
+        (status = "default", body = Problem, content_type = "application/problem+json",
+            description = "refused, or failed; `devices` beside it where each was answered"),
     ),
 )]
 pub(crate) async fn reserve(
@@ -87,8 +89,9 @@ pub(crate) async fn reserve(
 #[utoipa::path(
     post, path = "/spend", operation_id = "spend", tag = "handing out", request_body = SpendRequest,
     responses(
-        (status = 200, body = TokensAnswer<schema::Receipt>),
-        (status = "default", body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = schema::SpendAnswer, description = "all are spent: a receipt for each token"),
+        (status = "default", body = Problem, content_type = "application/problem+json",
+            description = "refused, or failed; `answers` beside it where each token was answered"),
     ),
 )]
 pub(crate) async fn spend(
@@ -108,8 +111,9 @@ pub(crate) async fn spend(
 #[utoipa::path(
     post, path = "/renew", operation_id = "renew", tag = "handing out", request_body = TokensRequest,
     responses(
-        (status = 200, body = TokensAnswer<LeaseRenewed>),
-        (status = "default", body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = schema::RenewAnswer, description = "all leases are longer"),
+        (status = "default", body = Problem, content_type = "application/problem+json",
+            description = "refused, or failed; `answers` beside it where each token was answered"),
     ),
 )]
 pub(crate) async fn renew(
@@ -130,8 +134,9 @@ pub(crate) async fn renew(
 #[utoipa::path(
     post, path = "/release", operation_id = "release", tag = "handing out", request_body = TokensRequest,
     responses(
-        (status = 200, body = TokensAnswer<LeaseReleased>),
-        (status = "default", body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = schema::ReleaseAnswer, description = "all were given back"),
+        (status = "default", body = Problem, content_type = "application/problem+json",
+            description = "refused, or failed; `answers` beside it where each token was answered"),
     ),
 )]
 pub(crate) async fn release(

@@ -23,8 +23,9 @@ use crate::wire::{Problem, StatusAnswer, SyncRequest, UploadAnswer, UploadReques
 #[utoipa::path(
     post, path = "/pool/upload", operation_id = "upload", tag = "own pool", request_body = UploadRequest,
     responses(
-        (status = 200, body = UploadAnswer),
-        (status = "default", body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = UploadAnswer, description = "an outcome for each KeyPackage, in order"),
+        (status = "default", body = Problem, content_type = "application/problem+json",
+            description = "refused, or failed"),
     ),
 )]
 pub(crate) async fn upload(
@@ -50,11 +51,12 @@ pub(crate) async fn upload(
 #[utoipa::path(
     get, path = "/pool", operation_id = "status", tag = "own pool",
     responses(
-        (status = 200, content(
+        (status = 200, description = "how the pool is doing", content(
             (schema::StatusAnswer = "application/json"),
             (String = "text/event-stream"),
         )),
-        (status = "default", body = Problem, content_type = "application/problem+json"),
+        (status = "default", body = Problem, content_type = "application/problem+json",
+            description = "refused, or failed"),
     ),
 )]
 pub(crate) async fn status(
@@ -74,8 +76,9 @@ pub(crate) async fn status(
 #[utoipa::path(
     post, path = "/pool/sync", operation_id = "sync", tag = "own pool", request_body = SyncRequest,
     responses(
-        (status = 200, body = schema::SyncReport),
-        (status = "default", body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = schema::SyncReport, description = "what the server knows of the pool"),
+        (status = "default", body = Problem, content_type = "application/problem+json",
+            description = "refused, or failed"),
     ),
 )]
 pub(crate) async fn sync(
@@ -90,8 +93,9 @@ pub(crate) async fn sync(
 #[utoipa::path(
     post, path = "/pool/withdraw", operation_id = "withdraw", tag = "own pool", request_body = WithdrawRequest,
     responses(
-        (status = 200, body = WithdrawAnswer),
-        (status = "default", body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = WithdrawAnswer, description = "an outcome for each KeyPackage that was named, or withdrawn"),
+        (status = "default", body = Problem, content_type = "application/problem+json",
+            description = "refused, or failed"),
     ),
 )]
 pub(crate) async fn withdraw(
@@ -119,7 +123,8 @@ pub(crate) async fn withdraw(
     delete, path = "/pool", operation_id = "delete", tag = "own pool",
     responses(
         (status = 204, description = "deleted"),
-        (status = "default", body = Problem, content_type = "application/problem+json"),
+        (status = "default", body = Problem, content_type = "application/problem+json",
+            description = "refused, or failed"),
     ),
 )]
 pub(crate) async fn delete(State(server): State<Shared>, known: Known) -> Result<StatusCode, Refusal> {

@@ -1,11 +1,16 @@
-//! Describes, for the OpenAPI document, the types of `kp-core` that travel as they are. The tests hold every answer against
-//! these descriptions.
+//! Describes, for the OpenAPI document, the types of `kp-core` that travel as they are, and the answers to batches. The tests hold
+//! every answer against these descriptions.
+//!
+//! An object inside another is described by a name of its own: programs that generate clients make a type of it, and cannot name
+//! one that has none.
 
 #![allow(dead_code, reason = "read by the document alone")]
 
 use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
+
+use crate::wire::{HandedOut, LeaseReleased, LeaseRenewed};
 
 /// How a pool, or a ciphersuite of it, is doing, from best to worst. A later release may know more.
 #[derive(ToSchema)]
@@ -89,18 +94,29 @@ pub(crate) enum Cause {
 pub(crate) enum Status {
     Available,
     NotYetValid,
-    /// Leased, until this Unix time.
-    Reserved {
-        until: i64,
-    },
-    Spent {
-        at: i64,
-        cause: Cause,
-    },
+    Reserved(Reserved),
+    Spent(Spent),
     Expired,
-    LastResort {
-        used: bool,
-    },
+    LastResort(LastResort),
+}
+
+/// Leased, until this Unix time.
+#[derive(ToSchema)]
+pub(crate) struct Reserved {
+    until: i64,
+}
+
+/// Gone, since this Unix time.
+#[derive(ToSchema)]
+pub(crate) struct Spent {
+    at: i64,
+    cause: Cause,
+}
+
+/// Whether the last resort was handed out.
+#[derive(ToSchema)]
+pub(crate) struct LastResort {
+    used: bool,
 }
 
 #[derive(ToSchema)]
@@ -143,4 +159,53 @@ pub(crate) struct Receipt {
     key_package_ref: String,
     /// In Unix time.
     spent_at: i64,
+}
+
+/// Describes `Answer<T>` for one `T`.
+macro_rules! answer {
+    ($name:ident, $done:ident) => {
+        /// The answer to one item of a batch: it was done, or the rules refuse it.
+        #[derive(ToSchema)]
+        #[schema(rename_all = "snake_case")]
+        pub(crate) enum $name {
+            /// The item was done.
+            Ok($done),
+            /// The rules refuse the item, for the reason of this code.
+            Refused(String),
+        }
+    };
+}
+
+/// Describes `TokensAnswer<T>` for one `T`.
+macro_rules! tokens_answer {
+    ($name:ident, $answer:ident, $done:ident) => {
+        answer!($answer, $done);
+
+        /// One answer for each token, in order.
+        #[derive(ToSchema)]
+        pub(crate) struct $name {
+            answers: Vec<$answer>,
+        }
+    };
+}
+
+tokens_answer!(SpendAnswer, SpendOneAnswer, Receipt);
+tokens_answer!(RenewAnswer, RenewOneAnswer, LeaseRenewed);
+tokens_answer!(ReleaseAnswer, ReleaseOneAnswer, LeaseReleased);
+answer!(HandOutAnswer, HandedOut);
+
+/// One answer for each device of a user.
+#[derive(ToSchema)]
+pub(crate) struct DevicesAnswer {
+    /// The devices, in the server's order.
+    devices: Vec<DeviceAnswer>,
+}
+
+/// The answer for one device of a user.
+#[derive(ToSchema)]
+pub(crate) struct DeviceAnswer {
+    /// The device, as the server names it.
+    device: String,
+    /// A KeyPackage of the device, or why there is none.
+    answer: HandOutAnswer,
 }

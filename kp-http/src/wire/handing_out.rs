@@ -140,14 +140,12 @@ impl TryFrom<&Required> for Requirements {
 
 /// The answer to one item of a batch: it was done, or the rules refuse it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[must_use = "an item may be refused"]
 pub enum Answer<T> {
     /// The item was done.
     Ok(T),
     /// The rules refuse the item, for the reason of this code.
-    #[cfg_attr(feature = "server", schema(value_type = String))]
     Refused(Code),
 }
 
@@ -203,7 +201,6 @@ impl std::error::Error for Code {}
 
 /// One answer for each device of a user.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct DevicesAnswer {
     /// The devices, in the server's order.
@@ -220,7 +217,6 @@ impl DevicesAnswer {
 
 /// The answer for one device of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct DeviceAnswer {
     /// The device, as the server names it.
@@ -368,7 +364,6 @@ impl fmt::Debug for SpendRequest {
 
 /// One answer for each token, in order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct TokensAnswer<T> {
     /// The answers.

@@ -65,6 +65,42 @@ async fn every_documented_operation_answers_and_no_other() {
     }
 }
 
+/// Names of whatever has properties below this, and no name of its own.
+fn nameless(schema: &Value, path: &str, found: &mut Vec<String>) {
+    let parts = schema.as_object().into_iter().flatten();
+    for (key, part) in parts.map(|(key, part)| (key.clone(), part)).chain(
+        schema
+            .as_array()
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .map(|(n, part)| (n.to_string(), part)),
+    ) {
+        let path = format!("{path}.{key}");
+        if part["properties"].is_object() && path.contains("properties") {
+            found.push(path.clone());
+        }
+        nameless(part, &path, found);
+    }
+}
+
+/// OpenAPI demands a description of every response; and from an object that has no name, a program makes no type.
+#[test]
+fn programs_can_make_a_client_from_it() {
+    let document = document();
+    for (path, operations) in paths(&document) {
+        for (method, operation) in operations.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let description = response["description"].as_str().unwrap_or_default();
+                assert!(!description.is_empty(), "{method} {path}: {status}");
+            }
+        }
+    }
+    let mut found = Vec::new();
+    nameless(&document["components"]["schemas"], "", &mut found);
+    assert_eq!(found, [""; 0]);
+}
+
 /// No object of an answer has a field that is not in the document.
 fn strict(schema: &mut Value) {
     if let Some(object) = schema.as_object_mut() {
