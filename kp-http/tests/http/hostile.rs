@@ -18,6 +18,7 @@ use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::raw::{self, Raw};
 use crate::world::{ALICE, BOB, LAPTOP, Words, World, packages};
@@ -338,26 +339,60 @@ async fn hostile_requests_over_a_store_that_fails_get_nothing_of_others() {
     attack(Arc::new(store), true, shots(), seed).await;
 }
 
+/// How many connections are held open, beside those with half a body.
+const SILENT: usize = 1_000;
+
+/// Both ends of every connection are in this process.
+fn allow_many_files() {
+    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current = limit.maximum;
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_with_half_a_body_do_not_keep_others_out() {
+async fn a_thousand_connections_that_come_to_nothing_do_not_keep_others_out() {
+    allow_many_files();
     let directory = KeyPackageDirectory::builder(MemoryStore::new(), Words);
-    let world = World::with(directory, None, |routes| routes.max_requests_at_once(8)).await;
+    let settings = |routes: kp_http::server::KeyPackageRoutes| {
+        let routes = routes.max_requests_at_once(8);
+        // What is held is held to the end.
+        routes
+            .body_timeout(Duration::from_secs(600))
+            .timeout(Duration::from_secs(600))
+    };
+    let world = World::with(directory, None, settings).await;
     let before = peak();
     let head = format!(
         "POST /mls/pool/upload HTTP/1.1\r\nhost: here\r\nauthorization: Bearer {BOB}\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: 1000000\r\n\r\n"
     );
-    let half = [head.as_bytes(), &[b' '; 500_000][..]].concat();
-    let mut held = Vec::new();
-    for _ in 0..400 {
-        let mut connection = TcpStream::connect(world.address).await.unwrap();
-        // Beyond the eighth the server answers at once, and reads no further.
-        let _ = tokio::time::timeout(Duration::from_millis(20), connection.write_all(&half)).await;
-        held.push(connection);
+    let half: Arc<[u8]> = [head.as_bytes(), &[b' '; 500_000][..]].concat().into();
+    let mut held = JoinSet::new();
+    for n in 0..SILENT + 400 {
+        let (mut connection, half) = (TcpStream::connect(world.address).await.unwrap(), half.clone());
+        held.spawn(async move {
+            let told = match n {
+                ..SILENT if n % 2 == 0 => &half[..0],
+                ..SILENT => &half[..50],
+                _ => &half[..],
+            };
+            // Beyond the eighth half body, the server answers at once, and reads no further.
+            let _ = connection.write_all(told).await;
+            std::future::pending::<()>().await;
+        });
     }
-    // Alice is served while Bob holds his connections.
-    world.client(ALICE).upload(&packages("alice", 0..8)).await.unwrap();
+    // Bob's own connections keep him out, once they are under way.
+    let bob = world.client(BOB);
+    while !matches!(bob.status().await, Err(error) if error.code() == Some("too_many_requests")) {}
+    let alice = world.client(ALICE);
+    for n in 0..100 {
+        alice.upload(&packages("alice", n..n + 1)).await.unwrap();
+    }
     let grown = peak().saturating_sub(before);
-    println!("{} connections, half a body each: {grown} KiB more", held.len());
+    println!("{} connections: {grown} KiB more", held.len());
+    assert_eq!(held.len(), SILENT + 400);
     assert!(grown < 200 * 1_024, "{grown} KiB");
+    held.shutdown().await;
+    // Nothing of theirs is left.
+    while bob.status().await.is_err() {}
 }

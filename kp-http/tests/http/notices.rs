@@ -9,7 +9,9 @@ use kp_http::client::{KeyPackageClient, PoolEvent};
 use kp_http::wire::TakeRequest;
 use kp_memory::MemoryStore;
 use kp_server::{KeyPackageDirectory, notices};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::raw::{self, request};
@@ -128,6 +130,52 @@ async fn a_stream_that_ends_is_begun_again() {
             .iter()
             .all(|request| request.contains("accept: text/event-stream"))
     );
+}
+
+/// Passes one connection on to the server, until it is cut.
+async fn pass_on(line: &TcpListener, world: &World) -> JoinSet<()> {
+    let (mut client, _) = line.accept().await.unwrap();
+    let mut server = TcpStream::connect(world.address).await.unwrap();
+    let mut passing = JoinSet::new();
+    passing.spawn(async move {
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+    });
+    passing
+}
+
+#[tokio::test]
+async fn what_happens_while_a_stream_is_cut_is_told_by_the_next() {
+    let world = world().await;
+    let [alice, bob] = [ALICE, BOB].map(|token| world.client(token));
+    bob.upload(&packages("bob", 0..9)).await.unwrap();
+    let line = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = format!("http://{}/mls", line.local_addr().unwrap());
+    let client = KeyPackageClient::builder(address).bearer(BOB).build().unwrap();
+    let mut events = pin!(client.events());
+
+    let (first, mut passing) = tokio::join!(events.next(), pass_on(&line, &world));
+    let Some(Ok(first @ PoolEvent::Status(_))) = first else {
+        panic!("{first:?}")
+    };
+    assert!(!first.wants_refresh());
+    passing.shutdown().await;
+    for n in 0..2 {
+        claim(&alice, n).await;
+    }
+    // Nobody was told that the pool is low; whoever connects again is.
+    let (second, passing) = tokio::join!(events.next(), pass_on(&line, &world));
+    let Some(Ok(second @ PoolEvent::Status(_))) = second else {
+        panic!("{second:?}")
+    };
+    assert!(second.wants_refresh());
+    for n in 2..9 {
+        claim(&alice, n).await;
+    }
+    let Some(Ok(PoolEvent::Notice(notice))) = events.next().await else {
+        panic!()
+    };
+    assert_eq!(notice.kind, "exhausted");
+    drop(passing);
 }
 
 #[tokio::test]
