@@ -75,6 +75,8 @@
 //! | `keypackage_directory_answers_total` | `operation`, `outcome`, `source` | a counter: one for each item answered |
 //! | `keypackage_directory_seconds` | `operation` | a histogram: how long each call took |
 //! | `keypackage_directory_swept_total` | `what`: `expired`, `lapsed` | a counter: what sweeps removed |
+//! | `keypackage_directory_swept_timestamp_seconds` | `what`: `expired`, `lapsed` | a gauge: the Unix time up to which the last whole sweep has swept |
+//! | `keypackage_store_failures_total` | `backend`, `operation`, `effect`: `not_applied`, `unknown` | a counter: failures of the store, by the store's own operation |
 //! | `keypackage_directory_notices_total` | `kind` | a counter: notices received |
 //! | `keypackage_directory_notices_dropped_total` | | a counter: pools that the queue of notices had no place for |
 //! | `keypackage_directory_clock_leaps_total` | | a counter: how often a sweeper's clock leapt |
@@ -84,6 +86,9 @@
 //!   [`UploadOutcome`](kp_core::protocol::UploadOutcome::code), `too_many_packages`, `admission_failed`, or, of a failure,
 //!   `not_applied` or `outcome_unknown`.
 //! - `source` is `one_time` or `last_resort` where a KeyPackage was handed out, else `none`.
+//!
+//! The stores have metrics of their own, with the same feature: `keypackage_store_calls` and others. `docs/operating.md` of the
+//! repository lists all, and says what to watch.
 //!
 //! No pool, party, KeyPackage, reservation id or token is in any of them.
 //!

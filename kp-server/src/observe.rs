@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use kp_core::protocol::{PoolStatus, SyncReport};
 use kp_core::server::{Answers, Cursor, Lease, Page, Receipt, Reservation, StoredKeyPackage, WithdrawOutcome};
-use kp_core::{Effect, Error, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result};
+use kp_core::{BackendError, Effect, Error, KeyPackage, KeyPackageInfo, KeyPackageRef, PoolId, Result, Timestamp};
 use tracing::field::Empty;
 use tracing::{Instrument as _, info_span, warn};
 
@@ -26,11 +26,15 @@ pub(crate) async fn observe<A: Answered>(operation: &'static str, call: impl Fut
             _ => "mixed",
         };
         answers += 1;
+        if let Some(failure) = told.failure {
+            instruments::store_failed(failure);
+        }
         failure = failure.or(told.failure);
     });
     span.record("answers", answers);
     span.record("outcome", outcome);
     if let Some(failure) = failure {
+        let failure: &(dyn std::error::Error + 'static) = failure;
         span.in_scope(|| warn!(error = failure, "{operation} failed"));
     }
     answer
@@ -44,6 +48,11 @@ fn instant() -> Instant {
 /// Counts what one step of a sweep removed.
 pub(crate) fn count_swept(what: &'static str, removed: u64) {
     instruments::swept(what, removed);
+}
+
+/// Notes until when a sweeper has swept.
+pub(crate) fn note_swept_until(what: &'static str, until: Timestamp) {
+    instruments::swept_until(what, until);
 }
 
 /// Counts a leap of a sweeper's clock.
@@ -66,7 +75,8 @@ pub(crate) fn count_dropped_notice() {
 mod instruments {
     use std::time::Duration;
 
-    use metrics::{counter, histogram};
+    use kp_core::{BackendError, Effect, Timestamp};
+    use metrics::{counter, gauge, histogram};
 
     pub(super) fn took(operation: &'static str, time: Duration) {
         histogram!("keypackage_directory_seconds", "operation" => operation).record(time);
@@ -78,6 +88,23 @@ mod instruments {
             "operation" => operation, "outcome" => outcome, "source" => source
         )
         .increment(1);
+    }
+
+    pub(super) fn store_failed(failure: &BackendError) {
+        let effect = match failure.effect() {
+            Effect::NotApplied => "not_applied",
+            Effect::Unknown => "unknown",
+        };
+        let (backend, operation) = (failure.backend(), failure.operation());
+        counter!(
+            "keypackage_store_failures_total",
+            "backend" => backend, "operation" => operation, "effect" => effect
+        )
+        .increment(1);
+    }
+
+    pub(super) fn swept_until(what: &'static str, until: Timestamp) {
+        gauge!("keypackage_directory_swept_timestamp_seconds", "what" => what).set(until.get() as f64);
     }
 
     pub(super) fn swept(what: &'static str, removed: u64) {
@@ -101,7 +128,13 @@ mod instruments {
 mod instruments {
     use std::time::Duration;
 
+    use kp_core::{BackendError, Timestamp};
+
     pub(super) fn took(_: &'static str, _: Duration) {}
+
+    pub(super) fn store_failed(_: &BackendError) {}
+
+    pub(super) fn swept_until(_: &'static str, _: Timestamp) {}
 
     pub(super) fn answered(_: &'static str, _: &'static str, _: &'static str) {}
 
@@ -118,7 +151,7 @@ mod instruments {
 pub(crate) struct Told<'a> {
     pub(crate) outcome: &'static str,
     pub(crate) source: &'static str,
-    pub(crate) failure: Option<&'a (dyn std::error::Error + 'static)>,
+    pub(crate) failure: Option<&'a BackendError>,
 }
 
 impl Told<'_> {

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use crate::clock_check::{ClockCheck, PROBATION, Verdict};
 use crate::directory::{Inner, KeyPackageDirectory, STEP};
-use crate::observe::{Source, count_leap, count_swept, observe};
+use crate::observe::{Source, count_leap, count_swept, note_swept_until, observe};
 
 /// The count of what a sweep removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,10 +63,15 @@ impl KeyPackageDirectory {
             let Inner { store, config, .. } = &*self.0;
             // One pool that cannot be settled keeps nothing else from being removed.
             let lapsed = until_nothing_is_left("lapsed", || store.release_expired_reservations(now, STEP)).await;
+            if lapsed.is_ok() {
+                note_swept_until("lapsed", now);
+            }
             let expired = if expire {
                 // DIR-4: what is swept is forgotten, so no node's clock may still be behind.
                 let behind = now.minus(config.skew.as_secs());
-                until_nothing_is_left("expired", || store.cleanup_expired(behind, STEP)).await?
+                let expired = until_nothing_is_left("expired", || store.cleanup_expired(behind, STEP)).await?;
+                note_swept_until("expired", behind);
+                expired
             } else {
                 0
             };

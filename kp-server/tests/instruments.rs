@@ -25,7 +25,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.enable_time().build().unwrap().block_on(future)
 }
 
-/// Counters by name and labels, and how many values each histogram has.
+/// Counters and gauges by name and labels, and how many values each histogram has.
 fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
     let entries = snapshotter.snapshot().into_vec().into_iter();
     entries
@@ -35,7 +35,8 @@ fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
             let value = match value {
                 DebugValue::Counter(count) => count,
                 DebugValue::Histogram(values) => u64::try_from(values.len()).unwrap(),
-                DebugValue::Gauge(_) => panic!("no gauge is documented"),
+                // The only gauges are times, in whole seconds.
+                DebugValue::Gauge(time) => time.into_inner() as u64,
             };
             (name, value)
         })
@@ -182,6 +183,10 @@ fn every_operation_is_counted() {
     assert_eq!(recorded["keypackage_directory_seconds upload"], 3);
     assert_eq!(recorded["keypackage_directory_swept_total expired"], 4);
     assert!(recorded.contains_key("keypackage_directory_swept_total lapsed"));
+    // DIR-4: what has expired is kept one skew longer.
+    let swept = |what: &str| recorded[&format!("keypackage_directory_swept_timestamp_seconds {what}")];
+    let now = u64::try_from(start().get()).unwrap() + 40 * DAY;
+    assert_eq!((swept("lapsed"), swept("expired")), (now, now - 3_600));
 }
 
 /// DIR-3: an outage is told from a refusal, also in each answer of a batch.
@@ -200,6 +205,14 @@ fn an_outage_is_counted_as_one() {
     assert_eq!(answers("claim outcome_unknown none"), 1);
     assert_eq!(answers("claim_many outcome_unknown none"), 2);
     assert_eq!(answers("upload outcome_unknown none"), 1);
+    let failures = |labels: &str| recorded[&format!("keypackage_store_failures_total {labels}")];
+    assert_eq!(failures("faulty claim_key_packages unknown"), 3);
+    assert_eq!(failures("faulty save_key_packages unknown"), 1);
+    assert!(
+        !recorded
+            .keys()
+            .any(|name| name.starts_with("keypackage_directory_swept_timestamp_seconds"))
+    );
 }
 
 /// DIR-3: a span for each operation, with what came of it.
