@@ -77,6 +77,7 @@
 //! # Features
 //!
 //! - `bundled`: builds SQLite itself, rather than link the system's. Default: on.
+//! - `metrics`: calls that wait, batches, commits, retries and the size of the log, by the `metrics` crate. Default: off.
 
 mod file;
 mod import;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::file::codes::is_busy;
 use crate::file::error::Failure;
+use crate::file::observe::retried;
 
 /// The shortest and the longest pause between two attempts. A pause takes about as long as a commit of another writer, so
 /// that all waiting writers have a similar chance.
@@ -64,6 +65,7 @@ pub(crate) fn retry<T>(wait: Wait, mut attempt: impl FnMut() -> Result<T, Failur
         let (shortest, longest) = PAUSE_MICROS;
         let pause = Duration::from_micros(shortest + jitter.hash_one(round) % (longest - shortest));
         thread::sleep(pause.min(left));
+        retried();
         round = round.wrapping_add(1);
     }
 }

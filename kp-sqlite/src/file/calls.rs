@@ -13,6 +13,7 @@ use rusqlite::{Connection, Params, Row, Statement};
 use crate::file::busy::monotonic;
 use crate::file::error::{Failure, backend_error};
 use crate::file::guard::{guarded, in_closure};
+use crate::file::observe::UnderWay;
 use crate::sql::Sql;
 
 /// The queue of a thread, or of several threads that share the work.
@@ -45,6 +46,7 @@ impl<C: 'static> Queue<C> {
             run,
             answer: None,
             reply,
+            _under_way: UnderWay::begin(),
         };
         let call: Box<dyn Call<C>> = Box::new(call);
         if in_closure() {
@@ -131,6 +133,7 @@ struct Pending<F, T> {
     run: F,
     answer: Option<T>,
     reply: oneshot::Sender<Result<T, BackendError>>,
+    _under_way: UnderWay,
 }
 
 impl<C, F, T> Call<C> for Pending<F, T>

@@ -12,6 +12,7 @@ pub(crate) mod log;
 pub(crate) mod mark;
 pub(crate) mod marker;
 pub(crate) mod migrations;
+pub(crate) mod observe;
 pub(crate) mod place;
 pub(crate) mod threads;
 pub(crate) mod writer;

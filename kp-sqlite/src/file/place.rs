@@ -74,6 +74,13 @@ impl Place {
         })
     }
 
+    /// Returns how long the write-ahead log is.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn log_bytes(&self) -> Option<u64> {
+        let (log, _) = self.files.get(1)?;
+        Some(fs::metadata(log).ok()?.len())
+    }
+
     /// Returns the identity of the database.
     pub(crate) fn database(&self) -> Option<Identity> {
         self.files.first().map(|(_, identity)| *identity)

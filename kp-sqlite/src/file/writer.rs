@@ -9,11 +9,12 @@ use futures::channel::oneshot;
 use kp_core::{BackendError, Effect};
 use rusqlite::Connection;
 
-use crate::file::busy::{Wait, retry};
+use crate::file::busy::{Wait, monotonic, retry};
 use crate::file::calls::{Cache, Call, Message, Session};
 use crate::file::connection::Opened;
 use crate::file::error::{Failure, backend_error};
 use crate::file::marker::Marker;
+use crate::file::observe;
 use crate::file::place::Place;
 use crate::sql::Sql;
 
@@ -142,7 +143,12 @@ impl<C: Cache> Writer<'_, C> {
                 let done = self.transaction(wait, |session| call.run(session));
                 answer(vec![call], done);
             }),
-            done => answer(calls, done),
+            done => {
+                if done.is_ok() {
+                    observe::shared(calls.len());
+                }
+                answer(calls, done);
+            }
         }
     }
 
@@ -164,12 +170,13 @@ impl<C: Cache> Writer<'_, C> {
             .map_err(Failure::from)
             .and_then(|()| calls(session))
             .map_err(Failed::Call)
-            .and_then(|()| match session.statements.execute(Sql::Commit, []) {
-                Ok(_) => self.place.check().map_err(Failed::commit),
+            .and_then(|()| match commit(session) {
+                Ok(()) => self.place.check().map_err(Failed::commit),
                 Err(error) => Err(Failed::commit(error.into())),
             });
         let Err(mut failed) = done else {
             self.follow_log();
+            observe::log(self.place);
             return Ok(());
         };
         session.cache.clear();
@@ -186,6 +193,14 @@ impl<C: Cache> Writer<'_, C> {
         }
         Err(failed)
     }
+}
+
+/// Commits, and measures how long the file took.
+fn commit<C>(session: &mut Session<'_, C>) -> rusqlite::Result<()> {
+    let begun = monotonic();
+    session.statements.execute(Sql::Commit, [])?;
+    observe::committed(begun.elapsed());
+    Ok(())
 }
 
 /// Runs the calls of a batch, and those that arrive meanwhile, until no call waits.
