@@ -77,6 +77,7 @@
 //!
 //! - `tls`: connections over TLS. Default: off.
 //! - `sqlx`: calls in a transaction of sqlx 0.8, and the address of a pool of sqlx (`PostgresBuilder::of_sqlx`). Default: off.
+//! - `metrics`: calls that wait, batches, commits, retries and connections, by the `metrics` crate. Default: off.
 
 mod link;
 mod metadata;

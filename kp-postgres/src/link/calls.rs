@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::link::error::{Failure, backend_error};
+use crate::link::observe::UnderWay;
 
 /// What a call is, beside a step of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,7 @@ struct Waiting<T> {
     step: Step<T>,
     answer: Option<Result<T, Failure>>,
     reply: oneshot::Sender<Result<T, BackendError>>,
+    _under_way: UnderWay,
 }
 
 impl<T: Send + 'static> Pending for Waiting<T> {
@@ -133,6 +135,7 @@ impl<T: Send + 'static> Operation<T> {
             step: self.step,
             answer: None,
             reply,
+            _under_way: UnderWay::begin(),
         });
         let call = Call {
             pool: self.pool,

@@ -16,6 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::link::connection::{Connection, Texts};
 use crate::link::error::Failure;
+use crate::link::observe;
 use crate::link::server::Server;
 use crate::link::session::Session;
 
@@ -81,6 +82,7 @@ impl Connector {
             },
         };
         connection.use_session(session).await?;
+        observe::connected();
         Ok((connection, server))
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod connector;
 pub(crate) mod error;
 pub(crate) mod line;
 pub(crate) mod migrations;
+pub(crate) mod observe;
 pub(crate) mod param;
 pub(crate) mod pipeline;
 pub(crate) mod pooler;

@@ -15,6 +15,7 @@ use crate::link::connection::Texts;
 use crate::link::connector::Connector;
 use crate::link::error::{Failure, Remedy};
 use crate::link::line::Line;
+use crate::link::observe;
 use crate::link::readers::PAUSE;
 use crate::pools::transaction::commit;
 
@@ -75,6 +76,7 @@ impl Writer {
                             return fail(calls, Effect::NotApplied, &Arc::new(failure));
                         }
                         last = Arc::new(failure);
+                        observe::retried();
                         if remedy == Remedy::Reconnect && failures > 1 {
                             sleep(PAUSE).await;
                         }
@@ -87,7 +89,11 @@ impl Writer {
 
     async fn attempt(&mut self, calls: &mut [Call], left: Duration) -> Result<(), Failed> {
         let connection = self.line.take(left).await?;
+        let begun = Instant::now();
         let done = commit(&connection, calls, left, self.line.timeout()).await;
+        if done.is_ok() {
+            observe::committed(calls.len(), begun.elapsed());
+        }
         self.line.put_back(connection, &done);
         done
     }
