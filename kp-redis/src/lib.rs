@@ -35,6 +35,8 @@
 //! TLS, and need the feature `tls`. No feature is on by default. If an address needs a feature that the build has not,
 //! opening fails with a [`MissingFeature`] as the source.
 //!
+//! The feature `metrics` records calls under way, retries and connections, by the `metrics` crate.
+//!
 //! # Durability
 //!
 //! By default Redis answers before a change is durable. [`RedisStore::server`] returns what the server is set to do.

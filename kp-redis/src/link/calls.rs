@@ -11,6 +11,7 @@ use crate::link::address::Address;
 use crate::link::connection::Connection;
 use crate::link::connections::Connections;
 use crate::link::error::{ErrorClass, TimedOut, failed, failed_for_now};
+use crate::link::observe::{self, UnderWay};
 use crate::link::proof::{Proof, Unproven};
 use crate::link::request::Request;
 
@@ -85,6 +86,7 @@ impl Link {
 
     /// Sends one of several requests that make up one call and share its deadline: see [`call`](Self::call).
     pub(crate) async fn call_until(&self, request: &Request<'_>, deadline: Instant) -> Result<Value, BackendError> {
+        let _under_way = UnderWay::begin();
         let flight = Flight::default();
         match tokio::time::timeout_at(deadline, self.attempts(request, deadline, &flight)).await {
             Ok(answer) => answer,
@@ -186,6 +188,7 @@ impl Link {
                     } else if lost {
                         return Err(failed_for_now(operation, Effect::NotApplied, error));
                     }
+                    observe::retried();
                     lost = true; // A read may be sent again: once, on a fresh connection.
                     continue;
                 }
@@ -196,6 +199,7 @@ impl Link {
                 ErrorClass::TryAgain => {}
             }
             flight.refused(error);
+            observe::retried();
             if waits.is_some() {
                 self.connections.give_back(connection);
             }

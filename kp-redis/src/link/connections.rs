@@ -7,6 +7,7 @@ use redis::RedisResult;
 
 use crate::link::address::Address;
 use crate::link::connection::Connection;
+use crate::link::observe;
 
 /// The connections of a link: one that calls share, and those of calls that wait for replicas.
 ///
@@ -94,7 +95,9 @@ impl Connections {
 
     async fn connect(&self) -> RedisResult<Connection> {
         let epoch = self.epoch.load(Ordering::Acquire);
-        self.address.connect(epoch).await
+        let connection = self.address.connect(epoch).await?;
+        observe::connected();
+        Ok(connection)
     }
 
     fn is_usable(&self, connection: &Connection) -> bool {
