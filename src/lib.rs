@@ -86,7 +86,7 @@
 //! | `mls-rs` | mls-rs plugged in, on both sides | |
 //! | `mls-rs-rust-crypto` | mls-rs's Rust crypto provider | yes, with `mls-rs` |
 //! | `serde` | `Serialize` and `Deserialize` for what goes over the wire | |
-//! | `metrics` | counters and histograms, by the `metrics` crate | |
+//! | `metrics` | metrics of the directory and the stores, by the `metrics` crate | |
 //! | `full` | all of it | |
 //!
 //! # Where to read on

@@ -26,7 +26,7 @@ use clap::Parser;
 use keypackage_pool::http::server::{KeyPackageRoutes, Secret};
 use keypackage_pool::openmls::OpenMlsAdmission;
 use keypackage_pool::server::{KeyPackageDirectory, notices};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,6 +40,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// The upper bounds of the buckets of latencies, in seconds.
 const LATENCIES: [f64; 8] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
+
+/// Those of the calls that share a commit.
+const BATCHES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// A KeyPackage directory over HTTP.
 #[derive(Parser)]
@@ -66,7 +69,10 @@ struct Args {
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let args = Args::parse();
-    let metrics = PrometheusBuilder::new().set_buckets(&LATENCIES)?.install_recorder()?;
+    let metrics = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCIES)?
+        .set_buckets_for_metric(Matcher::Suffix("_batch_calls".to_owned()), &BATCHES)?
+        .install_recorder()?;
     let secret = match args.secret {
         Some(secret) => Secret::new(secret).map_err(|error| format!("--secret: {error}"))?,
         None if args.store.is_shared() => {
