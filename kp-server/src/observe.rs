@@ -26,7 +26,8 @@ pub(crate) async fn observe<A: Answered>(operation: &'static str, call: impl Fut
             _ => "mixed",
         };
         answers += 1;
-        if let Some(failure) = told.failure {
+        // An admission may fail, too.
+        if let Some(failure) = told.failure.and_then(|failure| failure.downcast_ref::<BackendError>()) {
             instruments::store_failed(failure);
         }
         failure = failure.or(told.failure);
@@ -34,7 +35,6 @@ pub(crate) async fn observe<A: Answered>(operation: &'static str, call: impl Fut
     span.record("answers", answers);
     span.record("outcome", outcome);
     if let Some(failure) = failure {
-        let failure: &(dyn std::error::Error + 'static) = failure;
         span.in_scope(|| warn!(error = failure, "{operation} failed"));
     }
     answer
@@ -151,7 +151,7 @@ mod instruments {
 pub(crate) struct Told<'a> {
     pub(crate) outcome: &'static str,
     pub(crate) source: &'static str,
-    pub(crate) failure: Option<&'a BackendError>,
+    pub(crate) failure: Option<&'a (dyn std::error::Error + 'static)>,
 }
 
 impl Told<'_> {
