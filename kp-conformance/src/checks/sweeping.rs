@@ -136,6 +136,29 @@ checks! {
         }
     }
 
+    /// Where several settle at once, one that says 0 leaves nothing behind, and each lease is counted once.
+    #[rules("SWEEP-2", "SWEEP-3")]
+    async fn settling_at_once_leaves_nothing_behind(context: &Context) {
+        lapsing(context, 12).await;
+        let handles = context.pools(3).await;
+        let settled = at_once(&handles, 3, |handle, _| async move {
+            let mut total = 0;
+            loop {
+                match handle.settle(at(60), 1).await {
+                    0 => break,
+                    ended => total += ended,
+                }
+            }
+            for n in 0..12 {
+                let left = handle.beside(&format!("user-{n}")).available(at(0)).await;
+                assert_eq!(left, [1, 3].map(key_package_ref), "0 only when none is left");
+            }
+            total
+        })
+        .await;
+        assert_eq!(settled.iter().sum::<u64>(), 24, "two leases and windows a pool");
+    }
+
     /// A retirement visits every pool, in steps of `limit`, and settles it, whether anything in it is that old or not; a
     /// limit of 0 counts as 1.
     #[rules("COST-1", "DEL-2", "READ-5", "TIME-2")]

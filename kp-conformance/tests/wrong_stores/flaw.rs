@@ -98,6 +98,8 @@ pub(crate) enum Torn {
     KeepsItsLock,
     /// A batch of claims locks each pool when it comes to it, and gives the locks back when it is done.
     LocksAsItGoes,
+    /// A settling finds pools, lets others in, and settles those that it found.
+    FindsFirst,
     /// A read of many statuses reads a half, lets others in, and reads the rest.
     ReadsInHalves,
 }

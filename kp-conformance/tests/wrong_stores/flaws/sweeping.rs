@@ -117,6 +117,12 @@ wrong_stores! {
         flaw.torn = Some(Torn::Apart(Call::CleanUp));
     }
 
+    /// Settling finds as many pools as it may settle, and says 0 where others were faster.
+    #[breaks("SWEEP-2", settling_at_once_leaves_nothing_behind)]
+    fn settling_gives_up_where_others_were_faster(flaw: &mut Flaw) {
+        flaw.torn = Some(Torn::FindsFirst);
+    }
+
     /// Settling reads a pool, and writes it back.
     #[breaks("SWEEP-3", sweeps_beside_traffic_disturb_nobody)]
     fn settling_undoes_what_happened_meanwhile(flaw: &mut Flaw) {

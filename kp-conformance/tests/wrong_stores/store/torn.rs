@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use kp_core::rules::{Answer, ModelPool, State};
+use kp_core::rules::{Answer, Model, ModelPool, State};
 use kp_core::server::{OnLapse, Reservation, TakeRequest};
-use kp_core::{BackendError, Effect, GroupId, KeyPackage, Rejection, ReservationId, Result, Timestamp};
+use kp_core::{BackendError, Effect, GroupId, KeyPackage, PoolId, Rejection, ReservationId, Result, Timestamp};
 use tokio::task::yield_now;
 
 use super::FlawedStore;
@@ -64,6 +64,21 @@ impl FlawedStore {
         let answer = self.at_once(&take.pool, |records| records.claim(take, group, now));
         self.locked.store(false, Ordering::Relaxed);
         Ok(answer?)
+    }
+
+    /// [`Torn::FindsFirst`]
+    pub(super) async fn settle_found(&self, now: Timestamp, limit: u32) -> u64 {
+        let has_lapsed = |pool: &ModelPool| {
+            let mut ends = pool.records.iter().filter_map(|(record, _)| record.state.lapses_at());
+            ends.any(|end| end <= now)
+        };
+        let find = |model: &mut Model| -> Vec<PoolId> {
+            let pools = model.list_pools().filter(|id| model.pool(id).is_some_and(has_lapsed));
+            pools.take(limit.max(1) as usize).cloned().collect()
+        };
+        let found = self.first(find).await;
+        let settle = |pool| self.at_once(&pool, |records| (self.flaw.settle)(records, now));
+        found.into_iter().map(settle).sum()
     }
 
     /// [`Torn::BindsLater`]: the id, once others were let in, of what was taken without it.
