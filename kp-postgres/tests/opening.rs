@@ -1,9 +1,14 @@
 //! What is refused at opening, and named.
 
+mod scene;
+
 use kp_core::OpenError;
+use kp_core::server::KeyPackageStore;
 use kp_postgres::{PostgresBuilder, PostgresStore};
 use kp_test_support::postgres::Postgres;
 use tokio_postgres::{Config, NoTls};
+
+use crate::scene::{NOW, connect, fill, take};
 
 /// Runs statements that are none of the store's.
 async fn execute(server: &Postgres, statements: &str) {
@@ -74,6 +79,30 @@ async fn what_would_lose_packages_is_refused() {
     server.configure("fsync = off");
     server.restart();
     assert_unsafe(&refusal(server.url()).await, "fsync");
+}
+
+/// A server reads its settings anew, and its sessions follow it; those of a store do not.
+#[tokio::test]
+async fn a_setting_that_is_lowered_later_does_not_count() {
+    let server = Postgres::start(&[]);
+    let store = PostgresStore::connect(server.url()).await.expect("it connects");
+    fill(&store, 1, 2).await;
+    let witness = "CREATE TABLE seen (setting text);
+        CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO seen VALUES (current_setting('synchronous_commit'));
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER witness AFTER INSERT ON keypackage_pool_leases EXECUTE FUNCTION witness()";
+    execute(&server, witness).await;
+    server.configure("synchronous_commit = off");
+    server.reload();
+    let client = connect(&server).await;
+    let is_off = "SELECT current_setting('synchronous_commit') = 'off'";
+    while !client.query_one(is_off, &[]).await.expect("it answers").get::<_, bool>(0) {}
+    let claimed = store.claim_key_packages(&[take(0, 1)], None, NOW).await;
+    claimed.only().expect("one is free");
+    let seen = client.query_one("SELECT setting FROM seen", &[]).await.expect("it was seen");
+    assert_eq!(seen.get::<_, &str>(0), "on");
 }
 
 #[tokio::test]
@@ -158,6 +187,18 @@ async fn an_old_server_is_refused() {
     let refused = refusal(with(&server, "search_path=public,pg_catalog")).await;
     assert!(
         matches!(&refused, OpenError::TooOld(why) if why.contains("120022")),
+        "{refused:?}"
+    );
+}
+
+/// A server of which `POSTGRES_BIN` has the files.
+#[tokio::test]
+#[ignore = "needs PostgreSQL 12: scripts/postgres-versions"]
+async fn postgresql_12_is_refused_by_its_version() {
+    let server = Postgres::start(&[]);
+    let refused = refusal(server.url()).await;
+    assert!(
+        matches!(&refused, OpenError::TooOld(why) if why.contains("PostgreSQL 12.")),
         "{refused:?}"
     );
 }

@@ -68,7 +68,7 @@ impl Connection {
     pub(crate) fn new(client: Client, warnings: Arc<AtomicU64>, driver: JoinHandle<()>) -> Self {
         Self {
             client,
-            session: Session::Own,
+            session: Session::default(),
             statements: Statements::Prepared(Vec::new()),
             sending: Mutex::new(()),
             warnings,
@@ -88,7 +88,7 @@ impl Connection {
 
     /// Takes these statements. In a session of its own, they are prepared, in one round trip.
     pub(crate) async fn prepare(&mut self, texts: &Texts) -> Result<(), Failure> {
-        if self.session != Session::Own {
+        if self.session.is_pooled {
             self.statements = Statements::Unnamed(Arc::clone(texts));
             return Ok(());
         }
@@ -123,7 +123,7 @@ impl Connection {
 
     /// Reads by one statement, which nobody waits for longer than `left`.
     pub(crate) async fn read(&self, statement: Statement, left: Duration) -> Answer {
-        if self.session == Session::Own {
+        if !self.session.is_pooled {
             return self.run(statement).await;
         }
         let begin = self.begin(left, left);

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub(crate) struct Connector {
     tls: Option<MakeRustlsConnect>,
     timeout: Duration,
     may_lose: bool,
+    /// What the first connection found.
+    synchronous_commit: OnceLock<String>,
 }
 
 impl fmt::Debug for Connector {
@@ -57,6 +59,7 @@ impl Connector {
             tls,
             timeout,
             may_lose,
+            synchronous_commit: OnceLock::new(),
         })
     }
 
@@ -75,11 +78,10 @@ impl Connector {
     pub(crate) async fn connect_bare(&self) -> Result<(Connection, Server), Failure> {
         let mut connection = self.open().await?;
         let server = Server::inspect(connection.client(), self.may_lose).await?;
-        let session = match server.is_pooled {
-            false => Session::Own,
-            true => Session::Pooled {
-                synchronous_commit: server.synchronous_commit.clone(),
-            },
+        let found = || server.synchronous_commit.clone();
+        let session = Session {
+            is_pooled: server.is_pooled,
+            synchronous_commit: self.synchronous_commit.get_or_init(found).clone(),
         };
         connection.use_session(session).await?;
         observe::connected();

@@ -14,26 +14,20 @@ pub(crate) const SETTINGS: [(&str, &str); 6] = [
     ("jit", "off"),
 ];
 
-/// Whose session a connection has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Session {
-    /// The store's own: what is set and prepared stays.
-    Own,
-    /// A pooler's, another one for each transaction, which others have used and set up. So a transaction sets what it needs,
-    /// for itself alone.
-    Pooled {
-        /// The `synchronous_commit` that was found when the store connected.
-        synchronous_commit: String,
-    },
+/// The session of a connection.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Session {
+    /// Whether it is a pooler's: another one for each transaction, which others have used and set up. So a transaction sets what it
+    /// needs, for itself alone. In a session of the store's own, what is set and prepared stays.
+    pub(crate) is_pooled: bool,
+    /// What commits wait for: as it was when the store was opened, whatever the server is told later.
+    pub(crate) synchronous_commit: String,
 }
 
 impl Session {
     /// Returns what sets up a session once. `None`: nothing.
     pub(crate) fn set_up(&self) -> Option<String> {
-        match self {
-            Self::Own => Some(set("SET")),
-            Self::Pooled { .. } => None,
-        }
+        (!self.is_pooled).then(|| self.set("SET"))
     }
 
     /// Returns the beginning of a transaction, in which nothing waits longer than its caller.
@@ -45,18 +39,16 @@ impl Session {
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {left}; \
              SET LOCAL statement_timeout = {left}; SET LOCAL idle_in_transaction_session_timeout = {limit}"
         );
-        match self {
-            Self::Own => begin,
-            Self::Pooled { synchronous_commit } => {
-                let local = set("SET LOCAL");
-                format!("{begin}; {local}; SET LOCAL synchronous_commit = {synchronous_commit}")
-            }
+        match self.is_pooled {
+            false => begin,
+            true => format!("{begin}; {}", self.set("SET LOCAL")),
         }
     }
-}
 
-/// Sets what all transactions need. A commit says by a warning that its wait for a standby was cancelled.
-fn set(set: &str) -> String {
-    let settings = SETTINGS.map(|(name, value)| format!("{set} {name} = {value}; "));
-    format!("{}{set} client_min_messages = warning", settings.concat())
+    /// Sets what all transactions need. A commit says by a warning that its wait for a standby was cancelled.
+    fn set(&self, set: &str) -> String {
+        let settings = SETTINGS.map(|(name, value)| format!("{set} {name} = {value}; "));
+        let commit = format!("{set} synchronous_commit = {}", self.synchronous_commit);
+        format!("{}{commit}; {set} client_min_messages = warning", settings.concat())
+    }
 }
