@@ -15,8 +15,11 @@ use crate::link::observe::UnderWay;
 /// What a call is, beside a step of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The pool is made if it is not there, and refs are looked up with their bytes.
-    Save,
+    /// The pool is made if it is not there, and refs are looked up with their bytes. `bytes`: those of the KeyPackages that the
+    /// call brings.
+    Save {
+        bytes: usize,
+    },
     /// Refs are looked up with their bytes, and the first record of the queue will do.
     Take,
     /// As a take, but the first record of the queue may not do.
@@ -24,6 +27,20 @@ pub(crate) enum Kind {
     Other,
     /// The bounds of the pool's row are computed anew.
     Sweep,
+}
+
+impl Kind {
+    pub(crate) fn makes_its_pool(self) -> bool {
+        matches!(self, Self::Save { .. })
+    }
+
+    /// Returns how many bytes of KeyPackages a call brings.
+    pub(crate) fn brings(self) -> usize {
+        match self {
+            Self::Save { bytes } => bytes,
+            _ => 0,
+        }
+    }
 }
 
 /// The step of a call. After a rollback, or when a look-up is missing, it is run again.

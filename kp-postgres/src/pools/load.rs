@@ -16,6 +16,9 @@ const PAGE: usize = 256;
 /// How many expired records one look-up reads.
 const EXPIRED: usize = 1_000;
 
+/// A take that passed over so many places finds the head of the queue far behind.
+const FAR: u64 = 64;
+
 /// One look-up of a pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
@@ -114,8 +117,10 @@ impl Request {
         }
     }
 
-    /// Gives the answers to the pools. `None`: the pool was not locked, and what was found of it does not count.
-    pub(crate) fn learn(self, rows: &[Row], pools: &mut [Option<LoadedPool>]) -> Result<(), Failure> {
+    /// Gives the answers to the pools. `None`: the pool was not locked, and what was found of it does not count. Returns the
+    /// pools whose queue is gone through from far behind.
+    pub(crate) fn learn(self, rows: &[Row], pools: &mut [Option<LoadedPool>]) -> Result<Vec<usize>, Failure> {
+        let mut behind = Vec::new();
         let mut found: Vec<Vec<&Row>> = self.asked.iter().map(|_| Vec::new()).collect();
         for row in rows {
             if let Some(found) = found.get_mut(rows::number(row)?) {
@@ -124,10 +129,13 @@ impl Request {
         }
         for (asked, rows) in self.asked.into_iter().zip(found) {
             if let Some(Some(pool)) = pools.get_mut(asked.pool) {
+                if asked.is_far(&rows)? {
+                    behind.push(asked.pool);
+                }
                 learn(pool, self.sql, asked, &rows)?;
             }
         }
-        Ok(())
+        Ok(behind)
     }
 }
 
@@ -176,6 +184,15 @@ impl Asked {
         match self.look_up {
             LookUp::Queue { after, .. } | LookUp::Expired { after, .. } => after,
             _ => None,
+        }
+    }
+
+    /// Returns whether the look-up went from the head of the queue to a record that is far from it, or to the end.
+    fn is_far(&self, rows: &[&Row]) -> Result<bool, Failure> {
+        match (&self.look_up, rows.first()) {
+            (LookUp::Queue { after: None, .. }, Some(first)) => Ok(rows::passed(first)? >= FAR),
+            (LookUp::Queue { .. }, found) => Ok(found.is_none()),
+            _ => Ok(false),
         }
     }
 

@@ -12,10 +12,11 @@ use crate::link::calls::{Kind, Operation};
 
 pub(crate) fn save(save: &Save, limits: Limits, now: Timestamp) -> Operation<Vec<SaveOutcome>> {
     let save = save.clone();
+    let bytes = save.packages().iter().map(|item| item.package.bytes.as_ref().len());
     Operation {
         name: "save_key_packages",
         pool: save.pool.clone(),
-        kind: Kind::Save,
+        kind: Kind::Save { bytes: bytes.sum() },
         look_ups: LookUp::of_save(&save, now),
         step: Box::new(move |pool| rules::save(pool, &save, limits, now)),
     }
@@ -99,10 +100,14 @@ pub(crate) fn withdraw(
 
 pub(crate) fn import(pool: &PoolId, export: &PoolExport) -> Operation<Answer<(), ImportRejection>> {
     let export = export.clone();
+    let bytes = export
+        .records()
+        .iter()
+        .filter_map(|(_, kept)| Some(kept.bytes.as_ref()?.as_ref().len()));
     Operation {
         name: "import_pool",
         pool: pool.clone(),
-        kind: Kind::Save,
+        kind: Kind::Save { bytes: bytes.sum() },
         look_ups: Vec::new(),
         step: Box::new(move |pool| moving::import(pool, &export)),
     }

@@ -24,6 +24,7 @@ mod column {
     pub(super) const SUPPORT: usize = 22;
     pub(super) const FINGERPRINT: usize = 23;
     pub(super) const BYTES: usize = 24;
+    pub(super) const HEAD: usize = 25;
 
     /// The place and the name of a column. Those of the lease are NULL if there is none.
     pub(super) const fn place(column: Column) -> (usize, &'static str) {
@@ -55,6 +56,12 @@ pub(crate) fn number(row: &Row) -> Result<usize, Failure> {
 pub(crate) fn sequence(row: &Row) -> Result<u64, Failure> {
     let columns = Columns::of(row)?;
     u64::try_from(columns.key).map_err(|_| columns.damage("seq"))
+}
+
+/// Reads how many places before a record of the queue were passed over.
+pub(crate) fn passed(row: &Row) -> Result<u64, Failure> {
+    let head: i64 = row.try_get(column::HEAD)?;
+    Ok(sequence(row)?.saturating_sub(u64::try_from(head).unwrap_or_default()))
 }
 
 /// Reads a record.

@@ -4,7 +4,7 @@
 //! 2. The rules run over what was loaded.
 //! 3. What they changed, and `COMMIT`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use kp_core::rules::{Interrupted, LoadedPool, LookUp};
@@ -19,7 +19,7 @@ use crate::link::param::Param;
 use crate::link::row::Row;
 use crate::pools::load::{Asked, requests};
 use crate::pools::pool_row::PoolRow;
-use crate::pools::write::Writes;
+use crate::pools::write::{Needs, Writes};
 use crate::sql::Sql;
 
 /// How many records of a queue are loaded beside one for each call, if a call may pass over some.
@@ -57,12 +57,14 @@ struct Pools {
     /// The rows under the lock. `None`: the pool holds nothing.
     rows: Vec<Option<PoolRow>>,
     loaded: Vec<Option<LoadedPool>>,
+    /// Those whose queue was gone through from far behind.
+    behind: BTreeSet<usize>,
 }
 
 /// Locks the pools of the calls, loads, runs the calls, and returns what is to be written.
 pub(crate) async fn decide(session: &mut dyn Exchange, calls: &mut [Call]) -> Result<Vec<Statement>, Failure> {
     let mut pools = Pools::of(calls);
-    let created: Vec<_> = pools.ids_where(calls, |call| call.kind == Kind::Save);
+    let created: Vec<_> = pools.ids_where(calls, |call| call.kind.makes_its_pool());
     let requests = requests(pools.look_ups(calls));
     let mut statements = Vec::new();
     if !created.is_empty() {
@@ -74,7 +76,7 @@ pub(crate) async fn decide(session: &mut dyn Exchange, calls: &mut [Call]) -> Re
     let mut answers = session.exchange(statements).await?.into_iter().skip(before_the_lock);
     pools.lock(&answers.next().unwrap_or_default(), &created)?;
     for (request, rows) in requests.into_iter().zip(answers) {
-        request.learn(&rows, &mut pools.loaded)?;
+        pools.behind.extend(request.learn(&rows, &mut pools.loaded)?);
     }
     for (loaded, row) in pools.loaded.iter_mut().zip(&pools.rows) {
         if row.is_none() {
@@ -95,6 +97,7 @@ impl Pools {
         Self {
             rows: ids.iter().map(|_| None).collect(),
             loaded: ids.iter().map(|_| None).collect(),
+            behind: BTreeSet::new(),
             ids,
             calls,
         }
@@ -176,7 +179,7 @@ impl Pools {
             let statements = requests.iter().map(|request| request.statement(&self.ids));
             let answers = session.exchange(statements.collect()).await?;
             for (request, rows) in requests.into_iter().zip(answers) {
-                request.learn(&rows, &mut self.loaded)?;
+                self.behind.extend(request.learn(&rows, &mut self.loaded)?);
             }
         }
         let column = "order of the records";
@@ -216,13 +219,16 @@ impl Pools {
 
     fn writes(&self, calls: &[Call]) -> Writes<'_> {
         let mut writes = Writes::default();
-        for ((row, loaded), on_pool) in self.rows.iter().zip(&self.loaded).zip(&self.calls) {
-            let (Some(row), Some(loaded)) = (row, loaded) else {
+        for (pool, on_pool) in self.calls.iter().enumerate() {
+            let (Some(row), Some(loaded)) = (&self.rows[pool], &self.loaded[pool]) else {
                 continue;
             };
             let on_pool = || on_pool.iter().map(|place| &calls[*place]);
-            let sweeps = on_pool().any(|call| call.kind == Kind::Sweep);
-            writes.add(row, loaded, sweeps, on_pool().filter_map(moment).max());
+            let needs = Needs {
+                bounds: on_pool().any(|call| call.kind == Kind::Sweep),
+                head: self.behind.contains(&pool),
+            };
+            writes.add(row, loaded, needs, on_pool().filter_map(moment).max());
         }
         writes
     }

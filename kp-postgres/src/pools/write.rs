@@ -13,8 +13,20 @@ use crate::sql::Sql;
 /// Each so many records that leave the queue of a pool, its head is moved up.
 const HEAD_STEP: i64 = 16;
 
+/// The most records that one statement inserts: 65 MB of the largest KeyPackages. PostgreSQL takes no message of 1 GiB.
+const INSERTS: usize = 1_000;
+
 /// The place of a record: the key of its pool, and its sequence.
 type Place = (i64, i64);
+
+/// What is computed anew of a pool, whatever changed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needs {
+    /// Its bounds.
+    pub(crate) bounds: bool,
+    /// The head of its queue, if records have expired: what is left before it has not.
+    pub(crate) head: bool,
+}
 
 /// The rows that a transaction writes, of the pools that it has loaded.
 #[derive(Debug, Default)]
@@ -65,8 +77,8 @@ impl<'a> Beside<'a> {
 }
 
 impl<'a> Writes<'a> {
-    /// Adds what changed of a pool at the latest of these moments, if there is one. `sweeps`: its bounds are computed anew.
-    pub(crate) fn add(&mut self, found: &PoolRow, pool: &'a LoadedPool, sweeps: bool, now: Option<Timestamp>) {
+    /// Adds what changed of a pool at the latest of these moments, if there is one.
+    pub(crate) fn add(&mut self, found: &PoolRow, pool: &'a LoadedPool, needs: Needs, now: Option<Timestamp>) {
         let mut row = found.clone();
         if pool.is_cleared() {
             self.cleared.push(row.key);
@@ -126,13 +138,13 @@ impl<'a> Writes<'a> {
             self.pool_gone.push(row.key);
             return;
         }
-        if let Some(now) = now.filter(|_| moves_head) {
+        if let Some(now) = now.filter(|now| moves_head || (needs.head && !found.has_no_expired(*now))) {
             self.heads.push((row.key, now));
         }
-        if sweeps || now.is_some_and(|now| found.is_settle_at_behind(now)) {
+        if needs.bounds || now.is_some_and(|now| found.is_settle_at_behind(now)) {
             self.lapses.push(row.key);
         }
-        if sweeps {
+        if needs.bounds {
             self.expiries.push(row.key);
         }
         if row != *found {
@@ -201,7 +213,9 @@ impl<'a> Writes<'a> {
         add(Sql::PackageDelete, self.gone.len(), places(&self.gone, |place| *place));
         add(Sql::PackageAmend, self.amend.len(), amend(&self.amend));
         add(Sql::PackageUpdate, self.update.len(), update(&self.update));
-        add(Sql::PackageInsert, self.insert.len(), insert(&self.insert));
+        for rows in self.insert.chunks(INSERTS) {
+            add(Sql::PackageInsert, rows.len(), insert(rows));
+        }
         add(Sql::LeaseStore, self.lease.len(), lease(&self.lease));
         let mut params = places(&self.bound, |(place, _)| *place);
         params.push(Param::all_bytes(self.bound.iter().map(|(_, id)| id.as_bytes())));

@@ -22,6 +22,9 @@ use crate::pools::transaction::commit;
 /// The most calls that share a commit: it bounds how many pools a transaction locks.
 const MAX_BATCH: usize = 256;
 
+/// The most bytes of KeyPackages that calls bring to a commit which they share: a batch is in memory once more while it is sent.
+const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+
 /// After so many failures, each call of a batch runs by itself: what is wrong with one must not fail the others.
 const MAX_FAILURES: u32 = 3;
 
@@ -39,7 +42,9 @@ impl Writer {
         };
         let mut calls = Vec::new();
         while queue.recv_many(&mut calls, MAX_BATCH).await > 0 {
-            writer.commit(std::mem::take(&mut calls)).await;
+            for batch in batches(std::mem::take(&mut calls)) {
+                writer.commit(batch).await;
+            }
             // Callers just answered have usually a next call: joining the next transaction spares them a commit.
             tokio::task::yield_now().await;
         }
@@ -97,6 +102,24 @@ impl Writer {
         self.line.put_back(connection, &done);
         done
     }
+}
+
+/// Divides calls into those that share a commit, in their order.
+fn batches(calls: Vec<Call>) -> Vec<Vec<Call>> {
+    let mut batches: Vec<Vec<Call>> = Vec::new();
+    let mut room = 0;
+    for call in calls {
+        let bytes = call.kind.brings();
+        match batches.last_mut() {
+            Some(batch) if bytes <= room => batch.push(call),
+            _ => {
+                room = MAX_BATCH_BYTES;
+                batches.push(vec![call]);
+            }
+        }
+        room = room.saturating_sub(bytes);
+    }
+    batches
 }
 
 fn fail(calls: Vec<Call>, effect: Effect, failure: &Arc<Failure>) {

@@ -1,7 +1,7 @@
 -- RES-2: finds the first free records, from the head of the pool on. What has expired is passed over.
 -- Parameters: 1 pools, 2 sequences behind which to begin, 3 moments, 4 how many, 5 whether the bytes are wanted.
--- Result: number of the look-up, the record, its bytes.
-SELECT w.n, {record}, CASE WHEN w.whole THEN p.bytes END
+-- Result: number of the look-up, the record, its bytes, the head.
+SELECT w.n, {record}, CASE WHEN w.whole THEN p.bytes END, h.head
 FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[]) WITH ORDINALITY
     AS w (pool, after, moment, wanted, whole, n)
 CROSS JOIN LATERAL {pool} AS q
