@@ -234,6 +234,37 @@ async fn a_transaction_that_is_not_as_it_must_be_is_refused() {
     assert_eq!(setting.get::<_, &str>(0), "77s", "the settings are as they were");
 }
 
+/// TX-1: a call looks at its transaction when it begins, so it finds what was lowered since the one before.
+#[tokio::test]
+async fn a_commit_that_was_made_weaker_between_two_calls_is_refused_with_the_first_call() {
+    let mut scene = Scene::start().await;
+    let transaction = scene.client.transaction().await.expect("it begins");
+    let claim = scene
+        .store
+        .within(transaction)
+        .claim_key_packages(&[take(0, 1)], None, NOW)
+        .await;
+    let (transaction, claimed) = claim.expect("the transaction is as it must be");
+    claimed.only().expect("a package is free");
+    let lower = "SET LOCAL synchronous_commit = off";
+    transaction.batch_execute(lower).await.expect("the setting is right");
+    let again = scene
+        .store
+        .within(transaction)
+        .claim_key_packages(&[take(1, 1)], None, NOW)
+        .await;
+    let Err(Error::Backend(failure)) = again.map(drop) else {
+        panic!("it is refused")
+    };
+    assert_eq!((failure.effect(), failure.is_transient()), (Effect::NotApplied, false));
+    scene
+        .client
+        .batch_execute("COMMIT")
+        .await
+        .expect("there is nothing to commit");
+    assert_eq!(scene.counted().await, (0, 0));
+}
+
 #[tokio::test]
 async fn an_older_snapshot_hands_out_no_package_that_another_has_spent() {
     let mut scene = Scene::start().await;
