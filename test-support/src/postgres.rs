@@ -31,7 +31,11 @@ fn binaries() -> PathBuf {
 /// The server on this machine, if there is one, as it calls itself.
 #[must_use]
 pub fn postgres_version() -> Option<String> {
-    let output = Command::new(found()?.join("postgres")).arg("--version").output().ok()?;
+    version(&found()?)
+}
+
+fn version(binaries: &Path) -> Option<String> {
+    let output = Command::new(binaries.join("postgres")).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())
 }
@@ -68,7 +72,20 @@ impl Postgres {
     #[must_use]
     pub fn start_in(parent: &Path, settings: &[&str]) -> Self {
         let server = Self::nowhere(parent);
-        let made = server
+        server.make_cluster();
+        let config: String = settings.iter().map(|setting| format!("{setting}\n")).collect();
+        server.configure(&config);
+        server.restart();
+        server
+    }
+
+    /// Makes an empty cluster. It takes a second of the processor, so the first is kept beside the tests, and copied.
+    fn make_cluster(&self) {
+        let kept = kept_cluster(&self.binaries);
+        if kept.is_dir() {
+            return copy(&kept, &self.data());
+        }
+        let made = self
             .command("initdb")
             .args([
                 "--auth=trust",
@@ -78,14 +95,16 @@ impl Postgres {
                 "--no-sync",
             ])
             .arg("--pgdata")
-            .arg(server.data())
+            .arg(self.data())
             .stdout(Stdio::null())
             .status();
         assert!(made.expect("initdb").success(), "no cluster is made");
-        let config: String = settings.iter().map(|setting| format!("{setting}\n")).collect();
-        server.configure(&config);
-        server.restart();
-        server
+        // Another process may be as far. A cluster that is there is whole: it comes by a rename.
+        let beside = tempfile::tempdir_in(kept.parent().expect("it is in a folder")).expect("a directory");
+        copy(&self.data(), &beside.path().join("data"));
+        if let Err(error) = std::fs::rename(beside.path().join("data"), &kept) {
+            assert!(kept.is_dir(), "{}: {error}", kept.display());
+        }
     }
 
     /// Starts a standby of this server, which follows it.
@@ -251,6 +270,19 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Where an empty cluster of these binaries is kept: in the folder of the program that runs.
+fn kept_cluster(binaries: &Path) -> PathBuf {
+    let version = version(binaries).expect("the server says its version");
+    let program = std::env::current_exe().expect("a program has a file");
+    program.with_file_name(version.replace([' ', '(', ')', '/'], "-"))
+}
+
+/// Copies a cluster, with its owner.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(copied.expect("cp").success(), "{} is not copied", from.display());
 }
 
 /// For root, gives a file to the user that runs the servers.

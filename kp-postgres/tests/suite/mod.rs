@@ -227,6 +227,17 @@ const WRONG: [&str; 7] = [
      ) AS twice",
 ];
 
+const TABLES: [&str; 5] = [
+    "keypackage_pools",
+    "keypackage_pool_heads",
+    "keypackage_pool_packages",
+    "keypackage_pool_leases",
+    "keypackage_pool_ids",
+];
+
+/// Of a table with more bytes, no row is deleted by itself.
+const LARGE: u64 = 1_000_000;
+
 /// Looks at the tables of a schema, on a connection of its own.
 struct Inspector {
     _runtime: Option<Runtime>,
@@ -272,16 +283,28 @@ impl Inspector {
     /// connections are ended, and new ones, and statements that are not prepared, do not find the schema by its old name.
     async fn hand_over(&self, old: &str, new: &str) {
         let rename = format!("ALTER SCHEMA \"{old}\" RENAME TO \"{new}\"");
-        let clear = format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{old}';
-             TRUNCATE \"{new}\".keypackage_pools, \"{new}\".keypackage_pool_heads, \"{new}\".keypackage_pool_packages, \"{new}\".keypackage_pool_leases, \"{new}\".keypackage_pool_ids"
-        );
-        for step in [rename, clear] {
-            self.client
-                .simple_query(&step)
-                .await
-                .expect("the schema is handed over");
-        }
+        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{old}'");
+        self.run(&rename).await;
+        self.run(&end).await;
+        let size = format!("SELECT pg_relation_size('\"{new}\".keypackage_pool_packages')");
+        let size = self.first(&size).await.get(0).map(str::parse::<u64>);
+        let tables = TABLES.map(|table| format!("\"{new}\".{table}"));
+        let clear = match size {
+            // Makes files anew, which takes longer than to delete the few rows that most checks leave.
+            Some(Ok(LARGE..)) => format!("TRUNCATE {}", tables.join(", ")),
+            // The lock waits for calls that are on their way to their end.
+            _ => {
+                let lock = format!("BEGIN; LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "));
+                let delete = tables.map(|table| format!("DELETE FROM {table}")).join("; ");
+                format!("{lock}; {delete}; COMMIT")
+            }
+        };
+        self.run(&clear).await;
+    }
+
+    async fn run(&self, statements: &str) {
+        let done = self.client.simple_query(statements).await;
+        done.expect("the schema is handed over");
     }
 
     async fn first(&self, query: &str) -> SimpleQueryRow {
