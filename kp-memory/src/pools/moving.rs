@@ -8,7 +8,7 @@ use crate::pools::table::Pool;
 #[async_trait]
 impl MovePools for MemoryStore {
     async fn export_pool(&self, pool: &PoolId) -> Result<PoolExport> {
-        let all = |pool: &Pool| PoolExport::new(pool.entries().map(|entry| (entry.record().clone(), entry.kept())));
+        let all = |pool: &Pool| PoolExport::new(pool.entries().map(|entry| (entry.record(), entry.kept())));
         let export = self.table().look(pool, all);
         Ok(export.map_err(|contradiction| failed("export_pool")(contradiction.into()))?)
     }

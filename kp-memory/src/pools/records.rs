@@ -8,11 +8,11 @@ impl PoolRecords for Pool {
     type Error = BoxError;
 
     fn by_ref(&mut self, key_package_ref: &KeyPackageRef) -> Result<Option<Record>, BoxError> {
-        Ok(self.find(key_package_ref).map(Entry::record).cloned())
+        Ok(self.find(key_package_ref).map(Entry::record))
     }
 
     fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, BoxError> {
-        Ok(self.find_bound(id).map(Entry::record).cloned())
+        Ok(self.find_bound(id).map(Entry::record))
     }
 
     fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, BoxError> {
@@ -25,7 +25,7 @@ impl PoolRecords for Pool {
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, BoxError> {
         let oldest = self.oldest(options, now);
-        Ok(oldest.and_then(|entry| Some((entry.record().clone(), entry.bytes()?.clone()))))
+        Ok(oldest.and_then(|entry| Some((entry.record(), entry.bytes()?.clone()))))
     }
 
     fn has_init_key(&mut self, fingerprint: &InitKeyFingerprint, now: Timestamp) -> Result<bool, BoxError> {
@@ -42,7 +42,7 @@ impl PoolRecords for Pool {
 
     fn unspent(&mut self, now: Timestamp) -> Result<Vec<Record>, BoxError> {
         let unspent = self.unexpired(now).filter(|record| record.state.is_unspent_one_time());
-        Ok(unspent.cloned().collect())
+        Ok(unspent.collect())
     }
 
     fn count_held(&mut self, suite: Ciphersuite, now: Timestamp) -> Result<u32, BoxError> {

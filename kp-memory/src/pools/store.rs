@@ -154,7 +154,7 @@ impl KeyPackageStore for MemoryStore {
     ) -> Result<Option<StoredKeyPackage>> {
         Ok(self.pools.look(pool, |pool| {
             let found = pool.get(key_package_ref);
-            found.map(|entry| entry.record().clone().into_stored(entry.bytes().cloned(), now))
+            found.map(|entry| entry.record().into_stored(entry.bytes().cloned(), now))
         }))
     }
 
@@ -162,7 +162,7 @@ impl KeyPackageStore for MemoryStore {
         rules::bounded(refs)?;
         Ok(self.pools.look(pool, |pool| {
             let found = refs.iter().map(|key_package_ref| pool.get(key_package_ref));
-            let status = |entry: &Entry| entry.record().clone().settled(now).status(now);
+            let status = |entry: &Entry| entry.record().settled(now).status(now);
             found.map(|found| found.map(status)).collect()
         }))
     }
@@ -178,7 +178,7 @@ impl KeyPackageStore for MemoryStore {
         let limit = size(limit);
         let available: Vec<_> = self.pools.look(pool, |pool| {
             let following = pool.unexpired(now).filter(|record| Some(record.sequence) > after);
-            let settled = following.map(|record| record.clone().settled(now));
+            let settled = following.map(|record| record.settled(now));
             settled
                 .filter(|record| record.is_available(now))
                 .take(limit.saturating_add(1))
@@ -191,12 +191,12 @@ impl KeyPackageStore for MemoryStore {
     }
 
     async fn list_ready(&self, pool: &PoolId, now: Timestamp) -> Result<Vec<ReadyKeyPackage>> {
-        let ready = |pool: &Pool| rules::ready(pool.unexpired(now).cloned(), now);
+        let ready = |pool: &Pool| rules::ready(pool.unexpired(now), now);
         Ok(self.pools.look(pool, ready))
     }
 
     async fn count_by_status(&self, pool: &PoolId, now: Timestamp) -> Result<PoolCounts> {
-        let count = |pool: &Pool| rules::count(pool.records().cloned(), self.limits, now);
+        let count = |pool: &Pool| rules::count(pool.records(), self.limits, now);
         Ok(self.pools.look(pool, count))
     }
 

@@ -26,15 +26,19 @@
 //! | `schedule` | the ids of all pools in order, and the date at which each pool is due for a sweep |
 //! | `pool` | [`Pool`]: the records of one client, and the indexes over them |
 //! | `slab` | the records of a pool, in the order in which they were saved |
-//! | `entry` | one record and its bytes |
+//! | `entry` | one record and its bytes, in little room |
+//! | `standing` | the state of a record, in little room |
+//! | `lapses` | the dates at which the leases of a pool lapse |
 //! | `queue` | the free packages of one ciphersuite, in the order in which they are handed out |
 
 mod entry;
+mod lapses;
 mod pool;
 mod queue;
 mod schedule;
 mod shards;
 mod slab;
+mod standing;
 
 pub(crate) use entry::Entry;
 pub(crate) use pool::Pool;

@@ -1,14 +1,15 @@
-use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use std::num::TryFromIntError;
+use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use kp_core::rules::{Kept, Record, State};
 use kp_core::server::{Admitted, InitKeyFingerprint, Support, TakeOptions};
-use kp_core::{Ciphersuite, KeyPackageInfo, KeyPackageRef, Party, ReservationId, Timestamp};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageRef, Party, ReservationId, Timestamp};
 use smallvec::SmallVec;
 
-use crate::pools::table::entry::Entry;
+use crate::pools::table::entry::{Entry, Owner};
+use crate::pools::table::lapses::Lapses;
 use crate::pools::table::queue::{Queue, Wanted};
 use crate::pools::table::schedule::{Dates, Scheduled};
 use crate::pools::table::slab::{Key, Slab};
@@ -26,8 +27,7 @@ const SPAN: usize = 64;
 // `repr(C)` keeps the fields in the order of use: what every call needs lies side by side, and is fetched at once.
 #[repr(C)]
 pub(crate) struct Pool {
-    /// The dates at which leases and windows lapse, by [`State::lapses_at`].
-    lapses: BTreeSet<(Timestamp, Key)>,
+    lapses: Lapses,
     /// The records by [`State::bound_id`].
     by_id: HashTable<Key>,
     hasher: DefaultHashBuilder,
@@ -45,8 +45,8 @@ pub(crate) struct Pool {
     by_ref: HashTable<Key>,
     /// The records by the fingerprint of their init key, of which several may have the same (`SAVE-9`).
     by_init_key: HashTable<Key>,
-    /// The support that was added last: the KeyPackages of a client mostly share it.
-    support: Option<Support>,
+    /// The owner that was added last: the KeyPackages of a client mostly share it.
+    owner: Option<Arc<Owner>>,
     /// How many records have this [`State::reserver`].
     taken: HashMap<Party, u32>,
     /// The last-resort packages in their slots, by sequence.
@@ -62,13 +62,13 @@ impl Pool {
     /// Returns the dates at which a sweep first finds work here.
     pub(super) fn dates(&self) -> Dates {
         Dates {
-            lapses_at: self.lapses.first().map(|(at, _)| *at),
+            lapses_at: self.lapses.earliest(),
             not_after: self.earliest,
         }
     }
 
     /// Returns all records by sequence.
-    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
         self.entries().map(Entry::record)
     }
 
@@ -78,11 +78,12 @@ impl Pool {
     }
 
     /// Returns the records that are not past their `not_after`, by sequence.
-    pub(crate) fn unexpired(&self, now: Timestamp) -> impl Iterator<Item = &Record> {
+    pub(crate) fn unexpired(&self, now: Timestamp) -> impl Iterator<Item = Record> {
         let spans = (0..).step_by(SPAN).zip(&self.latest);
         let unexpired = spans.filter(move |(_, latest)| now < **latest);
-        let records = unexpired.flat_map(|(first, _)| self.entries.range(first..first + SPAN));
-        records.map(Entry::record).filter(move |record| !record.is_expired(now))
+        let entries = unexpired.flat_map(|(first, _)| self.entries.range(first..first + SPAN));
+        let unexpired = entries.filter(move |entry| !entry.lifetime().is_expired(now));
+        unexpired.map(Entry::record)
     }
 
     /// Returns the record of this ref.
@@ -100,7 +101,7 @@ impl Pool {
     pub(crate) fn find_bound(&mut self, id: &ReservationId) -> Option<&Entry> {
         let bound = |key: &Key| {
             let entry = self.entries.get(*key);
-            entry.is_some_and(|entry| entry.record().state.bound_id() == Some(id))
+            entry.is_some_and(|entry| entry.bound_id() == Some(id))
         };
         let key = *self.by_id.find(self.hasher.hash_one(id), bound)?;
         self.found(key)
@@ -126,16 +127,16 @@ impl Pool {
     pub(crate) fn knows_init_key(&self, fingerprint: &InitKeyFingerprint, now: Timestamp) -> bool {
         let same_hash = self.by_init_key.iter_hash(self.hasher.hash_one(fingerprint));
         let mut entries = same_hash.filter_map(|key| self.entries.get(*key));
-        entries.any(|entry| entry.fingerprint() == Some(fingerprint) && !entry.record().is_expired(now))
+        entries.any(|entry| entry.fingerprint() == Some(fingerprint) && !entry.lifetime().is_expired(now))
     }
 
-    /// Returns the records whose [`State::lapses_at`] has come.
-    pub(crate) fn lapsed_records(&self, now: Timestamp) -> Vec<Record> {
-        if self.lapses.first().is_none_or(|(at, _)| *at > now) {
+    /// Returns the records whose [`State::lapses_at`] has come, once: the caller settles them.
+    pub(crate) fn lapsed_records(&mut self, now: Timestamp) -> Vec<Record> {
+        if self.lapses.earliest().is_none_or(|earliest| now < earliest) {
             return Vec::new();
         }
-        let lapsed = self.lapses.range(..=(now, Key::MAX));
-        self.records_of(lapsed.map(|(_, key)| key))
+        let due = self.lapses.take_due(now, lapses_at(&self.entries));
+        self.records_of(due.iter())
     }
 
     /// Returns the last-resort packages in their slots, by sequence.
@@ -161,28 +162,31 @@ impl Pool {
         if self.entries.is_sparse() {
             self.compact()?;
         }
-        let support = self.shared(kept.support.as_ref());
-        self.push(Entry::new(record, kept, support))
+        let owner = self.owner(record.info.credential, kept.support.as_ref());
+        self.push(Entry::new(record, kept, owner))
     }
 
     /// Adds support and fingerprint to a record that has none (`SAVE-5`).
     pub(crate) fn complete(&mut self, record: &Record, item: &Admitted) {
         let Some(key) = self.key_of(record) else { return };
-        let support = self.shared(item.support.as_ref());
+        let owner = self.owner(record.info.credential, item.support.as_ref());
         let Some(entry) = self.entries.get_mut(key) else { return };
         let is_known = entry.fingerprint().is_some();
-        entry.amend(item.fingerprint, support);
+        entry.amend(item.fingerprint, owner);
         if !is_known {
             self.index_init_key(key);
         }
     }
 
-    /// Returns this support, as the pool has it in memory already if it is that of the KeyPackage before.
-    fn shared(&mut self, support: Option<&Support>) -> Option<Support> {
-        if support.is_some() && support != self.support.as_ref() {
-            self.support = support.cloned();
+    /// Returns an owner with these, as the pool has it in memory already if it is that of the KeyPackage before.
+    fn owner(&mut self, credential: CredentialHash, support: Option<&Support>) -> Arc<Owner> {
+        match &self.owner {
+            Some(owner) if owner.credential == credential && owner.support.as_ref() == support => Arc::clone(owner),
+            _ => {
+                let support = support.cloned();
+                Arc::clone(self.owner.insert(Arc::new(Owner { credential, support })))
+            }
         }
-        support.and(self.support.clone())
     }
 
     /// Brings a record, given as it was before, to another state.
@@ -203,13 +207,16 @@ impl Pool {
 
     /// Forgets at most `limit` records that are past their `not_after` (`SWEEP-1`); returns how many.
     pub(crate) fn sweep(&mut self, now: Timestamp, limit: usize) -> Result<u64, TryFromIntError> {
-        let expired = self.entries.iter().filter(|(_, entry)| entry.record().is_expired(now));
+        let expired = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.lifetime().is_expired(now));
         let expired: Vec<_> = expired.map(|(key, _)| key).take(limit).collect();
         for key in &expired {
             self.remove_key(*key);
         }
         if expired.len() < limit {
-            self.earliest = self.records().map(|record| record.info.lifetime.not_after()).min();
+            self.earliest = self.entries().map(|entry| entry.lifetime().not_after()).min();
         }
         if self.entries.is_sparse() {
             self.compact()?;
@@ -220,7 +227,7 @@ impl Pool {
     fn key(&self, key_package_ref: &KeyPackageRef) -> Option<Key> {
         let named = |key: &Key| {
             let entry = self.entries.get(*key);
-            entry.is_some_and(|entry| entry.record().info.key_package_ref == *key_package_ref)
+            entry.is_some_and(|entry| entry.key_package_ref() == key_package_ref)
         };
         if named(&self.recent) {
             return Some(self.recent);
@@ -232,7 +239,7 @@ impl Pool {
     /// Returns the key of a record that was found in this pool.
     fn key_of(&self, record: &Record) -> Option<Key> {
         let recent = self.entries.get(self.recent);
-        match recent.filter(|entry| entry.record().sequence == record.sequence) {
+        match recent.filter(|entry| entry.sequence() == record.sequence) {
             Some(_) => Some(self.recent),
             None => self.key(&record.info.key_package_ref),
         }
@@ -246,14 +253,14 @@ impl Pool {
 
     fn records_of<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> Vec<Record> {
         keys.filter_map(|key| self.entries.get(*key))
-            .map(|entry| entry.record().clone())
+            .map(Entry::record)
             .collect()
     }
 
     fn oldest_key(&mut self, options: &TakeOptions, now: Timestamp) -> Option<Key> {
         let (suites, requirements) = (&options.ciphersuites, &options.requirements);
         let wanted = Wanted::new(now, options.remaining);
-        let lifetime = |key| self.entries.get(key).map(|entry| entry.record().info.lifetime);
+        let lifetime = |key| self.entries.get(key).map(Entry::lifetime);
         let will_do =
             |key| requirements.is_empty() || self.entries.get(key).is_some_and(|entry| entry.meets(requirements));
         let queues = self.queues.iter_mut();
@@ -265,13 +272,11 @@ impl Pool {
     }
 
     fn push(&mut self, entry: Entry) -> Result<(), TryFromIntError> {
-        let (info, state) = (entry.record().info.clone(), entry.record().state.clone());
+        let (info, state) = (entry.info(), entry.state());
         let key = self.entries.push(entry)?;
         let hash = |key: &Key| {
             let entry = self.entries.get(*key);
-            entry.map_or(0, |entry| {
-                self.hasher.hash_one(entry.record().info.key_package_ref.as_bytes())
-            })
+            entry.map_or(0, |entry| self.hasher.hash_one(entry.key_package_ref().as_bytes()))
         };
         self.by_ref.insert_unique(hash(&key), key, hash);
         let not_after = info.lifetime.not_after();
@@ -299,7 +304,7 @@ impl Pool {
 
     fn remove_key(&mut self, key: Key) {
         let Some(entry) = self.entries.remove(key) else { return };
-        let info = &entry.record().info;
+        let info = entry.info();
         let hash = self.hasher.hash_one(info.key_package_ref.as_bytes());
         if let Ok(found) = self.by_ref.find_entry(hash, |other| *other == key) {
             found.remove();
@@ -311,7 +316,7 @@ impl Pool {
         {
             found.remove();
         }
-        self.index(key, info, Some(&entry.record().state), None);
+        self.index(key, &info, Some(&entry.state()), None);
         if self.is_empty() {
             self.earliest = None;
         }
@@ -327,16 +332,16 @@ impl Pool {
                 found.remove();
             }
             if let Some(id) = is {
-                let of = |key: &Key| self.entries.get(*key)?.record().state.bound_id();
+                let of = |key: &Key| self.entries.get(*key)?.bound_id();
                 self.by_id.insert_unique(hash(id), key, |key| of(key).map_or(0, hash));
             }
         }
         if let Some((was, is)) = change(was, is, State::lapses_at) {
-            if let Some(at) = was {
-                self.lapses.remove(&(at, key));
+            if was.is_some() {
+                self.lapses.end();
             }
             if let Some(at) = is {
-                self.lapses.insert((at, key));
+                self.lapses.add(at, key, lapses_at(&self.entries));
             }
         }
         if let Some((was, is)) = change(was, is, State::reserver) {
@@ -381,7 +386,7 @@ impl Pool {
         let mut pool = Self {
             next_sequence: self.next_sequence,
             scheduled: std::mem::take(&mut self.scheduled),
-            support: self.support.take(),
+            owner: self.owner.take(),
             ..Self::default()
         };
         for entry in std::mem::take(&mut self.entries).into_entries() {
@@ -390,6 +395,11 @@ impl Pool {
         *self = pool;
         Ok(())
     }
+}
+
+/// Returns when the lease or window of a record lapses.
+fn lapses_at(entries: &Slab<Entry>) -> impl Fn(Key) -> Option<Timestamp> {
+    |key| entries.get(key)?.lapses_at()
 }
 
 /// Returns a part of the former state and of the present one, if the two differ.

@@ -20,17 +20,17 @@ impl Pool {
             keys.sort_unstable();
             keys
         };
-        let has_id = |entry: &Entry| entry.record().state.bound_id().is_some();
-        let is_in_slot = |entry: &Entry| matches!(entry.record().state, State::Slot { .. });
+        let has_id = |entry: &Entry| entry.bound_id().is_some();
+        let is_in_slot = |entry: &Entry| matches!(entry.state(), State::Slot { .. });
         assert_eq!(indexed(&self.by_ref), keys(&|_| true), "refs, {told}");
         assert_eq!(indexed(&self.by_id), keys(&has_id), "ids, {told}");
         let has_fingerprint = |entry: &Entry| entry.fingerprint().is_some();
         assert_eq!(indexed(&self.by_init_key), keys(&has_fingerprint), "init keys, {told}");
         assert_eq!(self.slots, keys(&is_in_slot), "slots, {told}");
 
-        let (mut lapses, mut taken) = (BTreeSet::new(), HashMap::<Party, u32>::default());
+        let (mut lapses, mut taken) = (Vec::new(), HashMap::<Party, u32>::default());
         for (key, entry) in self.entries.iter() {
-            let state = &entry.record().state;
+            let state = entry.state();
             lapses.extend(state.lapses_at().map(|at| (at, key)));
             if let Some(party) = state.reserver() {
                 *taken.entry(party.clone()).or_default() += 1;
@@ -38,7 +38,10 @@ impl Pool {
             assert_eq!(entry.bytes().is_some(), state.keeps_bytes(), "bytes, {told}");
             assert!(entry.support().is_none() || state.keeps_bytes(), "support, {told}");
         }
-        assert_eq!(self.lapses, lapses, "ends of leases, {told}");
+        lapses.sort_unstable();
+        let (known, few_are_stale) = self.lapses.all(lapses_at(&self.entries));
+        assert_eq!(known, lapses, "ends of leases, {told}");
+        assert!(few_are_stale, "stale ends of leases, {told}");
         assert_eq!(self.taken, taken, "what parties took, {told}");
 
         let sequences: Vec<_> = self.records().map(|record| record.sequence).collect();
