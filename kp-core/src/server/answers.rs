@@ -17,7 +17,14 @@ use crate::{BackendError, Effect, Error, Rejection, Result};
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "each item of a batch has an answer of its own, and some may be failures"]
-pub struct Answers<T>(Vec<Result<T>>);
+pub struct Answers<T>(Held<T>);
+
+/// Most calls have one item: its answer lies in place.
+#[derive(Debug, Clone)]
+enum Held<T> {
+    One([Result<T>; 1]),
+    Many(Vec<Result<T>>),
+}
 
 impl<T> Answers<T> {
     /// Returns all answers, or the first error.
@@ -26,7 +33,7 @@ impl<T> Answers<T> {
     ///
     /// The first error. The items before and after it may have succeeded.
     pub fn all(self) -> Result<Vec<T>> {
-        self.0.into_iter().collect()
+        self.into_iter().collect()
     }
 
     /// Returns the answer of a batch of one item.
@@ -34,17 +41,27 @@ impl<T> Answers<T> {
     /// # Errors
     ///
     /// The error of the item; a failure of unknown effect when the store did not give exactly one answer.
-    pub fn only(mut self) -> Result<T> {
-        let answer = self.0.pop().filter(|_| self.0.is_empty());
-        answer.unwrap_or_else(|| Err(no_answer()))
+    pub fn only(self) -> Result<T> {
+        match self.0 {
+            Held::One([answer]) => answer,
+            Held::Many(answers) => match <[_; 1]>::try_from(answers) {
+                Ok([answer]) => answer,
+                Err(_) => Err(no_answer()),
+            },
+        }
     }
 
     /// Answers each item of a batch; or all of them with the refusal of the batch, which has too many
     /// ([COST-1](crate::contract::COST_1)).
-    pub fn each<'a, I>(items: &'a [I], bounded: Result<(), Rejection>, answer: impl FnMut(&'a I) -> Result<T>) -> Self {
-        match bounded {
-            Ok(()) => items.iter().map(answer).collect(),
-            Err(rejection) => Self::all_failed(items.len(), &rejection.into()),
+    pub fn each<'a, I>(
+        items: &'a [I],
+        bounded: Result<(), Rejection>,
+        mut answer: impl FnMut(&'a I) -> Result<T>,
+    ) -> Self {
+        match (bounded, items) {
+            (Ok(()), [item]) => Self(Held::One([answer(item)])),
+            (Ok(()), items) => items.iter().map(answer).collect(),
+            (Err(rejection), items) => Self::all_failed(items.len(), &rejection.into()),
         }
     }
 
@@ -56,7 +73,10 @@ impl<T> Answers<T> {
     /// Returns the answers as a `Vec`.
     #[must_use]
     pub fn into_vec(self) -> Vec<Result<T>> {
-        self.0
+        match self.0 {
+            Held::One(answer) => answer.into(),
+            Held::Many(answers) => answers,
+        }
     }
 }
 
@@ -64,19 +84,22 @@ impl<T> Deref for Answers<T> {
     type Target = [Result<T>];
 
     fn deref(&self) -> &[Result<T>] {
-        &self.0
+        match &self.0 {
+            Held::One(answer) => answer,
+            Held::Many(answers) => answers,
+        }
     }
 }
 
 impl<T> From<Vec<Result<T>>> for Answers<T> {
     fn from(answers: Vec<Result<T>>) -> Self {
-        Self(answers)
+        Self(Held::Many(answers))
     }
 }
 
 impl<T> FromIterator<Result<T>> for Answers<T> {
     fn from_iter<I: IntoIterator<Item = Result<T>>>(answers: I) -> Self {
-        Self(answers.into_iter().collect())
+        Self(Held::Many(answers.into_iter().collect()))
     }
 }
 
@@ -85,7 +108,7 @@ impl<T> IntoIterator for Answers<T> {
     type IntoIter = vec::IntoIter<Result<T>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.into_vec().into_iter()
     }
 }
 
@@ -94,7 +117,7 @@ impl<'a, T> IntoIterator for &'a Answers<T> {
     type IntoIter = slice::Iter<'a, Result<T>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.iter()
     }
 }
 
