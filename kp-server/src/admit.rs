@@ -1,17 +1,23 @@
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use kp_core::protocol::{Refusal, UploadOutcome};
-use kp_core::server::{Admission, Admitted, Save, SaveMode, Uploader};
+use kp_core::server::{Admitted, Save, SaveMode, Uploader};
 use kp_core::{BackendError, Effect, Error, Timestamp};
+use tokio::task::spawn_blocking;
 
-use crate::directory::{Inner, KeyPackageDirectory};
+use crate::directory::KeyPackageDirectory;
 use crate::observe::{Answered, Told, observe, refused_or_failed};
 use crate::upload::{Upload, UploadError};
+
+/// The fewest KeyPackages that are worth a thread of their own: about a millisecond of signatures.
+const PART: usize = 8;
 
 impl KeyPackageDirectory {
     /// Takes KeyPackages into a pool; an outcome for each, in order.
     ///
-    /// The admission runs off the async threads.
+    /// The admission runs off the async threads, and a large upload on all cores.
     ///
     /// # Panics
     ///
@@ -40,18 +46,7 @@ impl KeyPackageDirectory {
             return Err(too_many());
         }
         let now = self.now();
-        let directory = self.clone();
-        let judge = move || {
-            let Inner { admission, config, .. } = &*directory.0;
-            admit_all(&**admission, &packages, &by, config.restore_point, now)
-        };
-        let judged = tokio::task::spawn_blocking(judge).await.map_err(|error| {
-            if error.is_panic() {
-                UploadError::AdmissionPanicked
-            } else {
-                UploadError::ShuttingDown
-            }
-        })?;
+        let judged = judge_together(self.judge(packages, by, now).await?, self.0.config.restore_point);
 
         let complete = all_admitted || mode == SaveMode::Replace;
         if complete && judged.iter().any(Result::is_err) {
@@ -91,6 +86,34 @@ impl KeyPackageDirectory {
 }
 
 impl KeyPackageDirectory {
+    /// Judges each package by itself, on as many threads as the machine has cores.
+    async fn judge(&self, packages: Vec<Vec<u8>>, by: Uploader, now: Timestamp) -> Result<Vec<Judged>, UploadError> {
+        let threads = available_parallelism().map_or(1, usize::from);
+        let size = packages.len().div_ceil(threads).max(PART);
+        let shared = Arc::new((packages, by));
+        let parts = (0..shared.0.len()).step_by(size).map(|first| {
+            let (admission, shared) = (Arc::clone(&self.0.admission), Arc::clone(&shared));
+            spawn_blocking(move || {
+                let (packages, by) = &*shared;
+                let part = packages.iter().skip(first).take(size);
+                part.map(|bytes| admission.admit(bytes, by, now)).collect::<Vec<_>>()
+            })
+        });
+        // All parts begin before the first is waited for.
+        let parts: Vec<_> = parts.collect();
+        let mut judged = Vec::with_capacity(shared.0.len());
+        for part in parts {
+            judged.extend(part.await.map_err(|error| {
+                if error.is_panic() {
+                    UploadError::AdmissionPanicked
+                } else {
+                    UploadError::ShuttingDown
+                }
+            })?);
+        }
+        Ok(judged)
+    }
+
     /// The same bytes under the same ref are the same KeyPackage, uploaded again, whatever lifetime they were stored with: the
     /// end of a clamped one moves on with `now`, and a store calls that a conflict (`SAVE-5`).
     async fn recognised(
@@ -112,35 +135,30 @@ impl KeyPackageDirectory {
     }
 }
 
-/// Judges a batch: first each package by itself, then what only the directory can see (`ADM-2`). Synchronous, and slow.
-fn admit_all(
-    admission: &dyn Admission,
-    uploaded: &[Vec<u8>],
-    by: &Uploader,
-    restore_point: Option<Timestamp>,
-    now: Timestamp,
-) -> Vec<Result<Admitted, Refusal>> {
+/// What the admission says of a package.
+type Judged = Result<Admitted, Refusal>;
+
+/// Judges what only the directory can see of a batch (`ADM-2`).
+fn judge_together(judged: Vec<Judged>, restore_point: Option<Timestamp>) -> Vec<Judged> {
     let mut init_keys = HashMap::new();
-    uploaded
-        .iter()
-        .map(|bytes| {
-            let admitted = admission.admit(bytes, by, now)?;
-            let info = &admitted.package.info;
-            if restore_point.is_some_and(|at| info.lifetime.not_before() < at) {
-                return Err(Refusal::BeforeRestorePoint);
+    let together = |judged: Judged| {
+        let admitted = judged?;
+        let info = &admitted.package.info;
+        if restore_point.is_some_and(|at| info.lifetime.not_before() < at) {
+            return Err(Refusal::BeforeRestorePoint);
+        }
+        // The same package twice is no second use of its key; the store takes it once (SAVE-2).
+        if let Some(fingerprint) = admitted.fingerprint {
+            let first = init_keys
+                .entry(fingerprint)
+                .or_insert_with(|| info.key_package_ref.clone());
+            if *first != info.key_package_ref {
+                return Err(Refusal::InitKeyReused);
             }
-            // The same package twice is no second use of its key; the store takes it once (SAVE-2).
-            if let Some(fingerprint) = admitted.fingerprint {
-                let first = init_keys
-                    .entry(fingerprint)
-                    .or_insert_with(|| info.key_package_ref.clone());
-                if *first != info.key_package_ref {
-                    return Err(Refusal::InitKeyReused);
-                }
-            }
-            Ok(admitted)
-        })
-        .collect()
+        }
+        Ok(admitted)
+    };
+    judged.into_iter().map(together).collect()
 }
 
 /// A store that answers a save with too few outcomes is broken.
