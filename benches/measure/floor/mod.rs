@@ -5,3 +5,4 @@ pub(crate) mod memory;
 pub(crate) mod postgres;
 pub(crate) mod redis;
 pub(crate) mod sqlite;
+pub(crate) mod sqlite_apart;

@@ -13,17 +13,22 @@ const SCHEMA: &str = include_str!("schema.sql");
 const RESERVE: &str = include_str!("reserve.sql");
 const SPEND: &str = include_str!("spend.sql");
 
+/// A connection with the settings of kp-sqlite's writer.
+pub(super) fn as_the_store(path: &Path) -> Fallible<Connection> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    Ok(connection)
+}
+
 /// A reserve is one statement and a spend another, in one thread, with the settings of a `SqliteStore`.
 pub(crate) struct SqliteFloor(Connection);
 
 impl SqliteFloor {
     pub(crate) fn open(path: &Path) -> Fallible<Self> {
-        let connection = Connection::open(path)?;
-        // As kp-sqlite sets them.
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "cache_size", -16_384)?;
-        connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+        let connection = as_the_store(path)?;
         connection.execute_batch(SCHEMA)?;
         Ok(Self(connection))
     }

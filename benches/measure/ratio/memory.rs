@@ -18,8 +18,8 @@ const EACH: u32 = POOLS / 2;
 pub(super) fn ratios(subject: &Subject, mut stock: Stock, rounds: usize) -> Fallible<Vec<Ratio>> {
     let runtime = Builder::new_current_thread().build()?;
     let kind = stock.kind;
-    let mut least = Ratio::new("memory: cycle, one thread; its floor", Some(0.4));
-    let mut threads = Ratio::new("memory: cycle, two threads on different pools; one thread", Some(1.6));
+    let mut least = Ratio::new("memory: cycle, one thread; its floor", Some(0.75));
+    let mut threads = Ratio::new("memory: cycle, two threads on different pools; one thread", Some(1.8));
     let mut machine = Ratio::new("the machine: two floors, a thread each; one", None);
     // A round is a few milliseconds.
     for _ in 0..4 * rounds {

@@ -24,7 +24,7 @@ pub(crate) fn table(ratios: &[Ratio]) -> Table {
             format!("{:.0}", ratio.ours()),
             format!("{:.0}", ratio.theirs()),
             format!("{:.2}", ratio.ratio()),
-            ratio.aim.map_or_else(String::new, |aim| format!("{aim:.1}")),
+            ratio.aim.map_or_else(String::new, |aim| aim.to_string()),
         ];
         if let Some([p50, p99]) = ratio.percentiles() {
             cells.extend([format!("{p50:.0}"), format!("{p99:.0}"), format!("{:.1}", p99 / p50)]);
