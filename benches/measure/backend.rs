@@ -1,5 +1,5 @@
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +74,7 @@ impl Backend {
         let (mut server, mut postgres) = (None, None);
         let store: Arc<dyn KeyPackageStore> = match self {
             Self::Memory => Arc::new(MemoryStore::new()),
-            Self::Sqlite => Arc::new(SqliteStore::open(dir.path().join("pools.db")).await?),
+            Self::Sqlite => Arc::new(SqliteStore::open(file(&dir)).await?),
             Self::RedisEverysec => Arc::new(start(&mut server, dir.path(), "everysec").await?),
             Self::RedisAlways => Arc::new(start(&mut server, dir.path(), "always").await?),
             Self::Postgres => {
@@ -95,9 +95,18 @@ impl Backend {
 }
 
 impl Subject {
+    /// Another store on the same file, as another process has one.
+    pub(crate) async fn beside(&self) -> Fallible<Arc<dyn KeyPackageStore>> {
+        Ok(Arc::new(SqliteStore::open(file(&self.dir)).await?))
+    }
+
     pub(crate) fn postgres(&self) -> Fallible<&Postgres> {
         Ok(self.postgres.as_ref().ok_or("no PostgreSQL server")?)
     }
+}
+
+fn file(dir: &TempDir) -> PathBuf {
+    dir.path().join("pools.db")
 }
 
 /// What all processes of a server have used of the processor, those that have ended included.

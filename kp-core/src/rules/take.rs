@@ -128,6 +128,7 @@ enum Binding {
     None { stale: Option<Record> },
 }
 
+#[inline]
 fn binding<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Result<Binding, P::Error> {
     let Some(record) = pool.by_id(&take.id)? else {
         return Ok(Binding::None { stale: None });
@@ -176,6 +177,7 @@ enum Choice {
 
 /// Chooses for an id that is not bound (RES-10): the limit, the package named or the oldest that fits, last resort,
 /// exhausted.
+#[inline]
 fn choose<P: PoolRecords>(pool: &mut P, take: &TakeRequest, now: Timestamp) -> Result<Answer<Choice>, P::Error> {
     if let (Some(party), Some(limit)) = (&take.options.by, take.limit)
         && pool.count_taken_by(party)? >= limit
@@ -260,6 +262,7 @@ fn expires_at(record: &Record, take: &TakeRequest, now: Timestamp) -> Timestamp 
     now.after(take.ttl).min(record.info.lifetime.not_after())
 }
 
+#[inline]
 fn lent(record: Record, bytes: KeyPackageBytes, take: &TakeRequest, expires_at: Timestamp) -> Reservation {
     let token = ReservationToken::new(take.pool.clone(), record.info.key_package_ref.clone(), take.id);
     let lease = Lease { token, expires_at };

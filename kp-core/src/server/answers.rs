@@ -41,6 +41,7 @@ impl<T> Answers<T> {
     /// # Errors
     ///
     /// The error of the item; a failure of unknown effect when the store did not give exactly one answer.
+    #[inline]
     pub fn only(self) -> Result<T> {
         match self.0 {
             Held::One([answer]) => answer,
@@ -53,6 +54,7 @@ impl<T> Answers<T> {
 
     /// Answers each item of a batch; or all of them with the refusal of the batch, which has too many
     /// ([COST-1](crate::contract::COST_1)).
+    #[inline]
     pub fn each<'a, I>(
         items: &'a [I],
         bounded: Result<(), Rejection>,

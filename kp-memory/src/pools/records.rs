@@ -7,25 +7,37 @@ use crate::pools::table::{Entry, Pool};
 impl PoolRecords for Pool {
     type Error = BoxError;
 
+    #[inline]
     fn by_ref(&mut self, key_package_ref: &KeyPackageRef) -> Result<Option<Record>, BoxError> {
-        Ok(self.find(key_package_ref).map(Entry::record))
+        match self.find(key_package_ref) {
+            Some(entry) => Ok(Some(entry.record())),
+            None => Ok(None),
+        }
     }
 
+    #[inline]
     fn by_id(&mut self, id: &ReservationId) -> Result<Option<Record>, BoxError> {
-        Ok(self.find_bound(id).map(Entry::record))
+        match self.find_bound(id) {
+            Some(entry) => Ok(Some(entry.record())),
+            None => Ok(None),
+        }
     }
 
+    #[inline]
     fn lapsed(&mut self, now: Timestamp) -> Result<Vec<Record>, BoxError> {
         Ok(self.lapsed_records(now))
     }
 
+    #[inline]
     fn oldest_that_fits(
         &mut self,
         options: &TakeOptions,
         now: Timestamp,
     ) -> Result<Option<(Record, KeyPackageBytes)>, BoxError> {
-        let oldest = self.oldest(options, now);
-        Ok(oldest.and_then(|entry| Some((entry.record(), entry.bytes()?.clone()))))
+        match self.oldest(options, now) {
+            Some(entry) => Ok(entry.bytes().map(|bytes| (entry.record(), bytes.clone()))),
+            None => Ok(None),
+        }
     }
 
     fn has_init_key(&mut self, fingerprint: &InitKeyFingerprint, now: Timestamp) -> Result<bool, BoxError> {
@@ -85,6 +97,7 @@ impl PoolRecords for Pool {
         Ok(())
     }
 
+    #[inline]
     fn update(&mut self, record: &Record, state: State) -> Result<(), BoxError> {
         self.set_state(record, state);
         Ok(())

@@ -72,6 +72,7 @@ impl Entry {
     }
 
     /// Returns the record.
+    #[inline]
     pub(crate) fn record(&self) -> Record {
         Record {
             info: self.info(),
@@ -81,6 +82,7 @@ impl Entry {
         }
     }
 
+    #[inline]
     pub(crate) fn info(&self) -> KeyPackageInfo {
         let (named, credential) = (self.key_package_ref.clone(), self.owner.credential);
         KeyPackageInfo::new(named, self.ciphersuite, self.lifetime, credential).role(self.role)

@@ -45,6 +45,7 @@ pub(crate) struct Parties {
 }
 
 impl Standing {
+    #[inline]
     pub(crate) fn state(&self) -> State {
         match self {
             Self::Free => State::Free,
