@@ -17,7 +17,6 @@ pub(crate) static POOLS: Tables = Tables {
     migrations: &[
         include_str!("../sql/migrations/0001_pools.sql"),
         include_str!("../sql/migrations/0002_pools.sql"),
-        include_str!("../sql/migrations/0003_pools.sql"),
     ],
 };
 

@@ -7,6 +7,5 @@ FROM keypackage_pool_packages AS p
 LEFT JOIN keypackage_pool_leases AS l ON l.key = p.key
 WHERE p.key = ifnull(
     (SELECT key FROM keypackage_pool_leases INDEXED BY keypackage_pool_lease_ids WHERE pool = ?1 AND id = ?2),
-    (SELECT key FROM keypackage_pool_packages INDEXED BY keypackage_pool_spent_ids
-     WHERE pool = ?1 AND substr(id, 1, 3) = substr(?2, 1, 3) AND id = ?2)
+    (SELECT key FROM keypackage_pool_packages INDEXED BY keypackage_pool_spent_ids WHERE pool = ?1 AND id = ?2)
 )

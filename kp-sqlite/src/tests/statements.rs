@@ -131,8 +131,7 @@ fn the_hot_statements_use_all_of_their_index() {
         ),
         (Sql::Available, "keypackage_pool_queue (pool=? AND rowid>?)"),
         (Sql::FreeUnexpired, "(pool=? AND not_after>?)"),
-        (Sql::ById, "keypackage_pool_lease_ids (pool=? AND id=?)"),
-        (Sql::ById, "keypackage_pool_spent_ids (pool=? AND <expr>=?)"),
+        (Sql::ById, "(pool=? AND id=?)"),
         (Sql::ByRef, "(pool=? AND <expr>=?)"),
     ] {
         let mut explain = connection

@@ -8,7 +8,7 @@ use crate::pools::table::slab::Key;
 /// How many entries may be stale beyond as many as are not: the fewest that are worth a tidying.
 const SPARE: usize = 16;
 
-/// Finds the records whose lease or window lapses, by [`State::lapses_at`](kp_core::rules::State::lapses_at), the first first.
+/// Finds the records whose lease or window lapses first, by [`State::lapses_at`](kp_core::rules::State::lapses_at).
 ///
 /// Most leases end before they lapse. So an entry whose lease has ended stays in the heap, stale, until its date comes or half of
 /// the heap is stale: to lease and to spend costs no search here. The record itself tells whether an entry is stale.
