@@ -98,10 +98,18 @@ async fn a_setting_that_is_lowered_later_does_not_count() {
     server.reload();
     let client = connect(&server).await;
     let is_off = "SELECT current_setting('synchronous_commit') = 'off'";
-    while !client.query_one(is_off, &[]).await.expect("it answers").get::<_, bool>(0) {}
+    while !client
+        .query_one(is_off, &[])
+        .await
+        .expect("it answers")
+        .get::<_, bool>(0)
+    {}
     let claimed = store.claim_key_packages(&[take(0, 1)], None, NOW).await;
     claimed.only().expect("one is free");
-    let seen = client.query_one("SELECT setting FROM seen", &[]).await.expect("it was seen");
+    let seen = client
+        .query_one("SELECT setting FROM seen", &[])
+        .await
+        .expect("it was seen");
     assert_eq!(seen.get::<_, &str>(0), "on");
 }
 
