@@ -24,7 +24,7 @@ impl PostgresServer {
         let store = PostgresStore::connect(url).await?;
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         tokio::spawn(connection);
-        let table = "CREATE TABLE IF NOT EXISTS welcomes (ref bytea PRIMARY KEY, pool bytea NOT NULL)";
+        let table = "CREATE TABLE IF NOT EXISTS welcomes (ref bytea, pool bytea, PRIMARY KEY (ref, pool))";
         client.batch_execute(table).await?;
         Ok(Self { store, client })
     }
@@ -44,18 +44,20 @@ impl Server for PostgresServer {
             .within(transaction)
             .claim_key_packages(&[take], None, now)
             .await?;
-        let claimed = claimed.only()?;
+        let claimed = claimed.only();
         fate.meet(Step::Claimed)?;
-        // Who asks again gets the same KeyPackage, whose row is there.
-        let insert = "INSERT INTO welcomes (ref, pool) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        let row: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
-            [&claimed.info.key_package_ref.as_bytes(), &pool.as_bytes()];
-        transaction.execute(insert, &row).await?;
+        if let Ok(package) = &claimed {
+            // Who asks again gets the same KeyPackage, whose row is there.
+            let insert = "INSERT INTO welcomes (ref, pool) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            let row: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
+                [&package.info.key_package_ref.as_bytes(), &pool.as_bytes()];
+            transaction.execute(insert, &row).await?;
+        }
         fate.meet(Step::Written)?;
-        transaction.commit().await?;
-        // Only now may anybody learn of it.
+        self.store.within(transaction).commit().await?;
+        // Only now may anybody learn of it, of a refusal too.
         fate.meet(Step::Committed)?;
-        Ok(claimed)
+        Ok(claimed?)
     }
 
     async fn addressee(&self, named: &KeyPackageRef) -> Result<Option<PoolId>> {

@@ -23,7 +23,7 @@ impl SqliteServer {
     /// The server's tables are made with a connection of its own.
     async fn open(path: &str) -> Result<Self> {
         let store = SqliteStore::open(path).await?;
-        let table = "CREATE TABLE IF NOT EXISTS welcomes (ref BLOB PRIMARY KEY, pool BLOB NOT NULL) STRICT";
+        let table = "CREATE TABLE IF NOT EXISTS welcomes (ref BLOB, pool BLOB, PRIMARY KEY (ref, pool)) STRICT";
         Connection::open(path)?.execute_batch(table)?;
         let path = path.into();
         Ok(Self { store, path })
@@ -39,19 +39,21 @@ impl Server for SqliteServer {
         let claimed = self.store.within(move |within| -> Result<_> {
             fate.meet(Step::Begun)?;
             let pool = take.pool.clone();
-            let claimed = within.claim_key_packages(&[take], None, now)?.only()?;
+            let claimed = within.claim_key_packages(&[take], None, now)?.only();
             fate.meet(Step::Claimed)?;
-            // Who asks again gets the same KeyPackage, whose row is there.
-            let insert = "INSERT INTO welcomes (ref, pool) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-            let row = (claimed.info.key_package_ref.as_bytes(), pool.as_bytes());
-            within.connection().execute(insert, row)?;
+            if let Ok(package) = &claimed {
+                // Who asks again gets the same KeyPackage, whose row is there.
+                let insert = "INSERT INTO welcomes (ref, pool) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+                let row = (package.info.key_package_ref.as_bytes(), pool.as_bytes());
+                within.connection().execute(insert, row)?;
+            }
             fate.meet(Step::Written)?;
             Ok(claimed)
         });
         let claimed = claimed.await?;
-        // Only now may anybody learn of it.
+        // Only now may anybody learn of it, of a refusal too.
         fate.meet(Step::Committed)?;
-        Ok(claimed)
+        Ok(claimed?)
     }
 
     async fn addressee(&self, named: &KeyPackageRef) -> Result<Option<PoolId>> {

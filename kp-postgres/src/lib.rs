@@ -38,13 +38,17 @@
 //! # Beside a server's own tables
 //!
 //! [`PostgresStore::within`] makes a call in a transaction of the server's own: a KeyPackage is claimed and the server's row
-//! is written, or neither. The transaction is one of tokio-postgres, or of sqlx by its feature.
+//! is written, or neither. The transaction is one of tokio-postgres, or of sqlx by its feature. Commit by [`Within::commit`].
 //!
 //! # Addresses
 //!
 //! `postgres://[user[:password]@]host[:port][,host[:port]]/database[?parameters]`, as libpq has it. With several hosts, name
 //! `target_session_attrs=read-write`. `sslmode` is `disable`, `prefer` (the default) or `require`; the feature `tls` is what
-//! makes TLS possible, by rustls with the roots of the system. Without the feature, `require` is refused.
+//! makes TLS possible, by rustls. Without the feature, `require` is refused. With it, each certificate is verified, also under
+//! `prefer`, by what the system trusts or by `PostgresBuilder::root_certificates`.
+//!
+//! `docs/postgres.md` of the repository has what a server needs beside: rights, poolers, drivers, fail-over, backups,
+//! transactions that hang.
 //!
 //! # Poolers
 //!
@@ -60,7 +64,7 @@
 //! - a standby or read-only server, and one older than version 13
 //! - `fsync = off`
 //! - `synchronous_commit = off`, unless [allowed](PostgresBuilder::allow_asynchronous_commit)
-//! - a role that lacks a right on a table, which is named
+//! - a role that lacks a right, which is named
 //!
 //! [`PostgresStore::server`] returns what a commit waits for. If a standby takes over that a commit does not wait for, spends
 //! that were answered last may be lost: call `retire_unspent` then.
@@ -71,7 +75,8 @@
 //! - If the reply to a commit is lost, the call fails with [`Effect::Unknown`](kp_core::Effect::Unknown). The store sends no
 //!   commit twice. Repeat the call with the same id.
 //! - If a wait for a standby is cancelled, the commit took effect on the primary alone: the effect is unknown, too.
-//! - A call waits for the lock of its pool until its time-out, and then fails: not applied, and transient.
+//! - A call waits for the lock of its pool until its time-out, and then fails: not applied, and transient. A server's own
+//!   transaction that stands still holds its pools for the whole fleet: set `idle_in_transaction_session_timeout`.
 //!
 //! # Features
 //!
@@ -87,5 +92,6 @@ mod sql;
 pub use link::builder::PostgresBuilder;
 pub use link::server::Server;
 pub use metadata::store::PostgresMetadata;
+pub use pools::server_transaction::ServerTransaction;
 pub use pools::store::PostgresStore;
-pub use pools::within::{ServerTransaction, Within};
+pub use pools::within::Within;

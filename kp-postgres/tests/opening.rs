@@ -212,6 +212,33 @@ async fn postgresql_12_is_refused_by_its_version() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_an_address_or_a_schema_is_told() {
+    let nowhere = "postgres://app:hunter2@127.0.0.1:1/db";
+    let builders = [
+        (
+            PostgresStore::builder(format!("{nowhere}?sslrootcert=ca.crt")),
+            "root_certificates",
+        ),
+        (
+            PostgresStore::builder(format!("{nowhere}?sslmode=verify-full")),
+            "`sslmode` alone",
+        ),
+        (PostgresStore::builder(nowhere).schema(""), "1 to 63 bytes"),
+        (PostgresStore::builder(nowhere).schema("s".repeat(64)), "1 to 63 bytes"),
+        // The reason, and not only that there is one.
+        (PostgresStore::builder(format!("{nowhere}?sslmode=disable")), "refused"),
+    ];
+    for (builder, named) in builders {
+        let refused = builder.connect().await.expect_err("nobody is there");
+        let told = refused.to_string();
+        assert!(told.contains(named), "{told:?} names {named}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    let allowed = PostgresStore::builder(nowhere).allow_asynchronous_commit();
+    assert!(format!("{allowed:?}").contains("allow_asynchronous_commit: true"));
+}
+
+#[tokio::test]
 async fn no_password_is_shown() {
     let refused = PostgresStore::builder("postgres://app:hunter2@127.0.0.1:1/db");
     assert!(!format!("{refused:?}").contains("hunter2"));

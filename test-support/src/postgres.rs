@@ -3,6 +3,7 @@
 //! The server refuses to run as root: for root, its processes run as `nobody`, in a directory of theirs.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -176,6 +177,21 @@ impl Postgres {
         let path = self.data().join("postgresql.auto.conf");
         std::fs::write(&path, always).expect("the settings are written");
         give_to_nobody(&path);
+    }
+
+    /// Starts it again with this certificate and key, in PEM, and takes connections over TLS alone.
+    pub fn serve_tls(&self, certificate: &str, key: &str) {
+        for (name, pem) in [("server.crt", certificate), ("server.key", key)] {
+            let path = self.data().join(name);
+            std::fs::write(&path, pem).expect("the cluster is ours");
+            let private = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(&path, private).expect("the file is ours");
+            give_to_nobody(&path);
+        }
+        let rules = self.data().join("pg_hba.conf");
+        std::fs::write(&rules, "hostssl all all all trust\n").expect("the cluster is ours");
+        self.configure("ssl = on");
+        self.restart();
     }
 
     /// Starts it, or starts it again on its port and its files, and waits until it takes connections.

@@ -6,8 +6,8 @@ rules! {
 
     /// Before a call does anything, it is refused unless the transaction is as the store needs it:
     ///
-    /// - PostgreSQL: its isolation level is read committed (under an older snapshot a spent package would look free), it
-    ///   is read-write, and its `synchronous_commit` is at least the store's.
+    /// - PostgreSQL: its isolation level is read committed, or read uncommitted, which is the same there (under an older
+    ///   snapshot a spent package would look free), it is read-write, and its `synchronous_commit` is at least the store's.
     /// - SQLite: it is a write transaction, the store's file is its `main` database, and its `synchronous` is at least the
     ///   store's. `kp-sqlite` runs a closure in a transaction of the store, where all of this is given: it refuses the
     ///   statements by which the closure could change the transaction or the store's rows.

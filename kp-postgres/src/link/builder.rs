@@ -8,6 +8,7 @@ use tokio_postgres::Config;
 
 use crate::link::connection::{Connection, Texts};
 use crate::link::connector::Connector;
+use crate::link::error::Failure;
 use crate::link::migrations::{Tables, quoted};
 use crate::link::server::Server;
 
@@ -22,6 +23,8 @@ pub struct PostgresBuilder {
     pub(crate) readers: usize,
     pub(crate) limits: Limits,
     may_lose: bool,
+    #[cfg(feature = "tls")]
+    roots: Option<Vec<u8>>,
 }
 
 /// Where the server is, and as whom to enter.
@@ -45,18 +48,20 @@ impl PostgresBuilder {
             readers: 2,
             limits: Limits::default(),
             may_lose: false,
+            #[cfg(feature = "tls")]
+            roots: None,
         }
     }
 
     /// Takes the address, the user and the password of a pool of sqlx, as [`PgPool::connect_options`](sqlx::Pool::connect_options) has
     /// them. The store makes connections of its own: it sends many statements at once, which sqlx does not. Certificates that
-    /// the options name are not taken.
+    /// the options name are not taken: set `root_certificates`.
     #[cfg(feature = "sqlx")]
     pub fn of_sqlx(options: &sqlx::postgres::PgConnectOptions) -> Self {
         Self::new(crate::link::sqlx::address(options))
     }
 
-    /// Sets the schema of the tables. Default: `public`. The schema is made if it is not there.
+    /// Sets the schema of the tables, by a name of 63 bytes at most. Default: `public`. The schema is made if it is not there.
     ///
     /// The tables begin with `keypackage_pool`, so the schema may hold others. Stores of different schemas share nothing.
     pub fn schema(self, schema: impl Into<String>) -> Self {
@@ -66,8 +71,8 @@ impl PostgresBuilder {
         }
     }
 
-    /// Sets how long a call may wait, its time in the queue of the store included. Default: 5 s. Minimum: 10 ms. Maximum:
-    /// 1 day.
+    /// Sets how long a call may wait, its time in the queue of the store included. Default: 5 s. What is less than 10 ms
+    /// counts as 10 ms, and what is more than 1 day as 1 day.
     ///
     /// After the time-out, the call fails: not applied, and [transient](kp_core::BackendError::is_transient). Only the
     /// reply to a commit is waited for anew, as long again; then the outcome is unknown. A server that hangs is left after
@@ -106,19 +111,35 @@ impl PostgresBuilder {
         Self { may_lose: true, ..self }
     }
 
+    /// Trusts servers with a certificate under these, in PEM, and no others. Default: what the system trusts.
+    ///
+    /// Says nothing of whether TLS is used: that is the address's `sslmode`.
+    #[cfg(feature = "tls")]
+    pub fn root_certificates(self, pem: impl Into<Vec<u8>>) -> Self {
+        Self {
+            roots: Some(pem.into()),
+            ..self
+        }
+    }
+
     /// Connects, checks the server, and brings the tables up to date. Prepares these statements on the connection.
     pub(crate) async fn open(
         &self,
         tables: &Tables,
         texts: &Texts,
     ) -> Result<(Arc<Connector>, Server, Connection), OpenError> {
+        check_schema(&self.schema)?;
         let config = match &self.address {
             Address::Config(config) => (**config).clone(),
-            Address::Url(url) => url
-                .parse()
-                .map_err(|error: tokio_postgres::Error| OpenError::Unreachable(error.into()))?,
+            Address::Url(url) => url.parse().map_err(Failure::Address)?,
         };
-        let connector = Connector::new(config, self.timeout, self.may_lose)?;
+        let connector = Connector::new(
+            config,
+            self.timeout,
+            self.may_lose,
+            #[cfg(feature = "tls")]
+            self.roots.as_deref(),
+        )?;
         let (mut connection, server) = connector.connect_bare().await?;
         tables.migrate(connection.client_mut(), &self.schema).await?;
         connection.prepare(texts).await?;
@@ -129,6 +150,16 @@ impl PostgresBuilder {
     pub(crate) fn texts(&self, text: impl Fn(&str) -> Vec<String>) -> Texts {
         text(&quoted(&self.schema)).into()
     }
+}
+
+/// PostgreSQL cuts a longer name, so that two names would be one schema.
+fn check_schema(name: &str) -> Result<(), OpenError> {
+    const MAX: usize = 63;
+    if (1..=MAX).contains(&name.len()) && !name.contains('\0') {
+        return Ok(());
+    }
+    let why = format!("the name of a schema has 1 to {MAX} bytes, none of them 0");
+    Err(OpenError::Unreachable(why.into()))
 }
 
 impl From<Config> for PostgresBuilder {
@@ -148,7 +179,7 @@ impl fmt::Debug for PostgresBuilder {
             .field("writers", &self.writers)
             .field("readers", &self.readers)
             .field("limits", &self.limits)
-            .field("may_lose", &self.may_lose)
+            .field("allow_asynchronous_commit", &self.may_lose)
             .finish_non_exhaustive()
     }
 }

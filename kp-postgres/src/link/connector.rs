@@ -42,7 +42,13 @@ impl fmt::Debug for Connector {
 }
 
 impl Connector {
-    pub(crate) fn new(mut config: Config, timeout: Duration, may_lose: bool) -> Result<Self, Failure> {
+    /// `roots`: the certificates that are trusted. `None`: what the system trusts.
+    pub(crate) fn new(
+        mut config: Config,
+        timeout: Duration,
+        may_lose: bool,
+        #[cfg(feature = "tls")] roots: Option<&[u8]>,
+    ) -> Result<Self, Failure> {
         config.connect_timeout(timeout);
         config.tcp_user_timeout(timeout);
         if config.get_application_name().is_none() {
@@ -51,7 +57,7 @@ impl Connector {
         #[cfg(feature = "tls")]
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => None,
-            _ => Some(crate::link::tls::connector()?),
+            _ => Some(crate::link::tls::connector(roots)?),
         };
         Ok(Self {
             config,

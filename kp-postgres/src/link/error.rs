@@ -13,7 +13,7 @@ const BACKEND: &str = "postgres";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The server answered with an error. The text has no details, which may hold ids and refs (ERR-4).
-    #[error("{severity} {}: {message}", code.code())]
+    #[error("{severity} {}: {message}{}", code.code(), hint(code))]
     Server {
         severity: String,
         code: SqlState,
@@ -22,17 +22,23 @@ pub(crate) enum Failure {
         fatal: bool,
     },
     /// The connection failed, or could not be made.
-    #[error("{0}")]
+    #[error("{}", whole(.0))]
     Connection(#[source] tokio_postgres::Error),
+    /// The address cannot be read. The cause may name a piece of it, so the text does not.
+    #[error(
+        "{0}: of options for TLS it has `sslmode` alone, as disable, prefer or require; `root_certificates` sets a certificate \
+         authority of your own"
+    )]
+    Address(#[source] tokio_postgres::Error),
     /// A connection of sqlx failed.
     #[cfg(feature = "sqlx")]
     #[error("{0}")]
     Sqlx(#[source] sqlx::Error),
     /// No answer came in time.
-    #[error("no answer within {0:?}")]
+    #[error("no answer within {0:.1?}: the server does not answer, or another transaction holds the lock of the pool")]
     TimedOut(Duration),
     /// The connection leads to a server that takes no changes.
-    #[error("the server is a standby, or read-only")]
+    #[error("the server is a standby, or transactions of the role are read-only (default_transaction_read_only)")]
     Standby,
     /// A wait for a standby was cancelled: the commit took effect on the primary alone.
     #[error("the commit succeeded with a warning: a standby may not have it")]
@@ -58,6 +64,21 @@ pub(crate) enum Failure {
     /// The store was closed by a clone, or its runtime has ended.
     #[error("the store is closed")]
     Closed,
+}
+
+/// Says what a wait that ended was for.
+fn hint(code: &SqlState) -> &'static str {
+    match *code {
+        SqlState::LOCK_NOT_AVAILABLE => ": another transaction holds the lock of the pool",
+        SqlState::QUERY_CANCELED => ": another transaction holds the lock of the pool, or the server is slow",
+        _ => "",
+    }
+}
+
+/// Returns the text of an error with those of its causes, which the driver leaves out.
+fn whole(error: &tokio_postgres::Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Names the damaged column of a row, never its content (ERR-4).
@@ -100,6 +121,7 @@ impl Failure {
             | Self::Contradiction(_)
             | Self::Unreadable(_)
             | Self::Refused(_)
+            | Self::Address(_)
             | Self::Transaction(_)
             | Self::Closed => Remedy::Never,
         }

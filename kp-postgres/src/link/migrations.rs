@@ -1,5 +1,6 @@
 use kp_core::OpenError;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::link::error::Failure;
@@ -56,7 +57,8 @@ impl Tables {
 
     /// Runs the missing migrations in one transaction, and checks the rights of the role.
     pub(crate) async fn migrate(&self, client: &mut Client, schema: &str) -> Result<(), Failure> {
-        if self.version(client, schema).await? < self.known() {
+        let read = format!("USAGE on the schema {schema} and SELECT on {SCHEMA}");
+        if self.version(client, schema).await.map_err(needs(&read))? < self.known() {
             self.run_missing(client, schema).await?;
         }
         self.check_rights(client, schema).await
@@ -75,13 +77,16 @@ impl Tables {
             .try_get(0)?
         {
             let create = format!("CREATE SCHEMA {}", quoted(schema));
-            transaction.batch_execute(&create).await?;
+            let created = transaction.batch_execute(&create).await.map_err(Failure::from);
+            created.map_err(needs("CREATE on the database, to make the schema"))?;
         }
         let create = "CREATE TABLE IF NOT EXISTS {schema}.keypackage_pool_schema (
             name text PRIMARY KEY,
             version bigint NOT NULL
         )";
-        transaction.batch_execute(&in_schema(create, &quoted(schema))).await?;
+        let created = transaction.batch_execute(&in_schema(create, &quoted(schema))).await;
+        let create = format!("CREATE on the schema {schema}, to make the tables");
+        created.map_err(Failure::from).map_err(needs(&create))?;
         let done = self.version(transaction.client(), schema).await?;
         if done == 0 {
             for table in self.tables {
@@ -92,9 +97,9 @@ impl Tables {
             }
         }
         for migration in self.migrations.iter().skip(done as usize) {
-            transaction
-                .batch_execute(&in_schema(migration, &quoted(schema)))
-                .await?;
+            let run = transaction.batch_execute(&in_schema(migration, &quoted(schema))).await;
+            run.map_err(Failure::from)
+                .map_err(needs("to be the owner of the tables, to change them"))?;
         }
         let store = "INSERT INTO {schema}.keypackage_pool_schema (name, version) VALUES ($1, $2)
             ON CONFLICT (name) DO UPDATE SET version = excluded.version";
@@ -144,6 +149,16 @@ impl Tables {
             return Ok(());
         }
         Err(OpenError::UnsafeConfiguration(format!("the role lacks rights that the store needs: {lacking}")).into())
+    }
+}
+
+/// Names what a role needs that was refused something.
+fn needs(right: &str) -> impl Fn(Failure) -> Failure {
+    move |failure| match failure {
+        Failure::Server { ref code, .. } if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
+            OpenError::UnsafeConfiguration(format!("the role needs {right}: {failure}")).into()
+        }
+        other => other,
     }
 }
 

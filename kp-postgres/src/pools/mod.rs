@@ -7,6 +7,7 @@ mod moving;
 pub(crate) mod operations;
 pub(crate) mod pool_row;
 pub(crate) mod rows;
+pub(crate) mod server_transaction;
 pub(crate) mod store;
 pub(crate) mod sweep;
 pub(crate) mod transaction;

@@ -20,7 +20,8 @@ use crate::link::param::Param;
 use crate::link::readers::Readers;
 use crate::link::server::Server;
 use crate::pools::access::Access;
-use crate::pools::within::{OwnTransactions, ServerTransaction, Within};
+use crate::pools::server_transaction::ServerTransaction;
+use crate::pools::within::{OwnTransactions, Within};
 use crate::pools::{cursor, operations, rows, sweep};
 use crate::sql::{ReadSql, Sql};
 

@@ -1,6 +1,8 @@
 //! Runs the calls that visit many pools in transactions of bounded size, so that other calls run in between (SWEEP-3). A pool is
 //! found by a read, and changed by a call on it, like any other.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -30,6 +32,24 @@ const START: Position = Position(i64::MIN, i64::MIN);
 /// Reports a row of a listing that cannot be read. Nothing is changed by that.
 fn unreadable(operation: &'static str) -> impl Fn(Failure) -> BackendError {
     move |failure| backend_error(operation, Effect::NotApplied, Arc::new(failure))
+}
+
+/// Says why a call ended when it was done with some of its pools.
+#[derive(Debug)]
+struct HalfDone(BackendError);
+
+impl fmt::Display for HalfDone {
+    /// Omits what is known of the pool that failed: of the call, it says nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it was done with some pools")?;
+        self.source().map_or(Ok(()), |cause| write!(f, ", and then: {cause}"))
+    }
+}
+
+impl Error for HalfDone {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
 }
 
 /// Finds the next pools of an index, `most` at most, and the position of the last of them.
@@ -191,7 +211,14 @@ pub(crate) async fn retire_unspent(
             None => {}
             Some(_) if next.is_some() => return Ok((total, next)),
             Some(failure) if counts.is_empty() => return Err(failure),
-            Some(failure) => return Err(BackendError::transient("postgres", operation, Effect::Unknown, failure)),
+            Some(failure) => {
+                return Err(BackendError::transient(
+                    "postgres",
+                    operation,
+                    Effect::Unknown,
+                    HalfDone(failure),
+                ));
+            }
         }
         total += counts.iter().sum::<u64>();
         left = left.saturating_sub(u32::try_from(visited).unwrap_or(u32::MAX));
@@ -220,4 +247,21 @@ pub(crate) async fn page_of_pools(
     pools.truncate(limit as usize);
     let next = pools.last().filter(|_| more).cloned().map(Cursor::after_pool);
     Ok(Page::new(pools, next))
+}
+
+#[cfg(test)]
+mod tests {
+    use kp_core::{BackendError, Effect};
+
+    use super::HalfDone;
+
+    #[test]
+    fn a_call_that_is_half_done_is_not_called_not_applied() {
+        let pool = BackendError::transient("postgres", "retire_unspent", Effect::NotApplied, "no disk");
+        let call = BackendError::transient("postgres", "retire_unspent", Effect::Unknown, HalfDone(pool));
+        assert_eq!(
+            call.to_string(),
+            "postgres: retire_unspent failed (outcome unknown): it was done with some pools, and then: no disk"
+        );
+    }
 }

@@ -10,19 +10,20 @@ use kp_core::server::{
     Answers, Lease, OnLapse, Receipt, Reservation, ReservationToken, Save, SaveOutcome, Spend, TakeRequest,
     WithdrawOutcome, Withdrawal,
 };
-use kp_core::{Effect, Error, GroupId, KeyPackage, KeyPackageRef, PoolId, Result, Timestamp, Ttl};
+use kp_core::{BackendError, Effect, Error, GroupId, KeyPackage, KeyPackageRef, PoolId, Result, Timestamp, Ttl};
 use tokio::time::{Instant, timeout};
+use tokio_postgres::error::SqlState;
 
 use crate::link::calls::{Call, Operation};
 use crate::link::connection::{Exchange, Statement, Texts};
 use crate::link::error::{Failure, backend_error};
 use crate::link::param::Param;
-use crate::link::pipeline::pipeline;
 use crate::link::row::Row;
 use crate::link::session::SETTINGS;
 use crate::pools::operations;
+use crate::pools::server_transaction::ServerTransaction;
+use crate::pools::server_transaction::sealed::Asked;
 use crate::pools::transaction::decide;
-use crate::pools::within::sealed::{Answered, Asked};
 use crate::sql::Sql;
 
 /// How often a call runs again because a pool was deleted while it waited.
@@ -32,60 +33,6 @@ const LOCK_TIMEOUT: &str = "lock_timeout";
 
 /// Is set in a transaction in which a call was made.
 const ENTERED: &str = "keypackage_pool.within";
-
-/// A transaction of a server, for [`PostgresStore::within`](crate::PostgresStore::within): a
-/// [`tokio_postgres::Transaction`], or, by the feature `sqlx`, a `sqlx::Transaction` of PostgreSQL.
-///
-/// The trait is implemented for these types alone. A client of deadpool-postgres is a [`tokio_postgres::Client`] by `DerefMut`, and
-/// begins such a transaction.
-pub trait ServerTransaction: sealed::Run {}
-
-impl ServerTransaction for tokio_postgres::Transaction<'_> {}
-
-#[cfg(feature = "sqlx")]
-impl ServerTransaction for sqlx::Transaction<'_, sqlx::Postgres> {}
-
-mod sealed {
-    use super::{BoxFuture, Failure, Row, Statement};
-
-    pub trait Run: Send {
-        /// Runs statements in this order. Fails with the first failure.
-        fn run<'a>(&'a mut self, asked: Asked<'a>) -> BoxFuture<'a, Answered>;
-    }
-
-    /// Statements, and the texts of all.
-    #[derive(Debug)]
-    pub struct Asked<'a> {
-        pub(super) texts: &'a [String],
-        pub(super) statements: Vec<Statement>,
-    }
-
-    #[derive(Debug)]
-    pub struct Answered(pub(super) Result<Vec<Vec<Row>>, Failure>);
-}
-
-impl sealed::Run for tokio_postgres::Transaction<'_> {
-    fn run<'a>(&'a mut self, Asked { texts, statements }: Asked<'a>) -> BoxFuture<'a, Answered> {
-        let transaction = &*self;
-        let sent = statements.into_iter().map(|Statement { number, params }| {
-            async move {
-                let text = texts.get(number).ok_or(Failure::Closed)?;
-                let rows = transaction.query_typed(text, &Param::typed(&params)).await?;
-                Ok(rows.into_iter().map(Row::from).collect())
-            }
-            .boxed()
-        });
-        let sent = sent.collect();
-        async move { Answered(pipeline(sent).await.into_iter().collect()) }.boxed()
-    }
-}
-
-#[cfg(feature = "sqlx")]
-impl sealed::Run for sqlx::Transaction<'_, sqlx::Postgres> {
-    fn run<'a>(&'a mut self, Asked { texts, statements }: Asked<'a>) -> BoxFuture<'a, Answered> {
-        async move { Answered(crate::link::sqlx::run(self, texts, statements).await) }.boxed()
-    }
-}
 
 /// What calls in transactions of the server need of their store.
 #[derive(Debug)]
@@ -100,13 +47,18 @@ pub(crate) struct OwnTransactions {
 /// One call inside a transaction of the server: made by [`PostgresStore::within`](crate::PostgresStore::within).
 ///
 /// A call takes the transaction, and gives it back with its answers. If the call fails or is dropped, the transaction is
-/// rolled back, and nothing of it is there ([TX-3](kp_core::contract::TX_3)). The commit is the server's: before it has succeeded, tell nobody an answer, no
-/// refusal either, and act on none ([TX-2](kp_core::contract::TX_2)).
+/// rolled back, and nothing of it is there ([TX-3](kp_core::contract::TX_3)). Before the commit has succeeded, tell nobody an
+/// answer, no refusal either, and act on none ([TX-2](kp_core::contract::TX_2)).
 ///
 /// A refusal is an answer, and the transaction goes on: to tell it, commit. A failure never has an unknown effect; the
 /// commit may have.
 ///
-/// The pools stay locked until the transaction ends, so end it soon: other calls on them wait.
+/// Commit by [`commit`](Self::commit). PostgreSQL answers the commit of a transaction in which a statement failed by rolling back, and
+/// tokio-postgres and sqlx call that a success: who passed over the failure would hand out a KeyPackage that the pool still has.
+///
+/// The pools stay locked until the transaction ends, so end it soon: other calls on them wait. If the future of a call is dropped while
+/// the call waits for a lock, the rollback comes when that wait ends: after the [time-out](crate::PostgresBuilder::timeout) of the
+/// store at the latest. So let that be shorter than your own.
 ///
 /// ```no_run
 /// # use kp_core::server::TakeRequest;
@@ -115,11 +67,14 @@ pub(crate) struct OwnTransactions {
 /// # -> Result<(), Box<dyn std::error::Error>> {
 /// let transaction = client.transaction().await?;
 /// let (transaction, claimed) = store.within(transaction).claim_key_packages(&[take], None, now).await?;
-/// let package = claimed.only()?;
-/// let row = "INSERT INTO welcomes (ref, client) VALUES ($1, $2)";
-/// transaction.execute(row, &[&package.info.key_package_ref.as_bytes(), &"bob/phone"]).await?;
-/// transaction.commit().await?;
-/// // Now the KeyPackage may be handed out.
+/// let claimed = claimed.only();
+/// if let Ok(package) = &claimed {
+///     let row = "INSERT INTO welcomes (ref, pool) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+///     transaction.execute(row, &[&package.info.key_package_ref.as_bytes(), &b"bob/phone".as_slice()]).await?;
+/// }
+/// store.within(transaction).commit().await?;
+/// // Now the KeyPackage may be handed out, or the refusal be told.
+/// let package = claimed?;
 /// # Ok(())
 /// # }
 /// ```
@@ -128,9 +83,11 @@ pub(crate) struct OwnTransactions {
 ///
 /// A transaction is refused before anything is done in it ([TX-1](kp_core::contract::TX_1)) if:
 ///
-/// - its isolation level is not read committed: it might see a KeyPackage as free that another has spent
+/// - its isolation level is repeatable read or serializable: it might see a KeyPackage as free that another has spent. (Read
+///   uncommitted is read committed in PostgreSQL.)
 /// - it is read-only
-/// - its `synchronous_commit` is less than the store's. The commit itself is not seen: do not lower it after the call
+/// - its `synchronous_commit` is less than the store's. [`commit`](Self::commit) looks again; with a commit of the driver's own, do not
+///   lower it after the call
 ///
 /// # Several calls
 ///
@@ -254,6 +211,36 @@ impl<T: ServerTransaction> Within<T> {
         self.one(operations::delete(pool)).await
     }
 
+    /// Commits the transaction: the server's rows and the calls on the pools, or neither.
+    ///
+    /// The commit of the driver is not enough: after a statement that failed, PostgreSQL rolls back instead, and the driver
+    /// answers `Ok`. This one asks the server first, which is one round trip more.
+    ///
+    /// Give it the transaction itself, no savepoint of it.
+    ///
+    /// # Errors
+    ///
+    /// A [`BackendError`], whose [`effect`](BackendError::effect) says what is known:
+    ///
+    /// - not applied: a statement failed before, the transaction is no longer as it must be (TX-1), or a deferred constraint
+    ///   refuses it. It is rolled back: hand nothing out.
+    /// - unknown: the answer to the commit was lost. The same call with the same id finds out.
+    pub async fn commit(mut self) -> Result<(), BackendError> {
+        let failed = |effect| move |failure| backend_error("commit", effect, Arc::new(explained(failure)));
+        let limit = self.own.timeout;
+        let as_it_was = settings([(ENTERED.into(), "yes".into())]);
+        let checked = timeout(limit, self.check(as_it_was)).await;
+        checked
+            .unwrap_or(Err(Failure::TimedOut(limit)))
+            .map_err(failed(Effect::NotApplied))?;
+        let committed = timeout(limit, self.transaction.commit()).await;
+        match committed.map_or(Err(Failure::TimedOut(limit)), |committed| committed.0) {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.is_rolled_back() => Err(failed(Effect::NotApplied)(failure)),
+            Err(failure) => Err(failed(Effect::Unknown)(failure)),
+        }
+    }
+
     async fn one<A: Send + 'static>(self, operation: Operation<A>) -> Result<(T, A)> {
         let name = operation.name;
         let (transaction, mut answers) = self.run(vec![operation]).await?;
@@ -282,7 +269,7 @@ impl<T: ServerTransaction> Within<T> {
         let calls = operations.into_iter().map(|operation| operation.call(deadline));
         let (mut calls, replies): (Vec<_>, Vec<_>) = calls.unzip();
         let ran = timeout(limit, self.run_calls(&mut calls)).await;
-        let failed = |failure| backend_error(name, Effect::NotApplied, Arc::new(failure));
+        let failed = |failure| backend_error(name, Effect::NotApplied, Arc::new(explained(failure)));
         ran.unwrap_or(Err(Failure::TimedOut(limit))).map_err(failed)?;
         for call in calls {
             call.step.answer();
@@ -308,17 +295,28 @@ impl<T: ServerTransaction> Within<T> {
         self.exchange(statements).await.map(drop)
     }
 
-    /// Checks the transaction (TX-1), and sets what the statements need, and how long they wait for locks. Returns the
-    /// settings that leave it as it was.
+    /// Sets what the statements need, and how long they wait for locks. Returns the settings that leave the transaction as it
+    /// was.
     async fn enter(&mut self) -> std::result::Result<Vec<Param>, Failure> {
         let limit = format!("{}ms", self.own.timeout.as_millis());
         let needed = SETTINGS.map(|(name, value)| (name.into(), value.into()));
         let needed = needed.into_iter().chain([(LOCK_TIMEOUT.into(), limit.into())]);
-        let answers = self.exchange(vec![Sql::WithinEnter.with(settings(needed))]).await?;
+        let rows = self.check(settings(needed)).await?;
+        let mut found = vec![(ENTERED.into(), "yes".into())];
+        for row in rows {
+            found.push((row.try_get::<String>(3)?.into(), row.try_get::<String>(4)?.into()));
+        }
+        Ok(settings(found))
+    }
+
+    /// Checks the transaction (TX-1), and sets these settings. Returns them as they were.
+    async fn check(&mut self, settings: Vec<Param>) -> std::result::Result<Vec<Row>, Failure> {
+        let answers = self.exchange(vec![Sql::WithinEnter.with(settings)]).await?;
         let rows = answers.into_iter().next().unwrap_or_default();
         let row = rows.first().ok_or(Failure::Closed)?;
         let (isolation, commit): (&str, &str) = (row.try_get(0)?, row.try_get(2)?);
-        if isolation != "read committed" {
+        // PostgreSQL has no dirty reads: read uncommitted is read committed.
+        if !["read committed", "read uncommitted"].contains(&isolation) {
             return Err(Failure::Transaction(format!(
                 "its isolation level is {isolation}, and must be read committed"
             )));
@@ -332,12 +330,23 @@ impl<T: ServerTransaction> Within<T> {
                 "its synchronous_commit is {commit}, and the store's is {own}"
             )));
         }
-        let mut found = vec![(ENTERED.into(), "yes".into())];
-        for row in rows {
-            found.push((row.try_get::<String>(3)?.into(), row.try_get::<String>(4)?.into()));
-        }
-        Ok(settings(found))
+        Ok(rows)
     }
+}
+
+/// Says of a failure in a transaction of the server what the text of the database leaves out.
+fn explained(failure: Failure) -> Failure {
+    let Failure::Server { ref code, .. } = failure else {
+        return failure;
+    };
+    let hint = if *code == SqlState::IN_FAILED_SQL_TRANSACTION {
+        "a statement of it failed before, so it can only be rolled back"
+    } else if [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME].contains(code) {
+        "is it in the store's database?"
+    } else {
+        return failure;
+    };
+    Failure::Transaction(format!("{hint} ({failure})"))
 }
 
 /// Returns settings as parameters.

@@ -68,8 +68,7 @@ macro_rules! within {
                     let begun = client.transaction().await;
                     let transaction = begun.map_err(|error| failure(Effect::NotApplied, error))?;
                     let (transaction, answer) = $store.store.within(transaction).$call($($argument),*).await?;
-                    let committed = transaction.commit().await;
-                    committed.map_err(|error| failure(Effect::Unknown, error))?;
+                    $store.store.within(transaction).commit().await?;
                     clients.idle.lock().expect("nobody panics with it").push(client);
                     Ok(answer)
                 }
@@ -78,8 +77,7 @@ macro_rules! within {
                     let begun = pool.begin().await;
                     let transaction = begun.map_err(|error| failure(Effect::NotApplied, error))?;
                     let (transaction, answer) = $store.store.within(transaction).$call($($argument),*).await?;
-                    let committed = transaction.commit().await;
-                    committed.map_err(|error| failure(Effect::Unknown, error))?;
+                    $store.store.within(transaction).commit().await?;
                     Ok(answer)
                 }
             }

@@ -71,13 +71,17 @@ impl SqliteStore {
     /// # use kp_sqlite::SqliteStore;
     /// # async fn example(store: SqliteStore, take: TakeRequest, now: Timestamp) -> std::result::Result<(), BoxError> {
     /// let claimed = store.within(move |within| {
-    ///     let package = within.claim_key_packages(&[take], None, now)?.only()?;
-    ///     let row = (package.info.key_package_ref.as_bytes(), "bob/phone");
-    ///     within.connection().execute("INSERT INTO welcomes (ref, client) VALUES (?1, ?2)", row)?;
-    ///     Ok::<_, BoxError>(package)
+    ///     let claimed = within.claim_key_packages(&[take], None, now)?.only();
+    ///     if let Ok(package) = &claimed {
+    ///         let insert = "INSERT INTO welcomes (ref, pool) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    ///         let row = (package.info.key_package_ref.as_bytes(), b"bob/phone");
+    ///         within.connection().execute(insert, row)?;
+    ///     }
+    ///     Ok::<_, BoxError>(claimed)
     /// });
-    /// let package = claimed.await?;
-    /// // Now the KeyPackage may be handed out.
+    /// let claimed = claimed.await?;
+    /// // Now the KeyPackage may be handed out, or the refusal be told.
+    /// let package = claimed?;
     /// # Ok(())
     /// # }
     /// ```
