@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
 use std::fmt;
 
 use futures::future::BoxFuture;
 
+use crate::reliance::Reliance;
 use crate::{Context, Facets};
 
 /// One check: a sentence that holds for every store that obeys the rules it names.
@@ -10,6 +12,7 @@ pub struct Check<C: 'static = Context> {
     pub(crate) name: &'static str,
     pub(crate) says: &'static str,
     pub(crate) needs: Facets,
+    pub(crate) relies_on: Reliance,
     pub(crate) run: for<'a> fn(&'a C) -> BoxFuture<'a, ()>,
 }
 
@@ -30,6 +33,12 @@ impl<C> Check<C> {
     #[must_use]
     pub const fn says(&self) -> &'static str {
         self.says
+    }
+
+    /// The rules that it takes for granted, its own among them: when one of those is broken, it may fail for its sake.
+    #[must_use]
+    pub fn relies_on(&self) -> BTreeSet<&'static str> {
+        self.relies_on.of(self.rules)
     }
 
     /// The facets that a backend must have for the check to apply.
@@ -58,6 +67,7 @@ macro_rules! checks {
     ($(
         $(#[doc = $says:literal])+
         #[rules($($rule:literal),+)]
+        $(#[relies_on($($reliance:tt),+)])?
         $(#[needs($facet:ident $(($($outage:ident),+))?)])?
         async fn $name:ident($context:ident: &$Context:ty) $body:block
     )+) => {
@@ -68,6 +78,7 @@ macro_rules! checks {
                 name: stringify!($name),
                 says: concat!($($says),+),
                 needs: checks!(@needs $($facet $(($($outage),+))?)?),
+                relies_on: checks!(@relies_on $($($reliance),+)?),
                 run: |context| Box::pin($name(context)),
             }
         ),+];
@@ -77,6 +88,8 @@ macro_rules! checks {
             async fn $name($context: &$Context) $body
         )+
     };
+    (@relies_on everything) => { $crate::reliance::Reliance::Everything };
+    (@relies_on $($rule:literal),*) => { $crate::reliance::Reliance::Rules(&[$($rule),*]) };
     (@needs outages($($outage:ident),+)) => { $crate::Facets::NONE.outages(&[$($crate::Outage::$outage),+]) };
     (@needs $($facet:ident)?) => { $crate::Facets::NONE$(.$facet())? };
 }

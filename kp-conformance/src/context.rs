@@ -6,6 +6,7 @@ use kp_core::moving::MovePools;
 use kp_core::rules::Limits;
 use kp_core::server::KeyPackageStore;
 
+use crate::causes::with_causes;
 use crate::packages::at;
 use crate::pool::Pool;
 use crate::progress::Progress;
@@ -58,7 +59,10 @@ impl<S: ?Sized + 'static> Context<S> {
     pub async fn open(&self) -> Arc<S> {
         match self.factory.open(&self.space).await {
             Ok(store) => store,
-            Err(error) => panic!("the store of {} cannot be opened: {error}", self.factory.name()),
+            Err(error) => {
+                let (backend, error) = (self.factory.name(), with_causes(&error));
+                panic!("the store of {backend} cannot be opened: {error}")
+            }
         }
     }
 
@@ -107,7 +111,10 @@ impl Context {
     pub(crate) async fn mover(&self) -> Arc<dyn MovePools> {
         match self.factory.open_mover(&self.space).await {
             Ok(store) => store,
-            Err(error) => panic!("the store of {} cannot be opened: {error}", self.factory.name()),
+            Err(error) => {
+                let (backend, error) = (self.factory.name(), with_causes(&error));
+                panic!("the store of {backend} cannot be opened: {error}")
+            }
         }
     }
 

@@ -88,3 +88,8 @@ pub(crate) fn seeds(drawn: &'static str, default: u64, heavy: u64) -> impl Itera
     };
     (0..count).take_while(in_time).map(move |n| first.wrapping_add(n))
 }
+
+/// How what was drawn from this seed is drawn again.
+pub(crate) fn again(seed: u64) -> String {
+    format!("again: with {SEED}={seed} in the environment, or --seed {seed}, it is drawn first")
+}

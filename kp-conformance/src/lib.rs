@@ -53,6 +53,9 @@
 //!
 //! [`report`] does the same as a library, and says what became of each check, as text or JSON.
 //!
+//! When checks fail, the end of a run says where to begin: with the check that takes least for granted
+//! ([`Check::relies_on`]).
+//!
 //! [`FaultyStore`] is a store whose calls fail now and then, for the tests of what is built on one.
 //!
 //! # Any language
@@ -73,6 +76,7 @@
 pub mod adapter;
 mod asking;
 mod at_once;
+mod causes;
 mod check;
 mod checks;
 mod context;
@@ -80,17 +84,21 @@ pub mod decisions;
 mod factory;
 mod fault;
 mod faulty_store;
+mod guide;
 mod histories;
 mod level;
 mod metadata;
 mod method;
+mod must_be;
 mod packages;
 mod pool;
 #[cfg(feature = "program")]
 pub mod program;
 mod progress;
 mod reference;
+mod reliance;
 mod report;
+mod shrink;
 mod suite;
 mod worker;
 
@@ -102,5 +110,5 @@ pub use faulty_store::FaultyStore;
 pub use metadata::{metadata_checks, metadata_main};
 pub use method::Method;
 pub use reference::ReferenceStore;
-pub use report::{Finding, Report, Totals, Verdict, report};
+pub use report::{Finding, Report, Totals, Verdict, report, report_of};
 pub use suite::{checks, main};

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
-use std::fmt::{Debug, Display};
+use std::error::Error as StdError;
+use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -12,7 +13,9 @@ use kp_core::{
     Timestamp,
 };
 
+use crate::causes::with_causes;
 use crate::histories::{Call, Reply};
+use crate::must_be::{differ, must_be};
 use crate::packages::{id, key_package_ref, ttl};
 
 /// One pool through one handle: the calls of a store, shortened, with a failure of the backend as a failure of the
@@ -69,7 +72,7 @@ impl Pool {
 
     pub(crate) async fn save_as(&self, save: &Save, now: Timestamp) -> Vec<SaveOutcome> {
         let outcomes = works(self.store.save_key_packages(save, now).await);
-        assert_eq!(outcomes.len(), save.packages().len(), "one outcome for each item");
+        must_be!(outcomes.len(), save.packages().len(), "one outcome for each item");
         outcomes
     }
 
@@ -92,7 +95,7 @@ impl Pool {
 
     /// Saves a package that nothing speaks against.
     pub(crate) async fn stock_one(&self, item: Admitted, now: Timestamp) {
-        assert_eq!(
+        must_be!(
             self.admit_one(item, now).await,
             SaveOutcome::Saved,
             "a new package is stored"
@@ -110,7 +113,7 @@ impl Pool {
     /// Saves packages that nothing speaks against.
     pub(crate) async fn stock(&self, packages: Vec<KeyPackage>, now: Timestamp) {
         for outcome in self.save(packages, now).await {
-            assert_eq!(outcome, SaveOutcome::Saved, "a new package is stored");
+            must_be!(outcome, SaveOutcome::Saved, "a new package is stored");
         }
     }
 
@@ -143,7 +146,7 @@ impl Pool {
             .await
             .expect("a package is there to reserve");
         let lease = reserved.lease.expect("a one-time package comes with a lease");
-        assert_eq!(lease.token.key_package_ref, reserved.package.info.key_package_ref);
+        must_be!(lease.token.key_package_ref, reserved.package.info.key_package_ref);
         (lease.token, lease.expires_at)
     }
 
@@ -159,10 +162,24 @@ impl Pool {
     /// Such a request gets no package now, by reservation or by claim: both are refused with this.
     pub(crate) async fn refuses(&self, take: &TakeRequest, now: Timestamp, why: Rejection) {
         let claimed = self.claim(take, None, now).await.map(drop);
-        assert_eq!(claimed, Err(why), "a claim of {take:?} at {now:?}");
+        if claimed != Err(why) {
+            differ(
+                &format!("a claim at {now:?}"),
+                &format!("{take:?}"),
+                &claimed,
+                &Err::<(), _>(why),
+            );
+        }
         if !self.only_claims {
             let reserved = self.reserve(take, now).await.map(drop);
-            assert_eq!(reserved, Err(why), "a reservation of {take:?} at {now:?}");
+            if reserved != Err(why) {
+                differ(
+                    &format!("a reservation at {now:?}"),
+                    &format!("{take:?}"),
+                    &reserved,
+                    &Err::<(), _>(why),
+                );
+            }
         }
     }
 
@@ -214,7 +231,7 @@ impl Pool {
     pub(crate) async fn renewed(&self, token: &ReservationToken, seconds: u32, now: Timestamp) -> Timestamp {
         let renewed = self.renew(token, seconds, now).await;
         let lease = renewed.unwrap_or_else(|rejection| panic!("the lease is live at {now:?}: {rejection}"));
-        assert_eq!(lease.token, *token, "the lease is the token's");
+        must_be!(lease.token, *token, "the lease is the token's");
         lease.expires_at
     }
 
@@ -229,7 +246,7 @@ impl Pool {
     pub(crate) async fn statuses(&self, ns: impl IntoIterator<Item = u64>, now: Timestamp) -> Vec<Option<Status>> {
         let refs: Vec<_> = ns.into_iter().map(key_package_ref).collect();
         let statuses = works(self.store.get_statuses(&self.id, &refs, now).await);
-        assert_eq!(statuses.len(), refs.len(), "one status for each ref");
+        must_be!(statuses.len(), refs.len(), "one status for each ref");
         statuses
     }
 
@@ -279,7 +296,7 @@ impl Pool {
         let refs: Vec<_> = ns.into_iter().map(key_package_ref).collect();
         let withdrawn = self.withdraw_as(&Withdrawal::Refs(refs.clone()), now).await;
         let answered: Vec<_> = withdrawn.iter().map(|(named, _)| named.clone()).collect();
-        assert_eq!(answered, refs, "an answer for each ref, in order");
+        must_be!(answered, refs, "an answer for each ref, in order");
         withdrawn.into_iter().map(|(_, what)| what).collect()
     }
 
@@ -338,16 +355,19 @@ pub(crate) struct Picture {
 pub(crate) type Answer<T, R = Rejection> = std::result::Result<T, R>;
 
 /// The answer of a call that the rules cannot refuse.
-pub(crate) fn works<T: Debug, R: Display>(result: Result<T, Error<R>>) -> T {
-    result.unwrap_or_else(|error| panic!("this call cannot be refused, and the backend has to work: {error}"))
+pub(crate) fn works<T: Debug, R: StdError + 'static>(result: Result<T, Error<R>>) -> T {
+    result.unwrap_or_else(|error| {
+        let error = with_causes(&error);
+        panic!("this call cannot be refused, and the backend has to work: {error}")
+    })
 }
 
 /// The answer of the rules; a failure of the backend is a failure of the check.
-pub(crate) fn answered<T, R: Display>(result: Result<T, Error<R>>) -> Answer<T, R> {
+pub(crate) fn answered<T, R: StdError + 'static>(result: Result<T, Error<R>>) -> Answer<T, R> {
     match result {
         Ok(answer) => Ok(answer),
         Err(Error::Rejected(rejection)) => Err(rejection),
-        Err(failure) => panic!("the backend has to work: {failure}"),
+        Err(failure) => panic!("the backend has to work: {}", with_causes(&failure)),
     }
 }
 

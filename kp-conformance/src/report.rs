@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use std::thread;
 use kp_core::rules::CATALOGUE;
 use serde_json::{Value, json};
 
+use crate::guide::Guide;
 use crate::suite::{missing, run_cell};
 use crate::{Check, Factory, Method, checks, decisions, worker};
 
@@ -29,8 +31,40 @@ pub struct Finding {
     pub rules: Vec<&'static str>,
     /// Its name.
     pub name: String,
+    /// The rules that it takes for granted, its own among them; none for a cell.
+    pub relies_on: BTreeSet<&'static str>,
     /// How it ended.
     pub verdict: Verdict,
+}
+
+/// As the test output names it.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rules.is_empty() {
+            return write!(f, "DECISIONS {}", self.name);
+        }
+        write!(f, "{} {}", self.rules.join(","), self.name)
+    }
+}
+
+impl Finding {
+    pub(crate) fn of_check<C>(check: &Check<C>, verdict: Verdict) -> Self {
+        Self {
+            rules: check.rules().to_vec(),
+            name: check.name().to_owned(),
+            relies_on: check.relies_on(),
+            verdict,
+        }
+    }
+
+    pub(crate) fn of_cell(name: String, verdict: Verdict) -> Self {
+        Self {
+            rules: Vec::new(),
+            name,
+            relies_on: BTreeSet::new(),
+            verdict,
+        }
+    }
 }
 
 /// How a check ended.
@@ -94,20 +128,26 @@ impl<'a> FromIterator<&'a Finding> for Totals {
 /// It makes runtimes of its own, so it is not to be called from within one. For a backend with several processes the
 /// suite starts the program again: there this call does the other process's part, and ends the process.
 pub fn report(factory: impl Factory) -> Report {
+    report_of(factory, |_| true)
+}
+
+/// The same of the checks and cells that are chosen, by the names that the test output has:
+/// `RES-2 the_oldest_saved_is_handed_out_first`.
+pub fn report_of(factory: impl Factory, chosen: impl Fn(&str) -> bool) -> Report {
     let factory: Arc<dyn Factory> = Arc::new(factory);
     if let Some(order) = worker::Order::from_env() {
         let done = worker::obey(order, factory);
         std::process::exit(i32::from(done != ExitCode::SUCCESS));
     }
-    let checks: Vec<_> = checks().collect();
-    let cells: Vec<_> = decisions::cells().collect();
+    let checks: Vec<_> = checks().filter(|check| chosen(&check.to_string())).collect();
+    let cells = decisions::cells().filter(|cell| chosen(&format!("DECISIONS {}", cell.name())));
+    let cells: Vec<_> = cells.collect();
     let examined = side_by_side(available_cores(), checks.len() + cells.len(), |n| match checks.get(n) {
         Some(check) => examine(check, &factory),
-        None => Finding {
-            rules: Vec::new(),
-            name: cells[n - checks.len()].name(),
-            verdict: verdict(run_cell(cells[n - checks.len()], &factory)),
-        },
+        None => {
+            let cell = cells[n - checks.len()];
+            Finding::of_cell(cell.name(), verdict(run_cell(cell, &factory)))
+        }
     });
     Report {
         backend: factory.name().to_owned(),
@@ -149,11 +189,7 @@ fn examine(check: &'static Check, factory: &Arc<dyn Factory>) -> Finding {
         Some(reason) => Verdict::Ignored(reason),
         None => verdict(check.run(factory)),
     };
-    Finding {
-        rules: check.rules().to_vec(),
-        name: check.name().to_owned(),
-        verdict,
-    }
+    Finding::of_check(check, verdict)
 }
 
 pub(crate) fn verdict(result: Result<(), String>) -> Verdict {
@@ -175,7 +211,14 @@ impl Report {
         })
     }
 
-    /// The report as JSON: `backend`, `totals`, `rules` and `findings`.
+    /// Where to begin: of what failed, that which takes least for granted. What takes its rule for granted may fail for its
+    /// sake.
+    #[must_use]
+    pub fn begin_with(&self) -> Option<&Finding> {
+        Guide::of(&self.findings, &|_| String::new()).map(|guide| guide.first())
+    }
+
+    /// The report as JSON: `backend`, `totals`, `begin_with`, `rules` and `findings`.
     #[must_use]
     pub fn to_json(&self) -> String {
         let counted = |totals: Totals| {
@@ -193,15 +236,46 @@ impl Report {
             .collect();
         let findings = self.findings.iter().map(|finding| {
             let (verdict, reason) = finding.verdict.told();
-            json!({"rules": finding.rules, "name": finding.name, "verdict": verdict, "reason": reason})
+            json!({
+                "rules": finding.rules,
+                "name": finding.name,
+                "relies_on": finding.relies_on,
+                "verdict": verdict,
+                "reason": reason,
+            })
         });
         let findings: Vec<_> = findings.collect();
         let totals = counted(self.totals());
-        json!({"backend": self.backend, "totals": totals, "rules": rules, "findings": findings}).to_string()
+        let begin_with = self.begin_with().map(ToString::to_string);
+        json!({
+            "backend": self.backend,
+            "totals": totals,
+            "begin_with": begin_with,
+            "rules": rules,
+            "findings": findings,
+        })
+        .to_string()
     }
 }
 
 impl Report {
+    /// The totals, as a line.
+    pub(crate) fn sums(&self) -> String {
+        let Totals {
+            passed,
+            failed,
+            ignored,
+            not_offered,
+        } = self.totals();
+        let mut sums = format!("{}: {passed} passed, {failed} failed", self.backend);
+        for (count, what) in [(ignored, "ignored"), (not_offered, "not offered")] {
+            if count > 0 {
+                sums += &format!(", {count} {what}");
+            }
+        }
+        sums
+    }
+
     /// The table of the rules, and the totals below.
     pub(crate) fn write_table(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let width = self.backend.chars().count().max(9) + 1;
@@ -229,9 +303,14 @@ impl Report {
     }
 }
 
-/// What failed, what was ignored and what is not offered, with the reasons, then a table of the rules and the totals.
+/// Where to begin, what failed, what was ignored and what is not offered, with the reasons, then a table of the rules and the
+/// totals.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let alone = |finding: &Finding| format!("the check `{}`", finding.name);
+        if let Some(guide) = Guide::of(&self.findings, &alone) {
+            writeln!(f, "{}\n{guide}", self.sums())?;
+        }
         for finding in &self.findings {
             if let (verdict, Some(reason)) = finding.verdict.told() {
                 writeln!(f, "{verdict} {}: {reason}", finding.name)?;

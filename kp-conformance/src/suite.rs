@@ -1,6 +1,7 @@
+use std::env;
 use std::pin::pin;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -8,9 +9,11 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime;
 use tokio::task::{JoinError, JoinHandle};
 
+use crate::guide::Guide;
 use crate::level::{Level, Settings};
 use crate::progress::Progress;
-use crate::{Check, Context, Factory, Space, decisions, worker};
+use crate::report::verdict;
+use crate::{Check, Context, Factory, Finding, Space, Verdict, decisions, worker};
 
 /// A check that begins no call for so long hangs: on a slow disk the longest takes seconds, and at the heavy level minutes.
 fn timeout() -> Duration {
@@ -53,10 +56,38 @@ pub fn main(factory: impl Factory) -> ExitCode {
     if let Some(order) = worker::Order::from_env() {
         return worker::obey(order, factory);
     }
-    let checks = checks().map(|check| trial(check, &factory));
-    let cells = decisions::cells().map(|cell| cell_trial(cell, &factory));
-    let trials = checks.chain(cells).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let findings = Findings::default();
+    let checks = checks().map(|check| trial(check, &factory, &findings));
+    let cells = decisions::cells().map(|cell| cell_trial(cell, &factory, &findings));
+    conclude(checks.chain(cells).collect(), &findings)
+}
+
+/// Runs the trials, and says where to begin when some have failed.
+pub(crate) fn conclude(trials: Vec<Trial>, findings: &Findings) -> ExitCode {
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    let executable = env::args().next().unwrap_or_default();
+    let alone = |finding: &Finding| format!("{executable} --exact '{finding}'");
+    let findings = findings.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(guide) = Guide::of(&*findings, &alone) {
+        println!("{guide}");
+    }
+    conclusion.exit_code()
+}
+
+/// What became of the trials that have run.
+#[derive(Clone, Default)]
+pub(crate) struct Findings(Arc<Mutex<Vec<Finding>>>);
+
+impl Findings {
+    /// Keeps what became of one, and tells it.
+    pub(crate) fn told(&self, finding: Finding) -> Result<(), Failed> {
+        let told = match &finding.verdict {
+            Verdict::Failed(why) => Err(Failed::from(why)),
+            _ => Ok(()),
+        };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(finding);
+        told
+    }
 }
 
 /// All checks, by rule.
@@ -75,14 +106,17 @@ impl<S: ?Sized + Send + Sync + 'static> Check<Context<S>> {
     }
 
     /// Runs it like [`run`](Self::run), with all its tasks on one thread. The tasks take turns: one that yields goes on after
-    /// every other that can. Of a store in memory, no clock and no other process changes what happens, so that a race that is
-    /// arranged takes place on every machine.
+    /// every other that can. The clock stands still while any of them can, and jumps when all of them wait for it. Of a
+    /// store in memory, no clock and no other process changes what happens, so that a race that is arranged takes place on
+    /// every machine.
     ///
     /// # Errors
     ///
     /// What does not hold.
     pub fn run_in_turns(&'static self, factory: &Arc<dyn Factory<S>>) -> Result<(), String> {
-        self.run_on(runtime::Builder::new_current_thread(), factory)
+        let mut runtime = runtime::Builder::new_current_thread();
+        runtime.start_paused(true);
+        self.run_on(runtime, factory)
     }
 
     fn run_on(&'static self, runtime: runtime::Builder, factory: &Arc<dyn Factory<S>>) -> Result<(), String> {
@@ -104,6 +138,7 @@ pub(crate) fn missing<S: ?Sized + 'static>(check: &Check<Context<S>>, factory: &
 pub(crate) fn trial<S: ?Sized + Send + Sync + 'static>(
     check: &'static Check<Context<S>>,
     factory: &Arc<dyn Factory<S>>,
+    findings: &Findings,
 ) -> Trial {
     if let Some(reason) = missing(check, &**factory) {
         let ignored = reason.clone();
@@ -111,15 +146,17 @@ pub(crate) fn trial<S: ?Sized + Send + Sync + 'static>(
             .with_kind(reason)
             .with_ignored_flag(true);
     }
-    let factory = Arc::clone(factory);
-    Trial::test(check.to_string(), move || check.run(&factory).map_err(Failed::from))
+    let (factory, findings) = (Arc::clone(factory), findings.clone());
+    Trial::test(check.to_string(), move || {
+        findings.told(Finding::of_check(check, verdict(check.run(&factory))))
+    })
 }
 
 /// A cell of the decision table: what one call answers in one state, and what becomes of the package.
-fn cell_trial(cell: decisions::Cell, factory: &Arc<dyn Factory>) -> Trial {
-    let factory = Arc::clone(factory);
+fn cell_trial(cell: decisions::Cell, factory: &Arc<dyn Factory>, findings: &Findings) -> Trial {
+    let (factory, findings) = (Arc::clone(factory), findings.clone());
     Trial::test(format!("DECISIONS {}", cell.name()), move || {
-        run_cell(cell, &factory).map_err(Failed::from)
+        findings.told(Finding::of_cell(cell.name(), verdict(run_cell(cell, &factory))))
     })
 }
 

@@ -1,5 +1,3 @@
-use std::collections::HashSet;
-
 use kp_core::server::{OnLapse, TakeRequest, Withdrawal};
 use kp_core::{Counts, KeyPackage};
 
@@ -7,6 +5,7 @@ use crate::Context;
 use crate::at_once::at_once;
 use crate::check::checks;
 use crate::histories::Call;
+use crate::must_be::{must_be, must_be_distinct};
 use crate::packages::{SUITE, at, key_package_ref, no_usage, one_times, ttl};
 use crate::pool::{Pool, each, works};
 
@@ -47,7 +46,7 @@ checks! {
         let pools = context.stocked_pools(4, one_times(0..STOCK)).await;
         let untouched = async |taken: u32| {
             let Counts { available, reserved, spent, .. } = pools[0].count(SUITE, at(0)).await;
-            assert_eq!(
+            must_be!(
                 (available, reserved + spent),
                 (300 - taken, taken),
                 "{taken} requests take {taken} of {STOCK} packages"
@@ -90,7 +89,7 @@ checks! {
         ];
         for call in calls {
             works(call.ask(&*bob.store).await);
-            assert_eq!(carol.picture(1..=8, at(30)).await, before, "{call:?} concerns one pool");
+            must_be!(carol.picture(1..=8, at(30)).await, before, "{call:?} concerns one pool");
         }
         for n in 1..=5 {
             carol.spent(&carol.token(n, n), &no_usage(), at(30)).await;
@@ -121,10 +120,10 @@ checks! {
                 } else {
                     each(store.reserve_key_packages(&takes, OnLapse::Return, at(0)).await, |reserved| reserved.package)
                 };
-                assert_eq!(packages.len(), takes.len(), "an answer for each item");
+                must_be!(packages.len(), takes.len(), "an answer for each item");
                 let packages: Vec<_> = packages.into_iter().map(|package| package.expect("there are enough")).collect();
                 for (number, package) in numbers.iter().zip(&packages) {
-                    assert_eq!(owner(package, TAKEN), Some(*number), "each item gets a package of the pool it names");
+                    must_be!(owner(package, TAKEN), Some(*number), "each item gets a package of the pool it names");
                 }
                 if round % 2 == 1 && !only_claims {
                     let tokens = takes.iter().zip(&packages).map(|(take, package)| {
@@ -140,7 +139,6 @@ checks! {
             taken
         })
         .await;
-        let distinct: HashSet<_> = taken.into_iter().flatten().collect();
-        assert_eq!(distinct.len() as u64, POOLS * TAKEN, "each item gets a package of its own");
+        must_be_distinct(taken.into_iter().flatten(), POOLS * TAKEN);
     }
 }

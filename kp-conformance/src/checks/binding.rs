@@ -6,6 +6,7 @@ use kp_core::{Ciphersuite, Rejection};
 
 use crate::Context;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{
     Altered, DAY, OTHER_SUITE, SUITE, at, key_package_ref, no_usage, one_time, one_times, party, reserved,
 };
@@ -16,7 +17,7 @@ checks! {
     async fn the_same_id_is_the_same_reservation(context: &Context) {
         let pool = context.stocked(one_times([1, 2])).await;
         let first = pool.reserve(&pool.take(1), at(0)).await;
-        assert!(first.is_ok());
+        assert!(first.is_ok(), "a package is there to reserve, and the answer is {first:?}");
         let before = pool.picture([1, 2], at(30)).await;
         let longer = pool.take(1).lasting(600);
         for again in [
@@ -28,10 +29,10 @@ checks! {
             pool.take(1).last_resort(LastResort::Only),
             pool.take(1).only(key_package_ref(1)),
         ] {
-            assert_eq!(pool.lend(&again, OnLapse::Retire, at(30)).await, first, "{again:?}");
+            must_be!(pool.lend(&again, OnLapse::Retire, at(30)).await, first, "{again:?}");
         }
-        assert_eq!(pool.picture([1, 2], at(30)).await, before);
-        assert_eq!(
+        must_be!(pool.picture([1, 2], at(30)).await, before);
+        must_be!(
             pool.status(1, at(60)).await,
             Some(Status::Available),
             "it still returns at its lapse"
@@ -50,15 +51,15 @@ checks! {
         let conflict = Some(Rejection::ReservationConflict);
         for n in [1, 2] {
             let other = pool.take(n).ciphersuites([OTHER_SUITE, Ciphersuite(9)]);
-            assert_eq!(pool.reserve(&other, at(30)).await.err(), conflict, "reserve by the id {n}");
-            assert_eq!(pool.claim(&other, None, at(30)).await.err(), conflict, "claim by the id {n}");
+            must_be!(pool.reserve(&other, at(30)).await.err(), conflict, "reserve by the id {n}");
+            must_be!(pool.claim(&other, None, at(30)).await.err(), conflict, "claim by the id {n}");
         }
-        assert_eq!(pool.picture(1..=4, at(30)).await, before);
+        must_be!(pool.picture(1..=4, at(30)).await, before);
         let released = pool.take(3).ciphersuites([SUITE]);
         let token = pool.lease(&released, at(30)).await;
         pool.released(&token, at(30)).await;
         let anew = pool.take(3).ciphersuites([OTHER_SUITE]);
-        assert_eq!(pool.claim(&anew, None, at(30)).await, Ok(one_time(4).of(OTHER_SUITE)), "an id that is free");
+        must_be!(pool.claim(&anew, None, at(30)).await, Ok(one_time(4).of(OTHER_SUITE)), "an id that is free");
     }
 
     /// With a live id, another package named, or another reserver, is another request.
@@ -80,7 +81,7 @@ checks! {
             pool.refuses(&other, at(1), ReservationConflict).await;
         }
         let kept = reserved(60);
-        assert_eq!(pool.statuses(1..=2, at(1)).await, [kept; 2]);
+        must_be!(pool.statuses(1..=2, at(1)).await, [kept; 2]);
     }
 
     /// The id of a used package is bound until that package is past its `not_after`, as each call's `now` has it. A new
@@ -96,17 +97,17 @@ checks! {
             pool.refuses(&unfit, at(now), refusal).await;
         }
         let new = pool.lease(&pool.take(1), at(100)).await;
-        assert_eq!(new.key_package_ref, key_package_ref(2));
+        must_be!(new.key_package_ref, key_package_ref(2));
         let again = pool.lease(&pool.take(1), at(50)).await;
-        assert_eq!(again, new, "the id holds the second package now");
+        must_be!(again, new, "the id holds the second package now");
         pool.released(&new, at(50)).await;
         let again = pool.lease(&pool.take(1), at(50)).await;
-        assert_eq!(again, new, "and not the first, whatever the time");
-        assert_eq!(pool.spend(&old, &no_usage(), at(50)).await, receipt, "its receipt stays");
+        must_be!(again, new, "and not the first, whatever the time");
+        must_be!(pool.spend(&old, &no_usage(), at(50)).await, receipt, "its receipt stays");
         // Both were used under the id, which is bound to the second.
         pool.spent(&again, &no_usage(), at(50)).await;
         pool.refuses(&pool.take(1), at(50), AlreadySpent).await;
-        assert_eq!(pool.spend(&old, &no_usage(), at(50)).await, receipt, "its receipt stays");
+        must_be!(pool.spend(&old, &no_usage(), at(50)).await, receipt, "its receipt stays");
     }
 
     /// The same where the old package is swept, or saved anew, after the new binding: the new one stays.
@@ -119,13 +120,13 @@ checks! {
             pool.stock(vec![ends(), one_time(2), one_time(3)], at(0)).await;
             pool.claimed(&pool.take(1), at(90)).await;
             let new = pool.taken(claims, &pool.take(1), at(100)).await;
-            assert_eq!(new, Ok(key_package_ref(2)), "the first has expired");
+            must_be!(new, Ok(key_package_ref(2)), "the first has expired");
             if sweeps {
-                assert_eq!(pool.cleanup(at(100), 10).await, 1);
+                must_be!(pool.cleanup(at(100), 10).await, 1);
             } else {
-                assert_eq!(pool.save_one(one_time(1), at(100)).await, SaveOutcome::Saved);
+                must_be!(pool.save_one(one_time(1), at(100)).await, SaveOutcome::Saved);
             }
-            assert_eq!(pool.taken(claims, &pool.take(1), at(101)).await, new, "the id has its package");
+            must_be!(pool.taken(claims, &pool.take(1), at(101)).await, new, "the id has its package");
         }
     }
 }

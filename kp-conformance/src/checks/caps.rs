@@ -7,6 +7,7 @@ use kp_core::server::SaveOutcome::{AlreadyStored, Expired, PoolFull, Saved};
 
 use crate::Context;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{Altered, DAY, END, OTHER_SUITE, SUITE, at, last_resort, one_time, one_times};
 
 /// The most last-resort slots of a pool (SAVE-6).
@@ -32,12 +33,12 @@ checks! {
         ];
         let capped = pool.request(batch).cap_per_ciphersuite(1);
         let expected = [Saved, Saved, Saved, PoolFull, PoolFull, Saved];
-        assert_eq!(pool.save_as(&capped, at(0)).await, expected);
+        must_be!(pool.save_as(&capped, at(0)).await, expected);
         let third = Ciphersuite(0x0007);
         let none = pool.request(vec![last_resort(7).of(third), one_time(8).of(third)]).cap_per_ciphersuite(0);
-        assert_eq!(pool.save_as(&none, at(0)).await, [Saved, PoolFull]);
+        must_be!(pool.save_as(&none, at(0)).await, [Saved, PoolFull]);
         let beside = pool.request(vec![one_time(9).of(third)]).cap_per_ciphersuite(1);
-        assert_eq!(pool.save_as(&beside, at(0)).await, [Saved]);
+        must_be!(pool.save_as(&beside, at(0)).await, [Saved]);
     }
 
     /// Reserved packages and those not yet valid count towards the cap; used, withdrawn, recalled and expired ones do
@@ -48,7 +49,7 @@ checks! {
         let pool = context.stocked(batch).await;
         let full = async |now, refused: &str| {
             let one_more = pool.request(one_times([9])).cap_per_ciphersuite(4);
-            assert_eq!(pool.save_as(&one_more, at(now)).await, [PoolFull], "{refused}");
+            must_be!(pool.save_as(&one_more, at(now)).await, [PoolFull], "{refused}");
         };
         full(0, "free ones count, also one that is not yet valid").await;
         pool.lease(&pool.take(1), at(0)).await;
@@ -57,7 +58,7 @@ checks! {
 
         let one_more = async |n, now, counted: &str| {
             let pair = pool.request(one_times([n, n + 1])).cap_per_ciphersuite(4);
-            assert_eq!(pool.save_as(&pair, at(now)).await, [Saved, PoolFull], "{counted}");
+            must_be!(pool.save_as(&pair, at(now)).await, [Saved, PoolFull], "{counted}");
         };
         pool.claimed(&pool.take(2), at(60)).await;
         one_more(10, 60, "a used one does not count").await;
@@ -77,13 +78,13 @@ checks! {
         let mut slots: Vec<_> = (1..SLOTS).map(slot).collect();
         slots.push(slot(SLOTS).valid(-DAY, 100));
         let pool = context.stocked(slots).await;
-        assert_eq!(pool.save_one(slot(17), at(0)).await, PoolFull);
-        assert_eq!(pool.save_one(slot(1), at(0)).await, AlreadyStored);
-        assert_eq!(pool.save_one(last_resort(1).of(Ciphersuite(0xF001)), at(0)).await, Saved);
-        assert_eq!(pool.save_one(one_time(2).of(Ciphersuite(0xF011)), at(0)).await, Saved);
+        must_be!(pool.save_one(slot(17), at(0)).await, PoolFull);
+        must_be!(pool.save_one(slot(1), at(0)).await, AlreadyStored);
+        must_be!(pool.save_one(last_resort(1).of(Ciphersuite(0xF001)), at(0)).await, Saved);
+        must_be!(pool.save_one(one_time(2).of(Ciphersuite(0xF011)), at(0)).await, Saved);
         pool.withdraw([1], at(1)).await;
-        assert_eq!(pool.save(vec![slot(17), slot(18)], at(99)).await, [Saved, PoolFull]);
-        assert_eq!(pool.save(vec![slot(18), slot(19)], at(100)).await, [Saved, PoolFull]);
+        must_be!(pool.save(vec![slot(17), slot(18)], at(99)).await, [Saved, PoolFull]);
+        must_be!(pool.save(vec![slot(18), slot(19)], at(100)).await, [Saved, PoolFull]);
     }
 
     /// A pool remembers 10,000 one-time packages in any state, and then takes no new one, also under `Replace`, but a last
@@ -98,34 +99,34 @@ checks! {
         }
         pool.claimed(&pool.take(1), at(0)).await;
         pool.withdraw([5_000], at(0)).await;
-        assert_eq!((pool.room(at(99)).await, pool.room(at(100)).await), (0, 10));
+        must_be!((pool.room(at(99)).await, pool.room(at(100)).await), (0, 10));
         let new = vec![
             one_time(10_000),
             last_resort(20_001),
             one_time(10_002).of(OTHER_SUITE),
             one_time(9_999),
         ];
-        assert_eq!(
+        must_be!(
             pool.save(new, at(99)).await,
             [PoolFull, Saved, PoolFull, AlreadyStored]
         );
-        assert_eq!(pool.replace(one_times([10_000]), at(99)).await, [PoolFull]);
-        assert_eq!(
+        must_be!(pool.replace(one_times([10_000]), at(99)).await, [PoolFull]);
+        must_be!(
             pool.count(SUITE, at(99)).await.available,
             9_998,
             "nothing accepted, nothing withdrawn"
         );
-        assert_eq!(pool.save_one(last_resort(20_002), at(99)).await, Saved, "the last resort is replaced");
+        must_be!(pool.save_one(last_resort(20_002), at(99)).await, Saved, "the last resort is replaced");
         let late = pool.save(one_times(10_000..=10_010), at(100)).await;
-        assert_eq!(late[..10], [Saved; 10], "the ten that ended make room");
-        assert_eq!(late[10], PoolFull);
+        must_be!(late[..10], [Saved; 10], "the ten that ended make room");
+        must_be!(late[10], PoolFull);
         let other = pool.beside("carol/laptop");
-        assert_eq!(
+        must_be!(
             other.save_one(one_time(1), at(100)).await,
             Saved,
             "each pool has its own bound"
         );
-        assert_eq!(other.save_one(one_time(2).valid(-DAY, 100), at(100)).await, Expired);
+        must_be!(other.save_one(one_time(2).valid(-DAY, 100), at(100)).await, Expired);
     }
 
     /// Last-resort packages have a memory of their own: in a pool that remembers 4 of each role, four that went keep a
@@ -135,14 +136,14 @@ checks! {
     async fn last_resorts_have_a_memory_of_their_own(context: &Context) {
         let pool = context.with_limits(Limits::default().max_records(4)).pool().await;
         pool.stock(vec![one_time(1), last_resort(11), last_resort(12).valid(-DAY, 100)], at(0)).await;
-        assert_eq!(pool.room(at(0)).await, 3, "a last resort takes none of it");
+        must_be!(pool.room(at(0)).await, 3, "a last resort takes none of it");
         pool.stock(vec![last_resort(13), last_resort(14)], at(0)).await;
         let counts = pool.count(SUITE, at(0)).await;
-        assert_eq!((counts.spent, counts.spent_last_resorts), (3, 3));
+        must_be!((counts.spent, counts.spent_last_resorts), (3, 3));
         let new = vec![last_resort(15), one_time(2), one_time(3), last_resort(14), one_time(4), one_time(5)];
-        assert_eq!(pool.save(new, at(99)).await, [PoolFull, Saved, Saved, AlreadyStored, Saved, PoolFull]);
-        assert_eq!(pool.save_one(last_resort(15), at(100)).await, Saved, "what has expired does not count");
-        assert_eq!(pool.save_one(last_resort(16), at(100)).await, PoolFull);
+        must_be!(pool.save(new, at(99)).await, [PoolFull, Saved, Saved, AlreadyStored, Saved, PoolFull]);
+        must_be!(pool.save_one(last_resort(15), at(100)).await, Saved, "what has expired does not count");
+        must_be!(pool.save_one(last_resort(16), at(100)).await, PoolFull);
     }
 
     /// A batch that crosses the bound of what a pool remembers is stored up to the bound, by either mode.
@@ -155,8 +156,8 @@ checks! {
             pool.stock(one_times([1, 2, 3, 4]), at(0)).await;
             let batch = vec![one_time(4), one_time(5), one_time(6), one_time(7), last_resort(8)];
             let outcomes = pool.save_as(&pool.request(batch).mode(mode), at(1)).await;
-            assert_eq!(outcomes, [AlreadyStored, Saved, Saved, PoolFull, Saved], "{mode:?}");
-            assert_eq!(pool.room(at(1)).await, 0, "{mode:?}");
+            must_be!(outcomes, [AlreadyStored, Saved, Saved, PoolFull, Saved], "{mode:?}");
+            must_be!(pool.room(at(1)).await, 0, "{mode:?}");
         }
     }
 }

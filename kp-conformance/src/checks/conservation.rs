@@ -1,5 +1,4 @@
 use kp_core::Slot;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use kp_core::KeyPackageRef;
@@ -9,6 +8,7 @@ use kp_core::server::{KeyPackageStoreExt, OnLapse};
 use crate::at_once::at_once;
 use crate::check::checks;
 use crate::level::by_level;
+use crate::must_be::{must_be, must_be_distinct};
 use crate::packages::{SUITE, at, last_resort, no_usage, one_times};
 use crate::pool::{Pool, until_answered};
 use crate::{Context, Faults, FaultyStore};
@@ -49,7 +49,7 @@ async fn turn(pool: &Pool, turn: u64) -> KeyPackageRef {
             // Refused when it was released before, the answer was lost, and perhaps another took the package since (REL-2).
             assert!(
                 matches!(released, Ok(()) | Err(NoLiveReservation | AlreadySpent)),
-                "{released:?}"
+                "a release of what was taken is answered {released:?}, where the rules want that it is released, or that it was"
             );
             until_answered(claim).await.expect("there is one for each turn")
         }
@@ -66,7 +66,10 @@ async fn round(plain: &Pool, pools: &[Pool]) {
         let save = pool.request(one_times(turns.clone()));
         let saved = until_answered(|| pool.store.save_key_packages(&save, at(0))).await;
         let saved = saved.expect("a save is not refused");
-        assert!(saved.iter().all(|outcome| outcome.is_held()), "{saved:?}");
+        assert!(
+            saved.iter().all(|outcome| outcome.is_held()),
+            "a save made again stores all or finds all stored, and is answered {saved:?}"
+        );
         let mut used = Vec::new();
         for n in turns {
             used.push(turn(&pool, n).await);
@@ -74,20 +77,25 @@ async fn round(plain: &Pool, pools: &[Pool]) {
         used
     })
     .await;
-    let distinct: HashSet<_> = used.into_iter().flatten().collect();
-    assert_eq!(distinct.len() as u64, TASKS * TURNS, "one package served two turns");
+    must_be_distinct(used.into_iter().flatten(), TASKS * TURNS);
     let count = plain.count(SUITE, at(1)).await;
-    assert_eq!(
+    must_be!(
         (u64::from(count.spent), count.last_resort),
-        (TASKS * TURNS, Slot::Unused)
+        (TASKS * TURNS, Slot::Unused),
+        "each turn spends one package, and none is left: {count:?}"
     );
-    assert_eq!(u64::from(count.total()), TASKS * TURNS + 1);
+    must_be!(
+        u64::from(count.total()),
+        TASKS * TURNS + 1,
+        "every package is accounted for, and the last resort: {count:?}"
+    );
 }
 
 checks! {
     /// Thousands of reservations, releases, spends and claims beside each other (more than 100,000 at the heavy level): each
     /// turn gets a package, no package serves two, and at the end all are accounted for.
     #[rules("RES-8", "SPEND-1", "REL-1", "READ-3")]
+    #[relies_on(everything)]
     async fn many_calls_at_once_conserve_every_package(context: &Context) {
         let handles = context.pools(HANDLES).await;
         for n in 0..rounds(2_000, 100_000) {
@@ -101,6 +109,7 @@ checks! {
     /// The same where every other call fails before it is made, loses its reply, is delayed, or is dropped on its way, and
     /// is made again until it is answered. The pool of others stands as it stood.
     #[rules("ERR-1", "ERR-2", "SPEND-1", "RES-8")]
+    #[relies_on(everything)]
     async fn failures_lose_no_package_and_use_none_twice(context: &Context) {
         let handles = context.pools(HANDLES).await;
         let others = handles[0].beside("carol");
@@ -115,6 +124,6 @@ checks! {
             });
             round(&handles[0].beside(&name), &faulty.collect::<Vec<_>>()).await;
         }
-        assert_eq!(others.picture(0..10, at(1)).await, stood);
+        must_be!(others.picture(0..10, at(1)).await, stood, "the pool of others stands as it stood");
     }
 }

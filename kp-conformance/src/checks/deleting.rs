@@ -7,6 +7,7 @@ use kp_core::{Cause, Status};
 
 use crate::Context;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{
     Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party,
     reserved, spent,
@@ -28,15 +29,15 @@ checks! {
         let carols = carol.picture(1..=3, at(1)).await;
         bob.delete().await;
         let nothing = bob.beside("nobody").picture(1..=4, at(1)).await;
-        assert_eq!(bob.picture(1..=4, at(1)).await, nothing);
-        assert_eq!(bob.spend(&token, &no_usage(), at(1)).await, Err(NotFound));
-        assert_eq!(bob.release(&token, at(1)).await, Err(NotFound));
+        must_be!(bob.picture(1..=4, at(1)).await, nothing);
+        must_be!(bob.spend(&token, &no_usage(), at(1)).await, Err(NotFound));
+        must_be!(bob.release(&token, at(1)).await, Err(NotFound));
         // No replay, no last resort.
         bob.refuses(&bob.take(2), at(1), PoolExhausted).await;
-        assert_eq!(bob.settle(at(60), 10).await, 0);
-        assert_eq!(bob.cleanup(at(DAY), 10).await, 0);
-        assert_eq!(carol.picture(1..=3, at(1)).await, carols);
-        assert_eq!(bob.save(one_times(1..=3), at(1)).await, [Saved; 3]);
+        must_be!(bob.settle(at(60), 10).await, 0);
+        must_be!(bob.cleanup(at(DAY), 10).await, 0);
+        must_be!(carol.picture(1..=3, at(1)).await, carols);
+        must_be!(bob.save(one_times(1..=3), at(1)).await, [Saved; 3]);
         assert!(bob.reserve(&alices, at(1)).await.is_ok(), "no reserver is remembered");
     }
 
@@ -49,22 +50,22 @@ checks! {
         pool.stock(one_times([4]), at(10)).await;
         pool.stock(vec![one_time(5), last_resort(6)], at(11)).await;
         let again = pool.save_one(one_time(1), at(20)).await;
-        assert_eq!(again, AlreadyStored, "first saved at 9 still");
+        must_be!(again, AlreadyStored, "first saved at 9 still");
         pool.claimed(&pool.take(5).only(key_package_ref(5)), at(30)).await;
-        assert_eq!(pool.retire(at(10), at(50)).await, 2);
-        assert_eq!(pool.statuses([1, 2], at(50)).await, [spent(50, Cause::Retired); 2]);
+        must_be!(pool.retire(at(10), at(50)).await, 2);
+        must_be!(pool.statuses([1, 2], at(50)).await, [spent(50, Cause::Retired); 2]);
         let others = [Some(Status::Expired), Some(Status::Available), spent(30, Cause::Used)];
-        assert_eq!(pool.statuses(3..=5, at(50)).await, others);
-        assert_eq!(pool.status(6, at(50)).await, Some(Status::LastResort { used: false }));
-        assert_eq!(pool.retire(at(10), at(51)).await, 0);
-        assert_eq!(pool.statuses([1, 2], at(51)).await, [spent(50, Cause::Retired); 2]);
+        must_be!(pool.statuses(3..=5, at(50)).await, others);
+        must_be!(pool.status(6, at(50)).await, Some(Status::LastResort { used: false }));
+        must_be!(pool.retire(at(10), at(51)).await, 0);
+        must_be!(pool.statuses([1, 2], at(51)).await, [spent(50, Cause::Retired); 2]);
 
         let leased = pool.lease(&pool.take(4).only(key_package_ref(4)), at(52)).await;
-        assert_eq!(pool.retire(at(11), at(53)).await, 1);
+        must_be!(pool.retire(at(11), at(53)).await, 1);
         let counts = pool.count(SUITE, at(53)).await;
-        assert_eq!((counts.reserved, counts.recalled), (1, 1));
+        must_be!((counts.reserved, counts.recalled), (1, 1));
         pool.released(&leased, at(54)).await;
-        assert_eq!(pool.status(4, at(54)).await, spent(54, Cause::Retired));
+        must_be!(pool.status(4, at(54)).await, spent(54, Cause::Retired));
     }
 
     /// The owner withdraws: each ref is answered, in order, as often as it is named, and again.
@@ -74,8 +75,8 @@ checks! {
         pool.claimed(&pool.take(1), at(3)).await;
         let expected = [WithdrawOutcome::NotFound, Withdrawn, WithdrawOutcome::AlreadySpent, Withdrawn, Withdrawn];
         for now in [10, 11] {
-            assert_eq!(pool.withdraw([9, 2, 1, 3, 2], at(now)).await, expected);
-            assert_eq!(pool.statuses([2, 3], at(now)).await, [spent(10, Cause::Withdrawn); 2]);
+            must_be!(pool.withdraw([9, 2, 1, 3, 2], at(now)).await, expected);
+            must_be!(pool.statuses([2, 3], at(now)).await, [spent(10, Cause::Withdrawn); 2]);
         }
     }
 
@@ -90,19 +91,19 @@ checks! {
             let releases = pool.lease(&pool.take(2), at(0)).await;
             pool.lease(&pool.take(3), at(0)).await;
             if replaced {
-                assert_eq!(pool.replace(vec![one_time(4).valid(DAY, END)], at(1)).await, [Saved]);
+                must_be!(pool.replace(vec![one_time(4).valid(DAY, END)], at(1)).await, [Saved]);
             } else {
-                assert_eq!(pool.withdraw([1, 2, 3], at(1)).await, [Withdrawn; 3]);
+                must_be!(pool.withdraw([1, 2, 3], at(1)).await, [Withdrawn; 3]);
             }
-            assert_eq!(pool.statuses(1..=3, at(1)).await, [reserved(60); 3]);
-            assert_eq!(pool.withdraw([1], at(2)).await, [Withdrawn], "again");
+            must_be!(pool.statuses(1..=3, at(1)).await, [reserved(60); 3]);
+            must_be!(pool.withdraw([1], at(2)).await, [Withdrawn], "again");
             assert!(pool.get(1, at(2)).await.expect("it is reserved").bytes.is_some());
             pool.spent(&spends, &no_usage(), at(3)).await;
-            assert_eq!(pool.withdraw([1], at(3)).await, [WithdrawOutcome::AlreadySpent], "too late");
+            must_be!(pool.withdraw([1], at(3)).await, [WithdrawOutcome::AlreadySpent], "too late");
             pool.released(&releases, at(3)).await;
             let withdrawn = [3, 60].map(|end| spent(end, Cause::Withdrawn));
-            assert_eq!(pool.statuses(2..=3, at(60)).await, withdrawn);
-            assert_eq!(pool.available(at(60)).await, []);
+            must_be!(pool.statuses(2..=3, at(60)).await, withdrawn);
+            must_be!(pool.available(at(60)).await, []);
         }
     }
 
@@ -126,14 +127,14 @@ checks! {
         pool.claimed(&pool.take(3).only(key_package_ref(7)), at(10)).await;
         let withdrawn = pool.withdraw_as(&Withdrawal::All, at(50)).await;
         let expected = [2, 3, 5, 6, 4, 1].map(|n| (key_package_ref(n), Withdrawn));
-        assert_eq!(withdrawn, expected);
+        must_be!(withdrawn, expected);
         let recalled = pool.withdraw_as(&Withdrawal::All, at(51)).await;
         let expected = [3, 5].map(|n| (key_package_ref(n), Withdrawn));
-        assert_eq!(recalled, expected, "what is leased is unspent still");
-        assert_eq!(pool.withdraw_as(&Withdrawal::All, at(70)).await, []);
+        must_be!(recalled, expected, "what is leased is unspent still");
+        must_be!(pool.withdraw_as(&Withdrawal::All, at(70)).await, []);
         pool.refuses(&pool.take(9), at(70), PoolExhausted).await;
-        assert_eq!(pool.beside("nobody").withdraw_as(&Withdrawal::All, at(70)).await, []);
-        assert_eq!(pool.withdraw_as(&Withdrawal::Refs(Vec::new()), at(70)).await, []);
+        must_be!(pool.beside("nobody").withdraw_as(&Withdrawal::All, at(70)).await, []);
+        must_be!(pool.withdraw_as(&Withdrawal::Refs(Vec::new()), at(70)).await, []);
     }
 
     /// With `All`: a last resort past its `not_after` is passed over, and those of later ciphersuites are withdrawn.
@@ -142,7 +143,7 @@ checks! {
         let batch = vec![last_resort(1).valid(-DAY, 50), last_resort(2).of(OTHER_SUITE), one_time(3)];
         let pool = context.stocked(batch).await;
         let withdrawn = pool.withdraw_as(&Withdrawal::All, at(50)).await;
-        assert_eq!(withdrawn, [3, 2].map(|n| (key_package_ref(n), Withdrawn)));
-        assert_eq!(pool.status(2, at(51)).await, spent(50, Cause::Withdrawn));
+        must_be!(withdrawn, [3, 2].map(|n| (key_package_ref(n), Withdrawn)));
+        must_be!(pool.status(2, at(51)).await, spent(50, Cause::Withdrawn));
     }
 }

@@ -7,6 +7,7 @@ use kp_core::{Cause, Ciphersuite, Rejection};
 use crate::Context;
 use crate::check::checks;
 use crate::histories::Call;
+use crate::must_be::must_be;
 use crate::packages::{
     Altered, DAY, OTHER_SUITE, at, group, key_package_ref, last_resort, no_usage, one_time, one_times, reserved, spent,
     ttl, usage,
@@ -37,23 +38,23 @@ checks! {
         let reserved = store.reserve_key_packages(&takes, OnLapse::Return, at(0)).await;
         let (first, none) = (Ok(one.clone()), Err(PoolExhausted));
         let expected = [Err(NotFound), first.clone(), Ok(five), none, first, Err(NothingFits), Ok(two)];
-        assert_eq!(each(reserved, |reserved| reserved.package.info.key_package_ref), expected);
+        must_be!(each(reserved, |reserved| reserved.package.info.key_package_ref), expected);
 
         let takes = [missing.clone(), bob.take(3), carol.take(2), bob.take(4), bob.take(4), missing];
         let claimed = store.claim_key_packages(&takes, None, at(0)).await;
         let expected = [Err(NotFound), Ok(three), Err(PoolExhausted), Ok(four.clone()), Ok(four), Err(NotFound)];
-        assert_eq!(each(claimed, |package| package.info.key_package_ref), expected);
+        must_be!(each(claimed, |package| package.info.key_package_ref), expected);
 
         let tokens = [unknown.clone(), bob.token(1, 1), bob.token(5, 1), bob.token(1, 9), bob.token(1, 1)];
         let spent = store.spend_key_packages(&tokens, &no_usage(), at(1)).await;
         let expected = [Err(NotFound), Ok(one.clone()), Err(NotFound), Err(AlreadySpent), Ok(one)];
-        assert_eq!(each(spent, |receipt| receipt.key_package_ref), expected);
+        must_be!(each(spent, |receipt| receipt.key_package_ref), expected);
 
         let tokens = [unknown, bob.token(2, 2), carol.token(5, 1), bob.token(2, 2), bob.token(1, 1)];
         let released = store.release_key_packages(&tokens, at(1)).await;
         let expected = [Err(NotFound), Ok(()), Ok(()), Err(NoLiveReservation), Err(AlreadySpent)];
-        assert_eq!(each(released, |()| ()), expected);
-        assert_eq!(bob.spend(&bob.token(2, 2), &no_usage(), at(1)).await, Err(NoLiveReservation));
+        must_be!(each(released, |()| ()), expected);
+        must_be!(bob.spend(&bob.token(2, 2), &no_usage(), at(1)).await, Err(NoLiveReservation));
     }
 
     /// A list of more than 1,000 items, or 64 ciphersuites, is refused as a whole, whatever the call, and settles nothing;
@@ -69,7 +70,7 @@ checks! {
         let store = &pool.store;
         let all = Withdrawal::Refs(refs.clone());
         let refused = |rejections: Vec<Option<Rejection>>, items: usize| {
-            assert_eq!(rejections, vec![Some(Rejection::TooManyItems); items]);
+            must_be!(rejections, vec![Some(Rejection::TooManyItems); items]);
         };
         let late = at(60);
         refused(rejections(store.reserve_key_packages(&takes, OnLapse::Return, late).await), 1_001);
@@ -85,14 +86,14 @@ checks! {
             store.withdraw_key_packages(&pool.id, &all, late).await.err(),
         ];
         refused(whole.iter().map(|error| error.as_ref()?.rejection().copied()).collect(), 2);
-        assert_eq!(pool.status(1, at(59)).await, reserved(60), "nothing was done, nor settled");
+        must_be!(pool.status(1, at(59)).await, reserved(60), "nothing was done, nor settled");
 
-        assert_eq!(works(store.get_statuses(&pool.id, &refs[..1_000], at(0)).await).len(), 1_000);
+        must_be!(works(store.get_statuses(&pool.id, &refs[..1_000], at(0)).await).len(), 1_000);
         let most = (0..64).map(Ciphersuite);
         let takes: Vec<_> = takes[1..].iter().map(|take| take.clone().ciphersuites(most.clone())).collect();
         let takes = &takes[..];
         let handed = store.claim_key_packages(takes, None, at(0)).await;
-        assert_eq!(handed.iter().filter(|answer| answer.is_ok()).count(), 1, "one was left");
+        must_be!(handed.iter().filter(|answer| answer.is_ok()).count(), 1, "one was left");
     }
 
     /// What was answered is there when the space is opened again, each step of it: packages, leases, receipts, replays,
@@ -105,44 +106,44 @@ checks! {
         context.pool().await.stock(packages, at(0)).await;
 
         let pool = context.pool().await;
-        assert_eq!(pool.available(at(0)).await, [1, 2, 3, 4, 5].map(key_package_ref));
+        must_be!(pool.available(at(0)).await, [1, 2, 3, 4, 5].map(key_package_ref));
         let token = pool.lease(&pool.take(1), at(0)).await;
         drop(pool);
 
         let pool = context.pool().await;
-        assert_eq!(pool.lease(&pool.take(1), at(1)).await, token);
+        must_be!(pool.lease(&pool.take(1), at(1)).await, token);
         let receipt = pool.spend(&token, &usage("club", "alice"), at(2)).await;
-        assert!(receipt.is_ok());
+        assert!(receipt.is_ok(), "the lease is live, and the spend is answered {receipt:?}");
         drop(pool);
 
         let pool = context.pool().await;
-        assert_eq!(pool.spend(&token, &usage("club", "alice"), at(3)).await, receipt);
-        assert_eq!(pool.spend(&token, &no_usage(), at(3)).await, Err(AlreadySpent));
+        must_be!(pool.spend(&token, &usage("club", "alice"), at(3)).await, receipt);
+        must_be!(pool.spend(&token, &no_usage(), at(3)).await, Err(AlreadySpent));
         let club = group("club");
-        assert_eq!(pool.claim(&pool.take(2), Some(&club), at(4)).await, Ok(one_time(2)));
+        must_be!(pool.claim(&pool.take(2), Some(&club), at(4)).await, Ok(one_time(2)));
         pool.lease(&pool.take(3), at(4)).await;
-        assert_eq!(pool.withdraw([3, 4], at(5)).await, [WithdrawOutcome::Withdrawn; 2]);
+        must_be!(pool.withdraw([3, 4], at(5)).await, [WithdrawOutcome::Withdrawn; 2]);
         let last = pool.take(7).last_resort(LastResort::Only);
-        assert_eq!(pool.claim(&last, None, at(5)).await, Ok(last_resort(6)));
+        must_be!(pool.claim(&last, None, at(5)).await, Ok(last_resort(6)));
         let before = pool.picture(1..=6, at(6)).await;
         drop(pool);
 
         let pool = context.pool().await;
-        assert_eq!(pool.picture(1..=6, at(6)).await, before);
-        assert_eq!(pool.claim(&pool.take(2), Some(&club), at(6)).await, Ok(one_time(2)));
-        assert_eq!(pool.save(one_times([1, 4]), at(6)).await, [SaveOutcome::AlreadySpent; 2]);
-        assert_eq!(pool.spend(&pool.token(9, 9), &no_usage(), at(64)).await, Err(NotFound));
+        must_be!(pool.picture(1..=6, at(6)).await, before);
+        must_be!(pool.claim(&pool.take(2), Some(&club), at(6)).await, Ok(one_time(2)));
+        must_be!(pool.save(one_times([1, 4]), at(6)).await, [SaveOutcome::AlreadySpent; 2]);
+        must_be!(pool.spend(&pool.token(9, 9), &no_usage(), at(64)).await, Err(NotFound));
         drop(pool);
 
         let pool = context.pool().await;
         let stale = pool.spend(&pool.token(3, 3), &no_usage(), at(6)).await;
-        assert_eq!(stale, Err(NoLiveReservation), "the refused call settled this lease for good");
-        assert_eq!(pool.status(3, at(6)).await, spent(64, Cause::Withdrawn));
+        must_be!(stale, Err(NoLiveReservation), "the refused call settled this lease for good");
+        must_be!(pool.status(3, at(6)).await, spent(64, Cause::Withdrawn));
         pool.stock(one_times([8]), at(65)).await;
-        assert_eq!(pool.available(at(65)).await, [5, 8].map(key_package_ref), "the order goes on");
+        must_be!(pool.available(at(65)).await, [5, 8].map(key_package_ref), "the order goes on");
         pool.delete().await;
         drop(pool);
-        assert!(context.pool().await.counts(at(65)).await.is_empty());
+        must_be!(context.pool().await.counts(at(65)).await.len(), 0, "the pool that was deleted holds nothing");
     }
 
     /// What a call answered is seen at once, by every later read through the same handle or another, also by one that has
@@ -154,12 +155,12 @@ checks! {
         for change in changes(&pools[0]).iter().filter(|call| context.offers(call.method())) {
             let changing = handles.next().expect("there is always another");
             let reply = works(change.ask(&*changing.store).await);
-            assert_eq!(reply, change.answered_by(&mut model), "{change:?}");
+            must_be!(reply, change.answered_by(&mut model), "{change:?}");
             for pool in &pools {
                 for read in reads(pool).iter().filter(|call| context.offers(call.method())) {
                     let seen = works(read.ask(&*pool.store).await);
                     let expected = read.answered_by(&mut model);
-                    assert_eq!(seen, expected, "{read:?}, after {change:?} through another handle or the same");
+                    must_be!(seen, expected, "{read:?}, after {change:?} through another handle or the same");
                 }
             }
         }

@@ -6,6 +6,7 @@ use kp_core::{KeyPackage, KeyPackageRef};
 
 use super::scene::Scene;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{SUITE, at, no_usage, one_times};
 use crate::pool::Pool;
 use crate::{Context, Fault, FaultyStore};
@@ -31,6 +32,7 @@ checks! {
     /// Of every call: one that is said not to be applied has changed nothing; one that was applied, and whose reply was
     /// lost, made again is answered as if it had been made once.
     #[rules("ERR-1", "CLAIM-1", "SPEND-3")]
+    #[relies_on(everything)]
     async fn a_call_that_failed_did_what_it_says(context: &Context) {
         let pools = context.pools(2).await;
         let mut scenes = (0..).map(|number| Scene::new(&pools[0], number));
@@ -45,6 +47,7 @@ checks! {
     /// Every call, its future dropped at any of its awaits, is applied wholly, or not at all, or will be; made again, it is
     /// answered as if it had been made once. Other pools stand as they stood, and all handles can be used.
     #[rules("ERR-2", "ERR-1", "SWEEP-3")]
+    #[relies_on(everything)]
     async fn a_call_dropped_at_any_await_happens_wholly_or_not_at_all(context: &Context) {
         let pools = context.pools(2).await;
         let mut scenes = (0..).map(|number| Scene::new(&pools[0], number));
@@ -61,6 +64,7 @@ checks! {
     /// A batch over several pools that is dropped at any of its awaits is cut between items: asked again, each is answered
     /// as if it had been asked once.
     #[rules("ERR-2", "ERR-1", "LIN-1")]
+    #[relies_on(everything)]
     async fn a_batch_that_is_cut_is_settled_item_by_item(context: &Context) {
         let handles = context.pools(2).await;
         for at_await in 0..AWAITS {
@@ -95,7 +99,7 @@ checks! {
             }
             for pool in &pools {
                 let count = pool.count(SUITE, at(1)).await;
-                assert_eq!((count.spent, count.total()), (4, 4), "{count:?}");
+                must_be!((count.spent, count.total()), (4, 4), "{count:?}");
             }
             if cut_short.iter().flatten().all(Option::is_some) {
                 break;

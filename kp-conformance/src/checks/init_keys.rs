@@ -6,6 +6,7 @@ use kp_core::server::SaveOutcome::{
 
 use crate::Context;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{
     Altered, Beside, DAY, END, OTHER_SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times,
 };
@@ -20,7 +21,7 @@ checks! {
         items.push(one_time(8).valid(50, END).with_key(8));
         items.push(last_resort(9).with_key(9));
         items.push(last_resort(10).of(OTHER_SUITE).with_key(10));
-        assert_eq!(pool.admit(items, at(0)).await, [Saved; 10]);
+        must_be!(pool.admit(items, at(0)).await, [Saved; 10]);
         // 1 stays available, 2 is reserved, 3 reserved and withdrawn, 4 spent, 5 claimed, 6 withdrawn, 7 retired, 8 not yet
         // valid, 9 in its slot, 10 replaced.
         let named = |n: u64| pool.take(n).only(key_package_ref(n));
@@ -41,11 +42,11 @@ checks! {
                     one_time(100 + n).of(OTHER_SUITE).valid(-DAY, END + DAY).with_key(n),
                     last_resort(100 + n).with_key(n),
                 ];
-                assert_eq!(pool.admit(others, at(now)).await, [InitKeyReused; 3], "the key of {n}, at {now}");
+                must_be!(pool.admit(others, at(now)).await, [InitKeyReused; 3], "the key of {n}, at {now}");
             }
         }
-        assert_eq!(retired.admit_one(one_time(107).with_key(7), at(9)).await, InitKeyReused, "of a retired one");
-        assert_eq!(pool.statuses(101..=111, at(0)).await, [None; 11]);
+        must_be!(retired.admit_one(one_time(107).with_key(7), at(9)).await, InitKeyReused, "of a retired one");
+        must_be!(pool.statuses(101..=111, at(0)).await, [None; 11]);
     }
 
     /// The same init key in another pool is no business of this one.
@@ -76,17 +77,17 @@ checks! {
             pool.stock_one(one_time(n).valid(-DAY, 100).with_key(n), at(0)).await;
         }
         pool.claimed(&pool.take(1), at(0)).await;
-        assert_eq!(pool.admit_one(one_time(11).with_key(1), at(99)).await, InitKeyReused, "its last second");
-        assert_eq!(pool.admit_one(one_time(11).with_key(1), at(100)).await, Saved, "expired, and not swept");
-        assert_eq!(pool.cleanup(at(100), 10).await, 3);
-        assert_eq!(pool.admit_one(one_time(12).with_key(2), at(50)).await, Saved, "swept");
+        must_be!(pool.admit_one(one_time(11).with_key(1), at(99)).await, InitKeyReused, "its last second");
+        must_be!(pool.admit_one(one_time(11).with_key(1), at(100)).await, Saved, "expired, and not swept");
+        must_be!(pool.cleanup(at(100), 10).await, 3);
+        must_be!(pool.admit_one(one_time(12).with_key(2), at(50)).await, Saved, "swept");
         let again = one_time(1).valid(-DAY, 100).with_key(31);
-        assert_eq!(pool.admit_one(again, at(50)).await, Saved);
-        assert_eq!(pool.admit_one(one_time(1).with_key(32), at(100)).await, Saved, "the ref starts anew");
-        assert_eq!(pool.admit_one(one_time(13).with_key(31), at(50)).await, Saved, "with another key");
-        assert_eq!(pool.admit_one(one_time(14).with_key(32), at(50)).await, InitKeyReused);
+        must_be!(pool.admit_one(again, at(50)).await, Saved);
+        must_be!(pool.admit_one(one_time(1).with_key(32), at(100)).await, Saved, "the ref starts anew");
+        must_be!(pool.admit_one(one_time(13).with_key(31), at(50)).await, Saved, "with another key");
+        must_be!(pool.admit_one(one_time(14).with_key(32), at(50)).await, InitKeyReused);
         pool.delete().await;
-        assert_eq!(pool.admit_one(one_time(15).with_key(32), at(50)).await, Saved, "the pool is gone");
+        must_be!(pool.admit_one(one_time(15).with_key(32), at(50)).await, Saved, "the pool is gone");
     }
 
     /// `InitKeyReused` comes after what is said of the ref, and before `NotYetValid` and `PoolFull`.
@@ -94,7 +95,7 @@ checks! {
     async fn a_reused_init_key_is_judged_in_its_place(context: &Context) {
         let pool = context.pool().await;
         let items = vec![one_time(1).with_key(1), one_time(2).with_key(2)];
-        assert_eq!(pool.admit(items, at(0)).await, [Saved; 2]);
+        must_be!(pool.admit(items, at(0)).await, [Saved; 2]);
         pool.claimed(&pool.take(1), at(0)).await;
         let batch = vec![
             one_time(3).valid(-DAY, 0).with_key(1),
@@ -107,7 +108,7 @@ checks! {
             one_time(5).with_key(5),
         ];
         let full = pool.admitting(batch).cap_per_ciphersuite(1);
-        assert_eq!(
+        must_be!(
             pool.save_as(&full, at(0)).await,
             [
                 Expired,
@@ -134,8 +135,8 @@ checks! {
             one_time(4).with_key(4),
         ];
         let expected = [Saved, InitKeyReused, AlreadyStored, InitKeyReused, Saved];
-        assert_eq!(pool.admit(batch, at(0)).await, expected);
-        assert_eq!(pool.available(at(0)).await, [1, 4].map(key_package_ref));
+        must_be!(pool.admit(batch, at(0)).await, expected);
+        must_be!(pool.available(at(0)).await, [1, 4].map(key_package_ref));
     }
 
     /// A refused item leaves no fingerprint: its init key may come under another ref.
@@ -150,9 +151,9 @@ checks! {
             one_time(1).with_bytes_of(9).with_key(5),
         ];
         let full = pool.admitting(refused).cap_per_ciphersuite(1);
-        assert_eq!(pool.save_as(&full, at(0)).await, [Expired, NotYetValid, PoolFull, RefConflict]);
+        must_be!(pool.save_as(&full, at(0)).await, [Expired, NotYetValid, PoolFull, RefConflict]);
         let anew = (2..=5).map(|n| one_time(10 + n).with_key(n)).collect();
-        assert_eq!(pool.admit(anew, at(0)).await, [Saved; 4]);
+        must_be!(pool.admit(anew, at(0)).await, [Saved; 4]);
     }
 
     /// A replace does not free the init keys of what it would withdraw, and what it refuses for its init key is not accepted:
@@ -163,13 +164,13 @@ checks! {
         pool.stock_one(one_time(1).with_key(1), at(0)).await;
         let replace = |items| pool.admitting(items).mode(SaveMode::Replace);
         let same_key = replace(vec![one_time(2).with_key(1)]);
-        assert_eq!(pool.save_as(&same_key, at(0)).await, [InitKeyReused]);
-        assert_eq!(pool.available(at(0)).await, [key_package_ref(1)], "nothing was accepted");
+        must_be!(pool.save_as(&same_key, at(0)).await, [InitKeyReused]);
+        must_be!(pool.available(at(0)).await, [key_package_ref(1)], "nothing was accepted");
         let both = replace(vec![one_time(2).with_key(1), one_time(3).with_key(3)]);
-        assert_eq!(pool.save_as(&both, at(0)).await, [InitKeyReused, Saved]);
-        assert_eq!(pool.available(at(0)).await, [key_package_ref(3)]);
+        must_be!(pool.save_as(&both, at(0)).await, [InitKeyReused, Saved]);
+        must_be!(pool.available(at(0)).await, [key_package_ref(3)]);
         let later = replace(vec![one_time(2).with_key(1)]);
-        assert_eq!(pool.save_as(&later, at(0)).await, [InitKeyReused], "it was withdrawn, and is remembered");
+        must_be!(pool.save_as(&later, at(0)).await, [InitKeyReused], "it was withdrawn, and is remembered");
     }
 
     /// A record without a fingerprint gains that of the same package saved again, and keeps the one it has.
@@ -177,16 +178,16 @@ checks! {
     async fn a_fingerprint_is_added_where_there_is_none(context: &Context) {
         let pool = context.stocked(vec![one_time(1), one_time(2), last_resort(3)]).await;
         pool.lease(&pool.take(2), at(0)).await;
-        assert_eq!(pool.admit_one(one_time(11).with_key(11), at(0)).await, Saved);
+        must_be!(pool.admit_one(one_time(11).with_key(11), at(0)).await, Saved);
         let again = || vec![one_time(1).with_key(1), one_time(2).with_key(2), last_resort(3).with_key(3)];
-        assert_eq!(pool.admit(again(), at(0)).await, [AlreadyStored; 3]);
+        must_be!(pool.admit(again(), at(0)).await, [AlreadyStored; 3]);
         for n in 1..=3 {
-            assert_eq!(pool.admit_one(one_time(20 + n).with_key(n), at(0)).await, InitKeyReused, "the key of {n}");
+            must_be!(pool.admit_one(one_time(20 + n).with_key(n), at(0)).await, InitKeyReused, "the key of {n}");
         }
-        assert_eq!(pool.admit_one(one_time(1).with_key(99), at(0)).await, AlreadyStored);
-        assert_eq!(pool.save(one_times([1]), at(0)).await, [AlreadyStored]);
-        assert_eq!(pool.admit_one(one_time(24).with_key(99), at(0)).await, Saved, "it was not taken over");
-        assert_eq!(pool.admit_one(one_time(25).with_key(1), at(0)).await, InitKeyReused, "it stayed");
+        must_be!(pool.admit_one(one_time(1).with_key(99), at(0)).await, AlreadyStored);
+        must_be!(pool.save(one_times([1]), at(0)).await, [AlreadyStored]);
+        must_be!(pool.admit_one(one_time(24).with_key(99), at(0)).await, Saved, "it was not taken over");
+        must_be!(pool.admit_one(one_time(25).with_key(1), at(0)).await, InitKeyReused, "it stayed");
     }
 
     /// Two records may have one fingerprint: when one goes, the other still has it.
@@ -199,19 +200,19 @@ checks! {
         // Where a record gains what another has: the second goes first.
         pool.stock(vec![one_time(3).valid(-DAY, 200), one_time(4).valid(-DAY, 100)], at(0)).await;
         let gained = vec![one_time(3).valid(-DAY, 200).with_key(3), one_time(4).valid(-DAY, 100).with_key(3)];
-        assert_eq!(pool.admit(gained, at(0)).await, [AlreadyStored; 2]);
+        must_be!(pool.admit(gained, at(0)).await, [AlreadyStored; 2]);
         // Of the same end.
         pool.stock(vec![one_time(5).valid(-DAY, 200), one_time(6).valid(-DAY, 200)], at(0)).await;
         let gained = vec![one_time(5).valid(-DAY, 200).with_key(5), one_time(6).valid(-DAY, 200).with_key(5)];
-        assert_eq!(pool.admit(gained, at(0)).await, [AlreadyStored; 2]);
-        assert_eq!(pool.cleanup(at(100), 10).await, 2);
+        must_be!(pool.admit(gained, at(0)).await, [AlreadyStored; 2]);
+        must_be!(pool.cleanup(at(100), 10).await, 2);
         for (n, now) in [(1, 99), (3, 99), (5, 99), (1, 199), (3, 199), (5, 199)] {
-            assert_eq!(pool.admit_one(one_time(10 + n).with_key(n), at(now)).await, InitKeyReused, "{n} at {now}");
+            must_be!(pool.admit_one(one_time(10 + n).with_key(n), at(now)).await, InitKeyReused, "{n} at {now}");
         }
-        assert_eq!(pool.cleanup(at(200), 1).await, 1);
-        assert_eq!(pool.cleanup(at(200), 10).await, 3);
+        must_be!(pool.cleanup(at(200), 1).await, 1);
+        must_be!(pool.cleanup(at(200), 10).await, 3);
         for n in [1, 3, 5] {
-            assert_eq!(pool.admit_one(one_time(20 + n).with_key(n), at(99)).await, Saved, "both are gone");
+            must_be!(pool.admit_one(one_time(20 + n).with_key(n), at(99)).await, Saved, "both are gone");
         }
     }
 }

@@ -7,6 +7,7 @@ use kp_core::{Ciphersuite, Status};
 
 use crate::Context;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{
     Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party,
 };
@@ -20,24 +21,24 @@ checks! {
     #[rules("RES-6", "LAST-2", "LAST-4", "RES-5")]
     async fn the_last_resort_is_handed_out_when_nothing_is_left(context: &Context) {
         let pool = context.stocked(vec![last_resort(1), one_time(2)]).await;
-        assert_eq!(pool.reserve_ref(&pool.take(1), at(0)).await, Ok(key_package_ref(2)), "one-time first");
-        assert_eq!(pool.status(1, at(0)).await, FRESH);
+        must_be!(pool.reserve_ref(&pool.take(1), at(0)).await, Ok(key_package_ref(2)), "one-time first");
+        must_be!(pool.status(1, at(0)).await, FRESH);
         for n in 2..=5 {
             let reserved = pool.lend(&pool.take(n), OnLapse::Retire, at(0)).await;
             let reserved = reserved.expect("a last resort is there");
-            assert_eq!((reserved.package, reserved.lease), (last_resort(1), None));
+            must_be!((reserved.package, reserved.lease), (last_resort(1), None));
             let by_alice = pool.take(n).by(party("alice"));
-            assert_eq!(pool.claim(&by_alice, None, at(0)).await, Ok(last_resort(1)));
+            must_be!(pool.claim(&by_alice, None, at(0)).await, Ok(last_resort(1)));
         }
-        assert_eq!(pool.save_one(last_resort(1), at(1)).await, AlreadyStored);
-        assert_eq!(pool.status(1, at(500)).await, USED, "it is shared, and never used up");
+        must_be!(pool.save_one(last_resort(1), at(1)).await, AlreadyStored);
+        must_be!(pool.status(1, at(500)).await, USED, "it is shared, and never used up");
         let count = pool.count(SUITE, at(1)).await;
-        assert_eq!((count.available, count.reserved, count.last_resort), (0, 1, Slot::Used));
+        must_be!((count.available, count.reserved, count.last_resort), (0, 1, Slot::Used));
         pool.stock(one_times([3]), at(1)).await;
-        assert_eq!(pool.reserve_ref(&pool.take(2), at(1)).await, Ok(key_package_ref(3)));
+        must_be!(pool.reserve_ref(&pool.take(2), at(1)).await, Ok(key_package_ref(3)));
         let token = pool.token(1, 2);
-        assert_eq!(pool.spend(&token, &no_usage(), at(1)).await, Err(NoLiveReservation));
-        assert_eq!(pool.release(&token, at(1)).await, Err(NoLiveReservation));
+        must_be!(pool.spend(&token, &no_usage(), at(1)).await, Err(NoLiveReservation));
+        must_be!(pool.release(&token, at(1)).await, Err(NoLiveReservation));
     }
 
     /// It is not handed out with `Never`, for a named package, when it does not fit, or when it has expired.
@@ -56,10 +57,10 @@ checks! {
         pool.refuses(&never, at(50), PoolExhausted).await;
         let named = pool.take(2).only(key_package_ref(2));
         pool.refuses(&named, at(50), AlreadyReserved).await;
-        assert_eq!(pool.status(1, at(99)).await, FRESH, "none of them got it");
-        assert_eq!(pool.status(1, at(100)).await, Some(Status::Expired));
+        must_be!(pool.status(1, at(99)).await, FRESH, "none of them got it");
+        must_be!(pool.status(1, at(100)).await, Some(Status::Expired));
         let exact = pool.take(2).ciphersuites([OTHER_SUITE, SUITE]).remaining(50);
-        assert_eq!(pool.reserve_ref(&exact, at(50)).await, Ok(key_package_ref(1)));
+        must_be!(pool.reserve_ref(&exact, at(50)).await, Ok(key_package_ref(1)));
     }
 
     /// What is reserved, not yet valid or expired is not available: the pool is exhausted. What is available and not as
@@ -70,8 +71,8 @@ checks! {
         // A pool never seen is empty.
         let alices = pool.take(1).by(party("alice"));
         pool.refuses(&alices, at(0), PoolExhausted).await;
-        assert_eq!(pool.save(Vec::new(), at(0)).await, []);
-        assert_eq!(pool.pools_by(10).await, [], "to ask makes no pool, nor does an empty batch");
+        must_be!(pool.save(Vec::new(), at(0)).await, []);
+        must_be!(pool.pools_by(10).await, [], "to ask makes no pool, nor does an empty batch");
         let batch = vec![one_time(1), one_time(2).valid(50, END), one_time(3).valid(-DAY, 5)];
         pool.stock(batch, at(0)).await;
         pool.refuses(&alices.only(key_package_ref(9)), at(10), NotFound).await;
@@ -88,13 +89,13 @@ checks! {
         let third = Ciphersuite(2);
         let batch = vec![last_resort(1).of(third), last_resort(2).of(OTHER_SUITE), last_resort(3)];
         let pool = context.stocked(batch).await;
-        assert_eq!(pool.reserve_ref(&pool.take(1), at(0)).await, Ok(key_package_ref(1)));
+        must_be!(pool.reserve_ref(&pool.take(1), at(0)).await, Ok(key_package_ref(1)));
         let two = pool.take(2).ciphersuites([SUITE, OTHER_SUITE]);
-        assert_eq!(pool.reserve_ref(&two, at(0)).await, Ok(key_package_ref(2)));
+        must_be!(pool.reserve_ref(&two, at(0)).await, Ok(key_package_ref(2)));
         pool.stock(vec![last_resort(4).of(third)], at(1)).await;
-        assert_eq!(pool.reserve_ref(&pool.take(3), at(1)).await, Ok(key_package_ref(2)));
+        must_be!(pool.reserve_ref(&pool.take(3), at(1)).await, Ok(key_package_ref(2)));
         pool.withdraw([2], at(1)).await;
-        assert_eq!(pool.reserve_ref(&pool.take(4), at(1)).await, Ok(key_package_ref(3)));
-        assert_eq!(pool.statuses([3, 4], at(1)).await, [USED, FRESH]);
+        must_be!(pool.reserve_ref(&pool.take(4), at(1)).await, Ok(key_package_ref(3)));
+        must_be!(pool.statuses([3, 4], at(1)).await, [USED, FRESH]);
     }
 }

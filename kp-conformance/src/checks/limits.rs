@@ -5,6 +5,7 @@ use kp_core::server::{OnLapse, TakeRequest};
 
 use crate::Context;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{Altered, DAY, at, key_package_ref, last_resort, no_usage, one_time, one_times, party, usage};
 use crate::pool::Pool;
 
@@ -22,7 +23,7 @@ checks! {
         pool.lease(&alices(&pool, 1), at(0)).await;
         pool.claimed(&alices(&pool, 2), at(0)).await;
         pool.refuses(&alices(&pool, 3), at(0), TooManyReservations).await;
-        assert_eq!(pool.available(at(0)).await.len(), 7, "nothing was taken");
+        must_be!(pool.available(at(0)).await.len(), 7, "nothing was taken");
         pool.lease(&alices(&pool, 3).limit(3), at(0)).await;
         pool.lease(&pool.take(4).by(party("bob")).limit(1), at(0)).await;
         pool.lease(&pool.take(5).limit(0), at(0)).await;
@@ -60,6 +61,18 @@ checks! {
         pool.claimed(&alices(&pool, 3), at(60)).await;
         pool.refuses(&alices(&pool, 4), at(109), TooManyReservations).await;
         pool.claimed(&alices(&pool, 4), at(110)).await;
+    }
+
+    /// The window of a claim ends with its package at the latest, and with it the claim counts no more.
+    #[rules("RES-4", "CLAIM-1", "RES-7", "SWEEP-2")]
+    async fn a_claims_window_ends_with_its_package(context: &Context) {
+        let batch = vec![one_time(1).valid(-DAY, 30), one_time(2), one_time(3)];
+        let pool = context.stocked(batch).await;
+        pool.claimed(&alices(&pool, 1), at(0)).await;
+        pool.claimed(&alices(&pool, 2), at(0)).await;
+        pool.refuses(&alices(&pool, 3), at(29), TooManyReservations).await;
+        must_be!(pool.settle(at(30), 10).await, 1, "the window of the package that ends at 30 has ended");
+        pool.claimed(&alices(&pool, 3), at(30)).await;
     }
 
     /// What has ended no longer counts, also when `now` steps back.
@@ -106,8 +119,8 @@ checks! {
         carol.lease(&carol.take(3).by(party("dave")).limit(1), at(0)).await;
         for n in 4..=6 {
             let last = carol.reserve_ref(&alices(&carol, n), at(0)).await;
-            assert_eq!(last, Ok(key_package_ref(1)), "a last resort is no load on the pool");
+            must_be!(last, Ok(key_package_ref(1)), "a last resort is no load on the pool");
         }
-        assert_eq!(carol.status(1, at(0)).await, Some(Status::LastResort { used: true }));
+        must_be!(carol.status(1, at(0)).await, Some(Status::LastResort { used: true }));
     }
 }

@@ -4,6 +4,7 @@ use kp_core::{Cause, Rejection};
 use crate::Context;
 use crate::asking::Asking as _;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{Altered, DAY, SUITE, at, key_package_ref, last_resort, one_time, one_times, spent, usage};
 
 /// A moment after so many days.
@@ -36,18 +37,18 @@ checks! {
             spent(0, Cause::Replaced),
         ];
         for now in [3_600, days(1), days(2), days(8), days(32), days(100), days(366) - 1] {
-            assert_eq!(pool.cleanup(at(now), 100).await, 0, "nothing is past its end {now} s later");
+            must_be!(pool.cleanup(at(now), 100).await, 0, "nothing is past its end {now} s later");
             pool.settle(at(now), 100).await;
-            assert_eq!(pool.statuses(1..=5, at(now)).await, gone, "{now} s later");
+            must_be!(pool.statuses(1..=5, at(now)).await, gone, "{now} s later");
             let again = [packages().into(), vec![lasting(last_resort(5))]].concat();
             let outcomes = pool.save(again, at(now)).await;
-            assert_eq!(outcomes, [SaveOutcome::AlreadySpent; 5], "nothing comes back {now} s later");
+            must_be!(outcomes, [SaveOutcome::AlreadySpent; 5], "nothing comes back {now} s later");
             let replayed = pool.spend(&token, &usage("club", "alice"), at(now)).await;
-            assert_eq!(replayed.as_ref(), Ok(&receipt), "the same spend, {now} s later");
+            must_be!(replayed.as_ref(), Ok(&receipt), "the same spend, {now} s later");
             let other = pool.spend(&token, &usage("family", "alice"), at(now)).await;
-            assert_eq!(other, Err(Rejection::AlreadySpent), "{now} s later");
+            must_be!(other, Err(Rejection::AlreadySpent), "{now} s later");
         }
-        assert_eq!(pool.cleanup(at(days(366)), 100).await, 6);
+        must_be!(pool.cleanup(at(days(366)), 100).await, 6);
     }
 
     /// A sweep leaves a pool of thousands as it is, while nothing in it is past its `not_after`: what is free, and, when all
@@ -60,19 +61,19 @@ checks! {
             pool.stock(one_times(batch * 1_000..(batch + 1) * 1_000), at(0)).await;
         }
         let swept = async |now, what: &str| {
-            assert_eq!(pool.cleanup(at(now), 10_000).await, 0, "{what}");
-            assert_eq!(pool.settle(at(now), 10_000).await, 0, "{what}");
+            must_be!(pool.cleanup(at(now), 10_000).await, 0, "{what}");
+            must_be!(pool.settle(at(now), 10_000).await, 0, "{what}");
             let count = pool.count(SUITE, at(now)).await;
-            assert_eq!(u64::from(count.total()), ALL, "{what}: {count:?}");
+            must_be!(u64::from(count.total()), ALL, "{what}: {count:?}");
             count
         };
-        assert_eq!(swept(1, "all are free").await.available, 3_000);
-        assert_eq!(pool.withdraw_as(&Withdrawal::All, at(1)).await.len() as u64, ALL);
-        assert_eq!(swept(DAY, "all are gone").await.spent, 3_000);
+        must_be!(swept(1, "all are free").await.available, 3_000);
+        must_be!(pool.withdraw_as(&Withdrawal::All, at(1)).await.len() as u64, ALL);
+        must_be!(swept(DAY, "all are gone").await.spent, 3_000);
         let some = [0, 999, 1_500, 2_999];
-        assert_eq!(pool.statuses(some, at(DAY)).await, [spent(1, Cause::Withdrawn); 4]);
-        assert_eq!(pool.save(one_times(some), at(DAY)).await, [SaveOutcome::AlreadySpent; 4]);
-        assert_eq!(pool.save_one(one_time(ALL), at(DAY)).await, SaveOutcome::Saved);
-        assert_eq!(pool.available(at(DAY)).await, [key_package_ref(ALL)]);
+        must_be!(pool.statuses(some, at(DAY)).await, [spent(1, Cause::Withdrawn); 4]);
+        must_be!(pool.save(one_times(some), at(DAY)).await, [SaveOutcome::AlreadySpent; 4]);
+        must_be!(pool.save_one(one_time(ALL), at(DAY)).await, SaveOutcome::Saved);
+        must_be!(pool.available(at(DAY)).await, [key_package_ref(ALL)]);
     }
 }

@@ -12,7 +12,8 @@ use crate::asking::Asking as _;
 use crate::at_once::at_once;
 use crate::check::checks;
 use crate::histories::{Draw, Scale};
-use crate::level::seeds;
+use crate::level::{again, seeds};
+use crate::must_be::must_be;
 use crate::packages::{Altered, Beside, Types, at, key_package_ref, last_resort, one_time, one_times, party, usage};
 use crate::pool::{Answer, Pool, answered, works};
 
@@ -62,6 +63,7 @@ checks! {
     /// A pool that was exported, deleted and imported answers every later call of a random sequence as if it had stayed:
     /// bindings, leases, windows, marks and the order among them.
     #[rules("MOVE-1", "RES-2", "RES-5", "RES-7", "CLAIM-1", "SAVE-9")]
+    #[relies_on(everything)]
     #[needs(moves)]
     async fn after_a_move_every_sequence_is_answered_as_without_it(context: &Context) {
         for seed in seeds("sequences with a move", 12, 400) {
@@ -78,12 +80,12 @@ checks! {
                     let pool = PoolId::try_from(name).expect("a short name is a pool id");
                     let export = works(from.export_pool(&pool).await);
                     works(from.delete_pool(&pool).await);
-                    assert_eq!(import(&*to, &pool, &export).await, Ok(()), "the pool is empty");
+                    must_be!(import(&*to, &pool, &export).await, Ok(()), "the pool is empty");
                     calls.extend(draw.reads());
                 }
                 for (call, expected) in calls {
                     let reply = works(call.ask(&*from).await);
-                    assert_eq!(reply, expected, "seed {seed}, call {n}: {call:?}");
+                    must_be!(reply, expected, "call {n}, {call:?}; {}", again(seed));
                 }
             }
         }
@@ -111,22 +113,23 @@ checks! {
 
         let export = works(store.export_pool(&pool.id).await);
         pool.delete().await;
-        assert_eq!(import(&*store, &pool.id, &export).await, Ok(()));
+        must_be!(import(&*store, &pool.id, &export).await, Ok(()));
 
-        assert_eq!(pool.claimed(&alices(1), at(1)).await, claimed, "the same claim again");
+        must_be!(pool.claimed(&alices(1), at(1)).await, claimed, "the same claim again");
         pool.refuses(&alices(9), at(1), TooManyReservations).await;
-        assert_eq!(pool.spent(&spent, &usage("club", "bob"), at(1)).await, receipt);
-        assert_eq!(pool.admit_one(one_time(8).with_key(5), at(1)).await, SaveOutcome::InitKeyReused);
-        assert_eq!(pool.claim_ref(&pool.take(6).requiring(types), at(1)).await, Ok(key_package_ref(6)));
-        assert_eq!(pool.status(7, at(1)).await, Some(Status::LastResort { used: true }));
+        must_be!(pool.spent(&spent, &usage("club", "bob"), at(1)).await, receipt);
+        must_be!(pool.admit_one(one_time(8).with_key(5), at(1)).await, SaveOutcome::InitKeyReused);
+        must_be!(pool.claim_ref(&pool.take(6).requiring(types), at(1)).await, Ok(key_package_ref(6)));
+        must_be!(pool.status(7, at(1)).await, Some(Status::LastResort { used: true }));
         pool.released(&recalled, at(1)).await;
         let withdrawn = Status::Spent { at: at(1), cause: Cause::Withdrawn };
-        assert_eq!(pool.status(3, at(1)).await, Some(withdrawn));
-        assert_eq!(pool.claim_ref(&pool.take(8), at(1)).await, Ok(key_package_ref(4)), "the order stays");
+        must_be!(pool.status(3, at(1)).await, Some(withdrawn));
+        must_be!(pool.claim_ref(&pool.take(8), at(1)).await, Ok(key_package_ref(4)), "the order stays");
     }
 
     /// An export is one snapshot: beside saves that replace four packages by four others, it shows four.
     #[rules("MOVE-1", "SAVE-8", "LIN-1")]
+    #[relies_on(everything)]
     #[needs(moves)]
     async fn an_export_is_one_snapshot(context: &Context) {
         const BATCHES: u64 = 40;
@@ -141,7 +144,7 @@ checks! {
                 }
                 let export = works(store.export_pool(&pool.id).await);
                 let free = export.records().iter().filter(|(record, _)| record.state == State::Free);
-                assert_eq!(free.count(), 4, "what one save left");
+                must_be!(free.count(), 4, "what one save left");
             }
         })
         .await;
@@ -156,8 +159,8 @@ checks! {
         let export = an_export(&pool, &*store).await;
         let empty = works(store.export_pool(&pool.id).await);
         assert!(empty.is_empty(), "a pool never seen holds nothing");
-        assert_eq!(import(&*store, &pool.id, &empty).await, Ok(()));
-        assert_eq!(pool.pools_by(10).await, [], "an empty import makes no pool");
+        must_be!(import(&*store, &pool.id, &empty).await, Ok(()));
+        must_be!(pool.pools_by(10).await, [], "an empty import makes no pool");
         let held = [
             vec![one_time(20)],
             vec![last_resort(20)],
@@ -171,14 +174,14 @@ checks! {
                 }
                 let before = works(store.export_pool(&pool.id).await);
                 let refused = import(&*store, &pool.id, &export).await;
-                assert_eq!(refused, Err(ImportRejection::PoolNotEmpty));
-                assert_eq!(works(store.export_pool(&pool.id).await), before, "nothing changed");
+                must_be!(refused, Err(ImportRejection::PoolNotEmpty));
+                must_be!(works(store.export_pool(&pool.id).await), before, "nothing changed");
             }
             pool.delete().await;
         }
-        assert_eq!(import(&*store, &pool.id, &export).await, Ok(()), "it is empty now");
-        assert_eq!(works(store.export_pool(&pool.id).await), export);
-        assert_eq!(pool.status(6, at(0)).await, Some(Status::Available));
+        must_be!(import(&*store, &pool.id, &export).await, Ok(()), "it is empty now");
+        must_be!(works(store.export_pool(&pool.id).await), export);
+        must_be!(pool.status(6, at(0)).await, Some(Status::Available));
     }
 
     /// Of imports of one pool at once, one is taken, whole.
@@ -197,7 +200,7 @@ checks! {
                 async move { import(&*store, &pool, &export).await.is_ok().then_some(export) }
             });
             let taken: Vec<_> = imports.await.into_iter().flatten().collect();
-            assert_eq!(taken, [works(store.export_pool(&pool.id).await)], "one was taken, whole");
+            must_be!(taken, [works(store.export_pool(&pool.id).await)], "one was taken, whole");
             pool.delete().await;
         }
     }
@@ -218,8 +221,8 @@ checks! {
                     let pool = PoolId::try_from(*name).expect("a short name is a pool id");
                     let (export, expected) = (works(store.export_pool(&pool).await), modelled(draw.model(), &pool));
                     let differs = export.records().iter().zip(expected.records()).find(|(is, due)| is != due);
-                    assert_eq!(differs, None, "seed {seed}, call {n}");
-                    assert_eq!(export, expected, "seed {seed}, call {n}");
+                    must_be!(differs, None, "after call {n}; {}", again(seed));
+                    must_be!(export, expected, "after call {n}; {}", again(seed));
                 }
             }
             for name in NARROW.pools {
@@ -229,7 +232,7 @@ checks! {
         in_many_states(&pool).await;
         let export = works(store.export_pool(&pool.id).await);
         let bytes = export.to_bytes();
-        assert_eq!(PoolExport::from_bytes(&bytes), Ok(export));
+        must_be!(PoolExport::from_bytes(&bytes), Ok(export));
         for at in 0..bytes.len() {
             assert!(PoolExport::from_bytes(&bytes[..at]).is_err(), "cut off at {at}");
             let mut changed = bytes.clone();
@@ -239,6 +242,6 @@ checks! {
         let mut newer = bytes;
         newer[7] += 1;
         let found = newer[7];
-        assert_eq!(PoolExport::from_bytes(&newer), Err(InvalidPoolExport::NewerForm { found }));
+        must_be!(PoolExport::from_bytes(&newer), Err(InvalidPoolExport::NewerForm { found }));
     }
 }

@@ -6,8 +6,10 @@ use kp_core::rules::Model;
 use kp_core::{Error, PoolId};
 
 use super::scene::Scene;
+use crate::causes::with_causes;
 use crate::check::checks;
 use crate::histories::{Call, Reply};
+use crate::must_be::must_be;
 use crate::packages::{DAY, at, one_times};
 use crate::pool::Pool;
 use crate::{Context, Fault, FaultyStore, Outage};
@@ -65,7 +67,8 @@ async fn work_again(pools: &[Pool], outage: Outage) {
             attempts += 1;
             assert!(
                 attempts < ATTEMPTS,
-                "{attempts} calls after the outage ({outage:?}) handle {number} still fails: {error}"
+                "{attempts} calls after the outage ({outage:?}) handle {number} still fails: {}",
+                with_causes(&error)
             );
             tokio::time::sleep(PAUSE).await;
         }
@@ -104,7 +107,8 @@ async fn befall(context: &Context, outage: Outage) {
         let must_fail = fault == Fault::None && outage != Outage::Cut;
         assert!(
             failed > 0 || !must_fail,
-            "no call has noticed the outage: is it in force?"
+            "no call has failed in the outage ({outage:?}): the factory has to begin one, or the store answers without its \
+             engine"
         );
     }
 }
@@ -124,7 +128,7 @@ fn touches_nothing(call: &Call, answer: kp_core::Result<Reply>, there: &[&PoolId
         Err(Error::Backend(_)) | Ok(Reply::Swept(0)) => {}
         Ok(Reply::Pools(listed)) => {
             let missing = there.iter().filter(|pool| !listed.contains(pool)).count();
-            assert_eq!(
+            must_be!(
                 missing,
                 0,
                 "of {} pools, so many are not listed, and nothing failed",
@@ -167,6 +171,7 @@ checks! {
     /// answered as if there were nothing. Afterwards all handles work again, and made again, each call is answered as if
     /// it had been made once.
     #[rules("ERR-1", "ERR-2", "ERR-5", "RES-6")]
+    #[relies_on(everything)]
     #[needs(outages(Cut))]
     async fn cut_connections_are_a_failure_and_no_answer(context: &Context) {
         endure(context, Outage::Cut).await;
@@ -174,6 +179,7 @@ checks! {
 
     /// The same when the engine is killed, and started again.
     #[rules("ERR-1", "ERR-2", "ERR-5", "RES-6")]
+    #[relies_on(everything)]
     #[needs(outages(Killed))]
     async fn a_killed_engine_is_a_failure_and_no_answer(context: &Context) {
         endure(context, Outage::Killed).await;
@@ -181,6 +187,7 @@ checks! {
 
     /// The same when the engine does not answer those who write.
     #[rules("ERR-1", "ERR-2", "ERR-5", "RES-6")]
+    #[relies_on(everything)]
     #[needs(outages(Hung))]
     async fn a_hung_engine_is_a_failure_and_no_answer(context: &Context) {
         endure(context, Outage::Hung).await;
@@ -188,6 +195,7 @@ checks! {
 
     /// The same when the engine takes reads alone.
     #[rules("ERR-1", "ERR-2", "ERR-5", "RES-6")]
+    #[relies_on(everything)]
     #[needs(outages(ReadOnly))]
     async fn an_engine_that_takes_reads_alone_is_a_failure_and_no_answer(context: &Context) {
         endure(context, Outage::ReadOnly).await;
@@ -195,6 +203,7 @@ checks! {
 
     /// The same when there is no room.
     #[rules("ERR-1", "ERR-2", "ERR-5", "RES-6")]
+    #[relies_on(everything)]
     #[needs(outages(Full))]
     async fn a_full_engine_is_a_failure_and_no_answer(context: &Context) {
         endure(context, Outage::Full).await;
@@ -202,6 +211,7 @@ checks! {
 
     /// The same when commits fail: every call of a shared commit fails with it.
     #[rules("ERR-1", "ERR-2", "ERR-5", "RES-6")]
+    #[relies_on(everything)]
     #[needs(outages(CommitFails))]
     async fn a_commit_that_fails_is_a_failure_and_no_answer(context: &Context) {
         endure(context, Outage::CommitFails).await;

@@ -1,6 +1,7 @@
 use std::fmt::Debug;
 
 use crate::asking::Asking as _;
+use crate::must_be::must_be;
 use kp_core::Rejection::{AlreadySpent, TooManyReservations};
 use kp_core::server::{OnLapse, ReservationToken, TakeRequest};
 use kp_core::{GroupId, KeyPackage, KeyPackageBytes, Party, Rejection, ReservationId};
@@ -94,7 +95,7 @@ checks! {
                 .claim(&mine, Some(&group), at(0))
                 .await
                 .expect("there is one for each");
-            assert_eq!(pool.claim(&mine, Some(&group), at(1)).await, Ok(given));
+            must_be!(pool.claim(&mine, Some(&group), at(1)).await, Ok(given));
             for other in names.iter().filter(|other| **other != name) {
                 let other_party = Party::try_from(*other).expect("1 to 64 bytes");
                 let other_group = GroupId::try_from(*other).expect("1 to 255 bytes");
@@ -103,10 +104,10 @@ checks! {
                     pool.claim(&theirs, Some(&group), at(1)).await,
                     pool.claim(&mine, Some(&other_group), at(1)).await,
                 ];
-                assert_eq!(answers, [Err(AlreadySpent), Err(AlreadySpent)]);
+                must_be!(answers, [Err(AlreadySpent), Err(AlreadySpent)]);
             }
             pool.refuses(&pool.take(100 + n).by(party).limit(1), at(1), TooManyReservations).await;
         }
-        assert_eq!(pool.count(SUITE, at(1)).await.available, 8);
+        must_be!(pool.count(SUITE, at(1)).await.available, 8);
     }
 }

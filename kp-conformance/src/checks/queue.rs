@@ -4,6 +4,7 @@ use kp_core::server::SaveOutcome::{AlreadyStored, Expired, Saved};
 use crate::Context;
 use crate::asking::Asking as _;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{Altered, DAY, at, key_package_ref, one_time, one_times};
 use crate::pool::Pool;
 
@@ -27,14 +28,14 @@ checks! {
             let pool = first.beside(name);
             passed_over(&pool).await;
             if swept {
-                assert_eq!(pool.cleanup(at(10_000), 1_000).await, MANY);
+                must_be!(pool.cleanup(at(10_000), 1_000).await, MANY);
             } else {
                 pool.delete().await;
             }
             let ending = |n, end| one_time(n).valid(-DAY, end);
             pool.stock(vec![ending(201, 20_000), ending(202, 30_000)], at(10_000)).await;
             let given = pool.claim_ref(&pool.take(2), at(20_000)).await;
-            assert_eq!(given, Ok(key_package_ref(202)), "the first has expired, and the second is free");
+            must_be!(given, Ok(key_package_ref(202)), "the first has expired, and the second is free");
         }
     }
 
@@ -49,10 +50,10 @@ checks! {
             pool.claimed(&pool.take(n).only(key_package_ref(n)), at(0)).await;
         }
         let (oldest, live) = (MANY / 2 + 1, MANY + 1);
-        assert_eq!(pool.claim_ref(&pool.take(1_001), at(100)).await, Ok(key_package_ref(live)));
-        assert_eq!(pool.claim_ref(&pool.take(1_002), at(99)).await, Ok(key_package_ref(oldest)));
-        assert_eq!(pool.claim_ref(&pool.take(1_003), at(100)).await, Ok(key_package_ref(live + 1)));
-        assert_eq!(pool.claim_ref(&pool.take(1_004), at(99)).await, Ok(key_package_ref(oldest + 1)));
+        must_be!(pool.claim_ref(&pool.take(1_001), at(100)).await, Ok(key_package_ref(live)));
+        must_be!(pool.claim_ref(&pool.take(1_002), at(99)).await, Ok(key_package_ref(oldest)));
+        must_be!(pool.claim_ref(&pool.take(1_003), at(100)).await, Ok(key_package_ref(live + 1)));
+        must_be!(pool.claim_ref(&pool.take(1_004), at(99)).await, Ok(key_package_ref(oldest + 1)));
     }
 
     /// Each package saved has a place of its own behind all others, whatever became of those: refused items, the newest swept,
@@ -62,18 +63,18 @@ checks! {
         let pool = context.pool().await;
         let ends = |n| one_time(n).valid(-DAY, 100);
         let batch = vec![one_time(1), one_time(1), one_time(2).valid(-DAY, 0), one_time(3), ends(4)];
-        assert_eq!(pool.save(batch, at(0)).await, [Saved, AlreadyStored, Expired, Saved, Saved]);
+        must_be!(pool.save(batch, at(0)).await, [Saved, AlreadyStored, Expired, Saved, Saved]);
         pool.stock(vec![one_time(5), ends(6), ends(7)], at(0)).await;
         // The newest are gone.
-        assert_eq!(pool.cleanup(at(100), 10).await, 3);
+        must_be!(pool.cleanup(at(100), 10).await, 3);
         pool.stock(one_times([8, 6]), at(100)).await;
         pool.withdraw([8], at(100)).await;
         pool.stock(one_times([9, 10]), at(100)).await;
         let order = [1, 3, 5, 6, 9, 10].map(key_package_ref);
-        assert_eq!(pool.available(at(100)).await, order, "in the order of saving");
+        must_be!(pool.available(at(100)).await, order, "in the order of saving");
         for (n, expected) in (1..).zip(order) {
             let taken = pool.taken(n % 2 == 0, &pool.take(n), at(100)).await;
-            assert_eq!(taken, Ok(expected), "the {n}. request");
+            must_be!(taken, Ok(expected), "the {n}. request");
         }
         pool.refuses(&pool.take(20), at(100), PoolExhausted).await;
     }

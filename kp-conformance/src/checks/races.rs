@@ -1,6 +1,5 @@
 use crate::asking::Asking as _;
 use kp_core::Slot;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use kp_core::Rejection::{AlreadyReserved, AlreadySpent, NoLiveReservation, PoolExhausted};
@@ -11,6 +10,7 @@ use kp_core::server::SaveOutcome::{AlreadyStored, PoolFull, Saved};
 use crate::Context;
 use crate::at_once::at_once;
 use crate::check::checks;
+use crate::must_be::{must_be, must_be_distinct, must_number};
 use crate::packages::{SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, usage};
 use crate::pool::{Pool, answered};
 
@@ -18,11 +18,6 @@ use crate::pool::{Pool, answered};
 const TASKS: u64 = 8;
 /// Through how many handles, where the backend has several.
 const HANDLES: usize = 4;
-
-/// How many of them are.
-fn how_many<T>(items: &[T], which: impl Fn(&T) -> bool) -> usize {
-    items.iter().filter(|item| which(item)).count()
-}
 
 checks! {
     /// 8 tasks take 50 packages each of 400: all distinct, none told that the pool is exhausted, none given the last
@@ -44,13 +39,12 @@ checks! {
             refs
         })
         .await;
-        let distinct: HashSet<_> = taken.into_iter().flatten().collect();
-        assert_eq!(distinct.len(), 400);
-        assert_eq!(
+        must_be_distinct(taken.into_iter().flatten(), 400);
+        must_be!(
             pools[0].status(401, at(0)).await,
             Some(Status::LastResort { used: false })
         );
-        assert_eq!(pools[0].count(SUITE, at(0)).await.reserved, 400);
+        must_be!(pools[0].count(SUITE, at(0)).await.reserved, 400);
     }
 
     /// The same for claims, in batches: all distinct, all spent.
@@ -63,7 +57,7 @@ checks! {
             for batch in 0..4 {
                 let takes: Vec<_> = (0..5).map(|n| pool.take(task * 20 + batch * 5 + n)).collect();
                 let claimed = pool.store.claim_key_packages(&takes, None, at(0)).await;
-                assert_eq!(claimed.len(), takes.len());
+                must_be!(claimed.len(), takes.len());
                 refs.extend(
                     claimed
                         .into_iter()
@@ -74,10 +68,9 @@ checks! {
         })
         .await;
         let taken: Vec<_> = taken.into_iter().flatten().collect();
-        assert!(taken.iter().all(|info| !info.role.is_last_resort()));
-        let distinct: HashSet<_> = taken.into_iter().map(|info| info.key_package_ref).collect();
-        assert_eq!(distinct.len(), 160);
-        assert_eq!(pools[0].count(SUITE, at(0)).await.spent, 160);
+        must_number(&taken, 0, "are the last resort, while packages are free", |info| info.role.is_last_resort());
+        must_be_distinct(taken.into_iter().map(|info| info.key_package_ref), 160);
+        must_be!(pools[0].count(SUITE, at(0)).await.spent, 160);
     }
 
     /// More ask than there are packages: each package goes to one, and the others are told that there is none.
@@ -91,9 +84,8 @@ checks! {
                 pool.taken(n % 2 == 1, &pool.take(n), at(0)).await
             })
             .await;
-            let given: HashSet<_> = answers.iter().flatten().collect();
-            assert_eq!(given.len(), 3);
-            assert_eq!(how_many(&answers, |answer| *answer == Err(PoolExhausted)), 5);
+            must_be_distinct(answers.iter().flatten(), 3);
+            must_number(&answers, 5, "are told that there is none", |answer| *answer == Err(PoolExhausted));
         }
     }
 
@@ -107,8 +99,8 @@ checks! {
                 pool.reserve_ref(&named, at(0)).await
             })
             .await;
-            assert_eq!(how_many(&answers, |answer| answer.is_ok()), 1);
-            assert_eq!(how_many(&answers, |answer| *answer == Err(AlreadyReserved)), 7);
+            must_number(&answers, 1, "get the package named", Result::is_ok);
+            must_number(&answers, 7, "are told that it is reserved", |answer| *answer == Err(AlreadyReserved));
         }
     }
 
@@ -121,11 +113,11 @@ checks! {
                 pool.taken(request % 2 == 1, &pool.take(request), at(0)).await
             })
             .await;
-            assert_eq!(how_many(&answers, |answer| answer.is_ok()), answers.len());
-            assert_eq!(answers.into_iter().collect::<HashSet<_>>().len(), 1);
+            let first = answers.iter().find(|answer| answer.is_ok());
+            must_number(&answers, answers.len(), "of one id get one package", |answer| Some(answer) == first);
         }
         let count = pools[0].count(SUITE, at(0)).await;
-        assert_eq!((count.reserved, count.spent, count.available), (5, 5, 10));
+        must_be!((count.reserved, count.spent, count.available), (5, 5, 10));
     }
 
     /// Of spends for different groups exactly one gets a receipt; of the same spend, all get the same one.
@@ -145,18 +137,9 @@ checks! {
                 }
             })
             .await;
-            let winners: HashSet<_> = answers
-                .iter()
-                .filter(|(_, answer)| answer.is_ok())
-                .map(|(group, _)| group)
-                .collect();
-            assert_eq!(winners.len(), 1, "one group");
-            assert_eq!(
-                how_many(&answers, |(_, answer)| answer.is_ok()),
-                2,
-                "and both that spent for it"
-            );
-            assert_eq!(how_many(&answers, |(_, answer)| *answer == Err(AlreadySpent)), 6);
+            let winner = answers.iter().find(|(_, answer)| answer.is_ok());
+            must_number(&answers, 2, "have the receipt of one group", |one| Some(one) == winner);
+            must_number(&answers, 6, "are told that it is spent", |(_, answer)| *answer == Err(AlreadySpent));
         }
     }
 
@@ -177,12 +160,12 @@ checks! {
                 }
             })
             .await;
-            assert_eq!(how_many(&answers, |answer| answer.is_ok()), 1);
+            must_number(&answers, 1, "win, a release or a spend", Result::is_ok);
             let spent = answers[usize::from(n % 2 == 1)].is_ok();
             let lost = if spent { AlreadySpent } else { NoLiveReservation };
-            assert!(answers.contains(&Err(lost)));
+            must_number(&answers, 1, "lose, and are told why", |answer| *answer == Err(lost));
             let status = pools[0].status(n, at(1)).await.expect("it is remembered");
-            assert_eq!(matches!(status, Status::Spent { .. }), spent);
+            must_be!(matches!(status, Status::Spent { .. }), spent);
         }
     }
 
@@ -195,10 +178,10 @@ checks! {
                 pool.save(vec![one_time(n), one_time(100 + n)], at(0)).await
             })
             .await;
-            assert_eq!(how_many(&answers, |answer| *answer == [Saved; 2]), 1);
-            assert_eq!(how_many(&answers, |answer| *answer == [AlreadyStored; 2]), 7);
+            must_number(&answers, 1, "are told that both are saved", |answer| *answer == [Saved; 2]);
+            must_number(&answers, 7, "are told that both were stored", |answer| *answer == [AlreadyStored; 2]);
         }
-        assert_eq!(pools[0].count(SUITE, at(0)).await.total(), 20);
+        must_be!(pools[0].count(SUITE, at(0)).await.total(), 20);
     }
 
     /// Saves at once never exceed the cap, and fill it.
@@ -211,9 +194,9 @@ checks! {
         })
         .await;
         let answers: Vec<_> = answers.into_iter().flatten().collect();
-        assert_eq!(how_many(&answers, |answer| *answer == Saved), 33);
-        assert_eq!(how_many(&answers, |answer| *answer == PoolFull), 47);
-        assert_eq!(pools[0].count(SUITE, at(0)).await.available, 33);
+        must_number(&answers, 33, "are saved at a cap of 33", |answer| *answer == Saved);
+        must_number(&answers, 47, "are refused, since the pool is full", |answer| *answer == PoolFull);
+        must_be!(pools[0].count(SUITE, at(0)).await.available, 33);
     }
 
     /// A batch becomes visible at once: whoever reads meanwhile sees all of it, or none.
@@ -234,15 +217,15 @@ checks! {
                 // Who reads goes on as long as the other saves (one more is the check's own).
                 while others.strong_count() > 1 {
                     let count = pool.count(SUITE, at(0)).await.available;
-                    assert_eq!(count % 50, 0, "a part of a batch is counted");
+                    must_be!(count % 50, 0, "a part of a batch is counted");
                     let listed = pool.available(at(0)).await.len();
-                    assert_eq!(listed % 50, 0, "a part of a batch is listed");
+                    must_be!(listed % 50, 0, "a part of a batch is listed");
                     tokio::task::yield_now().await;
                 }
             }
         })
         .await;
-        assert_eq!(pools[0].count(SUITE, at(0)).await.available, 250);
+        must_be!(pools[0].count(SUITE, at(0)).await.available, 250);
     }
 
     /// With another last resort saved meanwhile, whoever asks gets the old or the new, and never none.
@@ -267,7 +250,7 @@ checks! {
             }
         })
         .await;
-        assert_eq!(pools[0].count(SUITE, at(0)).await.spent, 20);
+        must_be!(pools[0].count(SUITE, at(0)).await.spent, 20);
     }
 
     /// Beside a replace, a reservation gets an old package, which is then recalled, or a new one; none is lost.
@@ -290,8 +273,8 @@ checks! {
         .await;
         let count = pools[0].count(SUITE, at(0)).await;
         let used = 15;
-        assert_eq!(count.total(), 120);
-        assert_eq!(count.spent + count.available, 120);
+        must_be!(count.total(), 120);
+        must_be!(count.spent + count.available, 120);
         assert!(count.available <= 20 && count.available >= 20 - used, "{count:?}");
         for listed in pools[0].available(at(0)).await {
             assert!(
@@ -317,12 +300,11 @@ checks! {
             .await;
             let listed = pools[0].available(at(0)).await;
             for task in 1..4 {
-                let there = how_many(&listed, |named| {
-                    (task * 100..task * 100 + 10).any(|n| key_package_ref(n) == *named)
-                });
-                assert!(there == 0 || there == 10, "{there} of 10");
+                let batch = (task * 100..task * 100 + 10).map(key_package_ref);
+                let there = batch.filter(|named| listed.contains(named)).count();
+                assert!(there == 0 || there == 10, "{there} of the 10 packages of a batch are there, and all or none must");
             }
-            assert_eq!(pools[0].count(SUITE, at(0)).await.total() as usize, listed.len());
+            must_be!(pools[0].count(SUITE, at(0)).await.total() as usize, listed.len());
         }
     }
 }

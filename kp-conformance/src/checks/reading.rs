@@ -9,6 +9,7 @@ use crate::Context;
 use crate::at_once::at_once;
 use crate::check::checks;
 use crate::level::by_level;
+use crate::must_be::must_be;
 use crate::packages::{
     Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, reserved,
     spent,
@@ -44,14 +45,14 @@ checks! {
             one_time(8).valid(-DAY, 100),
             one_time(10).of(OTHER_SUITE),
         ];
-        assert_eq!(listed, expected.map(|package| package.info));
+        must_be!(listed, expected.map(|package| package.info));
         for (n, info) in (20..).zip(listed) {
             let take = pool.take(n).last_resort(LastResort::Never);
-            assert_eq!(pool.reserve_ref(&take, at(99)).await, Ok(info.key_package_ref));
+            must_be!(pool.reserve_ref(&take, at(99)).await, Ok(info.key_package_ref));
         }
         let take = pool.take(30).last_resort(LastResort::Never);
         pool.refuses(&take, at(99), Rejection::PoolExhausted).await;
-        assert_eq!(pool.available(at(99)).await, []);
+        must_be!(pool.available(at(99)).await, []);
     }
 
     /// `list_ready` shows what `list_available` shows, in its order, and then the slots; each with its facts and the time when
@@ -65,35 +66,40 @@ checks! {
             let ready = works(pool.store.list_ready(&pool.id, at(now)).await);
             let (slots, one_time): (Vec<_>, Vec<_>) =
                 ready.iter().cloned().partition(|ready| ready.info.role.is_last_resort());
-            assert_eq!([one_time.clone(), slots.clone()].concat(), ready, "the slots come last");
+            must_be!([one_time.clone(), slots.clone()].concat(), ready, "the slots come last");
             let infos: Vec<_> = one_time.into_iter().map(|ready| ready.info).collect();
-            assert_eq!(infos, pool.available_by(100, at(now)).await, "at {now}");
+            must_be!(infos, pool.available_by(100, at(now)).await, "at {now}");
             let expected = [(last_resort(9), 0), (last_resort(21).of(OTHER_SUITE), 3)];
             let expected = expected.map(|(package, saved)| ReadyKeyPackage::new(package.info, at(saved)));
-            assert_eq!(slots, if now < END { expected.to_vec() } else { Vec::new() }, "at {now}");
+            must_be!(slots, if now < END { expected.to_vec() } else { Vec::new() }, "at {now}");
             for ready in ready.iter().filter(|ready| !ready.info.role.is_last_resort()) {
                 let late = ready.info.key_package_ref == key_package_ref(22);
-                assert_eq!(ready.saved_at, at(if late { 3 } else { 0 }), "when it was first saved");
+                must_be!(ready.saved_at, at(if late { 3 } else { 0 }), "when it was first saved");
             }
         }
         pool.stock(vec![last_resort(23)], at(6)).await;
         let ready = works(pool.store.list_ready(&pool.id, at(6)).await);
         let slots = ready.iter().filter(|ready| ready.info.role.is_last_resort());
         let slots: Vec<_> = slots.map(|ready| ready.info.key_package_ref.clone()).collect();
-        assert_eq!(slots, [key_package_ref(21), key_package_ref(23)], "the replaced one is gone");
-        assert_eq!(works(pool.store.list_ready(&pool.beside("nobody").id, at(0)).await), []);
+        must_be!(slots, [key_package_ref(21), key_package_ref(23)], "the replaced one is gone");
+        must_be!(works(pool.store.list_ready(&pool.beside("nobody").id, at(0)).await), []);
     }
 
-    /// In pages of any size each package is shown once, in order; a limit of 0 counts as 1.
+    /// In pages of any size each package is shown once, in order; a limit of 0 counts as 1. The last page says that it is the
+    /// last, also when it is full.
     #[rules("READ-2", "COST-1")]
     async fn pages_show_each_package_once(context: &Context) {
         let pool = context.stocked(one_times(1..=25)).await;
         let whole = pool.available_by(1_000, at(0)).await;
-        assert_eq!(whole.len(), 25);
+        must_be!(whole.len(), 25);
         for limit in [0, 1, 2, 7, 24, 25, 26] {
-            assert_eq!(pool.available_by(limit, at(0)).await, whole, "in pages of {limit}");
+            must_be!(pool.available_by(limit, at(0)).await, whole, "in pages of {limit}");
         }
-        assert_eq!(pool.beside("nobody").available_by(10, at(0)).await, []);
+        for (limit, is_last) in [(24, false), (25, true), (26, true)] {
+            let page = works(pool.store.list_available(&pool.id, None, limit, at(0)).await);
+            must_be!(page.next.is_none(), is_last, "a page of {limit} is the last of 25 packages: {page:?}");
+        }
+        must_be!(pool.beside("nobody").available_by(10, at(0)).await, []);
     }
 
     /// What is available throughout is shown exactly once, though others come and go between the pages.
@@ -114,14 +120,14 @@ checks! {
             after = page.next;
         }
         let shown: Vec<_> = shown.into_iter().map(|info| info.key_package_ref).collect();
-        assert_eq!(shown[0], gone.info.key_package_ref, "it was there at the first page");
+        must_be!(shown[0], gone.info.key_package_ref, "it was there at the first page");
         let throughout = [2, 3, 5, 7, 8, 9, 10].map(key_package_ref);
         let seen: Vec<_> = shown
             .iter()
             .filter(|named| throughout.contains(named))
             .cloned()
             .collect();
-        assert_eq!(seen, throughout);
+        must_be!(seen, throughout);
     }
 
     /// Each record is counted once, by the first of expired, spent, last resort, reserved, not yet valid and available.
@@ -130,7 +136,7 @@ checks! {
         let pool = colourful(context).await;
         let counted = async |now| {
             let counts = pool.counts(at(now)).await;
-            assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [SUITE, OTHER_SUITE]);
+            must_be!(counts.keys().copied().collect::<Vec<_>>(), [SUITE, OTHER_SUITE]);
             [SUITE, OTHER_SUITE].map(|suite| {
                 let count = counts[&suite];
                 let ended = [count.expired, count.spent, count.spent_last_resorts];
@@ -139,16 +145,16 @@ checks! {
             })
         };
         let other = ([0, 0, 0], Slot::Empty, [0, 0], [0, 1]);
-        assert_eq!(counted(5).await, [([0, 2, 0], Slot::Unused, [3, 0], [1, 2]), other]);
+        must_be!(counted(5).await, [([0, 2, 0], Slot::Unused, [3, 0], [1, 2]), other]);
         // Two leases have lapsed, and one package has expired.
-        assert_eq!(counted(100).await, [([1, 3, 0], Slot::Unused, [1, 0], [1, 2]), other]);
+        must_be!(counted(100).await, [([1, 3, 0], Slot::Unused, [1, 0], [1, 2]), other]);
         pool.claimed(&pool.take(20).last_resort(LastResort::Only), at(100)).await;
-        assert_eq!(counted(200).await, [([1, 3, 0], Slot::Used, [1, 0], [0, 3]), other]);
+        must_be!(counted(200).await, [([1, 3, 0], Slot::Used, [1, 0], [0, 3]), other]);
         pool.withdraw([5, 9], at(200)).await;
-        assert_eq!(counted(200).await, [([1, 4, 1], Slot::Empty, [1, 1], [0, 3]), other]);
-        assert_eq!(pool.room(at(200)).await, 10_000 - 8, "one has expired, one is a last resort");
+        must_be!(counted(200).await, [([1, 4, 1], Slot::Empty, [1, 1], [0, 3]), other]);
+        must_be!(pool.room(at(200)).await, 10_000 - 8, "one has expired, one is a last resort");
         let at_end: u32 = pool.counts(at(END)).await.values().map(|counts| counts.expired).sum();
-        assert_eq!(at_end, 10, "expired comes first");
+        must_be!(at_end, 10, "expired comes first");
         let nobodys = pool.beside("nobody").counts(at(0)).await;
         assert!(nobodys.is_empty(), "a pool that holds nothing has no entries");
     }
@@ -171,9 +177,9 @@ checks! {
             Some(Status::LastResort { used: false }),
             Some(Status::Available),
         ];
-        assert_eq!(statuses, expected);
-        assert_eq!(pool.statuses([], at(100)).await, []);
-        assert_eq!(pool.beside("nobody").statuses([1], at(100)).await, [None]);
+        must_be!(statuses, expected);
+        must_be!(pool.statuses([], at(100)).await, []);
+        must_be!(pool.beside("nobody").statuses([1], at(100)).await, [None]);
     }
 
     /// `list_pools` shows every pool that holds anything, also one with nothing but spent packages, once each.
@@ -193,11 +199,15 @@ checks! {
         expected.remove(5);
         expected.sort();
         for limit in [0, 1, 5, 12, 13, 100] {
-            assert_eq!(first.pools_by(limit).await, expected, "in pages of {limit}");
+            must_be!(first.pools_by(limit).await, expected, "in pages of {limit}");
         }
-        assert_eq!(first.cleanup(at(END), 100).await, 12);
-        assert_eq!(first.pools_by(5).await, [], "swept empty");
-        assert!(spent.counts(at(END)).await.is_empty());
+        for (limit, is_last) in [(11, false), (12, true), (13, true)] {
+            let page = works(first.store.list_pools(None, limit).await);
+            must_be!(page.next.is_none(), is_last, "a page of {limit} is the last of 12 pools: {page:?}");
+        }
+        must_be!(first.cleanup(at(END), 100).await, 12);
+        must_be!(first.pools_by(5).await, [], "swept empty");
+        must_be!(spent.counts(at(END)).await.len(), 0, "a pool that was swept empty has no entries");
     }
 
     /// Ids are any bytes, compared bytewise: of one byte and of the longest, with NUL bytes, and not UTF-8. The same ref in
@@ -232,12 +242,12 @@ checks! {
                 .collect();
             pool.stock(packages.clone(), at(0)).await;
             for (n, package) in (1..).zip(packages) {
-                assert_eq!(pool.claim(&pool.take(n), None, at(0)).await, Ok(package));
+                must_be!(pool.claim(&pool.take(n), None, at(0)).await, Ok(package));
             }
             expected.push(pool.id);
         }
         expected.sort();
-        assert_eq!(pool.pools_by(3).await, expected);
+        must_be!(pool.pools_by(3).await, expected);
     }
 
     /// A cursor that the call did not give is refused, and is no failure.
@@ -246,7 +256,7 @@ checks! {
         let pool = context.stocked(one_times([1, 2])).await;
         let invalid = |error: Option<Error>, cursor: &Cursor| {
             let rejection = error.as_ref().and_then(|error| error.rejection()).copied();
-            assert_eq!(rejection, Some(Rejection::InvalidCursor), "{cursor:?}: {error:?}");
+            must_be!(rejection, Some(Rejection::InvalidCursor), "{cursor:?}: {error:?}");
         };
         let of_pools = Cursor::after_pool(pool.id.clone());
         let list = pool.store.list_available(&pool.id, Some(&of_pools), 1, at(0)).await;
@@ -268,11 +278,11 @@ checks! {
         let packages = [with(1, 7), with(2, 6), with(3, 7)];
         let pool = context.stocked(packages.to_vec()).await;
         let expected = packages.clone().map(|package| package.info);
-        assert_eq!(pool.available_by(10, at(0)).await, expected);
+        must_be!(pool.available_by(10, at(0)).await, expected);
         for (n, package) in (1..).zip(packages) {
             let stored = pool.get(n, at(0)).await.map(|stored| stored.info);
-            assert_eq!(stored.as_ref(), Some(&package.info));
-            assert_eq!(pool.claim(&pool.take(n), None, at(0)).await, Ok(package));
+            must_be!(stored.as_ref(), Some(&package.info));
+            must_be!(pool.claim(&pool.take(n), None, at(0)).await, Ok(package));
         }
     }
 
@@ -322,7 +332,7 @@ checks! {
         let expected: Vec<_> = (0..ALL).map(|n| pools[0].beside(&format!("user-{n:04}")).id).collect();
         for limit in [5_000, 1_000] {
             let listed = pools[0].pools_by(limit).await;
-            assert_eq!(listed.len(), expected.len(), "in pages of {limit}");
+            must_be!(listed.len(), expected.len(), "in pages of {limit}");
             assert!(listed == expected, "each once, in pages of {limit}");
         }
     }

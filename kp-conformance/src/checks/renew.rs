@@ -5,6 +5,7 @@ use kp_core::{Cause, Status};
 use crate::Context;
 use crate::asking::Asking as _;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{Altered, DAY, at, no_usage, one_time, one_times, party, reserved, spent, ttl};
 use crate::pool::answered;
 
@@ -15,12 +16,12 @@ checks! {
     async fn a_renewed_lease_holds_until_its_new_end(context: &Context) {
         let pool = context.stocked(one_times([1, 2])).await;
         let token = pool.lease(&pool.take(1), at(0)).await;
-        assert_eq!(pool.renewed(&token, 60, at(50)).await, at(110));
-        assert_eq!(pool.settle(at(60), 10).await, 0, "it does not end when it would have ended");
-        assert_eq!(pool.lease_until(&pool.take(1), OnLapse::Return, at(70)).await, (token.clone(), at(110)));
-        assert_eq!(pool.renewed(&token, 60, at(100)).await, at(160), "as often as wanted");
-        assert_eq!(pool.status(1, at(159)).await, reserved(160));
-        assert_eq!(pool.status(1, at(160)).await, Some(Status::Available));
+        must_be!(pool.renewed(&token, 60, at(50)).await, at(110));
+        must_be!(pool.settle(at(60), 10).await, 0, "it does not end when it would have ended");
+        must_be!(pool.lease_until(&pool.take(1), OnLapse::Return, at(70)).await, (token.clone(), at(110)));
+        must_be!(pool.renewed(&token, 60, at(100)).await, at(160), "as often as wanted");
+        must_be!(pool.status(1, at(159)).await, reserved(160));
+        must_be!(pool.status(1, at(160)).await, Some(Status::Available));
         pool.spent(&token, &no_usage(), at(159)).await;
     }
 
@@ -32,11 +33,11 @@ checks! {
         let (retires, _) = pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
         pool.renewed(&returns, 60, at(30)).await;
         pool.renewed(&retires, 60, at(30)).await;
-        assert_eq!(pool.settle(at(89), 10).await, 0);
-        assert_eq!(pool.settle(at(90), 10).await, 2);
-        assert_eq!(pool.status(1, at(90)).await, Some(Status::Available));
-        assert_eq!(pool.status(2, at(90)).await, spent(90, Cause::Retired));
-        assert_eq!(pool.renew(&returns, 60, at(90)).await, Err(NoLiveReservation));
+        must_be!(pool.settle(at(89), 10).await, 0);
+        must_be!(pool.settle(at(90), 10).await, 2);
+        must_be!(pool.status(1, at(90)).await, Some(Status::Available));
+        must_be!(pool.status(2, at(90)).await, spent(90, Cause::Retired));
+        must_be!(pool.renew(&returns, 60, at(90)).await, Err(NoLiveReservation));
     }
 
     /// A renewal makes no lease shorter, and none outlast its package.
@@ -44,10 +45,10 @@ checks! {
     async fn a_lease_is_never_made_shorter_nor_outlasts_its_package(context: &Context) {
         let pool = context.stocked(vec![one_time(1).valid(-DAY, 100)]).await;
         let token = pool.lease(&pool.take(1), at(0)).await;
-        assert_eq!(pool.renewed(&token, 9, at(50)).await, at(60));
-        assert_eq!(pool.status(1, at(59)).await, reserved(60));
-        assert_eq!(pool.renewed(&token, 1_000, at(59)).await, at(100));
-        assert_eq!(pool.status(1, at(99)).await, reserved(100));
+        must_be!(pool.renewed(&token, 9, at(50)).await, at(60));
+        must_be!(pool.status(1, at(59)).await, reserved(60));
+        must_be!(pool.renewed(&token, 1_000, at(59)).await, at(100));
+        must_be!(pool.status(1, at(99)).await, reserved(100));
     }
 
     /// The lease of a recalled package keeps its end, so that a withdrawal takes effect.
@@ -56,8 +57,8 @@ checks! {
         let pool = context.stocked(one_times([1])).await;
         let token = pool.lease(&pool.take(1), at(0)).await;
         pool.withdraw([1], at(10)).await;
-        assert_eq!(pool.renewed(&token, 600, at(20)).await, at(60));
-        assert_eq!(pool.status(1, at(60)).await, spent(60, Cause::Withdrawn));
+        must_be!(pool.renewed(&token, 600, at(20)).await, at(60));
+        must_be!(pool.status(1, at(60)).await, spent(60, Cause::Withdrawn));
     }
 
     /// A renewed lease counts for the limit of its reserver until its new end; no limit keeps it from being renewed.
@@ -68,7 +69,7 @@ checks! {
         let token = pool.lease(&take, at(0)).await;
         pool.renewed(&token, 60, at(50)).await;
         let another = pool.take(2).by(party("alice")).limit(1);
-        assert_eq!(pool.reserve(&another, at(109)).await, Err(TooManyReservations));
+        must_be!(pool.reserve(&another, at(109)).await, Err(TooManyReservations));
         pool.lease(&another, at(110)).await;
     }
 
@@ -78,11 +79,11 @@ checks! {
         let pool = context.stocked(one_times([1])).await;
         let stale = pool.lease(&pool.take(1), at(0)).await;
         let live = pool.lease(&pool.take(2), at(60)).await;
-        assert_eq!(pool.renew(&stale, 600, at(61)).await, Err(NoLiveReservation));
-        assert_eq!(pool.renew(&pool.token(1, 3), 600, at(61)).await, Err(NoLiveReservation));
-        assert_eq!(pool.status(1, at(61)).await, reserved(120));
+        must_be!(pool.renew(&stale, 600, at(61)).await, Err(NoLiveReservation));
+        must_be!(pool.renew(&pool.token(1, 3), 600, at(61)).await, Err(NoLiveReservation));
+        must_be!(pool.status(1, at(61)).await, reserved(120));
         pool.released(&live, at(61)).await;
-        assert_eq!(pool.renew(&live, 600, at(61)).await, Err(NoLiveReservation));
+        must_be!(pool.renew(&live, 600, at(61)).await, Err(NoLiveReservation));
     }
 
     /// A batch of renewals has an answer for each, in order, and to the same token twice.
@@ -97,7 +98,7 @@ checks! {
         let tokens = [bob.token(9, 9), bobs.clone(), carols, bobs];
         let answers = bob.store.renew_key_packages(&tokens, ttl(60), at(1)).await;
         let ends = answers.into_iter().map(|answer| answered(answer).map(|lease| lease.expires_at));
-        assert_eq!(ends.collect::<Vec<_>>(), [Err(NotFound), Ok(at(61)), Ok(at(61)), Ok(at(61))]);
-        assert!(bob.store.renew_key_packages(&[], ttl(60), at(1)).await.is_empty());
+        must_be!(ends.collect::<Vec<_>>(), [Err(NotFound), Ok(at(61)), Ok(at(61)), Ok(at(61))]);
+        must_be!(bob.store.renew_key_packages(&[], ttl(60), at(1)).await.len(), 0, "no answers for no tokens");
     }
 }

@@ -5,6 +5,7 @@ use kp_core::server::LastResort;
 use crate::Context;
 use crate::asking::Asking as _;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{
     Altered, Beside, OTHER_SUITE, SUITE, Types, at, group, key_package_ref, last_resort, one_time, party,
 };
@@ -32,12 +33,12 @@ checks! {
         pool.refuses(&new.clone().requiring(unknown), at(0), NothingFits).await;
         for (n, types) in [(6, both), (5, twisted), (4, CREDENTIAL), (3, PROPOSAL), (2, EXTENSION)] {
             let taken = pool.taken(n % 2 == 0, &pool.take(n).requiring(types), at(0)).await;
-            assert_eq!(taken, Ok(key_package_ref(n)), "{types:?}");
+            must_be!(taken, Ok(key_package_ref(n)), "{types:?}");
         }
         for types in [EXTENSION, PROPOSAL, CREDENTIAL] {
             pool.refuses(&new.clone().requiring(types), at(0), NothingFits).await;
         }
-        assert_eq!(pool.claim_ref(&new.clone().requiring(Types(&[], &[], &[])), at(0)).await, Ok(key_package_ref(1)));
+        must_be!(pool.claim_ref(&new.clone().requiring(Types(&[], &[], &[])), at(0)).await, Ok(key_package_ref(1)));
         pool.refuses(&pool.take(98).requiring(EXTENSION), at(0), PoolExhausted).await;
     }
 
@@ -60,7 +61,7 @@ checks! {
         let defaults = Types(&[1, 2, 3, 4, 5], &[1, 2, 3, 4, 5, 6, 7], &[]);
         for n in 1..=2 {
             let taken = pool.taken(n == 2, &pool.take(n).requiring(defaults), at(0)).await;
-            assert_eq!(taken, Ok(key_package_ref(n)));
+            must_be!(taken, Ok(key_package_ref(n)));
         }
     }
 
@@ -76,7 +77,7 @@ checks! {
         }
         for n in [3, 2] {
             let named = pool.take(n).only(key_package_ref(n)).requiring(EXTENSION);
-            assert_eq!(pool.taken(n == 2, &named, at(0)).await, Ok(key_package_ref(n)));
+            must_be!(pool.taken(n == 2, &named, at(0)).await, Ok(key_package_ref(n)));
         }
     }
 
@@ -90,12 +91,12 @@ checks! {
         pool.refuses(&take(9, EXTENSION).ciphersuites([SUITE]), at(0), NothingFits).await;
         let only = take(9, PROPOSAL).last_resort(LastResort::Only);
         pool.refuses(&only, at(0), NothingFits).await;
-        assert_eq!(pool.statuses([2, 3], at(0)).await, [Some(Status::LastResort { used: false }); 2]);
+        must_be!(pool.statuses([2, 3], at(0)).await, [Some(Status::LastResort { used: false }); 2]);
         for claims in [false, true] {
             let given = pool.taken(claims, &take(9, EXTENSION), at(0)).await;
-            assert_eq!(given, Ok(key_package_ref(3)));
+            must_be!(given, Ok(key_package_ref(3)));
         }
-        assert_eq!(pool.status(2, at(0)).await, Some(Status::LastResort { used: false }), "not that one");
+        must_be!(pool.status(2, at(0)).await, Some(Status::LastResort { used: false }), "not that one");
         pool.claimed(&pool.take(1), at(0)).await;
         pool.refuses(&take(9, PROPOSAL), at(0), PoolExhausted).await;
     }
@@ -116,24 +117,24 @@ checks! {
         pool.withdraw([2], at(0)).await;
         let club = group("club");
         let claimed = pool.claim(&alice(3), Some(&club), at(0)).await;
-        assert_eq!(claimed, Ok(one_time(3)));
+        must_be!(claimed, Ok(one_time(3)));
         let before = pool.picture(1..=4, at(1)).await;
         for take in [&lease, &recalled] {
             pool.refuses(&take.clone().requiring(PROPOSAL), at(1), ReservationConflict).await;
         }
         let more = alice(3).requiring(ALL);
-        assert_eq!(pool.claim(&more, Some(&club), at(1)).await, Err(ReservationConflict));
-        assert_eq!(pool.reserve(&more, at(1)).await, Err(AlreadySpent));
+        must_be!(pool.claim(&more, Some(&club), at(1)).await, Err(ReservationConflict));
+        must_be!(pool.reserve(&more, at(1)).await, Err(AlreadySpent));
         let strangers = [(pool.take(3).requiring(ALL), Some(&club)), (more.clone(), None)];
         for (take, group) in strangers {
-            assert_eq!(pool.claim(&take, group, at(1)).await, Err(AlreadySpent), "another party or group");
+            must_be!(pool.claim(&take, group, at(1)).await, Err(AlreadySpent), "another party or group");
         }
         // What the package meets is the same request.
-        assert_eq!(pool.reserve(&lease.requiring(EXTENSION), at(1)).await, first);
-        assert_eq!(pool.reserve(&recalled.requiring(EXTENSION), at(1)).await, second);
-        assert_eq!(pool.claim(&alice(3).requiring(EXTENSION), Some(&club), at(1)).await, claimed);
-        assert_eq!(pool.picture(1..=4, at(1)).await, before);
-        assert_eq!(pool.claim(&more, Some(&club), at(60)).await, Err(AlreadySpent), "its window is over");
+        must_be!(pool.reserve(&lease.requiring(EXTENSION), at(1)).await, first);
+        must_be!(pool.reserve(&recalled.requiring(EXTENSION), at(1)).await, second);
+        must_be!(pool.claim(&alice(3).requiring(EXTENSION), Some(&club), at(1)).await, claimed);
+        must_be!(pool.picture(1..=4, at(1)).await, before);
+        must_be!(pool.claim(&more, Some(&club), at(60)).await, Err(AlreadySpent), "its window is over");
     }
 
     /// However many packages do not meet the requirements, the ones that do are found, each in its place; and what was asked
@@ -152,22 +153,22 @@ checks! {
         let unknown = Types(&[0xF002], &[], &[]);
         for n in [75, 151] {
             pool.refuses(&pool.take(500).requiring(unknown), at(0), NothingFits).await;
-            assert_eq!(pool.taken(n == 75, &pool.take(n).requiring(both), at(0)).await, Ok(key_package_ref(n)));
+            must_be!(pool.taken(n == 75, &pool.take(n).requiring(both), at(0)).await, Ok(key_package_ref(n)));
         }
         for n in 1..=4 {
             pool.refuses(&pool.take(500).requiring(both), at(0), NothingFits).await;
             let other = if n % 2 == 0 { EXTENSION } else { PROPOSAL };
-            assert_eq!(pool.claim_ref(&pool.take(n).requiring(other), at(0)).await, Ok(key_package_ref(n)));
+            must_be!(pool.claim_ref(&pool.take(n).requiring(other), at(0)).await, Ok(key_package_ref(n)));
         }
         // One that meets them returns, one comes, and one gains its support.
-        assert_eq!(pool.reserve_ref(&pool.take(500).requiring(both), at(60)).await, Ok(key_package_ref(151)));
+        must_be!(pool.reserve_ref(&pool.take(500).requiring(both), at(60)).await, Ok(key_package_ref(151)));
         pool.refuses(&pool.take(501).requiring(both), at(60), NothingFits).await;
         pool.stock(vec![one_time(200)], at(60)).await;
         pool.stock_one(one_time(201).supporting(ALL), at(60)).await;
-        assert_eq!(pool.claim_ref(&pool.take(501).requiring(both), at(60)).await, Ok(key_package_ref(201)));
+        must_be!(pool.claim_ref(&pool.take(501).requiring(both), at(60)).await, Ok(key_package_ref(201)));
         pool.refuses(&pool.take(502).requiring(both), at(60), NothingFits).await;
         pool.admit_one(one_time(200).supporting(ALL), at(60)).await;
-        assert_eq!(pool.claim_ref(&pool.take(502).requiring(both), at(60)).await, Ok(key_package_ref(200)));
-        assert_eq!(pool.claim_ref(&pool.take(503), at(60)).await, Ok(key_package_ref(5)), "nothing is required");
+        must_be!(pool.claim_ref(&pool.take(502).requiring(both), at(60)).await, Ok(key_package_ref(200)));
+        must_be!(pool.claim_ref(&pool.take(503), at(60)).await, Ok(key_package_ref(5)), "nothing is required");
     }
 }

@@ -5,6 +5,7 @@ use kp_core::server::{LastResort, OnLapse};
 
 use crate::Context;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{
     Altered, DAY, END, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, one_time, one_times, party, reserved,
 };
@@ -19,13 +20,13 @@ checks! {
         pool.stock(vec![one_time(4).valid(-DAY, 500), one_time(5)], at(-50))
             .await;
         pool.stock(one_times(6..=9), at(7)).await;
-        assert_eq!(
+        must_be!(
             pool.available(at(7)).await,
             (1..=9).map(key_package_ref).collect::<Vec<_>>()
         );
         for n in 1..=9 {
             let taken = pool.taken(n % 2 == 0, &pool.take(n), at(7)).await;
-            assert_eq!(taken, Ok(key_package_ref(n)));
+            must_be!(taken, Ok(key_package_ref(n)));
         }
     }
 
@@ -43,23 +44,23 @@ checks! {
         let among = pool.lease(&among, at(0)).await;
         // Only what is behind them is left, for one call as for the next.
         for n in [151, 152] {
-            assert_eq!(pool.reserve_ref(&pool.take(n), at(200)).await, Ok(key_package_ref(n)));
+            must_be!(pool.reserve_ref(&pool.take(n), at(200)).await, Ok(key_package_ref(n)));
         }
         // What is among them returns: it is released, and lapses.
         pool.released(&among, at(201)).await;
-        assert_eq!(pool.reserve_ref(&pool.take(2), at(201)).await, Ok(key_package_ref(75)));
-        assert_eq!(pool.reserve_ref(&pool.take(3), at(202)).await, Ok(key_package_ref(153)));
-        assert_eq!(pool.claim_ref(&pool.take(4), at(261)).await, Ok(key_package_ref(75)));
-        assert_eq!(pool.claim_ref(&pool.take(5), at(261)).await, Ok(key_package_ref(151)));
+        must_be!(pool.reserve_ref(&pool.take(2), at(201)).await, Ok(key_package_ref(75)));
+        must_be!(pool.reserve_ref(&pool.take(3), at(202)).await, Ok(key_package_ref(153)));
+        must_be!(pool.claim_ref(&pool.take(4), at(261)).await, Ok(key_package_ref(75)));
+        must_be!(pool.claim_ref(&pool.take(5), at(261)).await, Ok(key_package_ref(151)));
         // Where the clock is behind, some of them have not expired.
-        assert_eq!(pool.reserve_ref(&pool.take(6), at(199)).await, Ok(key_package_ref(2)));
-        assert_eq!(pool.reserve_ref(&pool.take(7), at(99)).await, Ok(key_package_ref(1)));
+        must_be!(pool.reserve_ref(&pool.take(6), at(199)).await, Ok(key_package_ref(2)));
+        must_be!(pool.reserve_ref(&pool.take(7), at(99)).await, Ok(key_package_ref(1)));
         // By then, those leases have lapsed too: of one that is behind them, and of two that have expired.
         for n in [152, 153] {
-            assert_eq!(pool.claim_ref(&pool.take(n + 100), at(300)).await, Ok(key_package_ref(n)));
+            must_be!(pool.claim_ref(&pool.take(n + 100), at(300)).await, Ok(key_package_ref(n)));
         }
         pool.refuses(&pool.take(8), at(300), PoolExhausted).await;
-        assert_eq!(pool.reserve_ref(&pool.take(9), at(99)).await, Ok(key_package_ref(1)));
+        must_be!(pool.reserve_ref(&pool.take(9), at(99)).await, Ok(key_package_ref(1)));
     }
 
     /// A package that was released, that lapsed, or whose time has come only now, keeps its place: a released one also under
@@ -72,11 +73,11 @@ checks! {
         pool.lease(&pool.take(1).only(key_package_ref(1)), at(0)).await;
         let (released, _) = pool.lease_until(&pool.take(2), OnLapse::Retire, at(0)).await;
         pool.released(&released, at(1)).await;
-        assert_eq!(pool.available(at(1)).await, [2, 4, 5].map(key_package_ref));
-        assert_eq!(pool.available(at(60)).await, [1, 2, 4, 5].map(key_package_ref));
+        must_be!(pool.available(at(1)).await, [2, 4, 5].map(key_package_ref));
+        must_be!(pool.available(at(60)).await, [1, 2, 4, 5].map(key_package_ref));
         for n in 1..=5 {
             let anew = pool.take(n).by(party("bob"));
-            assert_eq!(pool.reserve_ref(&anew, at(100)).await, Ok(key_package_ref(n)));
+            must_be!(pool.reserve_ref(&anew, at(100)).await, Ok(key_package_ref(n)));
         }
     }
 
@@ -87,16 +88,16 @@ checks! {
         let short = [(1, 100), (2, 200)].map(|(n, end)| one_time(n).valid(-DAY, end));
         let pool = context.stocked([&short[..], &[one_time(3).of(OTHER_SUITE)]].concat()).await;
         let other = pool.take(3).ciphersuites([OTHER_SUITE]);
-        assert_eq!(pool.reserve_ref(&other, at(0)).await, Ok(key_package_ref(3)));
+        must_be!(pool.reserve_ref(&other, at(0)).await, Ok(key_package_ref(3)));
         let long = pool.take(2).remaining(101);
-        assert_eq!(pool.reserve_ref(&long, at(0)).await, Ok(key_package_ref(2)));
+        must_be!(pool.reserve_ref(&long, at(0)).await, Ok(key_package_ref(2)));
         let new = pool.take(1);
         pool.refuses(&new.clone().ciphersuites([OTHER_SUITE]), at(0), NothingFits).await;
         for seconds in [101, u32::MAX] {
             pool.refuses(&new.clone().remaining(seconds), at(0), NothingFits).await;
         }
         let fits = new.ciphersuites([OTHER_SUITE, SUITE]).remaining(100);
-        assert_eq!(pool.reserve_ref(&fits, at(0)).await, Ok(key_package_ref(1)));
+        must_be!(pool.reserve_ref(&fits, at(0)).await, Ok(key_package_ref(1)));
     }
 
     /// A named package that is free and not as asked is `Unsuitable`, and one that is as asked is handed out, whatever
@@ -117,12 +118,12 @@ checks! {
         ] {
             pool.refuses(&unfit, at(0), Unsuitable).await;
         }
-        assert_eq!(pool.status(4, at(0)).await, Some(Status::LastResort { used: false }));
+        must_be!(pool.status(4, at(0)).await, Some(Status::LastResort { used: false }));
         let fits = second
             .ciphersuites([OTHER_SUITE, SUITE])
             .remaining(left)
             .last_resort(LastResort::Never);
-        assert_eq!(pool.reserve_ref(&fits, at(0)).await, Ok(key_package_ref(2)));
+        must_be!(pool.reserve_ref(&fits, at(0)).await, Ok(key_package_ref(2)));
     }
 
     /// A lease ends `ttl` later, and at the package's `not_after` at the latest.
@@ -134,11 +135,11 @@ checks! {
         for (n, seconds, expected) in [(1, 1, 1), (2, 60, 60), (3, most, END), (4, 60, 50)] {
             let take = pool.take(n).lasting(seconds);
             let (_, expires_at) = pool.lease_until(&take, OnLapse::Return, at(0)).await;
-            assert_eq!(expires_at, at(expected));
-            assert_eq!(pool.status(n, at(0)).await, reserved(expected));
+            must_be!(expires_at, at(expected));
+            must_be!(pool.status(n, at(0)).await, reserved(expected));
         }
-        assert_eq!(pool.status(1, at(1)).await, Some(Status::Available));
-        assert_eq!(pool.status(4, at(50)).await, Some(Status::Expired));
+        must_be!(pool.status(1, at(1)).await, Some(Status::Available));
+        must_be!(pool.status(4, at(50)).await, Some(Status::Expired));
     }
 
     /// The binding of the id comes first, then the limit, then the package.
@@ -147,7 +148,7 @@ checks! {
         let pool = context.stocked(vec![one_time(1), last_resort(2)]).await;
         let take = pool.take(1).by(party("alice"));
         let first = pool.reserve(&take, at(0)).await;
-        assert_eq!(
+        must_be!(
             pool.reserve(&take.clone().limit(0), at(1)).await,
             first,
             "bound: the limit is not looked at"
@@ -162,7 +163,7 @@ checks! {
         ] {
             pool.refuses(&refused, at(1), TooManyReservations).await;
         }
-        assert_eq!(pool.status(2, at(1)).await, Some(Status::LastResort { used: false }));
+        must_be!(pool.status(2, at(1)).await, Some(Status::LastResort { used: false }));
         let empty = pool.beside("nobody");
         let none_allowed = empty.take(1).by(party("alice")).limit(0);
         empty.refuses(&none_allowed, at(1), TooManyReservations).await;

@@ -6,6 +6,7 @@ use kp_core::{Effect, Error, KeyPackage, Result, Timestamp};
 
 use crate::asking::Asking as _;
 use crate::histories::{Call, Reply};
+use crate::must_be::must_be;
 use crate::packages::{Altered, DAY, at, group, key_package_ref, last_resort, one_time, usage};
 use crate::pool::{Pool, until_answered};
 
@@ -157,7 +158,7 @@ impl Scene {
         let first = call.answered_by(&mut after);
         let once = after.clone();
         let again = call.answered_by(&mut after);
-        assert_eq!(once, after, "made again, {call:?} changes nothing");
+        must_be!(once, after, "made again, {call:?} changes nothing");
         let answered = match answer {
             Ok(reply) => {
                 assert!(
@@ -188,7 +189,7 @@ impl Scene {
         for (n, store) in [(2, &self.carol.store), (3, &cut.store)] {
             let take = self.carol.take(n);
             let claimed = until_answered(|| store.claim_key_package(&take, None, self.at(10)));
-            assert_eq!(claimed.await, Ok(self.one_time(n)));
+            must_be!(claimed.await, Ok(self.one_time(n)));
         }
         for pool in [&self.bob, &self.carol] {
             self.insist(&Call::Delete(pool.id.clone())).await;

@@ -7,9 +7,11 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::Context;
+use crate::causes::with_causes;
 use crate::check::checks;
 use crate::histories::{Call, Draw, Reply, Scale};
-use crate::level::seeds;
+use crate::level::{again, seeds};
+use crate::shrink::shrunk;
 
 /// Few packages, ids and moments: everything collides.
 pub(super) const NARROW: Scale = Scale {
@@ -47,8 +49,6 @@ pub(super) const CALLS: usize = 120;
 const READ_AFTER: usize = 12;
 /// After so many calls, reads included, all handles are dropped, and the space is opened again.
 const REOPENED_AFTER: usize = 300;
-/// How often a sequence that differs is tried with something left out.
-const ATTEMPTS: u32 = 500;
 
 /// The calls of a seed with what the rules answer, and now and then all that can be read.
 fn drawn(context: &Context, seed: u64, scale: Scale, limits: Limits) -> Vec<(Call, Reply)> {
@@ -104,33 +104,15 @@ async fn difference(context: &Context, seed: u64, calls: &[(Call, Reply)]) -> Op
             Ok(reply) if reply == *expected => (),
             other => {
                 let until = calls.iter().take(place + 1);
+                let seen = other.map_or_else(|failure| with_causes(&failure), |reply| format!("{reply:?}"));
                 return Some(Difference {
                     calls: until.map(|(call, _)| call.clone()).collect(),
-                    says: format!("answers {other:?},\nand the rules {expected:?}"),
+                    says: format!("is answered {seen},\nand the rules want {expected:?}"),
                 });
             }
         }
     }
     None
-}
-
-/// Leaves out ever smaller pieces, as long as something still differs.
-async fn minimised(context: &Context, seed: u64, mut found: Difference, limits: Limits) -> Difference {
-    let mut attempts = 0;
-    let mut piece = found.calls.iter().map(size).sum::<usize>();
-    while piece > 1 {
-        piece = piece.div_ceil(2);
-        let mut from = 0;
-        while from < found.calls.iter().map(size).sum() && attempts < ATTEMPTS {
-            attempts += 1;
-            let fewer = answered(without(&found.calls, from..from + piece), limits);
-            match difference(context, seed, &fewer).await {
-                Some(shorter) => found = shorter,
-                None => from += piece,
-            }
-        }
-    }
-    found
 }
 
 /// How much of a sequence a call is: of a save, the packages are looked at one by one.
@@ -173,12 +155,27 @@ async fn compare(context: &Context, scale: Scale<'_>, limits: Limits, seeds: imp
         let Some(found) = difference(context, seed, &drawn(context, seed, scale, limits)).await else {
             continue;
         };
-        let shortest = minimised(context, seed, found, limits).await;
+        let fewer = |found: &Difference, piece| Difference {
+            calls: without(&found.calls, piece),
+            says: String::new(),
+        };
+        let differs = |fewer: Difference| async move {
+            let calls = answered(fewer.calls, limits);
+            difference(context, seed, &calls).await
+        };
+        let size = |found: &Difference| found.calls.iter().map(size).sum();
+        let Difference { calls, says } = shrunk(found, size, fewer, differs).await;
+        let Some(last) = calls.last() else { continue };
         let mut told = String::new();
-        for call in &shortest.calls {
-            let _ = writeln!(told, "{call:?}");
+        for call in &calls {
+            let _ = writeln!(told, "    {call:?}");
         }
-        panic!("seed {seed}, {} calls:\n{told}{}", shortest.calls.len(), shortest.says);
+        panic!(
+            "the last of {} calls, {:?}, {says}\n{}\nall of them:\n{told}",
+            calls.len(),
+            last.method(),
+            again(seed)
+        );
     }
 }
 
@@ -186,12 +183,14 @@ checks! {
     /// Random sequences of calls, with time that stands still, jumps, and steps back, are answered as the rules answer
     /// them, call by call. The shortest sequence found that is not is printed, with its seed.
     #[rules("TIME-3", "TIME-2", "SAVE-7", "RES-10", "DEL-2", "SWEEP-1", "SWEEP-2")]
+    #[relies_on(everything)]
     async fn every_sequence_is_answered_as_by_the_rules(context: &Context) {
         compare(context, NARROW, Limits::default(), seeds("sequences", 12, 400)).await;
     }
 
     /// The same where a pool remembers few records: what is remembered counts until it expires, and no longer.
     #[rules("SAVE-6", "SAVE-7", "SAVE-8")]
+    #[relies_on(everything)]
     #[needs(limits)]
     async fn every_sequence_at_a_low_limit_is_answered_as_by_the_rules(context: &Context) {
         let limits = Limits::default().max_records(7);
@@ -200,12 +199,14 @@ checks! {
 
     /// The same in a pool of some two hundred packages, with batches of requests and claims by name.
     #[rules("RES-2", "RES-5", "SAVE-8", "SWEEP-1", "READ-2")]
+    #[relies_on(everything)]
     async fn every_sequence_in_a_pool_of_hundreds_is_answered_as_by_the_rules(context: &Context) {
         compare(context, MIDDLE, Limits::default(), seeds("sequences in a pool of hundreds", 6, 200)).await;
     }
 
     /// The same in a pool of thousands, with a long queue, listings of many pages, and sweeps of many steps.
     #[rules("RES-2", "SAVE-8", "READ-2", "SWEEP-1")]
+    #[relies_on(everything)]
     async fn every_sequence_in_a_large_pool_is_answered_as_by_the_rules(context: &Context) {
         compare(context, WIDE, Limits::default(), seeds("sequences in a large pool", 1, 20)).await;
     }

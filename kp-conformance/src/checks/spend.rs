@@ -5,6 +5,7 @@ use kp_core::server::{LastResort, Spend};
 
 use crate::Context;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{
     Altered, DAY, OTHER_SUITE, SUITE, at, group, key_package_ref, no_usage, one_time, one_times, party, spent, usage,
 };
@@ -21,13 +22,13 @@ checks! {
         for (n, usage) in (1..).zip(&usages) {
             let token = pool.lease(&pool.take(n), at(0)).await;
             let receipt = pool.spend(&token, usage, at(3)).await;
-            assert!(receipt.is_ok());
+            assert!(receipt.is_ok(), "the lease is live, and the spend is answered {receipt:?}");
             for now in [3, 4, 60, 99, 100, 5_000, 2] {
-                assert_eq!(pool.spend(&token, usage, at(now)).await, receipt, "at {now}");
+                must_be!(pool.spend(&token, usage, at(now)).await, receipt, "at {now}");
             }
             for other in usages.iter().filter(|other| *other != usage) {
-                assert_eq!(pool.spend(&token, other, at(99)).await, Err(AlreadySpent));
-                assert_eq!(pool.spend(&token, other, at(100)).await, Err(Expired));
+                must_be!(pool.spend(&token, other, at(99)).await, Err(AlreadySpent));
+                must_be!(pool.spend(&token, other, at(100)).await, Err(Expired));
             }
         }
     }
@@ -38,7 +39,7 @@ checks! {
         let pool = context.stocked(one_times([1, 2])).await;
         let take = pool.take(1).by(party("alice"));
         let club = group("club");
-        assert_eq!(pool.claim(&take, Some(&club), at(0)).await, Ok(one_time(1)));
+        must_be!(pool.claim(&take, Some(&club), at(0)).await, Ok(one_time(1)));
         let before = pool.picture([1, 2], at(59)).await;
         let longer = take.clone().lasting(600);
         for again in [
@@ -49,14 +50,14 @@ checks! {
             take.clone().last_resort(LastResort::Only),
             take.clone().only(key_package_ref(1)),
         ] {
-            assert_eq!(
+            must_be!(
                 pool.claim(&again, Some(&club), at(59)).await,
                 Ok(one_time(1)),
                 "{again:?}"
             );
         }
-        assert_eq!(pool.picture([1, 2], at(59)).await, before);
-        assert_eq!(
+        must_be!(pool.picture([1, 2], at(59)).await, before);
+        must_be!(
             pool.claim(&take, Some(&club), at(60)).await,
             Err(AlreadySpent),
             "a retry extends nothing"
@@ -83,15 +84,15 @@ checks! {
             (alices.clone(), None),
             (alices.clone(), Some(&other)),
         ] {
-            assert_eq!(
+            must_be!(
                 pool.claim(&take, group, at(1)).await,
                 Err(AlreadySpent),
                 "{take:?} {group:?}"
             );
         }
         let named = alices.only(key_package_ref(3));
-        assert_eq!(pool.claim(&named, Some(&club), at(1)).await, Err(ReservationConflict));
-        assert_eq!(pool.available(at(1)).await, [3, 4].map(key_package_ref));
+        must_be!(pool.claim(&named, Some(&club), at(1)).await, Err(ReservationConflict));
+        must_be!(pool.available(at(1)).await, [3, 4].map(key_package_ref));
     }
 
     /// An id that is live from a reservation is spent by its claim, whose window is of its own `now` and ttl. The window ends
@@ -103,13 +104,13 @@ checks! {
         let take = pool.take(1).by(party("alice"));
         let token = pool.lease(&take, at(0)).await;
         pool.refuses(&pool.take(1).by(party("bob")), at(50), ReservationConflict).await;
-        assert_eq!(pool.claim(&take.clone().limit(0), None, at(50)).await, Ok(one_time(1)));
-        assert_eq!(pool.status(1, at(50)).await, spent(50, Cause::Used));
-        assert_eq!(pool.claim(&take, None, at(109)).await, Ok(one_time(1)), "its window is its own");
+        must_be!(pool.claim(&take.clone().limit(0), None, at(50)).await, Ok(one_time(1)));
+        must_be!(pool.status(1, at(50)).await, spent(50, Cause::Used));
+        must_be!(pool.claim(&take, None, at(109)).await, Ok(one_time(1)), "its window is its own");
         pool.refuses(&take, at(110), AlreadySpent).await;
-        assert_eq!(pool.release(&token, at(110)).await, Err(AlreadySpent));
+        must_be!(pool.release(&token, at(110)).await, Err(AlreadySpent));
         for now in [110, 129] {
-            assert_eq!(pool.claim(&pool.take(2), None, at(now)).await, Ok(short.clone()));
+            must_be!(pool.claim(&pool.take(2), None, at(now)).await, Ok(short.clone()));
         }
         pool.refuses(&pool.take(2), at(130), PoolExhausted).await;
     }

@@ -7,6 +7,7 @@ use kp_core::server::SaveOutcome::{AlreadySpent, AlreadyStored, InitKeyReused, N
 use crate::Context;
 use crate::asking::Asking as _;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{
     Altered, Beside, END, OTHER_SUITE, Types, at, key_package_ref, last_resort, no_usage, one_time, one_times,
 };
@@ -26,8 +27,8 @@ checks! {
         pool.lease(&pool.take(2), at(0)).await;
         pool.renewed(&released, 100, at(0)).await;
         pool.released(&released, at(1)).await;
-        assert_eq!(pool.reserve_ref(&pool.take(3).requiring(MORE), at(1)).await, Ok(key_package_ref(1)));
-        assert_eq!(pool.claim_ref(&pool.take(4).requiring(MORE), at(60)).await, Ok(key_package_ref(2)));
+        must_be!(pool.reserve_ref(&pool.take(3).requiring(MORE), at(1)).await, Ok(key_package_ref(1)));
+        must_be!(pool.claim_ref(&pool.take(4).requiring(MORE), at(60)).await, Ok(key_package_ref(2)));
     }
 
     /// A record without support gains that of the same package saved again, free, reserved or in its slot, which stays used;
@@ -46,16 +47,16 @@ checks! {
             last_resort(3).supporting(MORE),
             one_time(4).supporting(MORE),
         ];
-        assert_eq!(pool.admit(again, at(0)).await, [AlreadyStored; 4]);
-        assert_eq!(pool.save(one_times([1, 2]), at(0)).await, [AlreadyStored; 2], "without support, nothing changes");
+        must_be!(pool.admit(again, at(0)).await, [AlreadyStored; 4]);
+        must_be!(pool.save(one_times([1, 2]), at(0)).await, [AlreadyStored; 2], "without support, nothing changes");
         let little = vec![one_time(1).supporting(LITTLE), one_time(2).supporting(LITTLE)];
-        assert_eq!(pool.admit(little, at(0)).await, [AlreadyStored; 2]);
-        assert_eq!(pool.status(3, at(0)).await, Some(Status::LastResort { used: true }));
+        must_be!(pool.admit(little, at(0)).await, [AlreadyStored; 2]);
+        must_be!(pool.status(3, at(0)).await, Some(Status::LastResort { used: true }));
         pool.released(&lease, at(0)).await;
         for n in [1, 2, 3] {
-            assert_eq!(pool.claim_ref(&pool.take(n).requiring(MORE), at(0)).await, Ok(key_package_ref(n)));
+            must_be!(pool.claim_ref(&pool.take(n).requiring(MORE), at(0)).await, Ok(key_package_ref(n)));
         }
-        assert_eq!(pool.claim_ref(&pool.take(4).requiring(LITTLE), at(0)).await, Ok(key_package_ref(4)));
+        must_be!(pool.claim_ref(&pool.take(4).requiring(LITTLE), at(0)).await, Ok(key_package_ref(4)));
     }
 
     /// With `Amend`, a save adds what records lack and stores nothing new, in whatever role and however much room there is: a
@@ -78,14 +79,14 @@ checks! {
         let amend = |items| pool.admitting(items).mode(SaveMode::Amend);
         let outcomes = pool.save_as(&amend(items()), at(0)).await;
         let new = [InitKeyReused, NotYetValid, PoolFull, PoolFull];
-        assert_eq!(outcomes, [&[AlreadyStored, AlreadySpent, AlreadyStored], &new[..]].concat());
-        assert_eq!(pool.statuses([4, 5, 6], at(0)).await, [None; 3]);
+        must_be!(outcomes, [&[AlreadyStored, AlreadySpent, AlreadyStored], &new[..]].concat());
+        must_be!(pool.statuses([4, 5, 6], at(0)).await, [None; 3]);
         let token = pool.lease(&pool.take(9).requiring(MORE), at(0)).await;
         pool.spent(&token, &no_usage(), at(0)).await;
-        assert_eq!(pool.claim_ref(&pool.take(8).requiring(MORE), at(0)).await, Ok(key_package_ref(3)));
+        must_be!(pool.claim_ref(&pool.take(8).requiring(MORE), at(0)).await, Ok(key_package_ref(3)));
         pool.delete().await;
         let outcomes = pool.save_as(&amend(items()), at(0)).await;
-        assert_eq!(outcomes, [PoolFull, PoolFull, PoolFull, PoolFull, NotYetValid, PoolFull, PoolFull]);
-        assert_eq!(pool.pools_by(10).await, []);
+        must_be!(outcomes, [PoolFull, PoolFull, PoolFull, PoolFull, NotYetValid, PoolFull, PoolFull]);
+        must_be!(pool.pools_by(10).await, []);
     }
 }

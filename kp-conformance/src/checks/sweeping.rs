@@ -10,6 +10,7 @@ use kp_core::{Cause, Status, Timestamp};
 use crate::Context;
 use crate::at_once::at_once;
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{
     Altered, DAY, OTHER_SUITE, SUITE, at, key_package_ref, last_resort, no_usage, one_time, one_times, party, spent,
 };
@@ -38,13 +39,13 @@ checks! {
         pool.lease(&pool.take(1), at(50)).await;
         pool.claimed(&pool.take(2), at(50)).await;
         pool.withdraw([3], at(50)).await;
-        assert_eq!(pool.cleanup(at(99), 100).await, 0);
-        assert_eq!(pool.cleanup(at(100), 100).await, 5);
-        assert_eq!(pool.cleanup(at(100), 100).await, 0);
-        assert_eq!(pool.statuses(1..=5, at(50)).await, [None; 5], "forgotten, whatever the time");
-        assert_eq!(pool.status(7, at(100)).await, Some(Status::LastResort { used: false }));
-        assert_eq!(pool.count(SUITE, at(100)).await.total(), 2);
-        assert_eq!(pool.available(at(100)).await, [6, 8].map(key_package_ref));
+        must_be!(pool.cleanup(at(99), 100).await, 0);
+        must_be!(pool.cleanup(at(100), 100).await, 5);
+        must_be!(pool.cleanup(at(100), 100).await, 0);
+        must_be!(pool.statuses(1..=5, at(50)).await, [None; 5], "forgotten, whatever the time");
+        must_be!(pool.status(7, at(100)).await, Some(Status::LastResort { used: false }));
+        must_be!(pool.count(SUITE, at(100)).await.total(), 2);
+        must_be!(pool.available(at(100)).await, [6, 8].map(key_package_ref));
     }
 
     /// What is swept is forgotten: its tokens and its memory too.
@@ -53,15 +54,15 @@ checks! {
         let pool = context.stocked((1..=2).map(|n| one_time(n).valid(-DAY, 100)).collect()).await;
         pool.claimed(&pool.take(1), at(50)).await;
         let token = pool.lease(&pool.take(2), at(50)).await;
-        assert_eq!(pool.cleanup(at(100), 100).await, 2);
+        must_be!(pool.cleanup(at(100), 100).await, 2);
         for token in [&token, &pool.token(1, 1)] {
-            assert_eq!(pool.spend(token, &no_usage(), at(99)).await, Err(NotFound));
+            must_be!(pool.spend(token, &no_usage(), at(99)).await, Err(NotFound));
         }
-        assert_eq!(pool.release(&token, at(99)).await, Err(NotFound));
+        must_be!(pool.release(&token, at(99)).await, Err(NotFound));
         // The id is not bound.
         pool.refuses(&pool.take(1), at(99), PoolExhausted).await;
-        assert_eq!(pool.save(one_times([1, 2]), at(100)).await, [Saved; 2]);
-        assert_eq!(pool.claim(&pool.take(1), None, at(100)).await, Ok(one_time(1)));
+        must_be!(pool.save(one_times([1, 2]), at(100)).await, [Saved; 2]);
+        must_be!(pool.claim(&pool.take(1), None, at(100)).await, Ok(one_time(1)));
     }
 
     /// A sweep removes `limit` packages at most, over all pools, and says 0 only when none is left; a limit of 0 counts
@@ -75,20 +76,20 @@ checks! {
             pool.stock(one_times([6]), at(0)).await;
         }
         let (mut removed, mut step) = (0, first.cleanup(at(100), 0).await);
-        assert_eq!(step, 1);
+        must_be!(step, 1);
         while step > 0 {
             removed += step;
             let mut left = 0;
             for pool in &pools {
                 left += u64::from(pool.count(SUITE, at(100)).await.expired);
             }
-            assert_eq!(removed + left, 20, "it says how many it removed");
+            must_be!(removed + left, 20, "it says how many it removed");
             step = first.cleanup(at(100), 6).await;
             assert!(step <= left.min(6), "{step} of 6");
         }
-        assert_eq!(removed, 20, "0 only when none is left");
+        must_be!(removed, 20, "0 only when none is left");
         for pool in &pools {
-            assert_eq!(pool.available(at(100)).await, [key_package_ref(6)]);
+            must_be!(pool.available(at(100)).await, [key_package_ref(6)]);
         }
     }
 
@@ -105,16 +106,16 @@ checks! {
             pool.spent(token, &no_usage(), at(0)).await;
         }
         let live = pool.lease(&pool.take(6), at(1)).await;
-        assert_eq!(pool.settle(at(59), 10).await, 0);
-        assert_eq!(
+        must_be!(pool.settle(at(59), 10).await, 0);
+        must_be!(
             pool.settle(at(60), 10).await,
             4,
             "two leases, a claim's window, and a reserver's"
         );
-        assert_eq!(pool.settle(at(60), 10).await, 0);
+        must_be!(pool.settle(at(60), 10).await, 0);
         let ended = [Some(Status::Available), spent(60, Cause::Retired)];
-        assert_eq!(pool.statuses([1, 2], at(0)).await, ended, "for good");
-        assert_eq!(
+        must_be!(pool.statuses([1, 2], at(0)).await, ended, "for good");
+        must_be!(
             pool.spend(&pool.token(1, 1), &no_usage(), at(0)).await,
             Err(NoLiveReservation)
         );
@@ -125,14 +126,14 @@ checks! {
     #[rules("SWEEP-2", "COST-1")]
     async fn settling_goes_in_bounded_steps(context: &Context) {
         let pools = lapsing(context, 7).await;
-        assert_eq!(pools[0].settle(at(60), 0).await, 2);
+        must_be!(pools[0].settle(at(60), 0).await, 2);
         let mut steps = Vec::new();
         for _ in 0..4 {
             steps.push(pools[0].settle(at(60), 2).await);
         }
-        assert_eq!(steps, [4, 4, 4, 0], "two leases and windows a pool, and 0 when none is left");
+        must_be!(steps, [4, 4, 4, 0], "two leases and windows a pool, and 0 when none is left");
         for pool in &pools {
-            assert_eq!(pool.available(at(0)).await, [1, 3].map(key_package_ref));
+            must_be!(pool.available(at(0)).await, [1, 3].map(key_package_ref));
         }
     }
 
@@ -164,10 +165,10 @@ checks! {
     #[rules("COST-1", "DEL-2", "READ-5", "TIME-2")]
     async fn a_retirement_goes_in_bounded_steps(context: &Context) {
         let pools = lapsing(context, 7).await;
-        assert_eq!(pools[0].retire_by(0, Timestamp::MIN, at(60)).await, 0);
+        must_be!(pools[0].retire_by(0, Timestamp::MIN, at(60)).await, 0);
         for pool in &pools {
             let late = pool.spend(&pool.token(1, 1), &no_usage(), at(59)).await;
-            assert_eq!(late, Err(NoLiveReservation));
+            must_be!(late, Err(NoLiveReservation));
         }
         let store = &pools[0].store;
         let (mut total, mut steps, mut after) = (0, 0, None);
@@ -182,9 +183,9 @@ checks! {
                 None => break,
             }
         }
-        assert_eq!(total, 14);
+        must_be!(total, 14);
         assert!((3..=4).contains(&steps), "seven pools by three, in {steps} steps");
-        assert_eq!(pools[0].retire_by(2, at(1), at(60)).await, 0);
+        must_be!(pools[0].retire_by(2, at(1), at(60)).await, 0);
     }
 
     /// Sweeps run beside live traffic: they take nothing that has not expired, and nobody is told a failure.
@@ -235,9 +236,9 @@ checks! {
             }
         })
         .await;
-        assert_eq!(swept.iter().sum::<u64>(), 100);
+        must_be!(swept.iter().sum::<u64>(), 100);
         let count = pools[0].count(SUITE, at(51)).await;
-        assert_eq!((count.spent, count.available, count.expired), (80, 20, 0));
+        must_be!((count.spent, count.available, count.expired), (80, 20, 0));
     }
 
     /// Leases end each at its own time, also one that was made later and ends earlier.
@@ -247,11 +248,11 @@ checks! {
         for (n, seconds) in [(1, 100), (2, 10), (3, 50)] {
             pool.lease(&pool.take(n).lasting(seconds), at(0)).await;
         }
-        assert_eq!(pool.settle(at(9), 10).await, 0);
-        assert_eq!(pool.settle(at(10), 10).await, 1, "the second ends at 10");
-        assert_eq!(pool.settle(at(50), 10).await, 1, "the third ends at 50");
-        assert_eq!(pool.available(at(0)).await, [2, 3].map(key_package_ref), "for good");
-        assert_eq!(pool.settle(at(100), 10).await, 1, "the first ends at 100");
+        must_be!(pool.settle(at(9), 10).await, 0);
+        must_be!(pool.settle(at(10), 10).await, 1, "the second ends at 10");
+        must_be!(pool.settle(at(50), 10).await, 1, "the third ends at 50");
+        must_be!(pool.available(at(0)).await, [2, 3].map(key_package_ref), "for good");
+        must_be!(pool.settle(at(100), 10).await, 1, "the first ends at 100");
     }
 
     /// The limit of a settling counts pools in which something ended, not those whose leases were given back before.
@@ -266,8 +267,8 @@ checks! {
                 pool.released(&token, at(1)).await;
             }
         }
-        assert_eq!(first.settle(at(20), 1).await, 1, "one lease has lapsed, in the third pool");
-        assert_eq!(first.settle(at(20), 1).await, 0);
+        must_be!(first.settle(at(20), 1).await, 1, "one lease has lapsed, in the third pool");
+        must_be!(first.settle(at(20), 1).await, 0);
     }
 
     /// Pools whose package has expired and was saved anew, with a later end, stop no sweep before it comes to one that has
@@ -282,7 +283,7 @@ checks! {
         }
         let last = first.beside("user-99");
         last.stock(vec![one_time(1).valid(-DAY, 100)], at(0)).await;
-        assert_eq!(first.cleanup(at(100), 1).await, 1, "one has expired, in the last pool");
-        assert_eq!(first.cleanup(at(100), 1).await, 0);
+        must_be!(first.cleanup(at(100), 1).await, 1, "one has expired, in the last pool");
+        must_be!(first.cleanup(at(100), 1).await, 0);
     }
 }

@@ -7,6 +7,7 @@ use kp_core::{Lifetime, Status, Timestamp, Ttl};
 use crate::Context;
 use crate::check::checks;
 use crate::histories::Call;
+use crate::must_be::must_be;
 use crate::packages::{Altered, DAY, at, key_package_ref, no_usage, one_time, one_times, reserved};
 use crate::pool::{Pool, works};
 
@@ -84,7 +85,7 @@ async fn ended(context: &Context, name: &str, calls: impl FnOnce(&Pool) -> Vec<C
     let mut model = Model::default();
     for call in beginning(&pool).into_iter().chain(calls(&pool)) {
         let reply = works(call.ask(&*pool.store).await);
-        assert_eq!(reply, call.answered_by(&mut model), "{call:?}");
+        must_be!(reply, call.answered_by(&mut model), "{call:?}");
     }
     pool
 }
@@ -103,21 +104,21 @@ checks! {
         pool.stock(vec![whole.clone()], Timestamp::MIN).await;
         let longest = pool.take(1).lasting((1 << 31) - 1);
         let (first, until) = pool.lease_until(&longest, OnLapse::Return, Timestamp::MIN).await;
-        assert_eq!(until.get(), (1 << 31) - 1);
+        must_be!(until.get(), (1 << 31) - 1);
         pool.released(&first, until.minus(1)).await;
         let second = pool.take(2).lasting(1);
         let (_, until) = pool.lease_until(&second, OnLapse::Return, max.minus(3)).await;
-        assert_eq!(until, max.minus(2));
+        must_be!(until, max.minus(2));
         pool.refuses(&pool.take(3), max.minus(3), PoolExhausted).await;
         let (token, until) = pool.lease_until(&pool.take(3), OnLapse::Return, max.minus(2)).await;
-        assert_eq!(until, max);
+        must_be!(until, max);
         let receipt = pool.spent(&token, &no_usage(), max.minus(1)).await;
-        assert_eq!(receipt.spent_at, max.minus(1));
+        must_be!(receipt.spent_at, max.minus(1));
         let stored = pool.get(1, max.minus(1)).await.expect("it is remembered");
-        assert_eq!(stored.info, whole.info);
-        assert_eq!(pool.status(1, max).await, Some(Status::Expired));
-        assert_eq!(pool.cleanup(max.minus(1), 10).await, 0);
-        assert_eq!(pool.cleanup(max, 10).await, 1);
+        must_be!(stored.info, whole.info);
+        must_be!(pool.status(1, max).await, Some(Status::Expired));
+        must_be!(pool.cleanup(max.minus(1), 10).await, 0);
+        must_be!(pool.cleanup(max, 10).await, 1);
     }
 
     /// A changing call settles its pool first, also when it is then refused: what has ended stays ended.
@@ -127,13 +128,13 @@ checks! {
             let pool = ended(context, &format!("user-{n}"), |pool| vec![changing(pool).swap_remove(n)]).await;
             let call = &changing(&pool)[n];
             pool.refuses(&pool.take(2), at(59), AlreadySpent).await;
-            assert_eq!(
+            must_be!(
                 pool.status(1, at(59)).await,
                 Some(Status::Available),
                 "{call:?} ends the lease"
             );
             let late = pool.spend(&pool.token(1, 1), &no_usage(), at(59)).await;
-            assert_eq!(late, Err(NoLiveReservation), "{call:?} ends the lease");
+            must_be!(late, Err(NoLiveReservation), "{call:?} ends the lease");
         }
     }
 
@@ -143,10 +144,10 @@ checks! {
         for n in 0..others(&context.pool().await).len() {
             let pool = ended(context, &format!("user-{n}"), |pool| others(pool).swap_remove(n)).await;
             let calls = &others(&pool)[n];
-            assert!(pool.store.claim_key_packages(&[], None, at(60)).await.is_empty());
-            assert!(pool.store.spend_key_packages(&[], &no_usage(), at(60)).await.is_empty());
-            assert!(pool.store.release_key_packages(&[], at(60)).await.is_empty());
-            assert_eq!(
+            must_be!(pool.store.claim_key_packages(&[], None, at(60)).await.len(), 0, "no answers for an empty batch");
+            must_be!(pool.store.spend_key_packages(&[], &no_usage(), at(60)).await.len(), 0, "no answers for an empty batch");
+            must_be!(pool.store.release_key_packages(&[], at(60)).await.len(), 0, "no answers for an empty batch");
+            must_be!(
                 pool.claim(&pool.take(2), None, at(59)).await,
                 Ok(one_time(2)),
                 "{calls:?} end no window"
@@ -165,9 +166,9 @@ checks! {
         let tokens = [bob.token(9, 9), carol.token(9, 9)];
         let _ = bob.store.spend_key_packages(&tokens, &no_usage(), at(60)).await;
         for pool in [&bob, &carol] {
-            assert_eq!(pool.status(1, at(59)).await, Some(Status::Available));
+            must_be!(pool.status(1, at(59)).await, Some(Status::Available));
         }
-        assert_eq!(dave.status(1, at(59)).await, reserved(60));
+        must_be!(dave.status(1, at(59)).await, reserved(60));
     }
 
     /// At most one id holds a package, whatever `now` is passed.
@@ -178,15 +179,15 @@ checks! {
         let second = pool.lease(&pool.take(2), at(60)).await;
         for now in [30, 0, -60, 61] {
             pool.refuses(&pool.take(1), at(now), PoolExhausted).await;
-            assert_eq!(
+            must_be!(
                 pool.spend(&first, &no_usage(), at(now)).await,
                 Err(NoLiveReservation),
                 "at {now}"
             );
-            assert_eq!(pool.release(&first, at(now)).await, Err(NoLiveReservation), "at {now}");
+            must_be!(pool.release(&first, at(now)).await, Err(NoLiveReservation), "at {now}");
         }
         let receipt = pool.spent(&second, &no_usage(), at(30)).await;
-        assert_eq!(receipt.spent_at, at(30));
+        must_be!(receipt.spent_at, at(30));
     }
 
     /// A reservation made where the clock is behind ends by that clock.
@@ -195,13 +196,13 @@ checks! {
         let pool = context.pool().await;
         pool.stock(one_times([1, 2]), at(100)).await;
         let (_, until) = pool.lease_until(&pool.take(1), OnLapse::Return, at(20)).await;
-        assert_eq!(until, at(80));
-        assert_eq!(
+        must_be!(until, at(80));
+        must_be!(
             pool.reserve_ref(&pool.take(2), at(100)).await,
             Ok(key_package_ref(1)),
             "lapsed by this clock"
         );
-        assert_eq!(
+        must_be!(
             pool.spend(&pool.token(1, 1), &no_usage(), at(20)).await,
             Err(NoLiveReservation)
         );

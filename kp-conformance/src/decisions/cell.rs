@@ -6,6 +6,7 @@ use kp_core::server::KeyPackageStore;
 use super::scene::{Asker, CALL, EARLIER, LONG, OTHER, OWN, Scene};
 use super::view::View;
 use super::{Answer, Decision, Event, Row, State, decide};
+use crate::must_be::must_be;
 use crate::packages::{at, ttl};
 
 /// One cell of the table, as a check.
@@ -49,7 +50,7 @@ impl Cell {
         before.prove(state, "before the call");
 
         let given = scene.act(event, OWN, Asker::of(event), CALL).await;
-        assert_eq!(given, answer, "{}", self.name());
+        must_be!(given, answer, "{}", self.name());
 
         let after = Moments::of(&scene).await;
         after.prove(next, "after the call");
@@ -64,7 +65,7 @@ impl Cell {
             let until = Status::Reserved {
                 until: at(CALL).after(ttl(LONG)),
             };
-            assert_eq!(
+            must_be!(
                 after.call.p().map(|stored| stored.status),
                 Some(until),
                 "the end is as answered"
@@ -72,24 +73,24 @@ impl Cell {
             return;
         }
         if next == self.state {
-            assert_eq!(before.earlier.p(), after.earlier.p(), "nothing became of the package");
+            must_be!(before.earlier.p(), after.earlier.p(), "nothing became of the package");
         }
         if next.seen() == self.state.seen() {
-            assert_eq!(
+            must_be!(
                 before.call.p(),
                 after.call.p(),
                 "nothing is seen to become of the package"
             );
         } else {
             match after.call.p().map(|stored| stored.status) {
-                Some(Status::Reserved { until }) => assert_eq!(until, at(CALL).after(ttl(LONG))),
-                Some(Status::Spent { at: time, .. }) => assert_eq!(time, at(CALL)),
+                Some(Status::Reserved { until }) => must_be!(until, at(CALL).after(ttl(LONG))),
+                Some(Status::Spent { at: time, .. }) => must_be!(time, at(CALL)),
                 _ => {}
             }
         }
         if answer.changes_nothing() {
             let others = |moments: &Moments| [&moments.call, &moments.earlier].map(|view| view.others().to_vec());
-            assert_eq!(others(before), others(after), "nothing became of the others");
+            must_be!(others(before), others(after), "nothing became of the others");
         }
     }
 
@@ -114,9 +115,9 @@ impl Cell {
             let as_seen = |state: State| if who == OWN { state } else { state.mirrored() };
             let Decision { answer, next } = decide(as_seen(state), event);
             let given = scene.act(event, who, asker, EARLIER).await;
-            assert_eq!(given, answer, "{}, then {event:?} by {who} in {state:?}", self.name());
+            must_be!(given, answer, "{}, then {event:?} by {who} in {state:?}", self.name());
             state = as_seen(next);
-            assert_eq!(
+            must_be!(
                 scene.view(EARLIER).await.seen(),
                 state.seen(),
                 "after {event:?} by {who}"
@@ -141,8 +142,8 @@ impl Moments {
     }
 
     fn prove(&self, state: State, when: &str) {
-        assert_eq!(self.call.seen(), state.seen(), "{when}, in {state:?}");
-        assert_eq!(
+        must_be!(self.call.seen(), state.seen(), "{when}, in {state:?}");
+        must_be!(
             self.earlier.seen(),
             state.earlier().seen(),
             "{when}, in {state:?}, at an earlier time"

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::asking::Asking as _;
+use crate::must_be::must_be;
 use kp_core::server::{
     Admitted, KeyPackageStore, LastResort, OnLapse, Receipt, Reservation, ReservationToken, SaveOutcome, Spend,
     TakeRequest, WithdrawOutcome, Withdrawal,
@@ -131,9 +132,9 @@ impl Scene {
                     .pool
                     .claim(&self.first(who), Some(&group(Asker::SAME.group)), at(0))
                     .await;
-                assert_eq!(claimed.as_ref(), Ok(&self.p), "P is the oldest");
+                must_be!(claimed.as_ref(), Ok(&self.p), "P is the oldest");
                 if state == State::ClaimedEnded {
-                    assert_eq!(self.pool.settle(at(SHORT.into()), 10).await, 1, "the window has ended");
+                    must_be!(self.pool.settle(at(SHORT.into()), 10).await, 1, "the window has ended");
                 }
             }
             State::Withdrawn | State::LastResortWithdrawn => self.withdraw().await,
@@ -170,11 +171,11 @@ impl Scene {
     }
 
     async fn withdraw(&self) {
-        assert_eq!(self.pool.withdraw([P], at(0)).await, [WithdrawOutcome::Withdrawn]);
+        must_be!(self.pool.withdraw([P], at(0)).await, [WithdrawOutcome::Withdrawn]);
     }
 
     async fn retire(&self) {
-        assert_eq!(self.pool.retire(at(1), at(0)).await, 1, "P was saved at 0");
+        must_be!(self.pool.retire(at(1), at(0)).await, 1, "P was saved at 0");
     }
 
     /// What has to be so for this event to mean what it says.
@@ -189,7 +190,7 @@ impl Scene {
     pub(super) async fn view(&self, now: i64) -> View {
         let view = View::of(&self.pool, at(now)).await;
         if let Some(p) = view.p() {
-            assert_eq!(p.info, self.p.info, "the facts are as they were saved");
+            must_be!(p.info, self.p.info, "the facts are as they were saved");
             assert!(
                 p.bytes.as_ref().is_none_or(|bytes| *bytes == self.p.bytes),
                 "the bytes are as they were saved"
@@ -269,12 +270,12 @@ impl Scene {
             }
             Event::ReleaseExpired => {
                 let ended = self.pool.settle(now, 10).await;
-                assert_eq!(self.pool.settle(now, 10).await, 0, "SWEEP-2: there is one pool");
+                must_be!(self.pool.settle(now, 10).await, 0, "SWEEP-2: there is one pool");
                 Answer::Count(ended)
             }
             Event::CleanupExpired => {
                 let swept = self.pool.cleanup(now, 10).await;
-                assert_eq!(self.pool.cleanup(now, 10).await, 0, "SWEEP-1: there is one package");
+                must_be!(self.pool.cleanup(now, 10).await, 0, "SWEEP-1: there is one package");
                 Answer::Count(swept)
             }
             Event::DeletePool => {
@@ -288,12 +289,12 @@ impl Scene {
     async fn reserve(&self, take: &TakeRequest, now: Timestamp) -> Result<Answer, Rejection> {
         let Reservation { package, lease, .. } = self.pool.reserve(take, now).await?;
         let shared = package.info.role.is_last_resort();
-        assert_eq!(lease.is_none(), shared, "a lease goes with a one-time package");
+        must_be!(lease.is_none(), shared, "a lease goes with a one-time package");
         let Some(lease) = lease else {
             return Ok(self.handed_out(&package));
         };
         let token = ReservationToken::new(take.pool.clone(), package.info.key_package_ref.clone(), take.id);
-        assert_eq!(lease.token, token);
+        must_be!(lease.token, token);
         Ok(match lease.expires_at {
             _ if package != self.p => self.handed_out(&package),
             end if end == now.after(take.ttl) => Answer::Lease,
@@ -310,7 +311,7 @@ impl Scene {
     async fn renew(&self, who: u64, seconds: u32, now: Timestamp) -> Result<Answer, Rejection> {
         let token = self.pool.token(P, who);
         let lease = self.pool.renew(&token, seconds, now).await?;
-        assert_eq!(lease.token, token);
+        must_be!(lease.token, token);
         Ok(match lease.expires_at {
             end if end == at(0).after(ttl(LONG)) => Answer::SameLease,
             end if end == now.after(ttl(seconds)) => Answer::LongerLease,
@@ -329,7 +330,7 @@ impl Scene {
     }
 
     fn receipt(&self, receipt: &Receipt, now: Timestamp) -> Answer {
-        assert_eq!(receipt.key_package_ref, self.p.info.key_package_ref);
+        must_be!(receipt.key_package_ref, self.p.info.key_package_ref);
         match receipt.spent_at {
             time if time == now => Answer::Receipt,
             time if time == at(0) => Answer::SameReceipt,

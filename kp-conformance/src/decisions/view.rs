@@ -4,6 +4,7 @@ use kp_core::server::StoredKeyPackage;
 use kp_core::{Ciphersuite, Counts, Slot, Status, Timestamp};
 
 use super::Seen;
+use crate::must_be::must_be;
 use crate::packages::key_package_ref;
 use crate::pool::Pool;
 
@@ -46,7 +47,7 @@ impl View {
             stored.push(pool.get(n, now).await);
         }
         let statuses: Vec<_> = stored.iter().map(|stored| Some(stored.as_ref()?.status)).collect();
-        assert_eq!(
+        must_be!(
             pool.statuses(PACKAGES, now).await,
             statuses,
             "READ-4: get_statuses agrees"
@@ -60,7 +61,7 @@ impl View {
             // No status shows what is recalled: a check of its own counts it.
             counted.recalled = 0;
         }
-        assert_eq!(counted, counts, "READ-3: count_by_status agrees");
+        must_be!(counted, counts, "READ-3: count_by_status agrees");
         let available: BTreeSet<_> = stored
             .iter()
             .flatten()
@@ -68,7 +69,7 @@ impl View {
             .map(|stored| stored.info.key_package_ref.clone())
             .collect();
         let listed: BTreeSet<_> = pool.available(now).await.into_iter().collect();
-        assert_eq!(listed, available, "READ-2: list_available agrees");
+        must_be!(listed, available, "READ-2: list_available agrees");
         Self { stored }
     }
 
@@ -102,7 +103,7 @@ impl View {
             Status::LastResort { used } => (Seen::LastResort { used }, true),
             other => panic!("READ-3: a status that the table has not: {other:?}"),
         };
-        assert_eq!(bytes, expected, "READ-4: bytes while it is unspent: {status:?}");
+        must_be!(bytes, expected, "READ-4: bytes while it is unspent: {status:?}");
         seen
     }
 }

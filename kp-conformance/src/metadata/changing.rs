@@ -5,6 +5,7 @@ use kp_core::client::{KeyPackageMetadata, MetadataChanges, PoolRecord};
 use super::ledger::Context;
 use super::rows::{record, refs, row, row_in, rows};
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{at, key_package_ref};
 
 checks! {
@@ -15,18 +16,18 @@ checks! {
         let ledger = context.ledger().await.with(&rows([1, 2, 3])).await;
         let offer = |numbers: &[u64], seconds| MetadataChanges::new().offer(refs(numbers.iter().copied()), at(seconds));
         let before = ledger.list().await;
-        assert_eq!(ledger.apply(&offer(&[1, 9], 4)).await, Err(NotFound));
-        assert_eq!(ledger.list().await, before);
-        assert_eq!(ledger.apply(&offer(&[1, 2], 5)).await, Ok(0));
-        assert_eq!(ledger.apply(&offer(&[3, 1], 9)).await, Ok(0));
-        assert_eq!(ledger.apply(&offer(&[2, 2], -9)).await, Ok(0));
+        must_be!(ledger.apply(&offer(&[1, 9], 4)).await, Err(NotFound));
+        must_be!(ledger.list().await, before);
+        must_be!(ledger.apply(&offer(&[1, 2], 5)).await, Ok(0));
+        must_be!(ledger.apply(&offer(&[3, 1], 9)).await, Ok(0));
+        must_be!(ledger.apply(&offer(&[2, 2], -9)).await, Ok(0));
         for to in [Available, Created, Spent] {
-            assert_eq!(ledger.step(2, to, at(7)).await, Ok(()));
+            must_be!(ledger.step(2, to, at(7)).await, Ok(()));
         }
         for (n, seconds) in [(1, 5), (2, 5), (3, 9)] {
-            assert_eq!(ledger.row(n).await.offered_at, Some(at(seconds)));
+            must_be!(ledger.row(n).await.offered_at, Some(at(seconds)));
         }
-        assert_eq!(ledger.row(1).await, KeyPackageMetadata { offered_at: Some(at(5)), ..row(1) });
+        must_be!(ledger.row(1).await, KeyPackageMetadata { offered_at: Some(at(5)), ..row(1) });
     }
 
     /// META-2, META-6: changes of every kind are one step: creations, then offers, steps and deletions. If one is refused,
@@ -50,10 +51,10 @@ checks! {
             (all().step([(key_package_ref(3), Available)], at(7)).offer(refs([9]), at(6)), NotFound),
             (all().offer(refs([9]), at(6)).create([row(4)]), Exists),
         ] {
-            assert_eq!(ledger.apply(&refused).await, Err(rejection));
-            assert_eq!(ledger.all().await, before, "{refused:?}");
+            must_be!(ledger.apply(&refused).await, Err(rejection));
+            must_be!(ledger.all().await, before, "{refused:?}");
         }
-        assert_eq!(ledger.apply(&all()).await, Ok(2), "one that was there, and one that was new");
+        must_be!(ledger.apply(&all()).await, Ok(2), "one that was there, and one that was new");
         let live = |n| KeyPackageMetadata {
             lifecycle: Available,
             offered_at: Some(at(6)),
@@ -61,9 +62,9 @@ checks! {
             ..row(n)
         };
         for (n, left) in [(1, Some(live(1))), (2, None), (3, Some(row_in(3, Spent))), (4, Some(live(4))), (5, None)] {
-            assert_eq!(ledger.get(n).await, left);
+            must_be!(ledger.get(n).await, left);
         }
-        assert_eq!(ledger.record().await, record());
+        must_be!(ledger.record().await, record());
     }
 
     /// META-6: the record is empty at first, replaced as a whole, and read back as it was written, also what this release
@@ -71,14 +72,14 @@ checks! {
     #[rules("META-6")]
     async fn the_record_is_replaced_as_a_whole(context: &Context) {
         let ledger = context.ledger().await.with(&[row(1)]).await;
-        assert_eq!(ledger.record().await, PoolRecord::default());
+        must_be!(ledger.record().await, PoolRecord::default());
         let mut waits = PoolRecord::default();
         waits.waits = record().waits;
         for written in [record(), waits, PoolRecord::default(), record()] {
-            assert_eq!(ledger.apply(&MetadataChanges::new().record(written.clone())).await, Ok(0));
-            assert_eq!(ledger.apply(&MetadataChanges::new()).await, Ok(0), "nothing to change");
-            assert_eq!(ledger.step(1, Created, at(1)).await, Ok(()));
-            assert_eq!(ledger.all().await, (vec![row(1)], written));
+            must_be!(ledger.apply(&MetadataChanges::new().record(written.clone())).await, Ok(0));
+            must_be!(ledger.apply(&MetadataChanges::new()).await, Ok(0), "nothing to change");
+            must_be!(ledger.step(1, Created, at(1)).await, Ok(()));
+            must_be!(ledger.all().await, (vec![row(1)], written));
         }
     }
 }

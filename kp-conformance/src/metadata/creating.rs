@@ -5,6 +5,7 @@ use kp_core::{Ciphersuite, CredentialHash, KeyPackageRef, Timestamp};
 use super::ledger::Context;
 use super::rows::{in_every_state, joining, row, row_in, rows, superseded};
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{DAY, at};
 
 checks! {
@@ -16,11 +17,11 @@ checks! {
         let ledger = context.ledger().await.with(&given).await;
         for (n, stored) in (1..).zip(&given) {
             for again in [stored.clone(), row(n), row_in(n, superseded(9))] {
-                assert_eq!(ledger.create(&[again]).await, Err(Exists));
+                must_be!(ledger.create(&[again]).await, Err(Exists));
             }
-            assert_eq!(ledger.row(n).await, *stored);
+            must_be!(ledger.row(n).await, *stored);
         }
-        assert_eq!(ledger.list().await.len(), given.len());
+        must_be!(ledger.list().await.len(), given.len());
     }
 
     /// META-1: the bounds of every field.
@@ -66,9 +67,9 @@ checks! {
         let given = [least.clone(), joining(&least, "a", first), joining(&most, "b", last), most];
         let ledger = context.ledger().await.with(&given).await;
         for row in &given {
-            assert_eq!(ledger.get_ref(&row.key_package_ref).await.as_ref(), Some(row));
+            must_be!(ledger.get_ref(&row.key_package_ref).await.as_ref(), Some(row));
         }
-        assert_eq!(ledger.list().await, given);
+        must_be!(ledger.list().await, given);
     }
 
     /// META-1: what a row of an older table does not say is not made up: a `not_before`, and the mark of a join.
@@ -81,11 +82,11 @@ checks! {
             row_in(3, unmarked),
         ];
         let ledger = context.ledger().await.with(&given).await;
-        assert_eq!(ledger.step(1, joining(0), at(5)).await, Ok(()));
-        assert_eq!(ledger.step(2, unmarked, at(5)).await, Ok(()));
+        must_be!(ledger.step(1, joining(0), at(5)).await, Ok(()));
+        must_be!(ledger.step(2, unmarked, at(5)).await, Ok(()));
         let stepped = [(joining(0), &given[0]), (unmarked, &given[1]), (unmarked, &given[2])];
         for (n, (lifecycle, given)) in (1..).zip(stepped) {
-            assert_eq!(ledger.row(n).await, KeyPackageMetadata { lifecycle, ..given.clone() });
+            must_be!(ledger.row(n).await, KeyPackageMetadata { lifecycle, ..given.clone() });
         }
     }
 
@@ -98,9 +99,9 @@ checks! {
             ..row(1)
         });
         let ledger = context.ledger().await.with(&given).await;
-        assert_eq!(ledger.list().await, given, "created at the same time, so by ref");
+        must_be!(ledger.list().await, given, "created at the same time, so by ref");
         for row in &given {
-            assert_eq!(ledger.get_ref(&row.key_package_ref).await.as_ref(), Some(row));
+            must_be!(ledger.get_ref(&row.key_package_ref).await.as_ref(), Some(row));
         }
     }
 
@@ -110,12 +111,12 @@ checks! {
     async fn a_batch_creates_all_its_rows_or_none(context: &Context) {
         let ledger = context.ledger().await.with(&[row(2)]).await;
         for refused in [rows([1, 2, 3]), rows([1, 3, 1])] {
-            assert_eq!(ledger.create(&refused).await, Err(Exists));
-            assert_eq!(ledger.list().await, [row(2)]);
+            must_be!(ledger.create(&refused).await, Err(Exists));
+            must_be!(ledger.list().await, [row(2)]);
         }
-        assert_eq!(ledger.create(&[]).await, Ok(()));
-        assert_eq!(ledger.list().await, [row(2)]);
-        assert_eq!(ledger.create(&rows([1, 3])).await, Ok(()));
+        must_be!(ledger.create(&[]).await, Ok(()));
+        must_be!(ledger.list().await, [row(2)]);
+        must_be!(ledger.create(&rows([1, 3])).await, Ok(()));
     }
 
     /// META-1: a batch of 1,000 rows, far more than a pool has.
@@ -128,16 +129,16 @@ checks! {
             })
             .collect();
         let ledger = context.ledger().await.with(&given).await;
-        assert_eq!(ledger.list().await, given);
+        must_be!(ledger.list().await, given);
     }
 
     /// META-1: a deleted row leaves nothing behind, and may be created again.
     #[rules("META-1", "META-3")]
     async fn a_deleted_row_may_be_created_again(context: &Context) {
         let ledger = context.ledger().await.with(&[row_in(1, Lifecycle::Spent)]).await;
-        assert_eq!(ledger.delete([1]).await, 1);
+        must_be!(ledger.delete([1]).await, 1);
         let anew = KeyPackageMetadata { created_at: at(DAY), ..row(1) };
-        assert_eq!(ledger.create(std::slice::from_ref(&anew)).await, Ok(()));
-        assert_eq!(ledger.list().await, [anew]);
+        must_be!(ledger.create(std::slice::from_ref(&anew)).await, Ok(()));
+        must_be!(ledger.list().await, [anew]);
     }
 }

@@ -6,6 +6,7 @@ use super::ledger::Context;
 use super::rows::{record, refs, row, rows};
 use crate::at_once::at_once;
 use crate::check::checks;
+use crate::must_be::{must_be, must_number};
 use crate::packages::{at, key_package_ref};
 
 const ROUND: LeaseName = LeaseName::ROUND;
@@ -52,7 +53,7 @@ checks! {
         for (at_call, (name, holder, seconds, now, answer)) in calls.into_iter().enumerate() {
             match seconds {
                 0 => ledger.release(name, holder).await,
-                _ => assert_eq!(ledger.lease(name, holder, seconds, at(now)).await, answer, "call {at_call}"),
+                _ => must_be!(ledger.lease(name, holder, seconds, at(now)).await, answer, "call {at_call}"),
             }
         }
     }
@@ -62,9 +63,9 @@ checks! {
     #[rules("META-5", "META-6")]
     async fn an_older_fence_changes_nothing(context: &Context) {
         let ledger = context.ledger().await.with(&rows([1, 2])).await;
-        assert_eq!(ledger.lease(LEDGER, 1, 60, at(0)).await, Ok(1));
-        assert_eq!(ledger.lease(LEDGER, 2, 60, at(60)).await, Ok(2));
-        assert_eq!(ledger.lease(ROUND, 2, 60, at(0)).await, Ok(1));
+        must_be!(ledger.lease(LEDGER, 1, 60, at(0)).await, Ok(1));
+        must_be!(ledger.lease(LEDGER, 2, 60, at(60)).await, Ok(2));
+        must_be!(ledger.lease(ROUND, 2, 60, at(0)).await, Ok(1));
         let unknown = LeaseName::new("unknown").expect("a short word is a name");
         let before = ledger.all().await;
         let new = MetadataChanges::new;
@@ -82,19 +83,19 @@ checks! {
         for (lease, number) in [(LEDGER, 1), (LEDGER, 3), (LEDGER, 0), (ROUND, 2), (unknown, 1)] {
             for write in &writes {
                 let write = write.clone().fence(Fence::new(lease, number));
-                assert_eq!(ledger.apply(&write).await, Err(Fenced), "{write:?}");
-                assert_eq!(ledger.all().await, before, "{write:?}");
+                must_be!(ledger.apply(&write).await, Err(Fenced), "{write:?}");
+                must_be!(ledger.all().await, before, "{write:?}");
             }
         }
         ledger.release(LEDGER, 2).await;
         for (write, deleted) in writes.iter().zip([0, 0, 0, 0, 1, 0]) {
             let write = write.clone().fence(Fence::new(LEDGER, 2));
-            assert_eq!(ledger.apply(&write).await, Ok(deleted), "{write:?}");
+            must_be!(ledger.apply(&write).await, Ok(deleted), "{write:?}");
         }
-        assert_eq!(ledger.get(2).await, None);
-        assert_eq!(ledger.record().await, record());
-        assert_eq!(ledger.lease(LEDGER, 1, 60, at(0)).await, Ok(3));
-        assert_eq!(ledger.apply(&new().fence(Fence::new(LEDGER, 2))).await, Err(Fenced));
+        must_be!(ledger.get(2).await, None);
+        must_be!(ledger.record().await, record());
+        must_be!(ledger.lease(LEDGER, 1, 60, at(0)).await, Ok(3));
+        must_be!(ledger.apply(&new().fence(Fence::new(LEDGER, 2))).await, Err(Fenced));
     }
 
     /// META-5: of many that ask for a free lease at once, one is granted it.
@@ -108,10 +109,12 @@ checks! {
                 (holder, ledger.lease(ROUND, holder, 60, at(now)).await)
             });
             let (granted, refused): (Vec<_>, Vec<_>) = answers.await.into_iter().partition(|(_, answer)| answer.is_ok());
-            assert_eq!(granted.len(), 1, "one has it");
-            assert_eq!(granted[0].1, Ok(fence));
-            assert!(refused.iter().all(|(_, answer)| *answer == Err(Held { until: at(now + 60) })));
-            assert_eq!(ledgers[1].lease(ROUND, granted[0].0, 60, at(now)).await, Ok(fence), "it is its own");
+            must_be!(granted.len(), 1, "one has it");
+            must_be!(granted[0].1, Ok(fence));
+            must_number(&refused, refused.len(), "are told until when another holds it", |(_, answer)| {
+                *answer == Err(Held { until: at(now + 60) })
+            });
+            must_be!(ledgers[1].lease(ROUND, granted[0].0, 60, at(now)).await, Ok(fence), "it is its own");
         }
     }
 
@@ -130,16 +133,16 @@ checks! {
             let answers = at_once(&ledgers, 12, |ledger, task| async move {
                 if task != 6 {
                     let answer = ledger.apply(&write(task, fence)).await;
-                    assert!(matches!(answer, Ok(0) | Err(Fenced)));
+                    assert!(matches!(answer, Ok(0) | Err(Fenced)), "an older fence changes nothing, and is answered {answer:?}");
                     return None;
                 }
                 let number = ledger.lease(LEDGER, round, 60, at(60 * i64::from(round))).await.expect("it has ended");
-                assert_eq!(ledger.apply(&write(task, number)).await, Ok(0));
+                must_be!(ledger.apply(&write(task, number)).await, Ok(0));
                 Some(number)
             });
             fence = answers.await.into_iter().flatten().next().expect("one was granted it");
-            assert_eq!(ledgers[1].record().await.strangers, 6);
+            must_be!(ledgers[1].record().await.strangers, 6);
         }
-        assert_eq!(fence, 11);
+        must_be!(fence, 11);
     }
 }

@@ -8,6 +8,7 @@ use kp_core::client::{
 use kp_core::{Ciphersuite, KeyPackageRef, Timestamp, Ttl};
 
 use super::rows::refs;
+use crate::must_be::must_be;
 use crate::packages::key_package_ref;
 use crate::pool::{answered, works};
 
@@ -29,7 +30,7 @@ impl Ledger {
 
     /// A handle on a space in which these rows are created.
     pub(super) async fn with(self, rows: &[KeyPackageMetadata]) -> Self {
-        assert_eq!(self.create(rows).await, Ok(()), "new rows can be created");
+        must_be!(self.create(rows).await, Ok(()), "new rows can be created");
         self
     }
 
@@ -45,7 +46,7 @@ impl Ledger {
             .lease(name, LeaseHolder::from_bytes([holder; 16]), ttl, now)
             .await;
         let fence = answered(answer)?;
-        assert_eq!(fence.lease, name);
+        must_be!(fence.lease, name);
         Ok(fence.number)
     }
 

@@ -16,10 +16,10 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use kp_core::client::PoolMetadataStore;
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Completion, Failed, Trial};
 
 use self::ledger::Context;
-use crate::suite::{in_a_space, several_threads, trial};
+use crate::suite::{Findings, conclude, in_a_space, several_threads, trial};
 use crate::{Check, Factory};
 
 /// A backend of metadata.
@@ -32,10 +32,13 @@ type Backend = Arc<dyn Factory<dyn PoolMetadataStore>>;
 /// and so is how many bytes a row takes (`META-4`), for a backend that can tell.
 pub fn metadata_main(factory: impl Factory<dyn PoolMetadataStore>) -> ExitCode {
     let factory: Backend = Arc::new(factory);
-    let mut trials: Vec<_> = metadata_checks().map(|check| trial(check, &factory)).collect();
+    let findings = Findings::default();
+    let mut trials: Vec<_> = metadata_checks()
+        .map(|check| trial(check, &factory, &findings))
+        .collect();
     trials.extend(table::pairs().map(|pair| pair_trial(pair, &factory)));
     trials.push(size_trial(&factory));
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    conclude(trials, &findings)
 }
 
 /// All checks of the suite, by rule.

@@ -8,6 +8,7 @@ use kp_core::client::{KeyPackageMetadata, LeaseName, MetadataChanges};
 use super::ledger::Context;
 use super::rows::{in_every_state, record, refs, row, row_in, rows, superseded};
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::{END, OTHER_SUITE, SUITE, at, key_package_ref};
 
 checks! {
@@ -15,12 +16,12 @@ checks! {
     #[rules("META-3")]
     async fn nothing_is_there_at_first(context: &Context) {
         let ledger = context.ledger().await;
-        assert_eq!(ledger.list().await, []);
-        assert_eq!(ledger.get(1).await, None);
-        assert_eq!(ledger.counts().await, BTreeMap::new());
-        assert_eq!(ledger.available(SUITE, at(0)).await, 0);
-        assert_eq!(ledger.expired(at(END)).await, []);
-        assert_eq!(ledger.delete([1]).await, 0);
+        must_be!(ledger.list().await, []);
+        must_be!(ledger.get(1).await, None);
+        must_be!(ledger.counts().await, BTreeMap::new());
+        must_be!(ledger.available(SUITE, at(0)).await, 0);
+        must_be!(ledger.expired(at(END)).await, []);
+        must_be!(ledger.delete([1]).await, 0);
     }
 
     /// META-3: `list` goes by `created_at`, then by ref, whatever the order of creation; a step does not change a row's
@@ -35,26 +36,26 @@ checks! {
             .collect();
         let ledger = context.ledger().await.with(&given).await;
         given.sort_by_key(|row| (row.created_at, row.key_package_ref.clone()));
-        assert_eq!(ledger.list().await, given);
+        must_be!(ledger.list().await, given);
         let steps = [(3, Available), (7, Spent), (0, superseded(0))];
-        assert_eq!(ledger.steps(&steps, at(5)).await, Ok(()));
+        must_be!(ledger.steps(&steps, at(5)).await, Ok(()));
         let refs = |rows: Vec<KeyPackageMetadata>| rows.into_iter().map(|row| row.key_package_ref).collect::<Vec<_>>();
-        assert_eq!(refs(ledger.list().await), refs(given));
+        must_be!(refs(ledger.list().await), refs(given));
     }
 
     /// META-3: a row goes from every state. What is not there is not an error; the answer is how many were.
     #[rules("META-3")]
     async fn what_is_not_there_can_be_deleted(context: &Context) {
         let ledger = context.ledger().await.with(&in_every_state()).await;
-        assert_eq!(ledger.delete([]).await, 0);
-        assert_eq!(ledger.delete([9]).await, 0);
-        assert_eq!(ledger.list().await.len(), 8);
-        assert_eq!(ledger.delete([1, 9, 3, 1]).await, 2, "each counts once");
+        must_be!(ledger.delete([]).await, 0);
+        must_be!(ledger.delete([9]).await, 0);
+        must_be!(ledger.list().await.len(), 8);
+        must_be!(ledger.delete([1, 9, 3, 1]).await, 2, "each counts once");
         for n in [2, 4, 5, 6, 7, 8] {
-            assert_eq!(ledger.delete([n, 1]).await, 1);
-            assert_eq!(ledger.get(n).await, None);
+            must_be!(ledger.delete([n, 1]).await, 1);
+            must_be!(ledger.get(n).await, None);
         }
-        assert_eq!(ledger.list().await, []);
+        must_be!(ledger.list().await, []);
     }
 
     /// META-3: available are the one-time packages of the ciphersuite that stand so and are not past their `not_after`.
@@ -66,10 +67,10 @@ checks! {
         given.push(KeyPackageMetadata { role: Role::LastResort, ..row_in(15, Available) });
         given.push(KeyPackageMetadata { not_after: at(50), ..row_in(16, Available) });
         let ledger = context.ledger().await.with(&given).await;
-        assert_eq!(ledger.available(SUITE, at(49)).await, 5);
-        assert_eq!(ledger.available(SUITE, at(50)).await, 4, "past its not_after");
-        assert_eq!(ledger.available(OTHER_SUITE, at(0)).await, 1);
-        assert_eq!(ledger.available(SUITE, at(END)).await, 0);
+        must_be!(ledger.available(SUITE, at(49)).await, 5);
+        must_be!(ledger.available(SUITE, at(50)).await, 4, "past its not_after");
+        must_be!(ledger.available(OTHER_SUITE, at(0)).await, 1);
+        must_be!(ledger.available(SUITE, at(END)).await, 0);
     }
 
     /// META-3: every row is counted once, by the name of its state.
@@ -92,15 +93,15 @@ checks! {
         ]);
         let before = ledger.list().await;
         for _ in 0..2 {
-            assert_eq!(ledger.counts().await, expected);
-            assert_eq!(ledger.available(SUITE, at(2 * END)).await, 0);
-            assert_eq!(ledger.expired(at(2 * END)).await.len(), before.len());
-            assert_eq!(ledger.get(99).await, None);
-            assert_eq!(ledger.list().await, before, "reads change nothing");
+            must_be!(ledger.counts().await, expected);
+            must_be!(ledger.available(SUITE, at(2 * END)).await, 0);
+            must_be!(ledger.expired(at(2 * END)).await.len(), before.len());
+            must_be!(ledger.get(99).await, None);
+            must_be!(ledger.list().await, before, "reads change nothing");
         }
-        assert_eq!(ledger.step(1, Spent, at(1)).await, Ok(()));
+        must_be!(ledger.step(1, Spent, at(1)).await, Ok(()));
         let counts = ledger.counts().await;
-        assert_eq!((counts["created"], counts["spent"]), (1, 2));
+        must_be!((counts["created"], counts["spent"]), (1, 2));
     }
 
     /// META-3: expired is what `now` has reached the `not_after` of, wherever it stands.
@@ -109,12 +110,12 @@ checks! {
         let ending = |n, seconds, lifecycle| KeyPackageMetadata { not_after: at(seconds), ..row_in(n, lifecycle) };
         let given = [ending(1, 10, Created), ending(2, 20, Spent), ending(3, 30, Available)];
         let ledger = context.ledger().await.with(&given).await;
-        assert_eq!(ledger.expired(at(9)).await, []);
-        assert_eq!(ledger.expired(at(10)).await, refs([1]));
-        assert_eq!(ledger.expired(at(29)).await.len(), 2);
+        must_be!(ledger.expired(at(9)).await, []);
+        must_be!(ledger.expired(at(10)).await, refs([1]));
+        must_be!(ledger.expired(at(29)).await.len(), 2);
         let mut all = refs([1, 2, 3]);
         all.sort();
-        assert_eq!(ledger.expired(at(30)).await, all, "created at the same time, so by ref");
+        must_be!(ledger.expired(at(30)).await, all, "created at the same time, so by ref");
     }
 
     /// META-3: what one handle was answered, another sees.
@@ -123,15 +124,15 @@ checks! {
     async fn another_handle_sees_what_was_answered(context: &Context) {
         let (one, other) = (context.ledger().await, context.ledger().await);
         for n in 0..20 {
-            assert_eq!(one.create(&[row(n)]).await, Ok(()));
-            assert_eq!(other.get(n).await, Some(row(n)));
-            assert_eq!(other.step(n, Available, at(1)).await, Ok(()));
-            assert_eq!(one.row(n).await.lifecycle, Available);
-            assert_eq!(one.list().await, other.list().await);
+            must_be!(one.create(&[row(n)]).await, Ok(()));
+            must_be!(other.get(n).await, Some(row(n)));
+            must_be!(other.step(n, Available, at(1)).await, Ok(()));
+            must_be!(one.row(n).await.lifecycle, Available);
+            must_be!(one.list().await, other.list().await);
         }
-        assert_eq!(one.delete(0..20).await, 20);
-        assert_eq!(one.apply(&MetadataChanges::new().record(record())).await, Ok(0));
-        assert_eq!(other.all().await, (Vec::new(), record()));
+        must_be!(one.delete(0..20).await, 20);
+        must_be!(one.apply(&MetadataChanges::new().record(record())).await, Ok(0));
+        must_be!(other.all().await, (Vec::new(), record()));
     }
 
     /// META-3: what was answered is there when the store is opened again: rows, record and leases.
@@ -140,19 +141,19 @@ checks! {
     async fn what_was_answered_outlives_the_handle(context: &Context) {
         let given = in_every_state();
         let ledger = context.ledger().await.with(&given).await;
-        assert_eq!(ledger.create(&rows(11..=20)).await, Ok(()));
-        assert_eq!(ledger.steps(&[(11, Available), (12, Spent)], at(5)).await, Ok(()));
-        assert_eq!(ledger.delete([13]).await, 1);
-        assert_eq!(ledger.lease(LeaseName::ROUND, 1, 60, at(0)).await, Ok(1));
-        assert_eq!(ledger.apply(&MetadataChanges::new().record(record())).await, Ok(0));
+        must_be!(ledger.create(&rows(11..=20)).await, Ok(()));
+        must_be!(ledger.steps(&[(11, Available), (12, Spent)], at(5)).await, Ok(()));
+        must_be!(ledger.delete([13]).await, 1);
+        must_be!(ledger.lease(LeaseName::ROUND, 1, 60, at(0)).await, Ok(1));
+        must_be!(ledger.apply(&MetadataChanges::new().record(record())).await, Ok(0));
         let before = ledger.all().await;
         drop(ledger);
 
         let ledger = context.ledger().await;
-        assert_eq!(ledger.all().await, before);
-        assert_eq!(ledger.lease(LeaseName::ROUND, 2, 60, at(59)).await, Err(Held { until: at(60) }));
-        assert_eq!(ledger.lease(LeaseName::ROUND, 2, 60, at(60)).await, Ok(2));
-        assert_eq!(ledger.get(13).await, None);
-        assert_eq!(ledger.get_ref(&key_package_ref(12)).await.map(|row| row.spent_at), Some(Some(at(5))));
+        must_be!(ledger.all().await, before);
+        must_be!(ledger.lease(LeaseName::ROUND, 2, 60, at(59)).await, Err(Held { until: at(60) }));
+        must_be!(ledger.lease(LeaseName::ROUND, 2, 60, at(60)).await, Ok(2));
+        must_be!(ledger.get(13).await, None);
+        must_be!(ledger.get_ref(&key_package_ref(12)).await.map(|row| row.spent_at), Some(Some(at(5))));
     }
 }

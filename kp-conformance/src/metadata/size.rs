@@ -2,6 +2,7 @@ use kp_core::client::{KeyPackageMetadata, Lifecycle};
 
 use super::ledger::Context;
 use super::rows::row;
+use crate::must_be::must_be;
 use crate::packages::at;
 
 /// How many rows are measured: enough that whole pages make no difference.
@@ -16,7 +17,7 @@ pub(super) async fn bytes_a_row(context: &Context) -> Option<u64> {
     let empty = context.bytes().await?;
     for batch in (0..ROWS).collect::<Vec<_>>().chunks(32) {
         let batch: Vec<_> = batch.iter().copied().map(uploaded).collect();
-        assert_eq!(ledger.create(&batch).await, Ok(()));
+        must_be!(ledger.create(&batch).await, Ok(()));
     }
     Some((context.bytes().await? - empty) / ROWS)
 }

@@ -6,6 +6,7 @@ use kp_core::client::MetadataRejection::{IllegalStep, NotFound};
 use super::ledger::Context;
 use super::rows::{joining, joining_by, row, row_in, rows, superseded};
 use crate::check::checks;
+use crate::must_be::must_be;
 use crate::packages::at;
 
 checks! {
@@ -15,8 +16,8 @@ checks! {
         let ledger = context.ledger().await.with(&[row(1)]).await;
         let life = [Available, Created, Available, Reserved, Available, Reserved, joining(0), Spent];
         for (seconds, to) in (10..).zip(life) {
-            assert_eq!(ledger.step(1, to, at(seconds)).await, Ok(()));
-            assert_eq!(ledger.row(1).await.lifecycle, to);
+            must_be!(ledger.step(1, to, at(seconds)).await, Ok(()));
+            must_be!(ledger.row(1).await.lifecycle, to);
         }
         let lived = KeyPackageMetadata {
             lifecycle: Spent,
@@ -25,7 +26,7 @@ checks! {
             spent_at: Some(at(17)),
             ..row(1)
         };
-        assert_eq!(ledger.row(1).await, lived);
+        must_be!(ledger.row(1).await, lived);
     }
 
     /// META-2: a grace period may be set anew, sooner or later.
@@ -33,8 +34,8 @@ checks! {
     async fn a_grace_period_may_be_set_anew(context: &Context) {
         let ledger = context.ledger().await.with(&[row(1)]).await;
         for delete_at in [superseded(5), superseded(9), superseded(-9)] {
-            assert_eq!(ledger.step(1, delete_at, at(1)).await, Ok(()));
-            assert_eq!(ledger.row(1).await, KeyPackageMetadata { lifecycle: delete_at, ..row(1) });
+            must_be!(ledger.step(1, delete_at, at(1)).await, Ok(()));
+            must_be!(ledger.row(1).await, KeyPackageMetadata { lifecycle: delete_at, ..row(1) });
         }
     }
 
@@ -46,17 +47,17 @@ checks! {
         let unmarked = Joining { mark: None };
         let marks = [joining_by(1, 60), joining_by(1, 120), joining_by(1, 30), joining_by(2, 30), unmarked, joining_by(0, -9)];
         for to in marks.into_iter().chain([Reserved, joining_by(3, 9), superseded(1), unmarked, joining_by(0xFF, 9)]) {
-            assert_eq!(ledger.step(1, to, at(5)).await, Ok(()));
+            must_be!(ledger.step(1, to, at(5)).await, Ok(()));
             let reserved_at = ledger.row(1).await.reserved_at;
-            assert_eq!(ledger.row(1).await, KeyPackageMetadata { lifecycle: to, reserved_at, ..row(1) });
+            must_be!(ledger.row(1).await, KeyPackageMetadata { lifecycle: to, reserved_at, ..row(1) });
         }
-        assert_eq!(ledger.step(1, Spent, at(6)).await, Ok(()));
-        assert_eq!(ledger.row(1).await.lifecycle, Spent);
+        must_be!(ledger.step(1, Spent, at(6)).await, Ok(()));
+        must_be!(ledger.row(1).await.lifecycle, Spent);
         // Refused, it leaves the mark that is there.
-        assert_eq!(ledger.step(2, joining_by(1, 60), at(5)).await, Ok(()));
+        must_be!(ledger.step(2, joining_by(1, 60), at(5)).await, Ok(()));
         let illegal = IllegalStep { from: Spent, to: joining_by(2, 90) };
-        assert_eq!(ledger.steps(&[(2, joining_by(2, 90)), (1, joining_by(2, 90))], at(7)).await, Err(illegal));
-        assert_eq!(ledger.row(2).await.lifecycle, joining_by(1, 60));
+        must_be!(ledger.steps(&[(2, joining_by(2, 90)), (1, joining_by(2, 90))], at(7)).await, Err(illegal));
+        must_be!(ledger.row(2).await.lifecycle, joining_by(1, 60));
     }
 
     /// META-2: time is an argument: it may step back, and lie at its bounds. Expiry is the client's to judge: a step is not
@@ -64,14 +65,14 @@ checks! {
     #[rules("META-2")]
     async fn any_time_will_do(context: &Context) {
         let ledger = context.ledger().await.with(&[row(1)]).await;
-        assert_eq!(ledger.step(1, Available, Timestamp::MAX).await, Ok(()));
-        assert_eq!(ledger.step(1, Reserved, at(-5)).await, Ok(()));
-        assert_eq!(ledger.step(1, joining(0), row(1).not_after).await, Ok(()));
-        assert_eq!(ledger.step(1, Spent, Timestamp::MIN).await, Ok(()));
+        must_be!(ledger.step(1, Available, Timestamp::MAX).await, Ok(()));
+        must_be!(ledger.step(1, Reserved, at(-5)).await, Ok(()));
+        must_be!(ledger.step(1, joining(0), row(1).not_after).await, Ok(()));
+        must_be!(ledger.step(1, Spent, Timestamp::MIN).await, Ok(()));
         let stored = ledger.row(1).await;
-        assert_eq!(stored.uploaded_at, Some(Timestamp::MAX));
-        assert_eq!(stored.reserved_at, Some(at(-5)));
-        assert_eq!(stored.spent_at, Some(Timestamp::MIN));
+        must_be!(stored.uploaded_at, Some(Timestamp::MAX));
+        must_be!(stored.reserved_at, Some(at(-5)));
+        must_be!(stored.spent_at, Some(Timestamp::MIN));
     }
 
     /// META-2: a batch of steps is taken as a whole.
@@ -79,10 +80,10 @@ checks! {
     async fn a_batch_takes_all_its_steps(context: &Context) {
         let ledger = context.ledger().await.with(&rows(0..32)).await;
         let steps: Vec<_> = (0..32).map(|n| (n, if n % 2 == 0 { Available } else { Failed })).collect();
-        assert_eq!(ledger.steps(&steps, at(7)).await, Ok(()));
+        must_be!(ledger.steps(&steps, at(7)).await, Ok(()));
         for (n, to) in steps {
             let uploaded_at = (to == Available).then_some(at(7));
-            assert_eq!(ledger.row(n).await, KeyPackageMetadata { lifecycle: to, uploaded_at, ..row(n) });
+            must_be!(ledger.row(n).await, KeyPackageMetadata { lifecycle: to, uploaded_at, ..row(n) });
         }
     }
 
@@ -92,7 +93,7 @@ checks! {
     async fn a_batch_with_a_step_that_is_refused_takes_none(context: &Context) {
         let given = [row(1), row(2), row_in(3, Spent), row_in(4, Expired), row(5)];
         let ledger = context.ledger().await.with(&given).await;
-        assert_eq!(ledger.delete([5]).await, 1);
+        must_be!(ledger.delete([5]).await, 1);
         let before = ledger.list().await;
         let illegal = |from| Err(IllegalStep { from, to: Available });
         let batches: [(&[u64], _); 8] = [
@@ -107,8 +108,8 @@ checks! {
         ];
         for (batch, answer) in batches {
             let steps: Vec<_> = batch.iter().map(|n| (*n, Available)).collect();
-            assert_eq!(ledger.steps(&steps, at(1)).await, answer, "{batch:?}");
-            assert_eq!(ledger.list().await, before, "{batch:?}");
+            must_be!(ledger.steps(&steps, at(1)).await, answer, "{batch:?}");
+            must_be!(ledger.list().await, before, "{batch:?}");
         }
     }
 
@@ -117,9 +118,9 @@ checks! {
     async fn a_step_sees_the_ones_before_in_its_batch(context: &Context) {
         let ledger = context.ledger().await.with(&[row(1)]).await;
         let illegal = Err(IllegalStep { from: Spent, to: Available });
-        assert_eq!(ledger.steps(&[(1, Spent), (1, Available)], at(1)).await, illegal);
-        assert_eq!(ledger.row(1).await, row(1));
-        assert_eq!(ledger.steps(&[(1, Available), (1, Reserved), (1, Spent)], at(2)).await, Ok(()));
+        must_be!(ledger.steps(&[(1, Spent), (1, Available)], at(1)).await, illegal);
+        must_be!(ledger.row(1).await, row(1));
+        must_be!(ledger.steps(&[(1, Available), (1, Reserved), (1, Spent)], at(2)).await, Ok(()));
         let lived = KeyPackageMetadata {
             lifecycle: Spent,
             uploaded_at: Some(at(2)),
@@ -127,6 +128,6 @@ checks! {
             spent_at: Some(at(2)),
             ..row(1)
         };
-        assert_eq!(ledger.row(1).await, lived);
+        must_be!(ledger.row(1).await, lived);
     }
 }

@@ -4,6 +4,7 @@ use kp_core::client::{KeyPackageMetadata, Lifecycle, MetadataRejection};
 
 use super::ledger::Context;
 use super::rows::{joining, lifecycles, row_in, superseded};
+use crate::must_be::must_be;
 use crate::packages::at;
 
 /// Which steps there are (`META-2`), once more: from the state at the left to each of [`lifecycles`], in their order.
@@ -29,7 +30,7 @@ pub(super) struct Pair {
 /// Every pair, row by row.
 pub(super) fn pairs() -> impl Iterator<Item = Pair> {
     STEPS.into_iter().zip(lifecycles()).flat_map(|((name, steps), from)| {
-        assert_eq!(name, from.name(), "the table is in the order of the lifecycles");
+        must_be!(name, from.name(), "the table is in the order of the lifecycles");
         // A superseded package is superseded anew, and a join is marked anew: each with another end.
         let targets = lifecycles().map(|to| match to {
             Lifecycle::Superseded { .. } => superseded(1),
@@ -58,14 +59,14 @@ impl Pair {
         let ledger = context.ledger().await.with(&[before.clone(), bystander.clone()]).await;
         let answer = ledger.step(1, self.to, at(9)).await;
         if self.legal {
-            assert_eq!(answer, Ok(()));
-            assert_eq!(ledger.row(1).await, self.after(before));
+            must_be!(answer, Ok(()));
+            must_be!(ledger.row(1).await, self.after(before));
         } else {
             let Self { from, to, .. } = *self;
-            assert_eq!(answer, Err(MetadataRejection::IllegalStep { from, to }));
-            assert_eq!(ledger.row(1).await, before, "nothing changed");
+            must_be!(answer, Err(MetadataRejection::IllegalStep { from, to }));
+            must_be!(ledger.row(1).await, before, "nothing changed");
         }
-        assert_eq!(ledger.row(2).await, bystander, "another package is not concerned");
+        must_be!(ledger.row(2).await, bystander, "another package is not concerned");
     }
 
     /// The row after the step, at second 9: it had been uploaded before, so that stays.

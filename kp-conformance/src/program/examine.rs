@@ -76,16 +76,16 @@ fn examine(adapters: &Arc<Adapters>, item: Item) -> Examined {
         Item::Cell(cell) => verdict(run_cell(cell, &factory)),
     };
     let verdict = session.not_offered().map_or(verdict, Verdict::NotOffered);
-    let (mut rules, name) = match item {
-        Item::Check(check) => (check.rules().to_vec(), check.name().to_owned()),
-        Item::Cell(cell) => (Vec::new(), cell.name()),
+    let mut finding = match item {
+        Item::Check(check) => Finding::of_check(check, verdict),
+        Item::Cell(cell) => Finding::of_cell(cell.name(), verdict),
     };
-    if verdict == Verdict::Passed {
+    if finding.verdict == Verdict::Passed {
         // A check that was made without reservations has shown nothing of them.
-        rules.retain(|rule| adapters.profile().has_rule(rule));
+        finding.rules.retain(|rule| adapters.profile().has_rule(rule));
     }
     Examined {
-        finding: Finding { rules, name, verdict },
+        finding,
         calls: runs.then(|| session.calls()),
         took: begin.elapsed(),
     }

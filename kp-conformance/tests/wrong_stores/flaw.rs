@@ -12,6 +12,8 @@ use kp_core::{
     PoolCounts, PoolId, ReservationId, Result, Role, Status, Timestamp, Ttl,
 };
 
+use crate::engine::Mishap;
+
 /// What a store does, piece by piece: the rules, with one piece falsified.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Flaw {
@@ -59,6 +61,12 @@ pub(crate) struct Flaw {
     pub(crate) read: fn(&mut Records<'_>, Timestamp),
     /// To a pool, before expired packages are swept.
     pub(crate) swept: fn(&mut Records<'_>, Timestamp),
+    /// To the limit of a page.
+    pub(crate) page_limit: fn(u32) -> u32,
+    /// Whether a pool counts towards the limit of a settling, by how much ended there.
+    pub(crate) counts_as_settled: fn(u64) -> bool,
+    /// Whether a pool that was exhausted stays noted as such, swept or not.
+    pub(crate) notes_exhausted_pools: bool,
     /// To the limit of a sweep.
     pub(crate) sweep_limit: fn(u32) -> u32,
     /// To what a sweep says that it removed.
@@ -79,6 +87,8 @@ pub(crate) struct Flaw {
     pub(crate) reaches: &'static [Method],
     /// What is not one atomic step.
     pub(crate) torn: Option<Torn>,
+    /// What it makes of an outage.
+    pub(crate) mishap: Option<Mishap>,
 }
 
 /// A call that is not one atomic step.
@@ -189,6 +199,9 @@ impl Flaw {
         pools: |_| (),
         read: |_, _| (),
         swept: |_, _| (),
+        page_limit: |limit| limit,
+        counts_as_settled: |count| count > 0,
+        notes_exhausted_pools: false,
         sweep_limit: |limit| limit,
         cleaned: |count| count,
         saved_before: |saved_before| saved_before,
@@ -199,6 +212,7 @@ impl Flaw {
         remembers: &[],
         reaches: &[],
         torn: None,
+        mishap: None,
     };
 }
 

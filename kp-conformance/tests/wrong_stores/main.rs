@@ -1,13 +1,17 @@
 //! The suite is itself tested: stores that are wrong in one way each, at least one for every rule, must be caught by a
-//! check of the rule that they break; and a store without a flaw by none.
+//! check of the rule that they break; and a store without a flaw by none. The report has to begin with that rule.
+//!
+//! With `--ignored`: each race and outage 20 times, and the reports of all wrong stores.
 //!
 //! Also the table of all that, in `docs/conformance.md`: `UPDATE_DOCS=1` writes it anew.
 
 mod backend;
+mod engine;
 mod flaw;
 mod flaws;
 mod gate;
 mod locks;
+mod reports;
 mod store;
 mod table;
 mod wrong_store;
@@ -80,6 +84,9 @@ fn main() -> ExitCode {
     // That checks panic is what is hoped for here.
     std::panic::set_hook(Box::new(|_| ()));
     let mut trials: Vec<_> = wrong_stores().map(WrongStore::trial).collect();
+    let arranged = wrong_stores().filter(|wrong| wrong.is_arranged());
+    trials.extend(arranged.map(WrongStore::long_trial));
+    trials.extend(reports::trials(wrong_stores()));
     trials.extend([
         Trial::test("without_a_flaw_nothing_is_caught", without_a_flaw_nothing_is_caught),
         Trial::test("a_store_that_owns_up_is_not_blamed", a_store_that_owns_up_is_not_blamed),

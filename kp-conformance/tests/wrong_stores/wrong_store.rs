@@ -4,8 +4,10 @@ use libtest_mimic::{Failed, Trial};
 use crate::backend::caught_by;
 use crate::flaw::{Flaw, Torn};
 
-/// How often a wrong store is run against the check that has to catch it.
-const RUNS_OF_A_RACE: usize = 20;
+/// How often a store that is wrong in a race, or in an outage, is run against the check that has to catch it. All of it is
+/// arranged, so that each run is like the others: a few look for one that is not, and `--ignored` looks longer.
+const RUNS: usize = 3;
+const RUNS_OF_A_LONG_LOOK: usize = 20;
 
 /// A store that is wrong in one way.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub(crate) struct WrongStore {
 }
 
 impl WrongStore {
-    fn flaw(&self) -> Flaw {
+    pub(crate) fn flaw(&self) -> Flaw {
         let mut flaw = Flaw::NONE;
         (self.flaw)(&mut flaw);
         flaw
@@ -32,16 +34,30 @@ impl WrongStore {
         self.flaw().torn.is_some_and(Torn::races)
     }
 
-    pub(crate) fn trial(&'static self) -> Trial {
-        Trial::test(format!("{} {}", self.rule, self.name), || self.must_be_caught())
+    /// Whether it takes a race or an outage to see what is wrong.
+    pub(crate) fn is_arranged(&self) -> bool {
+        self.races() || self.flaw().mishap.is_some()
     }
 
-    fn must_be_caught(&self) -> Result<(), Failed> {
+    pub(crate) fn trial(&'static self) -> Trial {
+        let runs = if self.is_arranged() { RUNS } else { 1 };
+        Trial::test(format!("{} {}", self.rule, self.name), move || {
+            self.must_be_caught(runs)
+        })
+    }
+
+    /// The long look at one that is arranged.
+    pub(crate) fn long_trial(&'static self) -> Trial {
+        let runs = RUNS_OF_A_LONG_LOOK;
+        let name = format!("{} {} {runs} times", self.rule, self.name);
+        Trial::test(name, move || self.must_be_caught(runs)).with_ignored_flag(true)
+    }
+
+    fn must_be_caught(&self, runs: usize) -> Result<(), Failed> {
         let of_the_rule = || kp_conformance::checks().filter(|check| check.rules().contains(&self.rule));
         let Some(check) = of_the_rule().find(|check| check.name() == self.check) else {
             return Err(format!("{} is no check of {}", self.check, self.rule).into());
         };
-        let runs = if self.races() { RUNS_OF_A_RACE } else { 1 };
         let caught = (0..runs).filter_map(|_| caught_by(check, self.flaw())).count();
         if caught == runs {
             return Ok(());

@@ -3,6 +3,7 @@
 mod failing;
 mod init_keys;
 mod moving;
+mod outages;
 mod reading;
 mod requiring;
 mod saving;
@@ -25,4 +26,5 @@ pub(crate) const ALL: &[&[crate::wrong_store::WrongStore]] = &[
     withdrawing::STORES,
     moving::STORES,
     failing::STORES,
+    outages::STORES,
 ];

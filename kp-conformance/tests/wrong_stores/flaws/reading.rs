@@ -75,6 +75,38 @@ wrong_stores! {
         flaw.listed = |page| page.next = page.next.is_some().then(|| Cursor::after_sequence(0));
     }
 
+    /// The last page names a next one, which is empty.
+    #[breaks("READ-2", pages_show_each_package_once)]
+    fn a_full_last_page_has_a_next(flaw: &mut Flaw) {
+        flaw.listed = |page| {
+            if page.next.is_none() && !page.items.is_empty() {
+                page.next = Some(Cursor::after_sequence(1_000_000));
+            }
+        };
+    }
+
+    /// A page of packages is longer than was asked for.
+    #[breaks("READ-2", pages_show_each_package_once)]
+    fn a_page_is_longer_than_its_limit(flaw: &mut Flaw) {
+        flaw.page_limit = |limit| limit.saturating_add(1);
+    }
+
+    /// A page of pools is longer than was asked for.
+    #[breaks("READ-5", every_pool_that_holds_anything_is_listed_once)]
+    fn a_page_of_pools_is_longer_than_its_limit(flaw: &mut Flaw) {
+        flaw.page_limit = |limit| limit.saturating_add(7);
+    }
+
+    /// The last page of pools names a next one, which is empty.
+    #[breaks("READ-5", every_pool_that_holds_anything_is_listed_once)]
+    fn a_full_last_page_of_pools_has_a_next(flaw: &mut Flaw) {
+        flaw.pools = |page| {
+            if let (None, Some(last)) = (&page.next, page.items.iter().max()) {
+                page.next = Some(Cursor::after_pool(last.clone()));
+            }
+        };
+    }
+
     /// An owner does not see its last resorts among what could be handed out.
     #[breaks("LAST-2", what_is_ready_is_what_is_available_and_the_slots)]
     fn hides_the_slots(flaw: &mut Flaw) {

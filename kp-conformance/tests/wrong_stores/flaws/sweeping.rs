@@ -80,6 +80,13 @@ wrong_stores! {
         };
     }
 
+    /// A pool that was exhausted is noted as such, and a sweep that empties it leaves the note: with an expired package before
+    /// it, no other is found.
+    #[breaks("RES-8", a_pool_that_was_emptied_begins_anew)]
+    fn a_sweep_leaves_the_note_of_a_pool(flaw: &mut Flaw) {
+        flaw.notes_exhausted_pools = true;
+    }
+
     /// Settling goes from lease to lease in the order of the queue, and stops at the first that is live.
     #[breaks("SWEEP-2", a_short_lease_after_a_long_one_ends_first)]
     fn settling_stops_at_a_live_lease(flaw: &mut Flaw) {
@@ -91,6 +98,12 @@ wrong_stores! {
             records.pool.records.extend(rest.into_iter().flatten());
             settled
         };
+    }
+
+    /// The limit of a settling counts pools in which nothing ended.
+    #[breaks("SWEEP-2", pools_in_which_nothing_ends_stop_no_settling)]
+    fn settling_counts_pools_in_which_nothing_ends(flaw: &mut Flaw) {
+        flaw.counts_as_settled = |_| true;
     }
 
     /// Leases that have ended wait for the next call on their pool.

@@ -75,6 +75,50 @@ wrong_stores! {
         };
     }
 
+    /// What a request has passed over, because it had expired by then, is not looked for again.
+    #[breaks("RES-2", what_was_passed_over_is_there_where_the_clock_is_behind)]
+    fn what_was_passed_over_is_gone(flaw: &mut Flaw) {
+        flaw.oldest = |pool, options, now| {
+            let used = pool.records.iter().enumerate().filter_map(|(place, (record, _))| match &record.state {
+                State::Used(usage) => Some((place, usage.at)),
+                _ => None,
+            });
+            let used: Vec<_> = used.collect();
+            pool.records.iter().enumerate().find_map(|(place, (record, kept))| {
+                let passed_over = used.iter().any(|(later, at)| *later > place && record.is_expired(*at));
+                let chosen = record.state == State::Free && fits(&record.info, options, now) && !passed_over;
+                Some((record.clone(), kept.bytes.clone()?)).filter(|_| chosen)
+            })
+        };
+    }
+
+    /// A package has the place that is as far from the first as there are packages: when the newest are swept, it is given
+    /// out twice.
+    #[breaks("RES-2", every_package_has_a_place_of_its_own)]
+    fn gives_a_place_out_twice(flaw: &mut Flaw) {
+        flaw.insert = |pool, mut record, kept| {
+            record.sequence = pool.records.len() as u64;
+            sure(pool.insert(&record, kept));
+        };
+    }
+
+    /// The window of a claim goes beyond the end of its package.
+    #[breaks("RES-4", a_claims_window_ends_with_its_package)]
+    fn a_claims_window_outlives_its_package(flaw: &mut Flaw) {
+        flaw.claim = |records, take, group, now| {
+            let claimed = records.claim(take, group, now)?;
+            records.alter(|record| {
+                if let State::Used(usage) = &mut record.state
+                    && usage.id == take.id
+                    && let Some(window) = &mut usage.window
+                {
+                    window.expires_at = usage.at.after(take.ttl);
+                }
+            });
+            Ok(claimed)
+        };
+    }
+
     /// Whatever ciphersuite is asked for, the oldest is handed out.
     #[breaks("RES-3", only_what_fits_is_handed_out)]
     fn any_ciphersuite_will_do(flaw: &mut Flaw) {
