@@ -67,7 +67,7 @@ macro_rules! checks {
     ($(
         $(#[doc = $says:literal])+
         #[rules($($rule:literal),+)]
-        $(#[relies_on($($reliance:tt),+)])?
+        $(#[relies_on($reliance:ident)])?
         $(#[needs($facet:ident $(($($outage:ident),+))?)])?
         async fn $name:ident($context:ident: &$Context:ty) $body:block
     )+) => {
@@ -78,7 +78,7 @@ macro_rules! checks {
                 name: stringify!($name),
                 says: concat!($($says),+),
                 needs: checks!(@needs $($facet $(($($outage),+))?)?),
-                relies_on: checks!(@relies_on $($($reliance),+)?),
+                relies_on: checks!(@relies_on $($reliance)?),
                 run: |context| Box::pin($name(context)),
             }
         ),+];
@@ -89,7 +89,7 @@ macro_rules! checks {
         )+
     };
     (@relies_on everything) => { $crate::reliance::Reliance::Everything };
-    (@relies_on $($rule:literal),*) => { $crate::reliance::Reliance::Rules(&[$($rule),*]) };
+    (@relies_on) => { $crate::reliance::Reliance::OfItsRules };
     (@needs outages($($outage:ident),+)) => { $crate::Facets::NONE.outages(&[$($crate::Outage::$outage),+]) };
     (@needs $($facet:ident)?) => { $crate::Facets::NONE$(.$facet())? };
 }

@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::fmt;
 
 use crate::reliance::rank;
@@ -10,8 +11,8 @@ const TOLD: usize = 8;
 /// How much is told of what each of them says, in characters.
 const LENGTH: usize = 160;
 
-/// Where to begin, when checks failed: with the one that takes least for granted. What takes its rule for granted may fail
-/// for its sake.
+/// Where to begin, when checks failed: with one of the rule most of whose checks have failed, and which takes least for granted.
+/// What takes that rule for granted may fail for its sake.
 pub(crate) struct Guide<'a> {
     first: Failed<'a>,
     /// What may follow from the first.
@@ -41,33 +42,35 @@ impl<'a> Guide<'a> {
         findings: impl IntoIterator<Item = &'a Finding>,
         alone: &'a dyn Fn(&Finding) -> String,
     ) -> Option<Self> {
-        let failed = findings.into_iter().filter_map(|finding| match &finding.verdict {
+        let findings: Vec<_> = findings.into_iter().collect();
+        let failed = findings.iter().filter_map(|finding| match &finding.verdict {
             Verdict::Failed(why) => Some(Failed { finding, why }),
             _ => None,
         });
         let (mut checks, mut cells): (Vec<_>, Vec<_>) = failed.partition(|failed| !failed.finding.rules.is_empty());
-        checks.sort_by_key(|Failed { finding, .. }| rank(&finding.rules, &finding.relies_on));
-        let mut roots = Vec::<Root<'a>>::new();
-        for failed in checks {
-            let explains = |root: &&mut Root<'_>| failed.takes_for_granted(&root.failed);
-            match roots.iter_mut().find(explains) {
+        checks.sort_by_cached_key(|Failed { finding, .. }| {
+            let (takes_all, of_main) = rank(&finding.rules, &finding.relies_on);
+            (takes_all, Reverse(share(&findings, finding)), of_main)
+        });
+        if checks.is_empty() && cells.is_empty() {
+            return None;
+        }
+        let first = if checks.is_empty() { &mut cells } else { &mut checks }.remove(0);
+        let (follows, rest): (Vec<_>, Vec<_>) = checks.into_iter().partition(|failed| failed.takes_for_granted(&first));
+        let mut others = Vec::<Root<'a>>::new();
+        for failed in rest {
+            match others.iter_mut().find(|root| failed.takes_for_granted(&root.failed)) {
                 Some(root) => root.follows.push(failed),
-                None => roots.push(Root {
+                None => others.push(Root {
                     failed,
                     follows: Vec::new(),
                 }),
             }
         }
-        let mut roots = roots.into_iter();
-        let (first, follows) = match roots.next() {
-            Some(root) => (root.failed, root.follows),
-            None if cells.is_empty() => return None,
-            None => (cells.remove(0), Vec::new()),
-        };
         Some(Self {
             first,
             follows,
-            others: roots.collect(),
+            others,
             cells,
             alone,
         })
@@ -117,6 +120,17 @@ impl fmt::Display for Guide<'_> {
         }
         Ok(())
     }
+}
+
+/// How many thousandths of the checks about the main rule of this one have failed; fewer where the rule has few checks.
+fn share(findings: &[&Finding], one: &Finding) -> usize {
+    let about = |finding: &&&Finding| one.rules.first().is_some_and(|rule| finding.rules.contains(rule));
+    let (mut failed, mut all) = (0, 0);
+    for finding in findings.iter().filter(about) {
+        failed += usize::from(matches!(finding.verdict, Verdict::Failed(_)));
+        all += 1;
+    }
+    1_000 * failed / (all + 2)
 }
 
 /// A line for each, up to so many.

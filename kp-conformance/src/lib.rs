@@ -53,8 +53,8 @@
 //!
 //! [`report`] does the same as a library, and says what became of each check, as text or JSON.
 //!
-//! When checks fail, the end of a run says where to begin: with the check that takes least for granted
-//! ([`Check::relies_on`]).
+//! When checks fail, the end of a run says where to begin: with a check of the rule most of whose checks have failed,
+//! and then what takes that rule for granted ([`Check::relies_on`]).
 //!
 //! [`FaultyStore`] is a store whose calls fail now and then, for the tests of what is built on one.
 //!

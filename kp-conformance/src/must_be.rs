@@ -42,7 +42,12 @@ pub(crate) fn differ(sentence: &str, call: &str, seen: &(impl Debug + ?Sized), w
 fn told(sentence: &str, call: &str, seen: &dyn Debug, wanted: &dyn Debug, place: &Location<'_>) -> String {
     let (file, line) = (place.file(), place.line());
     let (short_seen, short_wanted) = (format!("{seen:?}"), format!("{wanted:?}"));
-    let subject = if sentence.is_empty() { call } else { sentence };
+    // A sentence that holds a request comes last: what was seen is to be read first.
+    let (subject, call) = match sentence {
+        "" => (call, call),
+        _ if sentence.len() > SHORT => (call, sentence),
+        _ => (sentence, call),
+    };
     if short_seen.len().max(short_wanted.len()) <= SHORT {
         return format!(
             "{subject}: seen {short_seen}, where the rule wants {short_wanted}\n  of {call} ({file}:{line})"

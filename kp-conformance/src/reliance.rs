@@ -69,39 +69,41 @@ const OF_RULES: &[(&str, &[&str])] = &[
     ("ERR-5", &["CLAIM-1", "SPEND-3"]),
 ];
 
-/// What a check names beside its own rules.
+/// What a check takes for granted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reliance {
-    /// These rules.
-    Rules(&'static [&'static str]),
-    /// All of them: it makes every kind of call.
+    /// What its rules do.
+    OfItsRules,
+    /// All rules: it makes every kind of call.
     Everything,
 }
 
 impl Reliance {
-    /// The rules that a check about these takes for granted, its own among them, with all that those take for granted.
+    /// The rules that a check about these takes for granted, its own among them.
     pub(crate) fn of(self, rules: &[&'static str]) -> BTreeSet<&'static str> {
-        let mut known = BTreeSet::new();
-        let mut next: Vec<_> = match self {
+        match self {
+            Self::OfItsRules => closure(rules),
             Self::Everything => OF_RULES.iter().map(|(rule, _)| *rule).collect(),
-            Self::Rules(named) => rules.iter().chain(named).copied().collect(),
-        };
-        while let Some(rule) = next.pop() {
-            if known.insert(rule) {
-                let of_rule = OF_RULES.iter().find(|(name, _)| *name == rule);
-                next.extend(of_rule.into_iter().flat_map(|(_, relies_on)| relies_on.iter().copied()));
-            }
         }
-        known
     }
 }
 
-/// How much a check takes for granted, first by its main rule and then by all of them: those that make every kind of call take
-/// the most.
-pub(crate) fn rank(rules: &[&'static str], relies_on: &BTreeSet<&'static str>) -> (usize, usize) {
-    let of_main = Reliance::Rules(&[]).of(rules.get(..1).unwrap_or_default());
-    let all = relies_on.len();
-    (if all == OF_RULES.len() { all } else { of_main.len() }, all)
+/// These rules, with all that they take for granted.
+fn closure(rules: &[&'static str]) -> BTreeSet<&'static str> {
+    let (mut known, mut next) = (BTreeSet::new(), rules.to_vec());
+    while let Some(rule) = next.pop() {
+        if known.insert(rule) {
+            let of_rule = OF_RULES.iter().find(|(name, _)| *name == rule);
+            next.extend(of_rule.into_iter().flat_map(|(_, relies_on)| relies_on.iter().copied()));
+        }
+    }
+    known
+}
+
+/// How much a check takes for granted: those that make every kind of call the most, and others as much as their main rule.
+pub(crate) fn rank(rules: &[&'static str], relies_on: &BTreeSet<&'static str>) -> (bool, usize) {
+    let of_main = closure(rules.get(..1).unwrap_or_default());
+    (relies_on.len() == OF_RULES.len(), of_main.len())
 }
 
 #[cfg(test)]
@@ -117,7 +119,7 @@ mod tests {
         let catalogue: BTreeSet<_> = CATALOGUE.iter().map(|rule| rule.id).collect();
         assert_eq!((names.len(), distinct), (catalogue.len(), catalogue));
         for (rule, relies_on) in OF_RULES {
-            let known = Reliance::Rules(&[]).of(relies_on);
+            let known = closure(relies_on);
             assert!(!known.contains(rule), "{rule} relies on itself");
             assert!(
                 known.is_subset(&CATALOGUE.iter().map(|rule| rule.id).collect()),

@@ -211,8 +211,7 @@ impl Report {
         })
     }
 
-    /// Where to begin: of what failed, that which takes least for granted. What takes its rule for granted may fail for its
-    /// sake.
+    /// Where to begin: with a check of the rule most of whose checks have failed, and which takes least for granted.
     #[must_use]
     pub fn begin_with(&self) -> Option<&Finding> {
         Guide::of(&self.findings, &|_| String::new()).map(|guide| guide.first())

@@ -24,6 +24,7 @@ checks! {
     /// A batch, over several pools, has an answer for each item, in order: each item is judged after the ones before it, and
     /// one that is refused keeps no other from its answer.
     #[rules("ERR-3", "RES-5", "CLAIM-1", "SPEND-1", "REL-1", "REL-3")]
+    #[relies_on(everything)]
     async fn a_batch_has_an_answer_for_each_item(context: &Context) {
         let bob = context.pool().await;
         let carol = bob.beside("carol/laptop");
@@ -99,6 +100,7 @@ checks! {
     /// What was answered is there when the space is opened again, each step of it: packages, leases, receipts, replays,
     /// withdrawals, and what a refused call has settled.
     #[rules("ERR-5", "SPEND-3", "CLAIM-1")]
+    #[relies_on(everything)]
     #[needs(reopens)]
     async fn what_was_answered_outlives_the_handles(context: &Context) {
         let mut packages = one_times(1..=5);
@@ -149,6 +151,7 @@ checks! {
     /// What a call answered is seen at once, by every later read through the same handle or another, also by one that has
     /// read the same before.
     #[rules("LIN-1", "READ-1")]
+    #[relies_on(everything)]
     async fn an_answer_is_seen_at_once_through_every_handle(context: &Context) {
         let pools = context.pools(3).await;
         let (mut model, mut handles) = (Model::default(), pools.iter().cycle());

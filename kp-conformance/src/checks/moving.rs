@@ -94,6 +94,7 @@ checks! {
     /// What only few calls ask for moves too: the window of a claim, with bytes and reserver; a receipt; a recalled lease; support
     /// and fingerprints; a last resort that was used.
     #[rules("MOVE-1", "CLAIM-1", "RES-7", "SPEND-3", "SAVE-9", "RES-3", "LAST-4", "DEL-3")]
+    #[relies_on(everything)]
     #[needs(moves)]
     async fn what_few_calls_ask_for_moves_too(context: &Context) {
         let (pool, store) = (context.pool().await, context.mover().await);
@@ -153,6 +154,7 @@ checks! {
     /// A pool that holds a record is refused, and stays as it is: a free one, a spent one, one past its `not_after`. An empty
     /// export changes nothing; a deleted pool is empty.
     #[rules("MOVE-2", "DEL-1")]
+    #[relies_on(everything)]
     #[needs(moves)]
     async fn a_pool_that_is_not_empty_is_refused(context: &Context) {
         let (pool, store) = (context.pool().await, context.mover().await);
@@ -186,6 +188,7 @@ checks! {
 
     /// Of imports of one pool at once, one is taken, whole.
     #[rules("MOVE-2", "LIN-1")]
+    #[relies_on(everything)]
     #[needs(moves)]
     async fn of_imports_at_once_one_is_taken(context: &Context) {
         let (pool, store) = (context.pool().await, context.mover().await);
@@ -208,6 +211,7 @@ checks! {
     /// After the same calls, every store exports the same bytes. Read again, they are the export; cut off, changed in any byte or
     /// of a newer version, they are refused.
     #[rules("MOVE-3")]
+    #[relies_on(everything)]
     #[needs(moves)]
     async fn exports_have_one_form(context: &Context) {
         let store = context.mover().await;
