@@ -47,13 +47,12 @@ fn leads_to_the_fault(wrong: &WrongStore) -> Result<(), Failed> {
     let text = report.to_string();
     let read: Vec<_> = text.lines().take(READ).collect();
     let shown = read.join("\n");
-    let begins = report.begin_with().is_some_and(|first| first.name == wrong.check);
-    let tells = [
-        format!("Begin with {} ", wrong.rule),
-        format!("Begin with {},", wrong.rule),
-    ];
-    let tells = tells.iter().any(|begin| shown.contains(begin)) && shown.contains("seen ") && shown.contains("wants");
-    if begins && tells && !shown.contains("left:") {
+    let begins = report.begin_with().is_some_and(|first| {
+        let told = shown.contains(&format!("Begin with {first}\n"));
+        told && first.name == wrong.check && first.rules.contains(&wrong.rule)
+    });
+    let tells = shown.contains("seen ") && shown.contains("wants") && !shown.contains("left:");
+    if begins && tells {
         return Ok(());
     }
     Err(format!("{} of {} is where to begin:\n{shown}", wrong.check, wrong.rule).into())
