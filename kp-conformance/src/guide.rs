@@ -95,7 +95,7 @@ impl fmt::Display for Guide<'_> {
         writeln!(f, "Begin with {finding}\n")?;
         let lines: Vec<_> = why.lines().filter(|line| !line.is_empty()).collect();
         for line in lines.iter().take(LINES) {
-            writeln!(f, "    {}", shortened(line))?;
+            writeln!(f, "    {line}")?;
         }
         if lines.len() > LINES {
             writeln!(f, "    and {} lines more", lines.len() - LINES)?;
