@@ -4,8 +4,6 @@ mod draft;
 mod mutations;
 mod policy;
 
-use std::time::Duration;
-
 use kp_core::Ciphersuite;
 use kp_core::key_package::{
     CredentialType, ExtensionType, ProposalType, ProtocolVersion, UnreadableKeyPackage, UnverifiedKeyPackage,
@@ -279,20 +277,28 @@ fn grease_is_known() {
     assert_eq!(grease, expected);
 }
 
-/// ADM-3: each of 10,000 extensions is looked for among 16,000 types. Pair by pair that would be a fifth of a second.
+/// ADM-3: each of 10,000 extensions is looked for among 16,000 types. Lists that are ten times as long cost some ten times as much;
+/// pair by pair it would be a hundred times.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the time is what is tested")]
 fn long_lists_cost_little() {
-    let mut draft = Draft::new();
-    draft.supported_extensions = (0..16_000).map(|number| 0x1000 + number).collect();
-    draft.leaf_extensions = (0..10_000).map(|number| (0x1000 + number, vec![])).collect();
-    draft.extensions = vec![];
-    let bytes = draft.bytes();
-    let fastest = (0..20).map(|_| {
+    let lists = |length: u16| {
+        let mut draft = Draft::new();
+        draft.supported_extensions = (0..16 * length).map(|number| 0x1000 + number).collect();
+        draft.leaf_extensions = (0..10 * length).map(|number| (0x1000 + number, vec![])).collect();
+        draft.extensions = vec![];
+        draft.bytes()
+    };
+    let cost = |bytes: &[u8]| {
         let start = std::time::Instant::now();
-        assert_eq!(read(&bytes).expect("readable").check(), Ok(()));
+        assert_eq!(read(bytes).expect("readable").check(), Ok(()));
         start.elapsed()
-    });
-    let fastest = fastest.min().unwrap_or_default();
-    assert!(fastest < Duration::from_millis(20), "{fastest:?}");
+    };
+    let (short, long) = (lists(100), lists(1_000));
+    let least = (0..20).map(|_| cost(&short)).min().unwrap_or_default();
+    // A busy machine makes a run slower, and none faster.
+    assert!(
+        (0..100).any(|_| cost(&long) < 30 * least),
+        "more than 30 times {least:?}"
+    );
 }
