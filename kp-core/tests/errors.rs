@@ -6,6 +6,7 @@ use std::io;
 
 use kp_core::key_package::{CredentialType, ExtensionType, ProposalType, ProtocolVersion};
 use kp_core::protocol::{KeyFault, LeafFault, PublicKeyField, Refusal, Requirement};
+use kp_core::server::Answers;
 use kp_core::{BackendError, Ciphersuite, Effect, Error, OpenError, Rejection};
 
 /// Lists the codes, which protocols and logs rely on: a code never changes once released.
@@ -230,4 +231,17 @@ fn a_store_that_does_not_open_says_why() {
         newer.to_string(),
         "the database has schema 9, and this release knows 2 at most"
     );
+}
+
+/// ERR-1: a store that does not answer one item once may have done anything.
+#[test]
+fn one_item_has_one_answer() {
+    for answers in [vec![], vec![Ok(1), Ok(2)], vec![Ok(1), Err(Rejection::NotFound.into())]] {
+        let answers: Answers<u8> = answers.into();
+        let failed = answers.only();
+        assert!(
+            matches!(&failed, Err(Error::Backend(failure)) if failure.effect() == Effect::Unknown),
+            "{failed:?}"
+        );
+    }
 }

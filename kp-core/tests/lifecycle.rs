@@ -144,6 +144,10 @@ fn a_record_is_read_back_from_its_numbers() {
         record.health = Some(health);
         assert_eq!(PoolRecord::from_numbers(record.numbers()), Some(record.clone()));
     }
+    for strangers in [0, 1, u32::MAX] {
+        record.strangers = strangers;
+        assert_eq!(PoolRecord::from_numbers(record.numbers()), Some(record.clone()));
+    }
     // What a later release adds is kept: numbers of its own, of a ciphersuite, too.
     let mut numbers: Vec<_> = record.numbers().collect();
     numbers.extend([(99 << 16, -1), (99 << 16 | 1, i64::MAX), (u32::MAX, i64::MIN)]);

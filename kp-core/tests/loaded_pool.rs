@@ -1,9 +1,10 @@
 //! A loaded pool asks before it decides, and a step that fails leaves nothing behind.
 
+use kp_core::key_package::ExtensionType;
 use kp_core::rules::{
-    Extent, Interrupted, Kept, Limits, LoadedPool, LookUp, PoolRecords, Record, State, reserve, save,
+    Change, Extent, Interrupted, Kept, Limits, LoadedPool, LookUp, PoolRecords, Record, State, reserve, save,
 };
-use kp_core::server::{OnLapse, Save, TakeOptions, TakeRequest};
+use kp_core::server::{Admitted, InitKeyFingerprint, OnLapse, Save, Support, TakeOptions, TakeRequest};
 use kp_core::{
     Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, PoolId,
     ReservationId, Timestamp, Ttl,
@@ -156,6 +157,36 @@ fn a_step_that_fails_leaves_nothing_behind() {
         info(2)
     );
     assert_eq!(pool.changes().count(), 1);
+}
+
+/// SAVE-5: what a record lacked is written, the one without the other too.
+#[test]
+fn what_was_added_to_a_record_is_written() {
+    let package = || Admitted::new(KeyPackage::new(info(2), bytes()));
+    let support = Support::new([ExtensionType(0xF001)], [], []).expect("it is one type");
+    let fingerprint = InitKeyFingerprint::from_bytes([7; 8]);
+    for (item, added) in [
+        (package(), None),
+        (package().fingerprint(fingerprint), Some((None, Some(&fingerprint)))),
+        (package().support(support.clone()), Some((Some(&support), None))),
+    ] {
+        let mut pool = pool([2], 3);
+        let amended = pool.step(|pool| pool.amend(&record(2), &item));
+        assert_eq!(amended, Ok(()));
+        let changes: Vec<_> = pool.changes().collect();
+        match (changes.as_slice(), added) {
+            ([], None) => {}
+            (
+                [
+                    Change::Amend {
+                        support, fingerprint, ..
+                    },
+                ],
+                Some(added),
+            ) => assert_eq!((*support, *fingerprint), added),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// TIME-3: what was not past its `not_after` at one moment was not at any earlier; of a later moment, nothing is known. And the

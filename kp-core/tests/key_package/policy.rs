@@ -72,6 +72,14 @@ fn a_clamped_lifetime_is_never_wider_and_judged_all_the_same() {
 }
 
 #[test]
+fn a_beginning_may_be_as_far_ahead_as_the_skew() {
+    let policy = AdmissionPolicy::new();
+    let ends = NOW + DAY;
+    assert_eq!(stored(&policy, NOW + 3_600, ends), Ok((NOW + 3_600, ends)));
+    assert_eq!(stored(&policy, NOW + 3_601, ends), Err(Refusal::NotYetValid));
+}
+
+#[test]
 fn nothing_that_begins_beyond_all_timestamps_is_stored() {
     let endless = AdmissionPolicy::new().max_lifetime(Duration::MAX).skew(Duration::MAX);
     let last = Timestamp::MAX.get().unsigned_abs();
@@ -145,6 +153,11 @@ fn size_and_ciphersuite_come_first() {
         Err(Refusal::TooLarge)
     );
     assert_eq!(judged(AdmissionPolicy::new().max_bytes(len)), Err(Refusal::Malformed));
+    // ADM-1: it is stored bare.
+    let wrapped = [&[0, 1, 0, 5], draft.bytes().as_slice()].concat();
+    let read = |policy: AdmissionPolicy| policy.read(&wrapped).map(drop);
+    assert_eq!(read(AdmissionPolicy::new().max_bytes(len - 1)), Err(Refusal::TooLarge));
+    assert_eq!(read(AdmissionPolicy::new().max_bytes(len)), Ok(()));
     let other = AdmissionPolicy::new().ciphersuites([Ciphersuite(1)]);
     assert_eq!(judged(other), Err(Refusal::UnsupportedCiphersuite));
     assert_eq!(
