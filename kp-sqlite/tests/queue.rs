@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
 
+use kp_core::key_package::ExtensionType;
 use kp_core::server::*;
 use kp_core::*;
 use kp_sqlite::{SqliteStore, Survives};
@@ -122,4 +123,72 @@ async fn what_another_store_changed_is_seen() {
     assert_eq!(claimed.bytes.as_ref(), b"third");
     let again = here.save_key_packages(&named(pool(), "first"), at(0)).await.unwrap();
     assert_eq!(again, [SaveOutcome::Saved], "it was forgotten with its pool");
+}
+
+/// Which package a claim with these options was given.
+async fn claim(store: &SqliteStore, id: u16, options: TakeOptions, now: Timestamp) -> Result<u32> {
+    let mut name = [0; 16];
+    name[..2].copy_from_slice(&id.to_be_bytes());
+    let take = TakeRequest::new(pool(), ReservationId::from_bytes(name), Ttl::seconds(60).unwrap()).options(options);
+    let claimed = store.claim_key_package(&take, None, now).await?;
+    let named = claimed.info.key_package_ref;
+    Ok(u32::from_be_bytes(named.as_bytes().try_into().unwrap()))
+}
+
+fn is_unfit<T>(claimed: &Result<T>) -> bool {
+    matches!(claimed, Err(Error::Rejected(Rejection::NothingFits)))
+}
+
+/// RES-3: a search that finds nothing says nothing of what the next one asks for: neither of lifetimes that begin at several
+/// moments, nor of more support than one KeyPackage may name.
+#[tokio::test]
+async fn what_one_request_does_not_find_another_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir).await;
+    let begins = |number: u32, moment: i64| {
+        let lifetime = Lifetime::new(at(moment), at(1_000)).unwrap();
+        test_package(&number.to_be_bytes(), lifetime, &[7; 32])
+    };
+    let each = Save::new(pool(), [begins(0, 50), begins(1, -1), begins(2, 90)]).unwrap();
+    store.save_key_packages(&each, at(0)).await.unwrap();
+    let other = TakeOptions::new().ciphersuites([Ciphersuite(2)]);
+    assert!(is_unfit(&claim(&store, 0, other, at(0)).await));
+    assert_eq!(claim(&store, 1, TakeOptions::new(), at(0)).await.unwrap(), 1);
+    store.delete_pool(&pool()).await.unwrap();
+
+    let supports = |number: u16| {
+        let support = Support::new([ExtensionType(0x1000 + number)], [], []);
+        Admitted::new(begins(number.into(), -1)).support(support)
+    };
+    let all = Save::new(pool(), (0..300).map(supports))
+        .unwrap()
+        .cap_per_ciphersuite(300);
+    store.save_key_packages(&all, at(0)).await.unwrap();
+    let requires = |number: u16| {
+        let required = Requirements::new().extensions([ExtensionType(0x1000 + number)]);
+        TakeOptions::new().requirements(required.unwrap())
+    };
+    for number in [299, 0, 280] {
+        assert!(is_unfit(&claim(&store, 1_000 + number, requires(400), at(0)).await));
+        let claimed = claim(&store, number, requires(number), at(0)).await.unwrap();
+        assert_eq!(claimed, u32::from(number));
+    }
+}
+
+/// RES-2: a search that begins behind what is leased says nothing of what is before it.
+#[tokio::test]
+async fn what_is_leased_before_a_search_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir).await;
+    save(&store, 0..100, at(1_000)).await;
+    assert_eq!(reserve(&store, 200, at(0)).await, 0);
+    // Behind the next one, more are used than one statement reads.
+    for number in (2..60_u16).chain([1]) {
+        let named = KeyPackageRef::try_from(u32::from(number).to_be_bytes().as_slice()).unwrap();
+        let claimed = claim(&store, number, TakeOptions::new().only(named), at(0)).await;
+        assert_eq!(claimed.unwrap(), u32::from(number));
+    }
+    assert_eq!(reserve(&store, 201, at(0)).await, 60);
+    end(&store, 200, 0, false, at(0)).await;
+    assert_eq!(reserve(&store, 202, at(0)).await, 0);
 }
