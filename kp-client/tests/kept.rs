@@ -11,7 +11,7 @@ use kp_core::client::{
     KeyPackageMetadata, KeyVault as _, Lifecycle, PoolMetadataStore as _, PoolMetadataStoreExt as _,
 };
 use kp_core::protocol::{KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
-use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, Role};
+use kp_core::{Ciphersuite, CredentialHash, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime, Role};
 use kp_openmls::OpenMlsAdmission;
 use kp_server::{DirectoryBuilder, KeyPackageDirectory, Take};
 use kp_test_support::messenger::{Alice, Bob, DAY, SUITE, World};
@@ -284,5 +284,63 @@ async fn what_has_an_old_credential_never_goes_up() {
     assert_eq!(world.available(&bob).await.len(), 32);
     for old in &old {
         assert_eq!(world.status(&bob, old).await, None);
+    }
+}
+
+/// A vault may make packages that last for years, and a server may take them.
+#[tokio::test]
+async fn a_key_is_kept_for_a_year_at_most() {
+    let (world, bob) = (World::new(), Bob::new());
+    let lenient = OpenMlsAdmission::new().policy(|it| it.max_lifetime(Duration::from_secs(600 * DAY)));
+    let builder = KeyPackageDirectory::builder(Arc::new(world.store.clone()), lenient);
+    let directory = builder.clock(world.clock.clone()).build().unwrap();
+    let world = World { directory, ..world };
+    let vault = bob.vault().lifetime(Duration::from_secs(500 * DAY));
+    let pool = KeyPackagePool::builder(vault, Arc::new(bob.metadata.clone()), bob.transport(&world))
+        .clock(world.clock.clone())
+        .ciphersuite(CiphersuitePlan::pool(SUITE).last_resort(false))
+        .build()
+        .unwrap();
+    pool.refresh().await.unwrap();
+    let handed_out = world.claim(&bob).await.info.key_package_ref;
+    world.clock.advance(365 * DAY - 1);
+    pool.refresh().await.unwrap();
+    assert!(bob.has_key(&handed_out));
+    world.clock.advance(1);
+    pool.refresh().await.unwrap();
+    assert!(!bob.has_key(&handed_out), "nobody sends a Welcome so late");
+}
+
+/// POOL-11: the rows that say of a Welcome that its package was used are the newest thousand.
+#[tokio::test]
+async fn the_newest_rows_of_used_packages_are_kept() {
+    let (world, bob) = (World::new(), Bob::new());
+    let pool = bob.open(&world);
+    pool.refresh().await.unwrap();
+    let lifetime = Lifetime::new(world.now(), world.now().plus(84 * DAY)).unwrap();
+    let named = |n: u32| KeyPackageRef::try_from(n.to_be_bytes().as_slice()).unwrap();
+    let used = 0..1_010;
+    let rows: Vec<_> = used
+        .clone()
+        .map(|n| {
+            let info = KeyPackageInfo::new(named(n), SUITE, lifetime, CredentialHash([0; 32]));
+            KeyPackageMetadata::created(&info, world.now())
+        })
+        .collect();
+    for rows in rows.chunks(505) {
+        bob.metadata.create_pool_metadata(rows).await.unwrap();
+    }
+    for n in used {
+        // Neither in the order of the refs nor in its reverse.
+        let at = world.now().plus(u64::from((n + 500) % 1_010));
+        let spent = (named(n), Lifecycle::Spent);
+        bob.metadata.update_pool_status(&[spent], at).await.unwrap();
+    }
+    world.clock.advance(2_000);
+    pool.refresh().await.unwrap();
+    let kept = bob.rows().await;
+    let oldest = 510..520;
+    for n in 0..1_010 {
+        assert_eq!(kept.contains(&named(n)), !oldest.contains(&n), "{n}");
     }
 }
