@@ -163,3 +163,22 @@ fn events(status: StatusAnswer, listener: Listener) -> impl Stream<Item = Result
     });
     stream::iter(first.ok()).chain(notices)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_whose_streams_have_ended_is_forgotten() {
+        let (streams, pool) = (Streams::new(), PoolId::try_from("bob/phone").unwrap());
+        let pools = || streams.open().as_ref().map(HashMap::len);
+        let both = [streams.listen(&pool), streams.listen(&pool)];
+        let [Some(first), Some(second)] = both else {
+            panic!("a pool may have two")
+        };
+        drop(first);
+        assert_eq!(pools(), Some(1), "the other one goes on");
+        drop(second);
+        assert_eq!(pools(), Some(0));
+    }
+}

@@ -242,6 +242,14 @@ mod tests {
         assert_eq!(effect(undone), Some("not_applied".to_owned()));
     }
 
+    #[test]
+    fn an_upload_that_no_store_has_heard_of_is_not_applied() {
+        for error in [UploadError::AdmissionPanicked, UploadError::ShuttingDown] {
+            let refusal = Refusal::from(error);
+            assert_eq!(refusal.problem.effect.as_deref(), Some("not_applied"));
+        }
+    }
+
     /// A rejection without a status of its own is a conflict: of a new one, think here.
     #[test]
     fn every_rejection_has_its_status() {

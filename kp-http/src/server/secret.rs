@@ -121,3 +121,19 @@ pub enum SecretError {
     #[error("no random numbers: {0}")]
     NoRandomness(#[source] BoxError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_whose_parts_run_together_alike_are_apart() {
+        let secret = Secret::new("as long as sixteen bytes").unwrap();
+        let id = |caller: &str, key: &str| {
+            let caller = PoolId::try_from(caller).unwrap();
+            secret.reservation_id("claim", &caller, key.as_bytes())
+        };
+        assert_eq!(id("bob/1", "23"), id("bob/1", "23"));
+        assert_ne!(id("bob/1", "23"), id("bob/12", "3"));
+    }
+}

@@ -46,11 +46,14 @@ async fn a_token_is_of_one_user() {
     let mut altered = token.clone();
     let last = altered.pop().unwrap();
     altered.push(if last == '0' { '1' } else { '0' });
-    let (unsealed, _) = token.rsplit_once('.').unwrap();
+    let (unsealed, seal) = token.rsplit_once('.').unwrap();
+    let shouted = format!("{unsealed}.{}", seal.to_uppercase());
+    assert_ne!(shouted, token, "a seal has letters");
     for (client, token) in [
         (&bob, token.as_str()),
         (&alice, &altered),
         (&alice, unsealed),
+        (&alice, &shouted),
         (&alice, ""),
         (&alice, "é.é"),
     ] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use kp_core::protocol::Health;
 use kp_http::client::{KeyPackageClient, PoolEvent};
-use kp_http::wire::TakeRequest;
+use kp_http::wire::{TakeRequest, UploadRequest};
 use kp_memory::MemoryStore;
 use kp_server::{KeyPackageDirectory, notices};
 use tokio::net::{TcpListener, TcpStream};
@@ -47,6 +47,12 @@ async fn an_owner_is_told_when_its_pool_runs_low_and_nobody_else_is() {
         panic!()
     };
     assert!(PoolEvent::Status(empty).wants_refresh());
+    // A plan may be of last resorts alone: such a pool is as it should be.
+    let last = UploadRequest::new(["alice:last"]);
+    alice.upload(&last).await.unwrap();
+    let status = alice.status().await.unwrap();
+    assert_eq!(status.health(), Health::LastResortOnly);
+    assert!(!PoolEvent::Status(status).wants_refresh());
 
     claim(&alice, 0).await;
     claim(&alice, 1).await;

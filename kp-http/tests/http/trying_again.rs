@@ -116,6 +116,46 @@ async fn what_is_refused_or_to_come_later_is_not_made_again() {
 }
 
 #[tokio::test]
+async fn what_came_too_slowly_or_beside_too_many_others_is_made_again() {
+    let (address, served) = scripted(vec![
+        answer(
+            "429 Too Many Requests",
+            "retry-after: 0\r\n",
+            r#"{"code":"too_many_requests"}"#,
+        ),
+        answer("408 Request Timeout", "", r#"{"code":"body_too_slow"}"#),
+        answer("200 OK", "", r#"{"answers":[{"ok":{}}]}"#),
+    ])
+    .await;
+    let released = client(address, 2).release(["a token"]).await.unwrap();
+    assert_eq!(released.len(), 1);
+    assert_eq!(served.await.unwrap().len(), 3);
+}
+
+/// A proxy may hand on the body of another answer.
+#[tokio::test]
+async fn the_status_of_a_problem_is_that_of_its_answer() {
+    let problem = r#"{"status":503,"code":"expired","detail":"it has expired"}"#;
+    let (address, _served) = scripted(vec![answer("410 Gone", "", problem)]).await;
+    let error = client(address, 0).status().await.unwrap_err();
+    assert_eq!(
+        error.problem().map(|problem| (problem.status, &*problem.code)),
+        Some((410, "expired"))
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_is_not_read() {
+    let endless = format!("\"{}\"", " ".repeat(16 * 1_024 * 1_024));
+    let (address, _served) = scripted(vec![answer("200 OK", "", &endless)]).await;
+    let read = client(address, 0).delete().await.unwrap_err();
+    let ClientError::Unreadable(cause) = read else {
+        panic!("{read}")
+    };
+    assert_eq!(cause.to_string(), "the answer is too long");
+}
+
+#[tokio::test]
 async fn one_answer_for_each_item_is_demanded() {
     let (address, _served) = scripted(vec![answer("200 OK", "", r#"{"answers":[]}"#)]).await;
     let spent = client(address, 0).spend(["a token"], None).await;

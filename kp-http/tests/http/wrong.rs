@@ -39,6 +39,12 @@ async fn wrong_requests_are_told_what_is_wrong() {
                 _ => None,
             }
         );
+        let effect = (status == 503).then(|| json!("not_applied"));
+        assert_eq!(
+            answer.json().get("effect"),
+            effect.as_ref(),
+            "nothing was asked of a store"
+        );
     }
 
     let refs = vec!["00"; 1_001];
