@@ -42,8 +42,8 @@ impl Keys {
         let bucket = self.bucket(pool);
         let own = ["r", "q", "l", "i"].map(|kind| self.named(pool, kind));
         let shared = [Index::Pools, Index::Expiry, Index::Lapse].map(|index| self.index(bucket, index));
-        let init_keys = self.named(pool, "f");
-        own.into_iter().chain(shared).chain([init_keys]).collect()
+        let beside = ["f", "t"].map(|kind| self.named(pool, kind));
+        own.into_iter().chain(shared).chain(beside).collect()
     }
 
     /// Returns the keys of a client's metadata: of the rows, and of the record and the leases.

@@ -1,8 +1,13 @@
 //! Tests damaged records, foreign keys and a full server: a call fails only where it meets the damage.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod calls;
 mod packages;
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use calls::{CALLS, Stores};
 use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
@@ -49,6 +54,123 @@ async fn a_foreign_key_in_the_way_is_a_failure_of_its_pool_alone() {
     let later = now().plus(100_000);
     assert_eq!(store.cleanup_expired(later, 100).await.unwrap(), 3);
     assert!(store.cleanup_expired(later, 100).await.is_err());
+}
+
+/// Every key of the server, and what it holds.
+fn keys(connection: &mut redis::Connection) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(connection).unwrap();
+    keys.into_iter()
+        .map(|key| (key.clone(), redis::cmd("DUMP").arg(&key).query(connection).unwrap()))
+        .collect()
+}
+
+/// ERR-1: whichever key of a pool is another's, a call that fails at it has changed nothing, leases that had lapsed included.
+#[tokio::test]
+async fn a_call_that_meets_a_foreign_key_changes_nothing() {
+    let server = Server::start(&[]);
+    let stores = Stores::open(
+        RedisStore::builder(server.url())
+            .buckets(1)
+            .timeout(Duration::from_secs(60)),
+        "bob",
+    )
+    .await
+    .unwrap();
+    let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let (store, bob, later) = (&stores.store, &stores.pool, now().plus(60));
+    let of_the_pool = CALLS.iter().filter(|call| {
+        let of_rows = ["rows", "record", "lease"].iter().any(|end| call.name.ends_with(end));
+        call.changes && (!of_rows || call.name == "claim_lease")
+    });
+    let once_lapsed = ["save", "claim", "spend", "release", "renew", "withdraw"].map(|name| (name, true));
+    let calls: Vec<_> = of_the_pool.map(|call| (call.name, false)).chain(once_lapsed).collect();
+    assert_eq!(calls.len(), 15 + 6);
+    let mut failed = BTreeMap::<&str, Vec<&str>>::new();
+    for kind in ["r:bob", "q:bob", "l:bob", "i:bob", "f:bob", "t:bob", "pools", "expiry", "lapse"] {
+        for (name, lapsed) in &calls {
+            let () = server.command(&["FLUSHALL"]).unwrap();
+            stores.prepare_again().await;
+            let () = server.command(&["SET", &format!("kp:{{0}}:{kind}"), "theirs"]).unwrap();
+            let before = keys(&mut connection);
+            let answer = match (*name, lapsed) {
+                ("save", true) => store.save_key_packages(&save(bob, 20..24), later).await.map(drop),
+                ("claim", true) => store.claim_key_package(&take(bob, 11), None, later).await.map(drop),
+                ("spend", true) => store
+                    .spend_key_package(&stores.token(1), &Spend::default(), later)
+                    .await
+                    .map(drop),
+                ("release", true) => store.release_key_package(&stores.token(2), later).await,
+                ("renew", true) => {
+                    let longer = Ttl::seconds(90).unwrap();
+                    store.renew_key_package(&stores.token(2), longer, later).await.map(drop)
+                }
+                ("withdraw", true) => store
+                    .withdraw_key_packages(bob, &Withdrawal::All, later)
+                    .await
+                    .map(drop),
+                (name, _) => stores.call(name).await.map(drop).map_err(Error::Backend),
+            };
+            if let Err(Error::Backend(failure)) = answer {
+                assert_eq!(
+                    (failure.effect(), failure.is_transient()),
+                    (Effect::NotApplied, false),
+                    "{name} at {kind}: {failure}"
+                );
+                assert_eq!(keys(&mut connection), before, "{name} at {kind}");
+                failed.entry(kind).or_default().push(name);
+            }
+        }
+    }
+    // What they met it at.
+    for (kind, names) in &failed {
+        println!("{kind}: {}", names.join(" "));
+    }
+    assert!(failed.len() == 9 && failed["t:bob"].contains(&"reserve"), "{failed:?}");
+}
+
+/// Several items of one call write keys that the first of them does not read.
+#[tokio::test]
+async fn a_batch_that_meets_a_foreign_key_changes_nothing() {
+    let server = Server::start(&[]);
+    let store = RedisStore::builder(server.url()).buckets(1).open().await.unwrap();
+    let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let bob = pool("bob");
+    for kind in ["r:bob", "q:bob", "l:bob", "i:bob", "t:bob", "lapse"] {
+        for batch in 0..3 {
+            let () = server.command(&["FLUSHALL"]).unwrap();
+            store.save_key_packages(&save(&bob, 0..5), now()).await.unwrap();
+            store.save_key_package(&bob, last_resort(9), now()).await.unwrap();
+            let leased = store.reserve_key_package(&take(&bob, 1), OnLapse::Return, now()).await;
+            let token = leased.unwrap().lease.unwrap().token;
+            let () = server.command(&["SET", &format!("kp:{{0}}:{kind}"), "theirs"]).unwrap();
+            let before = keys(&mut connection);
+            let mut slot = take(&bob, 5);
+            slot.options.last_resort = LastResort::Only;
+            let takes = [slot, take(&bob, 1), take(&bob, 2)];
+            let failures: Vec<_> = match batch {
+                0 => {
+                    let answers = store.reserve_key_packages(&takes, OnLapse::Return, now()).await;
+                    answers.into_iter().map(|answer| answer.map(drop).unwrap_err()).collect()
+                }
+                1 => {
+                    let answers = store.claim_key_packages(&takes, None, now()).await;
+                    answers.into_iter().map(|answer| answer.map(drop).unwrap_err()).collect()
+                }
+                _ => {
+                    let tokens = [token.clone(), token];
+                    let answers = store.spend_key_packages(&tokens, &Spend::default(), now()).await;
+                    answers.into_iter().map(|answer| answer.map(drop).unwrap_err()).collect()
+                }
+            };
+            for failure in failures {
+                assert!(
+                    matches!(&failure, Error::Backend(failure) if failure.effect() == Effect::NotApplied),
+                    "{kind}: {failure}"
+                );
+            }
+            assert_eq!(keys(&mut connection), before, "{kind}");
+        }
+    }
 }
 
 #[tokio::test]

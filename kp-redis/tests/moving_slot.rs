@@ -42,7 +42,7 @@ async fn calls_follow_a_slot_that_moves() {
     let from = cluster.nodes.iter().find(|node| !holds(node).is_empty()).unwrap();
     let to = cluster.nodes.iter().find(|node| node.port() != from.port()).unwrap();
     let keys = holds(from);
-    assert_eq!(keys.len(), 8, "{keys:?}");
+    assert_eq!(keys.len(), 9, "{keys:?}");
     let slot: u16 = from.command(&["CLUSTER", "KEYSLOT", &keys[0]]).unwrap();
     let slot = slot.to_string();
     let name_of = |node: &Server| -> String { node.command(&["CLUSTER", "MYID"]).unwrap() };

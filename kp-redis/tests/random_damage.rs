@@ -76,8 +76,10 @@ fn damage(rng: &mut StdRng, connection: &mut redis::Connection, name: &str) {
             .query(connection)
             .unwrap();
     }
+    let taken: Vec<(Vec<u8>, Vec<u8>)> = redis::cmd("HGETALL").arg(beside("t")).query(connection).unwrap();
     let (field, _) = refs.choose(rng).unwrap();
-    let command = match rng.random_range(0..12) {
+    let (leased, lease) = taken.choose(rng).unwrap();
+    let command = match rng.random_range(0..16) {
         0 => redis::cmd("ZREM").arg(beside("q")).arg(field).clone(),
         1 => redis::cmd("ZREM").arg(beside("l")).arg(field).clone(),
         2 => {
@@ -102,6 +104,17 @@ fn damage(rng: &mut StdRng, connection: &mut redis::Connection, name: &str) {
             .arg("no ref")
             .clone(),
         6 => redis::cmd("HDEL").arg(&records).arg(field).clone(),
+        // RES-2: what the queue says is not enough to take a package.
+        7 => redis::cmd("ZADD")
+            .arg(beside("q"))
+            .arg(rng.random_range(1..20))
+            .arg(leased)
+            .clone(),
+        8 => redis::cmd("HDEL").arg(beside("t")).arg(leased).clone(),
+        9..12 => {
+            let lease = damaged(rng, lease);
+            redis::cmd("HSET").arg(beside("t")).arg(leased).arg(lease).clone()
+        }
         _ => return,
     };
     let () = command.query(connection).unwrap();

@@ -188,10 +188,10 @@ async fn an_unsafe_or_foreign_server_is_refused() {
     };
     assert!(matches!(open(512).await, Err(OpenError::UnsafeConfiguration(why)) if why.contains("1024")));
     assert!(matches!(open(0).await, Err(OpenError::UnsafeConfiguration(_))));
-    let () = server.command(&["SET", "kp:{schema}", "kp-redis 3 1024"]).unwrap();
+    let () = server.command(&["SET", "kp:{schema}", "kp-redis 4 1024"]).unwrap();
     assert!(matches!(
         open(1024).await,
-        Err(OpenError::NewerSchema { found: 3, known: 2 })
+        Err(OpenError::NewerSchema { found: 4, known: 3 })
     ));
     let () = server.command(&["SET", "kp:{schema}", "theirs"]).unwrap();
     assert!(matches!(open(1024).await, Err(OpenError::NotADatabase(_))));
@@ -313,35 +313,51 @@ async fn nothing_is_left_of_a_pool_that_is_gone() {
     }
 }
 
-/// A store of the release before is brought up to date at opening. Its records, without support and fingerprint, are those of
-/// today: no byte of them differs.
+/// A store of an earlier layout is refused as it is, and says how it is moved.
 #[tokio::test]
-async fn a_store_of_the_release_before_is_opened() {
+async fn a_store_of_an_earlier_layout_is_refused() {
     let server = Server::start(&[]);
-    let open = || RedisStore::open(server.url());
-    let store = open().await.unwrap();
-    let bob = pool("bob");
-    store.save_key_package(&bob, packages::package(1), now()).await.unwrap();
-    let package = packages::package(1);
-    let time = |time: Timestamp| time.get().to_be_bytes()[1..].to_vec();
-    let record = [
-        b"F\0\0\x01".to_vec(),
-        time(package.info.lifetime.not_before()),
-        time(package.info.lifetime.not_after()),
-        package.info.credential.0.to_vec(),
-        time(now()),
-        package.bytes.as_ref().to_vec(),
-    ];
-    let keys: Vec<String> = server.command(&["KEYS", "kp:*:r:bob"]).unwrap();
-    let stored: Vec<Vec<u8>> = server.command(&["HVALS", &keys[0]]).unwrap();
-    assert!(stored.contains(&record.concat()));
+    for earlier in ["kp-redis 1 1024", "kp-redis 2 1024", "kp-redis 2 64"] {
+        let () = server.command(&["SET", "kp:{schema}", earlier]).unwrap();
+        let refused = RedisStore::open(server.url()).await.unwrap_err();
+        assert!(
+            matches!(&refused, OpenError::UnsafeConfiguration(why) if why.contains("docs/moving.md")),
+            "{refused}"
+        );
+        let left: String = server.command(&["GET", "kp:{schema}"]).unwrap();
+        assert_eq!(left, earlier);
+    }
+}
 
-    let () = server.command(&["SET", "kp:{schema}", "kp-redis 1 1024"]).unwrap();
-    let store = open().await.unwrap();
-    let schema: String = server.command(&["GET", "kp:{schema}"]).unwrap();
-    assert_eq!(schema, "kp-redis 2 1024");
-    let again = store.save_key_package(&bob, packages::item(1), now()).await.unwrap();
-    assert_eq!(again, SaveOutcome::AlreadyStored);
-    let claimed = store.claim_key_package(&take(&bob, 1), None, now()).await.unwrap();
-    assert_eq!(claimed, package);
+/// A lease and its end, and a claim and the end of its window, write beside the record what took the package: the record stays,
+/// until it drops the package.
+#[tokio::test]
+async fn a_package_is_written_once() {
+    let server = Server::start(&[]);
+    let store = store(&server).await;
+    let bob = pool("bob");
+    store.save_key_packages(&save(&bob, 0..2), now()).await.unwrap();
+    let keys: Vec<String> = server.command(&["KEYS", "kp:*:r:bob"]).unwrap();
+    let records = || -> Vec<(Vec<u8>, Vec<u8>)> { server.command(&["HGETALL", &keys[0]]).unwrap() };
+    let saved = records();
+
+    let leased = store.reserve_key_package(&take(&bob, 1), OnLapse::Return, now()).await;
+    let token = leased.unwrap().lease.unwrap().token;
+    store
+        .renew_key_package(&token, Ttl::seconds(90).unwrap(), now())
+        .await
+        .unwrap();
+    store.claim_key_package(&take(&bob, 2), None, now()).await.unwrap();
+    assert_eq!(records(), saved);
+    let taken: u32 = server.command(&["HLEN", &keys[0].replace(":r:", ":t:")]).unwrap();
+    assert_eq!(taken, 2);
+    store.release_key_package(&token, now()).await.unwrap();
+    store.claim_key_package(&take(&bob, 1), None, now()).await.unwrap();
+    assert_eq!(records(), saved);
+
+    store.release_expired_reservations(now().plus(60), 1).await.unwrap();
+    let lengths = |records: Vec<(Vec<u8>, Vec<u8>)>| records.iter().map(|(_, value)| value.len()).sum::<usize>();
+    assert!(lengths(records()) < lengths(saved) - 2 * 295 + 2 * 40);
+    let keys: Vec<String> = server.command(&["KEYS", "kp:*:t:bob"]).unwrap();
+    assert_eq!(keys, Vec::<String>::new());
 }

@@ -23,7 +23,6 @@ return finish(each_take(4, function(take)
         end
         return handed(r)
     elseif bound == 'live' then
-        redis.call('ZCARD', QUEUE) -- The next request may write the queue, which no request has read yet.
         chosen = r -- CLAIM-1: a claim with the id of a lease spends the leased package
     else
         stale = r

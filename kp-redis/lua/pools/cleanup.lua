@@ -34,7 +34,7 @@ for at = 1, #page, 2 do
         if not_after > NOW then
             earliest = math.min(earliest or not_after, not_after)
         else
-            local r = peek(ref, value)
+            local r = peek(ref, value, taken_part(ref, value))
             if r and count < limit then
                 forget(r)
                 count = count + 1
@@ -51,11 +51,11 @@ end
 local still_due = 0
 if next_cursor == '0' then
     if redis.call('HLEN', RECORDS) == (redis.call('HGET', RECORDS, '') and 1 or 0) then
-        redis.call('DEL', RECORDS, QUEUE, LAPSES, IDS, INIT_KEYS)
+        redis.call('DEL', RECORDS, QUEUE, LAPSES, IDS, INIT_KEYS, TAKEN)
         changed_buckets = {}
-        first_lapse_moved = true
-        redis.call('ZREM', POOLS, POOL)
-        redis.call('ZREM', POOLS_BY_EXPIRY, POOL)
+        for _, index in ipairs({POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE}) do
+            redis.call('ZREM', index, POOL)
+        end
     elseif same then
         redis.call('ZADD', POOLS_BY_EXPIRY, earliest or '+inf', POOL)
     else

@@ -5,7 +5,7 @@
 -- Reply   nil
 
 check_keys()
-redis.call('UNLINK', RECORDS, QUEUE, LAPSES, IDS, INIT_KEYS)
+redis.call('UNLINK', RECORDS, QUEUE, LAPSES, IDS, INIT_KEYS, TAKEN)
 for _, index in ipairs({POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE}) do
     redis.call('ZREM', index, POOL)
 end

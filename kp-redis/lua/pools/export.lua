@@ -21,9 +21,9 @@ each_record(function(r)
     end
     local reply = {'ok', unpack(facts(r))}
     for _, value in ipairs({
-        r.state, r.saved_at or 0, r.at or 0, r.expires_at or 0, r.id or '', r.by or '', r.group or '', r.reserver or '',
-        (r.retire or r.used or r.bound) and 1 or 0, r.recalled or r.window or 0, r.package_at and package_of(r) or '', r.support,
-        r.init_key, place or 0,
+        r.state, saved_at(r), r.at or 0, r.expires_at or 0, r.id or '', r.by or '', r.group or '', r.reserver or '',
+        (r.retire or r.used or r.bound) and 1 or 0, r.recalled or r.window or 0, r.package_at and package_of(r) or '', support_of(r),
+        init_key_of(r), place or 0,
     }) do
         reply[#reply + 1] = value
     end

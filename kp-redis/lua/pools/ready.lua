@@ -27,6 +27,6 @@ end
 local reply = {}
 for index, r in ipairs(found) do
     reply[index] = facts(r)
-    table.insert(reply[index], r.saved_at)
+    table.insert(reply[index], saved_at(r))
 end
 return reply

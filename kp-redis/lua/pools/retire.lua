@@ -11,13 +11,13 @@ check_keys()
 settle()
 local count = 0
 for _, r in ipairs(unspent()) do
-    if r.saved_at < saved_before and (r.state == 'F' or r.recalled == 0) then
+    if saved_at(r) < saved_before and (r.state == 'F' or r.recalled == 0) then
         recall(r, RETIRED)
         count = count + 1
     end
 end
 for _, slot in ipairs(slots()) do
-    if slot.saved_at < saved_before and not is_expired(slot) and not slot.used then
+    if saved_at(slot) < saved_before and not is_expired(slot) and not slot.used then
         put(slot, become(slot, {used = true}))
         count = count + 1
     end

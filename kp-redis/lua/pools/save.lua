@@ -88,15 +88,15 @@ end
 
 -- Adds to a record the support and the fingerprint that it lacks (SAVE-5).
 local function complete(r, item)
-    local has_support, has_init_key = r.support ~= '', r.init_key ~= ''
-    if (has_support or item.support == '') and (has_init_key or item.init_key == '') then
+    local support, init_key = support_of(r), init_key_of(r)
+    if (support ~= '' or item.support == '') and (init_key ~= '' or item.init_key == '') then
         return
     end
     local after = become(r, {
-        support = has_support and r.support or item.support, init_key = has_init_key and r.init_key or item.init_key,
+        support = support ~= '' and support or item.support, init_key = init_key ~= '' and init_key or item.init_key,
     })
-    put(r, after)
-    if not has_init_key then
+    redis.call('HSET', RECORDS, r.ref, pack(after))
+    if init_key == '' then
         add_init_key(after)
     end
 end
@@ -106,7 +106,7 @@ local function again(r, item)
     if not (is_queued(r) or (r.state == 'R' and r.recalled == 0)) then
         return 'already_spent'
     elseif r.suite == item.suite and r.not_before == item.not_before and r.not_after == item.not_after
-        and r.last == item.last and r.credential == item.credential and package_of(r) == item.bytes then
+        and r.last == item.last and credential_of(r) == item.credential and package_of(r) == item.bytes then
         complete(r, item)
         return 'already_stored' -- LAST-4: the slot stays used, or unused
     end

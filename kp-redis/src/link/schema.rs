@@ -6,12 +6,10 @@ use crate::link::calls::Link;
 use crate::link::probe;
 use crate::link::request::{Body, Request};
 
-/// The version of the layout that docs/decisions/redis-layout.md describes. The layout of an earlier version is part of it:
-/// records without support and fingerprint.
-const SCHEMA: u32 = 2;
+/// The version of the layout that docs/decisions/redis-layout.md describes.
+const SCHEMA: u32 = 3;
 
-/// Writes the version of the layout and the number of buckets if the prefix has none yet, or has an earlier version of as many
-/// buckets. Refuses any other.
+/// Writes the version of the layout and the number of buckets if the prefix has none yet. Refuses any other.
 pub(crate) async fn check(link: &Link, keys: &Keys) -> Result<(), OpenError> {
     let key = keys.schema();
     let mine = format!("kp-redis {SCHEMA} {}", keys.buckets());
@@ -37,14 +35,6 @@ pub(crate) async fn check(link: &Link, keys: &Keys) -> Result<(), OpenError> {
     let Some(found) = found.filter(|found| *found != mine) else {
         return Ok(());
     };
-    if (1..SCHEMA).any(|earlier| found == format!("kp-redis {earlier} {}", keys.buckets())) {
-        // Nodes of the earlier release refuse the prefix from now on; from a later opening on, where the server takes no
-        // changes for now.
-        let mut upgrade = redis::cmd("SET");
-        upgrade.arg(&key).arg(&mine).arg("GET");
-        ask(upgrade).await.ok();
-        return Ok(());
-    }
     let mut parts = found
         .strip_prefix("kp-redis ")
         .unwrap_or_default()
@@ -55,7 +45,10 @@ pub(crate) async fn check(link: &Link, keys: &Keys) -> Result<(), OpenError> {
             found: schema,
             known: SCHEMA,
         }),
-        (Some(Ok(1..=SCHEMA)), Some(Ok(buckets))) => Err(OpenError::UnsafeConfiguration(format!(
+        (Some(Ok(schema @ 1..SCHEMA)), Some(Ok(_))) => Err(OpenError::UnsafeConfiguration(format!(
+            "the pools under this prefix have layout {schema}, not {SCHEMA}: docs/moving.md tells how they are moved"
+        ))),
+        (Some(Ok(SCHEMA)), Some(Ok(buckets))) => Err(OpenError::UnsafeConfiguration(format!(
             "the pools under this prefix lie in {buckets} buckets, not {}",
             keys.buckets()
         ))),

@@ -127,9 +127,15 @@ fn package_bytes(value: Value) -> Read<KeyPackageBytes> {
     bytes(value)?.try_into().map_err(|_| Malformed("an impossible package"))
 }
 
-/// Reads an answer of `claim.lua`.
+/// Reads an answer of `claim.lua`: facts, then a record, and how many bytes of it lie before the package.
 pub(crate) fn package(fields: &mut Fields) -> Read<KeyPackage> {
-    Ok(KeyPackage::new(info(fields)?, package_bytes(fields.next()?)?))
+    let (info, mut record) = (info(fields)?, fields.bytes()?);
+    let before: usize = count(&fields.next()?)?;
+    if before > record.len() {
+        return Err(Malformed("an impossible package"));
+    }
+    record.drain(..before);
+    Ok(KeyPackage::new(info, package_bytes(Value::BulkString(record))?))
 }
 
 /// Reads an answer of `reserve.lua`.

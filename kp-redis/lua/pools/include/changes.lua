@@ -9,44 +9,77 @@ local function is_bound(r)
     return r.state == 'R' or (r.state == 'U' and r.bound)
 end
 
+-- Packs a record. That of a package that is taken is the record F.
 local function pack(r)
     local state, mark, rest, bytes = r.state, 0, nil, ''
-    if state == 'F' or state == 'S' then
+    if is_queued(r) or is_taken(r) then
+        state = state == 'S' and 'S' or 'F'
         mark = state == 'S' and r.used and 1 or 0
-        rest, bytes = struct.pack('>I7', r.saved_at), package_of(r)
-    elseif state == 'R' then
-        mark = (r.retire and 1 or 0) + 2 * r.recalled
-        rest = struct.pack('>I7I7I7c16Bc0', r.saved_at, r.sequence, r.expires_at, r.id, #r.by, r.by)
-        bytes = package_of(r)
+        rest, bytes = struct.pack('>I7', saved_at(r)), package_of(r)
     elseif state == 'U' then
         mark = (r.bound and 1 or 0) + 2 * r.window
         rest = struct.pack('>I7c16Bc0Bc0', r.at, r.id, #r.group, r.group, #r.by, r.by)
         if r.window > 0 then
             rest = rest .. struct.pack('>I7Bc0', r.expires_at, #r.reserver, r.reserver)
         end
-        if r.window == REPLAYABLE then
-            bytes = package_of(r) -- SPEND-4
-        end
     else
         mark = state == 'W' and r.last and 1 or 0
         rest = struct.pack('>I7', r.at) -- SPEND-4, LAST-1: the bytes are dropped
     end
-    if r.init_key ~= '' then
+    local init_key, support = init_key_of(r), bytes ~= '' and support_of(r) or '' -- RES-3: as long as the bytes
+    if init_key ~= '' then
         mark = mark + HAS_INIT_KEY
     end
-    if bytes ~= '' and r.support ~= '' then -- RES-3: as long as the bytes
-        mark, rest = mark + HAS_SUPPORT, rest .. struct.pack('>I2c0', #r.support, r.support)
+    if support ~= '' then
+        mark, rest = mark + HAS_SUPPORT, rest .. struct.pack('>I2c0', #support, support)
     end
-    return state .. string.char(mark) .. r.head .. r.init_key .. rest .. bytes
+    return state .. string.char(mark) .. (r.head or string.sub(r.value, HEAD, BEHIND_HEAD - 1)) .. init_key .. rest .. bytes
 end
 
--- The pool's earliest lapse as the bucket's index has it, and whether the earliest lapse may have changed since.
-local first_lapse, first_lapse_moved = math.huge, false
-
-local function moves_first_lapse(before, after)
-    if before and before <= first_lapse or after and after < first_lapse then
-        first_lapse_moved = true
+-- Packs what took a package.
+local function pack_taken(r)
+    if r.state == 'R' then
+        local mark = (r.retire and 1 or 0) + 2 * r.recalled
+        return struct.pack(LEASED, 'R', mark, r.expires_at, r.id, r.sequence, #r.by, r.by)
     end
+    local mark = r.bound and 1 or 0
+    return struct.pack(
+        CLAIMED, 'U', mark, r.expires_at, r.id, r.at, #r.group, r.group, #r.by, r.by, #r.reserver, r.reserver
+    )
+end
+
+-- The earliest lapse of the pool as far as the script knows, and the one that the bucket's index is to be told. The index has the
+-- earliest or one before: a lease that ends early leaves it as it is, and the sweep that finds nothing due corrects it.
+local first_lapse, told_lapse = math.huge, nil
+
+local function add_lapse(expires_at)
+    if expires_at < first_lapse then
+        first_lapse = expires_at
+        local known = redis.call('ZSCORE', POOLS_BY_LAPSE, POOL)
+        if not known or expires_at < tonumber(known) then
+            told_lapse = expires_at
+        end
+    end
+end
+
+-- Writes what takes the package, or removes what took it.
+local function put_taken(before, after)
+    if not is_taken(after) then
+        if before and is_taken(before) then
+            redis.call('HDEL', TAKEN, before.ref)
+        end
+    elseif not before or before.state ~= 'F' then
+        redis.call('HSET', TAKEN, after.ref, pack_taken(after))
+    elseif redis.call('HSETNX', TAKEN, after.ref, pack_taken(after)) == 0 then
+        -- RES-2: whatever the queue says, no package is taken twice.
+        redis.call('ZREM', QUEUE, after.ref)
+        error(MISLED)
+    end
+end
+
+-- Returns whether the record is F: the package is free, or taken.
+local function is_kept(r)
+    return r.state == 'F' or is_taken(r)
 end
 
 -- Removes a record from the indexes that it leaves. `after` is nil when the record is forgotten.
@@ -56,7 +89,6 @@ local function unlist(before, after)
     end
     if lapses_at(before) and not (after and lapses_at(after)) then
         redis.call('ZREM', LAPSES, before.ref)
-        moves_first_lapse(lapses_at(before), nil)
     end
     if is_bound(before) and not (after and is_bound(after) and after.id == before.id) then
         redis.call('HDEL', IDS, before.id)
@@ -71,22 +103,28 @@ local function clear_hint(r)
     end
 end
 
--- Writes a record, and updates the indexes. `before` is nil for a new record.
+-- Writes a record, and updates the indexes. `before` is nil for a new record. The first key that is written is TAKEN, where it
+-- changes: a script may not have read it.
 local function put(before, after)
+    local was, is = before and lapses_at(before), lapses_at(after)
+    if is then
+        add_lapse(is)
+    end
+    put_taken(before, after)
+    if not (before and is_kept(before) and is_kept(after)) then
+        redis.call('HSET', RECORDS, after.ref, pack(after))
+    end
     if before then
         unlist(before, after)
     end
-    redis.call('HSET', RECORDS, after.ref, pack(after))
     if is_queued(after) and not (before and is_queued(before)) then
         redis.call('ZADD', QUEUE, after.state == 'S' and -after.sequence or after.sequence, after.ref)
         if before then
             clear_hint(after)
         end
     end
-    local was, is = before and lapses_at(before), lapses_at(after)
     if is and is ~= was then
         redis.call('ZADD', LAPSES, is, after.ref)
-        moves_first_lapse(was, is)
     end
     if is_bound(after) and not (before and is_bound(before)) then
         redis.call('HSET', IDS, after.id, after.ref)
@@ -96,8 +134,9 @@ end
 -- Raises an error if a key of the pool holds a value of another type. Needed by scripts that write keys they do not
 -- read.
 local function check_keys()
-    redis.call('HLEN', RECORDS)
-    redis.call('HLEN', IDS)
+    for _, key in ipairs({RECORDS, IDS, TAKEN}) do
+        redis.call('HLEN', key)
+    end
     for _, key in ipairs({QUEUE, LAPSES, POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE}) do
         redis.call('ZCARD', key)
     end
@@ -106,22 +145,22 @@ end
 -- Settles every lease and window whose expires_at has come (TIME-2, SWEEP-2), or the first `most` of them, and returns how
 -- many there were. Every call that changes a pool settles first.
 local function settle(most)
-    first_lapse = tonumber(redis.call('ZSCORE', POOLS_BY_LAPSE, POOL) or math.huge)
-    local due = redis.call('ZRANGEBYSCORE', LAPSES, '-inf', ARGV[2], 'LIMIT', 0, most or -1)
-    if #due == 0 then
+    local first = redis.call('ZRANGE', LAPSES, 0, 0, 'WITHSCORES')[2]
+    first_lapse = tonumber(first or math.huge)
+    if first_lapse > NOW then
         return 0
     end
     check_keys()
     local count = 0
-    for _, ref in ipairs(due) do
-        local r = peek(ref, redis.call('HGET', RECORDS, ref))
+    for _, ref in ipairs(redis.call('ZRANGEBYSCORE', LAPSES, '-inf', ARGV[2], 'LIMIT', 0, most or -1)) do
+        local value = redis.call('HGET', RECORDS, ref)
+        local r = value and peek(ref, value, taken_part(ref, value))
         if r and lapses_at(r) and r.expires_at <= NOW then
             put(r, settled(r))
             count = count + 1
         else
             -- The ref has no lease or window that could lapse. If it stayed, its pool would be due for ever (SWEEP-2).
             redis.call('ZREM', LAPSES, ref)
-            first_lapse_moved = true
         end
     end
     return count
@@ -143,16 +182,11 @@ local function write_nothing()
     is_master = true
 end
 
--- Updates the bucket's index of pools by lapse, and returns the reply. Every script that changes a pool ends with it.
+-- Tells the bucket's index of an earlier lapse, and returns the reply. Every script that changes a pool ends with it.
 local function finish(reply)
     write_nothing()
-    if first_lapse_moved then
-        local first = redis.call('ZRANGE', LAPSES, 0, 0, 'WITHSCORES')[2]
-        if not first then
-            redis.call('ZREM', POOLS_BY_LAPSE, POOL)
-        elseif tonumber(first) ~= first_lapse then
-            redis.call('ZADD', POOLS_BY_LAPSE, first, POOL)
-        end
+    if told_lapse then
+        redis.call('ZADD', POOLS_BY_LAPSE, told_lapse, POOL)
     end
     return reply
 end

@@ -36,9 +36,10 @@ end
 
 -- Adds the fingerprint of a record, if the record has one.
 local function add_init_key(r)
-    if r.init_key ~= '' then
-        local field = each_entry(r.init_key, function() return true end)
-        buckets[field] = buckets[field] .. struct.pack('>c8I7', r.init_key, r.not_after)
+    local init_key = init_key_of(r)
+    if init_key ~= '' then
+        local field = each_entry(init_key, function() return true end)
+        buckets[field] = buckets[field] .. struct.pack('>c8I7', init_key, r.not_after)
         changed_buckets[field] = true
     end
 end
@@ -46,9 +47,13 @@ end
 local function forget(r)
     unlist(r, nil)
     redis.call('HDEL', RECORDS, r.ref)
-    if r.init_key ~= '' then
+    if is_taken(r) then
+        redis.call('HDEL', TAKEN, r.ref)
+    end
+    local init_key = init_key_of(r)
+    if init_key ~= '' then
         local place
-        local field = each_entry(r.init_key, function(not_after, at)
+        local field = each_entry(init_key, function(not_after, at)
             place = not_after == r.not_after and at or nil
             return place
         end)

@@ -1,17 +1,5 @@
 -- Scans the queue of a pool in its order. Follows pool.lua.
 
--- Returns the records of these refs, without damaged ones.
-local function read_all(refs)
-    local found = {}
-    for first = 1, #refs, 1000 do
-        local page = {unpack(refs, first, math.min(first + 999, #refs))}
-        for index, value in ipairs(redis.call('HMGET', RECORDS, unpack(page))) do
-            found[#found + 1] = peek(page[index], value)
-        end
-    end
-    return found
-end
-
 -- Calls `visit` with the free, unexpired packages behind the place `after`, the oldest first (RES-2), until `visit`
 -- returns true. Returns what a new hint records: how many expired packages the scan read before the first unexpired
 -- package, the place of the last of these, and their latest not_after.

@@ -28,5 +28,5 @@ end
 
 -- Returns the facts about a package, as a reply has them.
 local function facts(r)
-    return {r.ref, r.suite, r.not_before, r.not_after, r.last and 1 or 0, r.credential}
+    return {r.ref, r.suite, r.not_before, r.not_after, r.last and 1 or 0, credential_of(r)}
 end

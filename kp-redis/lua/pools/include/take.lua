@@ -8,6 +8,9 @@
 -- Answers the requests that begin at the argument `first`.
 local function each_take(first, judge)
     local replies, at = {}, first
+    if first + 9 + tonumber(ARGV[first + 8]) <= #ARGV then
+        check_keys() -- What the first item does not read may be what a later one writes.
+    end
     while at <= #ARGV do
         local take = {
             id = ARGV[at], ttl = tonumber(ARGV[at + 1]), remaining = tonumber(ARGV[at + 2]), only = ARGV[at + 3],
@@ -39,10 +42,14 @@ end
 
 -- Returns whether the package's support has every type that is required (RES-3).
 local function meets(r, take)
+    if take.required == '' then
+        return true
+    end
+    local support = support_of(r)
     for first = 1, #take.required, 3 do
         local name, at = string.sub(take.required, first, first + 2), 0
         repeat
-            at = string.find(r.support, name, at + 1, true)
+            at = string.find(support, name, at + 1, true)
         until not at or at % 3 == 1
         if not at then
             return false
@@ -86,6 +93,7 @@ end
 -- Unbinds the id from an expired record, for good (RES-5, TIME-3).
 local function unbind(stale)
     if stale and stale.state == 'U' then
+        check_keys() -- What is taken then may have to write keys that nothing has read yet.
         put(stale, become(stale, {bound = false}))
     end
 end
@@ -140,11 +148,12 @@ local function note(suites, r, take)
         suites[r.suite] = widest
     end
     -- The packages of a client mostly have the same support, which is looked at once.
-    if take.required ~= '' and not widest.types[r.support] then
-        for first = 1, #r.support, 3 do
-            widest.types[string.sub(r.support, first, first + 2)] = true
+    local support = take.required ~= '' and support_of(r)
+    if support and not widest.types[support] then
+        for first = 1, #support, 3 do
+            widest.types[string.sub(support, first, first + 2)] = true
         end
-        widest.types[r.support] = true
+        widest.types[support] = true
     end
 end
 
@@ -225,9 +234,10 @@ local function choose(take)
     return nil, available and 'nothing_fits' or 'pool_exhausted'
 end
 
--- Returns the answer that hands a package out: its facts, its bytes, and when its lease lapses, if it has one.
+-- Returns the answer that hands a package out: its facts, its record, how many bytes of it lie before the package, and when its
+-- lease lapses, if it has one. The record goes whole, so that Lua makes no string of the package.
 local function handed(r, expires_at)
     return {
-        'ok', r.ref, r.suite, r.not_before, r.not_after, r.last and 1 or 0, r.credential, package_of(r), expires_at,
+        'ok', r.ref, r.suite, r.not_before, r.not_after, r.last and 1 or 0, credential_of(r), r.value, r.package_at - 1, expires_at,
     }
 end

@@ -3,6 +3,9 @@
 -- Answers the tokens, each a ref and an id, that begin at the argument `first`.
 local function each_token(first, judge)
     local replies = {}
+    if #ARGV > first + 1 then
+        check_keys() -- What the first item does not read may be what a later one writes.
+    end
     for at = first, #ARGV, 2 do
         replies[#replies + 1] = answer(judge, ARGV[at], ARGV[at + 1])
     end

@@ -9,10 +9,11 @@ local function absent_among(first, step)
     end
     for start = 1, #refs, 1000 do
         local page = {unpack(refs, start, math.min(start + 999, #refs))}
+        local taken = redis.call('HMGET', TAKEN, unpack(page))
         for index, value in ipairs(redis.call('HMGET', RECORDS, unpack(page))) do
             if not value then
                 absent[page[index]] = true
-            elseif not pcall(parse, page[index], value) then
+            elseif not pcall(parse, page[index], value, taken[index]) then
                 return nil
             end
         end
