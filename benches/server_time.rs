@@ -13,8 +13,8 @@ use measure::Fallible;
 use measure::backend::{Backend, redis_version};
 use measure::inputs::{self, Kind, NOW, PAYLOADS, PER_POOL};
 use measure::servers::Server;
-use redis::aio::MultiplexedConnection;
 use redis::Script;
+use redis::aio::MultiplexedConnection;
 
 mod measure;
 
@@ -176,7 +176,10 @@ async fn measure_size(payload: usize) -> Fallible<()> {
     }
     for (name, [ours, least]) in [("reserve", reserve), ("spend", spend), ("claim", claim)] {
         let (ours, least) = (ours.each(), least.each());
-        println!("{payload:>8}  {name:<10}{ours:>10.1}{least:>10.1}{:>9.2} x", ours / least);
+        println!(
+            "{payload:>8}  {name:<10}{ours:>10.1}{least:>10.1}{:>9.2} x",
+            ours / least
+        );
     }
     Ok(())
 }

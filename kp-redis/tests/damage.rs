@@ -86,7 +86,9 @@ async fn a_call_that_meets_a_foreign_key_changes_nothing() {
     let calls: Vec<_> = of_the_pool.map(|call| (call.name, false)).chain(once_lapsed).collect();
     assert_eq!(calls.len(), 15 + 6);
     let mut failed = BTreeMap::<&str, Vec<&str>>::new();
-    for kind in ["r:bob", "q:bob", "l:bob", "i:bob", "f:bob", "t:bob", "pools", "expiry", "lapse"] {
+    for kind in [
+        "r:bob", "q:bob", "l:bob", "i:bob", "f:bob", "t:bob", "pools", "expiry", "lapse",
+    ] {
         for (name, lapsed) in &calls {
             let () = server.command(&["FLUSHALL"]).unwrap();
             stores.prepare_again().await;
@@ -150,16 +152,25 @@ async fn a_batch_that_meets_a_foreign_key_changes_nothing() {
             let failures: Vec<_> = match batch {
                 0 => {
                     let answers = store.reserve_key_packages(&takes, OnLapse::Return, now()).await;
-                    answers.into_iter().map(|answer| answer.map(drop).unwrap_err()).collect()
+                    answers
+                        .into_iter()
+                        .map(|answer| answer.map(drop).unwrap_err())
+                        .collect()
                 }
                 1 => {
                     let answers = store.claim_key_packages(&takes, None, now()).await;
-                    answers.into_iter().map(|answer| answer.map(drop).unwrap_err()).collect()
+                    answers
+                        .into_iter()
+                        .map(|answer| answer.map(drop).unwrap_err())
+                        .collect()
                 }
                 _ => {
                     let tokens = [token.clone(), token];
                     let answers = store.spend_key_packages(&tokens, &Spend::default(), now()).await;
-                    answers.into_iter().map(|answer| answer.map(drop).unwrap_err()).collect()
+                    answers
+                        .into_iter()
+                        .map(|answer| answer.map(drop).unwrap_err())
+                        .collect()
                 }
             };
             for failure in failures {

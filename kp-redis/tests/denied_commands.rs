@@ -37,22 +37,24 @@ fn keys(connection: &mut redis::Connection) -> BTreeMap<Vec<u8>, Vec<u8>> {
 #[tokio::test]
 async fn no_half_change_is_ever_answered_as_not_applied() {
     for server in servers(&[]) {
-        let (table, half) = deny_each(&server).await;
-        println!("{table}");
-        assert!(
-            half > 0,
-            "a denied command leaves half a change: or this test sees none"
-        );
+        for functions in ["+fcall", "-fcall"] {
+            let (table, half) = deny_each(&server, functions).await;
+            println!("{functions}: {table}");
+            assert!(
+                half > 0,
+                "a denied command leaves half a change: or this test sees none"
+            );
+        }
     }
 }
 
 /// Returns a row for each command, and how many changes were left half done, and said so.
-async fn deny_each(server: &Server) -> (String, u32) {
+async fn deny_each(server: &Server, functions: &str) -> (String, u32) {
     let acl = |words: &[&str]| {
         let words = [&["ACL", "SETUSER", "app"], words].concat();
         let () = server.command(&words).unwrap();
     };
-    acl(&["on", ">pw", "~*", "+@all"]);
+    acl(&["reset", "on", ">pw", "~*", "+@all", functions]);
     let open = |url: String| {
         let builder = RedisStore::builder(url).buckets(1).timeout(Duration::from_secs(20));
         Stores::open(builder, "bob")
@@ -61,6 +63,7 @@ async fn deny_each(server: &Server) -> (String, u32) {
     let app = open(format!("redis://app:pw@127.0.0.1:{}/", server.port()))
         .await
         .unwrap();
+    assert_eq!(app.store.server().functions, functions == "+fcall");
     let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     let mut table =
         String::from("denied             answered  not applied  unknown, nothing changed  unknown, changed\n");

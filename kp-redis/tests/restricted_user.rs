@@ -96,7 +96,7 @@ fn the_probe_and_the_page_name_every_command_that_is_sent() {
         .collect();
     let scripted = ["eval", "evalsha", "wait"].map(str::to_owned);
     assert_eq!(listed, probe.iter().cloned().chain(scripted).collect::<BTreeSet<_>>());
-    let opening = ["asking", "info", "hello", "config"].map(str::to_owned);
+    let opening = ["asking", "info", "hello", "config", "fcall", "function"].map(str::to_owned);
     let known: BTreeSet<_> = listed.iter().cloned().chain(opening).collect();
     assert!(beside.is_subset(&known), "{:?}", beside.difference(&known));
     assert!(beside.contains("zrangebylex") && beside.contains("hmget"), "{beside:?}");
@@ -118,11 +118,19 @@ async fn the_user_of_the_page_makes_every_call() {
                 ["maxmemory-policy", "appendonly", "appendfsync", "connected_slaves"]
             );
             assert!(told.version.contains('.'), "{}", told.version);
-            for call in CALLS {
-                stores.prepare_again().await;
-                let answer = stores.make(call).await;
-                assert!(answer.is_ok(), "{}: {answer:?}", call.name);
+            assert!(!told.functions);
+            set_user(&server, &acl(), &["+fcall", "+function|load"]);
+            let builder = as_user(&server).prefix(format!("kp:{replicas}:")).replicas(replicas);
+            let with_functions = Stores::open(builder, "bob").await.unwrap();
+            assert!(with_functions.store.server().functions);
+            for stores in [stores, with_functions] {
+                for call in CALLS {
+                    stores.prepare_again().await;
+                    let answer = stores.make(call).await;
+                    assert!(answer.is_ok(), "{}: {answer:?}", call.name);
+                }
             }
+            set_user(&server, &acl(), &["-fcall", "-function|load"]);
         }
         // What is told is checked.
         set_user(&server, &acl(), &["+config|get"]);

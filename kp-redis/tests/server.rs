@@ -20,7 +20,7 @@ fn calls(server: &Server) -> Vec<(String, u32)> {
         let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
         Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
     });
-    ours.filter(|(name, _)| ["evalsha", "eval", "script|load"].contains(&name.as_str()))
+    ours.filter(|(name, _)| ["fcall", "function|load", "evalsha", "eval"].contains(&name.as_str()))
         .collect()
 }
 
@@ -29,7 +29,6 @@ async fn every_call_on_a_pool_is_one_round_trip() {
     let server = Server::start(&[]);
     let store = store(&server).await;
     let bob = pool("bob");
-    // The first use of a script sends it whole.
     let everything = async |round: u64| {
         let first = u32::try_from(round * 10).unwrap();
         store
@@ -78,7 +77,8 @@ async fn every_call_on_a_pool_is_one_round_trip() {
             .find(|(found, _)| found == name)
             .map_or(0, |(_, count)| *count)
     };
-    assert_eq!((of("evalsha"), of("eval"), of("script|load")), (12, 0, 0), "{calls:?}");
+    let others = ["function|load", "evalsha", "eval"].map(of);
+    assert_eq!((of("fcall"), others), (12, [0; 3]), "{calls:?}");
 
     // A call on many pools sends one command for each, all at once.
     let takes: Vec<_> = (0..50).map(|number| take(&pool(format!("user-{number}")), 1)).collect();
@@ -92,13 +92,14 @@ async fn every_call_on_a_pool_is_one_round_trip() {
     let twice: Vec<_> = (0..20).map(|number| take(&bob, number)).collect();
     let answers = store.claim_key_packages(&twice, None, now()).await;
     assert!(answers.iter().all(Result::is_err));
-    assert_eq!(self::calls(&server), [("evalsha".to_owned(), 51)]);
+    assert_eq!(self::calls(&server), [("fcall".to_owned(), 51)]);
 }
 
 #[tokio::test]
 async fn scripts_that_the_server_forgot_are_sent_again() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--user", "default", "on", "nopass", "~*", "&*", "+@all", "-fcall"]);
     let store = store(&server).await;
+    assert!(!store.server().functions);
     let bob = pool("bob");
     store.save_key_packages(&save(&bob, 0..2), now()).await.unwrap();
     for number in 0..2 {

@@ -49,7 +49,7 @@ fn ran(server: &Server, begin: u64) -> Ran {
     let cpu = cpu(server) - begin;
     type Entry = (u64, u64, u64, Vec<Vec<u8>>, Vec<u8>, Vec<u8>);
     let log: Vec<Entry> = server.command(&["SLOWLOG", "GET", "100000"]).unwrap();
-    let scripts = log.into_iter().filter(|entry| entry.3[0].starts_with(b"EVAL"));
+    let scripts = log.into_iter().filter(|entry| entry.3[0] == b"FCALL");
     let stats: String = server.command(&["INFO", "commandstats"]).unwrap();
     let commands = stats.lines().filter_map(|line| {
         let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;

@@ -6,28 +6,30 @@
 -- KEYS    1 a key that is not there
 -- Reply   the first command denied, and the server's error; nothing when it denies none
 
-local KEY = KEYS[1]
+return function(KEYS)
+    local KEY = KEYS[1]
 
--- Each changes nothing on a key that is not there, but HSET, which makes the key, and DEL, which removes it again.
-local COMMANDS = {
-    {'DEL', KEY}, {'UNLINK', KEY}, {'GET', KEY}, {'SET', KEY, '', 'XX'},
-    {'HDEL', KEY, ''}, {'HGET', KEY, ''}, {'HGETALL', KEY}, {'HLEN', KEY}, {'HMGET', KEY, ''}, {'HSCAN', KEY, 0},
-    {'ZADD', KEY, 'XX', 0, ''}, {'ZCARD', KEY}, {'ZRANGE', KEY, 0, 0}, {'ZRANGEBYLEX', KEY, '-', '+'},
-    {'ZRANGEBYSCORE', KEY, 0, 0}, {'ZREM', KEY, ''}, {'ZREVRANGEBYSCORE', KEY, 0, 0}, {'ZSCORE', KEY, ''},
-    {'HSET', KEY, '', ''}, {'DEL', KEY},
-}
+    -- Each changes nothing on a key that is not there, but HSET, which makes the key, and DEL, which removes it again.
+    local COMMANDS = {
+        {'DEL', KEY}, {'UNLINK', KEY}, {'GET', KEY}, {'SET', KEY, '', 'XX'},
+        {'HDEL', KEY, ''}, {'HGET', KEY, ''}, {'HGETALL', KEY}, {'HLEN', KEY}, {'HMGET', KEY, ''}, {'HSCAN', KEY, 0},
+        {'ZADD', KEY, 'XX', 0, ''}, {'ZCARD', KEY}, {'ZRANGE', KEY, 0, 0}, {'ZRANGEBYLEX', KEY, '-', '+'},
+        {'ZRANGEBYSCORE', KEY, 0, 0}, {'ZREM', KEY, ''}, {'ZREVRANGEBYSCORE', KEY, 0, 0}, {'ZSCORE', KEY, ''},
+        {'HSET', KEY, '', ''}, {'DEL', KEY},
+    }
 
--- A server that takes no changes for now denies nothing.
-local FOR_NOW = {OOM = true, MISCONF = true, NOREPLICAS = true}
+    -- A server that takes no changes for now denies nothing.
+    local FOR_NOW = {OOM = true, MISCONF = true, NOREPLICAS = true}
 
-for _, command in ipairs(COMMANDS) do
-    local reply = redis.pcall(unpack(command))
-    local why = type(reply) == 'table' and reply.err
-    local code = why and string.match(why, '^%u+')
-    if code == 'READONLY' then
-        return reply
-    elseif why and not FOR_NOW[code] then
-        return {command[1], why}
+    for _, command in ipairs(COMMANDS) do
+        local reply = redis.pcall(unpack(command))
+        local why = type(reply) == 'table' and reply.err
+        local code = why and string.match(why, '^%u+')
+        if code == 'READONLY' then
+            return reply
+        elseif why and not FOR_NOW[code] then
+            return {command[1], why}
+        end
     end
+    return {}
 end
-return {}

@@ -6,38 +6,45 @@
 --         4 the requests, as in take.lua
 -- Reply   for each request: ok, facts, package
 
-local group = ARGV[3]
+local group
 
-settle()
-return finish(each_take(4, function(take)
-    local bound, r = binding(take)
-    local chosen, code, stale
+-- Claims a package, or returns the rejection.
+local function claim()
+    local by, bound, r = take.by, binding()
     if bound == 'no' then
         return no(r)
     elseif bound == 'used' then
         -- CLAIM-1: within its window, the same claim is answered with the same package.
-        if r.window ~= REPLAYABLE or r.by ~= take.by or r.group ~= group then
+        if r.window ~= REPLAYABLE or r.by ~= by or r.group ~= group then
             return no('already_spent')
-        elseif not meets(r, take) then
+        elseif not meets(r) then
             return no('reservation_conflict') -- RES-5
         end
         return handed(r)
     elseif bound == 'live' then
-        chosen = r -- CLAIM-1: a claim with the id of a lease spends the leased package
-    else
-        stale = r
-        chosen, code = choose(take)
-        if not chosen then
-            return no(code)
-        elseif chosen.state == 'S' then
-            return handed(chosen) -- RES-6
-        end
+        -- CLAIM-1: a claim with the id of a lease spends the leased package.
+        put(r, become(r, {
+            state = 'U', at = NOW, group = group, bound = true, window = REPLAYABLE, expires_at = expires_at(r), reserver = by,
+        }))
+        return handed(r)
     end
-    unbind(stale)
-    local used = become(chosen, {
-        state = 'U', at = NOW, id = take.id, group = group, by = take.by, bound = true, window = REPLAYABLE,
-        expires_at = expires_at(chosen, take), reserver = take.by,
-    })
-    put(chosen, used)
-    return handed(used)
-end))
+    local chosen, code = choose()
+    if not chosen then
+        return no(code)
+    elseif chosen.state == 'S' then
+        return handed(chosen) -- RES-6
+    end
+    unbind(r)
+    local lapse = expires_at(chosen)
+    take_free(chosen, lapse, struct.pack(
+        CLAIMED, 'U', 1, lapse, take.id, NOW, #group, group, #by, by, #by, by
+    ))
+    return handed(chosen)
+end
+
+return function(keys, arguments)
+    begin(keys, arguments)
+    group = ARGV[3]
+    settle()
+    return finish(each_take(4, claim))
+end

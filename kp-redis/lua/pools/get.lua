@@ -19,8 +19,11 @@ local function get(ref)
     return {'ok', {status(r)}, facts(r), (is_queued(r) or r.state == 'R') and package_of(r)}
 end
 
-local replies = {}
-for at = 4, #ARGV do
-    replies[#replies + 1] = answer(get, ARGV[at])
+return function(keys, arguments)
+    begin(keys, arguments)
+    local replies = {}
+    for at = 4, #ARGV do
+        replies[#replies + 1] = answer(get, ARGV[at])
+    end
+    return replies
 end
-return replies

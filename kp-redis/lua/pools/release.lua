@@ -22,6 +22,9 @@ local function release(ref, id)
     return {'ok'}
 end
 
-check_keys()
-settle()
-return finish(each_token(3, release))
+return function(keys, arguments)
+    begin(keys, arguments)
+    check_keys()
+    settle()
+    return finish(each_token(3, release))
+end

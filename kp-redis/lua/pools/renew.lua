@@ -6,7 +6,7 @@
 --         4 for each token: ref, id
 -- Reply   for each token: ok, expires_at
 
-local ttl = tonumber(ARGV[3])
+local ttl
 
 -- Renews one lease, or returns the first rejection that applies (REN-2).
 local function renew(ref, id)
@@ -22,5 +22,9 @@ local function renew(ref, id)
     return {'ok', expires_at}
 end
 
-settle()
-return finish(each_token(4, renew))
+return function(keys, arguments)
+    begin(keys, arguments)
+    ttl = tonumber(ARGV[3])
+    settle()
+    return finish(each_token(4, renew))
+end

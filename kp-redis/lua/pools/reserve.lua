@@ -6,9 +6,11 @@
 --         4 the requests, as in take.lua
 -- Reply   for each request: ok, facts, package, expires_at (absent for a last-resort package)
 
-settle()
-return finish(each_take(4, function(take)
-    local bound, r = binding(take)
+local retire
+
+-- Leases a package, or returns the rejection.
+local function reserve()
+    local bound, r = binding()
     if bound == 'no' then
         return no(r)
     elseif bound == 'used' then
@@ -16,17 +18,21 @@ return finish(each_take(4, function(take)
     elseif bound == 'live' then
         return handed(r, r.expires_at) -- RES-5: the same request gets the same answer
     end
-    local chosen, code = choose(take)
+    local chosen, code = choose()
     if not chosen then
         return no(code)
     elseif chosen.state == 'S' then
         return handed(chosen) -- RES-6: no lease
     end
     unbind(r)
-    local leased = become(chosen, {
-        state = 'R', id = take.id, by = take.by, expires_at = expires_at(chosen, take), retire = ARGV[3] == 'retire',
-        recalled = 0,
-    })
-    put(chosen, leased)
-    return handed(leased, leased.expires_at)
-end))
+    local lapse, by = expires_at(chosen), take.by
+    take_free(chosen, lapse, struct.pack(LEASED, 'R', retire, lapse, take.id, chosen.sequence, #by, by))
+    return handed(chosen, lapse)
+end
+
+return function(keys, arguments)
+    begin(keys, arguments)
+    retire = ARGV[3] == 'retire' and 1 or 0
+    settle()
+    return finish(each_take(4, reserve))
+end

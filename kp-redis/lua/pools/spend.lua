@@ -7,7 +7,7 @@
 --         5 for each token: ref, id
 -- Reply   for each token: ok, spent_at
 
-local group, by = ARGV[3], ARGV[4]
+local group, by
 
 -- Spends one package, or returns the first rejection that applies (SPEND-2).
 local function spend(ref, id)
@@ -31,5 +31,9 @@ local function spend(ref, id)
     return {'ok', NOW}
 end
 
-settle()
-return finish(each_token(5, spend))
+return function(keys, arguments)
+    begin(keys, arguments)
+    group, by = ARGV[3], ARGV[4]
+    settle()
+    return finish(each_token(5, spend))
+end

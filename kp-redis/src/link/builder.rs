@@ -7,6 +7,7 @@ use kp_core::rules::Limits;
 use crate::keys::Keys;
 use crate::link::address::Address;
 use crate::link::calls::Link;
+use crate::link::library::Library;
 use crate::link::probe;
 use crate::link::schema;
 use crate::link::server::Server;
@@ -98,8 +99,8 @@ impl RedisBuilder {
         }
     }
 
-    /// Connects, then checks the settings, the server and the layout.
-    pub(crate) async fn connect(self) -> Result<(Link, Keys, Server), OpenError> {
+    /// Connects, then checks the settings, the server and the layout, and chooses how scripts are sent.
+    pub(crate) async fn connect(self, library: Option<&'static Library>) -> Result<(Link, Keys, Server), OpenError> {
         if self.prefix.contains(['{', '}']) {
             return Err(OpenError::UnsafeConfiguration("a prefix has no braces".to_owned()));
         }
@@ -110,11 +111,15 @@ impl RedisBuilder {
             )));
         }
         let address = Address::parse(&self.url, self.timeout).map_err(OpenError::Unreachable)?;
-        let link = Link::new(address, self.timeout, self.replicas);
-        let server = Server::inspect(&link, self.may_evict).await?;
+        let mut link = Link::new(address, self.timeout, self.replicas);
+        let mut server = Server::inspect(&link, self.may_evict).await?;
         let keys = Keys::new(self.prefix, self.buckets);
         probe::check(&link, &keys).await?;
         schema::check(&link, &keys).await?;
+        if let Some(library) = library {
+            server.functions = probe::takes(&link, library).await;
+            link.library = Some(library).filter(|_| server.functions);
+        }
         Ok((link, keys, server))
     }
 }

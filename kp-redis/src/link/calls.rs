@@ -11,9 +11,10 @@ use crate::link::address::Address;
 use crate::link::connection::Connection;
 use crate::link::connections::Connections;
 use crate::link::error::{ErrorClass, TimedOut, failed, failed_for_now};
+use crate::link::library::Library;
 use crate::link::observe::{self, UnderWay};
 use crate::link::proof::{Proof, Unproven};
-use crate::link::request::Request;
+use crate::link::request::{Form, Request};
 
 /// The pause before a command that was refused for now is sent again.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -29,6 +30,8 @@ pub(crate) struct Link {
     timeout: Duration,
     replicas: Option<u32>,
     permits: Semaphore,
+    /// The functions that the server runs in place of the scripts.
+    pub(crate) library: Option<&'static Library>,
 }
 
 /// What a call has under way.
@@ -67,6 +70,7 @@ impl Link {
             timeout,
             replicas,
             permits: Semaphore::new(WAITING),
+            library: None,
         }
     }
 
@@ -114,7 +118,7 @@ impl Link {
             Some(_) => self.permits.acquire().await.ok(),
             None => None,
         };
-        let (mut whole, mut ask, mut lost) = (false, None, false);
+        let (mut form, mut ask, mut lost) = (Form::of(self.library), None, false);
         loop {
             let connected = match waits {
                 Some(_) => self.connections.own().await,
@@ -144,11 +148,10 @@ impl Link {
                 None if request.changes() => Proof::Itself,
                 None => Proof::Role,
             };
-            let commands = request.commands(whole, ask.is_some(), proof);
-            let preface = usize::from(ask.is_some());
+            let (commands, before) = request.commands(form, ask.is_some(), proof);
             flight.sends(&connection);
             let replies = connection.send(&commands, request.key, ask.take()).await;
-            let (error, class) = match first_and_rest(replies, preface) {
+            let (error, class) = match first_and_rest(replies, before) {
                 Ok((reply, rest)) => match proof.check(rest) {
                     Ok(()) => {
                         if waits.is_some() {
@@ -192,7 +195,7 @@ impl Link {
                     lost = true; // A read may be sent again: once, on a fresh connection.
                     continue;
                 }
-                ErrorClass::SendWhole => whole = true,
+                ErrorClass::SendWhole => form = form.longer(),
                 ErrorClass::AskAnother => ask = address_in(&error),
                 ErrorClass::Reconnect if connection.is_cluster() => {}
                 ErrorClass::Reconnect => self.connections.leave(&connection),
@@ -229,12 +232,12 @@ impl fmt::Debug for Link {
     }
 }
 
-/// Splits off the reply to the call itself. `preface` replies come before that reply.
+/// Splits off the reply to the call itself. So many replies come before that reply.
 fn first_and_rest(
     replies: RedisResult<Vec<Value>>,
-    preface: usize,
+    before: usize,
 ) -> RedisResult<(Value, impl Iterator<Item = Value>)> {
-    let mut replies = replies?.into_iter().skip(preface);
+    let mut replies = replies?.into_iter().skip(before);
     let first = replies.next().unwrap_or(Value::Nil).extract_error()?;
     Ok((first, replies))
 }

@@ -9,7 +9,7 @@ const BACKEND: &str = "redis";
 /// The class of a server's error: what the error means for the call, and what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorClass {
-    /// Not applied: the server does not know the hash of the script. Send the source.
+    /// Not applied: the server does not know the script by its hash, or has no such function. Send more of it.
     SendWhole,
     /// Not applied: another node has the key for now. Ask that node.
     AskAnother,
@@ -33,6 +33,13 @@ impl ErrorClass {
     /// Classifies the error of a command. `changes` tells whether the command may have written before it failed.
     pub(crate) fn of(error: &RedisError, changes: bool) -> Self {
         match error.code() {
+            Some("ERR")
+                if error
+                    .detail()
+                    .is_some_and(|detail| detail.starts_with("Function not found")) =>
+            {
+                Self::SendWhole
+            }
             Some(code) => Self::of_code(code, changes),
             None => match error.kind() {
                 ErrorKind::ClusterConnectionNotFound => Self::TryAgain,

@@ -6,6 +6,7 @@ pub(crate) mod calls;
 pub(crate) mod connection;
 pub(crate) mod connections;
 pub(crate) mod error;
+pub(crate) mod library;
 pub(crate) mod observe;
 pub(crate) mod probe;
 pub(crate) mod proof;

@@ -7,6 +7,7 @@ use redis::{FromRedisValue, RedisError, Value};
 use crate::keys::Keys;
 use crate::link::calls::Link;
 use crate::link::error::is_denied;
+use crate::link::library::Library;
 use crate::link::request::{Body, Request};
 use crate::link::script::Script;
 
@@ -34,7 +35,7 @@ async fn probe(link: &Link, key: Vec<u8>, whole: bool) -> Result<(), OpenError> 
     let keys = [key];
     let body = if whole {
         let mut eval = redis::cmd("EVAL");
-        eval.arg(PROBE.source).arg(keys.len()).arg(&keys);
+        eval.arg(PROBE.source()).arg(keys.len()).arg(&keys);
         Body::Command(eval)
     } else {
         Body::Script {
@@ -57,6 +58,13 @@ async fn probe(link: &Link, key: Vec<u8>, whole: bool) -> Result<(), OpenError> 
         ))),
         Err(error) => Err(OpenError::Unreachable(error.into())),
     }
+}
+
+/// Returns whether every master runs the functions of this library: it has them, or takes them. A server may be too full for them,
+/// or deny its user `FUNCTION` or `FCALL`.
+pub(crate) async fn takes(link: &Link, library: &Library) -> bool {
+    let is_loaded = async || link.ask_masters(&library.is_loaded()).await.is_ok();
+    is_loaded().await || (link.ask_masters(&library.load()).await.is_ok() && is_loaded().await)
 }
 
 fn nothing_or(reply: Value) -> Value {

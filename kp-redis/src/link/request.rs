@@ -1,5 +1,6 @@
 use redis::{Cmd, Pipeline};
 
+use crate::link::library::Library;
 use crate::link::proof::Proof;
 use crate::link::script::Script;
 
@@ -11,6 +12,35 @@ pub(crate) struct Request<'a> {
     pub(crate) body: Body<'a>,
     /// The key to set before `WAIT`; `None` if the request never waits for replicas.
     pub(crate) heartbeat: Option<Vec<u8>>,
+}
+
+/// How a script is sent.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// As a function of a library, which the server has.
+    Function(&'static Library),
+    /// The same, behind the library.
+    Library(&'static Library),
+    /// By its hash, which the server knows.
+    Hash,
+    /// Whole.
+    Source,
+}
+
+impl Form {
+    /// Returns the form of scripts of this library, or of scripts that are in none.
+    pub(crate) fn of(library: Option<&'static Library>) -> Self {
+        library.map_or(Self::Hash, Self::Function)
+    }
+
+    /// Returns the form for a server that did not know the script in this one.
+    pub(crate) fn longer(self) -> Self {
+        match self {
+            Self::Function(library) => Self::Library(library),
+            // The server may take no library for now.
+            Self::Library(_) | Self::Hash | Self::Source => Self::Source,
+        }
+    }
 }
 
 /// The command of a request.
@@ -33,13 +63,16 @@ impl Request<'_> {
         }
     }
 
-    /// Returns the commands to send. `whole` sends the script's source instead of its hash, and `asking` follows an ASK
-    /// redirection.
-    pub(crate) fn commands(&self, whole: bool, asking: bool, proof: Proof<'_>) -> Pipeline {
+    /// Returns the commands to send, and how many come before that of the request. `asking` follows an ASK redirection.
+    pub(crate) fn commands(&self, form: Form, asking: bool, proof: Proof<'_>) -> (Pipeline, usize) {
         let mut commands = redis::pipe();
+        if let (Form::Library(library), Body::Script { .. }) = (form, &self.body) {
+            commands.add_command(library.load());
+        }
         if asking {
             commands.cmd("ASKING");
         }
+        let before = commands.len();
         match &self.body {
             Body::Command(command) => commands.add_command(command.clone()),
             Body::Script {
@@ -47,15 +80,17 @@ impl Request<'_> {
                 keys,
                 arguments,
             } => {
-                if whole {
-                    commands.cmd("EVAL").arg(script.source)
-                } else {
-                    commands.cmd("EVALSHA").arg(script.sha())
+                match form {
+                    Form::Function(library) | Form::Library(library) => {
+                        commands.cmd("FCALL").arg(library.name_of(script))
+                    }
+                    Form::Hash => commands.cmd("EVALSHA").arg(script.sha()),
+                    Form::Source => commands.cmd("EVAL").arg(script.source()),
                 };
                 commands.arg(keys.len()).arg(*keys).arg(*arguments)
             }
         };
         proof.ask(&mut commands);
-        commands
+        (commands, before)
     }
 }

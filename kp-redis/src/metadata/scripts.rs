@@ -1,4 +1,4 @@
-//! The scripts of the metadata.
+//! The scripts of the metadata. They make no functions, so nothing is gained by making them functions of the server's.
 
 use crate::link::script::Script;
 

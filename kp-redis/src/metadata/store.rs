@@ -55,7 +55,7 @@ impl RedisBuilder {
     ///
     /// As [`open`](Self::open).
     pub async fn open_metadata(self, client: PoolId) -> Result<RedisMetadata, OpenError> {
-        let (link, keys, server) = self.connect().await?;
+        let (link, keys, server) = self.connect(None).await?;
         Ok(RedisMetadata {
             link: Arc::new(link),
             keys: Arc::new(keys),

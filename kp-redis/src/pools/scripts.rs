@@ -1,6 +1,29 @@
 //! The scripts of the pools, each put together from the files that it needs.
 
+use crate::link::library::Library;
 use crate::link::script::Script;
+
+/// All of them.
+pub(crate) static LIBRARY: Library = Library::new(&[
+    &SAVE,
+    &RESERVE,
+    &CLAIM,
+    &SPEND,
+    &RELEASE,
+    &RENEW,
+    &WITHDRAW,
+    &DELETE,
+    &RETIRE,
+    &CLEANUP,
+    &SETTLE,
+    &IMPORT,
+    &EXPORT,
+    &GET_KEY_PACKAGE,
+    &GET_STATUSES,
+    &COUNT,
+    &AVAILABLE,
+    &READY,
+]);
 
 /// Joins files of `lua/pools/`: those of `include/` first, in the order given, then the script itself.
 macro_rules! lua {
@@ -12,7 +35,7 @@ macro_rules! lua {
     };
 }
 
-pub(crate) static SAVE: Script = Script::changing(
+pub(crate) static SAVE: Script = Script::growing(
     "save_key_packages",
     lua!("pool.lua" "changes.lua" "init_keys.lua" "queue.lua" "unspent.lua" => "save.lua"),
 );
@@ -53,7 +76,7 @@ pub(crate) static SETTLE: Script = Script::changing(
     "release_expired_reservations",
     lua!("pool.lua" "changes.lua" "full.lua" => "settle.lua"),
 );
-pub(crate) static IMPORT: Script = Script::changing(
+pub(crate) static IMPORT: Script = Script::growing(
     "import_pool",
     lua!("pool.lua" "changes.lua" "init_keys.lua" => "import.lua"),
 );

@@ -38,7 +38,7 @@ impl RedisBuilder {
     /// prefix; or the address needs a [feature](crate::MissingFeature) that the build has not.
     pub async fn open(self) -> Result<RedisStore, OpenError> {
         let limits = self.limits;
-        let (link, keys, server) = self.connect().await?;
+        let (link, keys, server) = self.connect(Some(&scripts::LIBRARY)).await?;
         let runner = Runner::new(link, keys);
         Ok(RedisStore { runner, limits, server })
     }

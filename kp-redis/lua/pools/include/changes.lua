@@ -50,7 +50,7 @@ end
 
 -- The earliest lapse of the pool as far as the script knows, and the one that the bucket's index is to be told. The index has the
 -- earliest or one before: a lease that ends early leaves it as it is, and the sweep that finds nothing due corrects it.
-local first_lapse, told_lapse = math.huge, nil
+local first_lapse, told_lapse
 
 local function add_lapse(expires_at)
     if expires_at < first_lapse then
@@ -59,21 +59,6 @@ local function add_lapse(expires_at)
         if not known or expires_at < tonumber(known) then
             told_lapse = expires_at
         end
-    end
-end
-
--- Writes what takes the package, or removes what took it.
-local function put_taken(before, after)
-    if not is_taken(after) then
-        if before and is_taken(before) then
-            redis.call('HDEL', TAKEN, before.ref)
-        end
-    elseif not before or before.state ~= 'F' then
-        redis.call('HSET', TAKEN, after.ref, pack_taken(after))
-    elseif redis.call('HSETNX', TAKEN, after.ref, pack_taken(after)) == 0 then
-        -- RES-2: whatever the queue says, no package is taken twice.
-        redis.call('ZREM', QUEUE, after.ref)
-        error(MISLED)
     end
 end
 
@@ -103,14 +88,17 @@ local function clear_hint(r)
     end
 end
 
--- Writes a record, and updates the indexes. `before` is nil for a new record. The first key that is written is TAKEN, where it
--- changes: a script may not have read it.
+-- Writes a record, and updates the indexes. `before` is nil for a new record. A free package is taken by `take_free` alone.
 local function put(before, after)
     local was, is = before and lapses_at(before), lapses_at(after)
     if is then
         add_lapse(is)
     end
-    put_taken(before, after)
+    if is_taken(after) then
+        redis.call('HSET', TAKEN, after.ref, pack_taken(after))
+    elseif before and is_taken(before) then
+        redis.call('HDEL', TAKEN, before.ref)
+    end
     if not (before and is_kept(before) and is_kept(after)) then
         redis.call('HSET', RECORDS, after.ref, pack(after))
     end
@@ -170,7 +158,7 @@ end
 --
 -- A replica refuses the first write of a script, but a script that has nothing to write (a refusal, a replay) would answer
 -- from what a demoted master last knew. A master that takes no writes for now (MISCONF, NOREPLICAS) goes on answering.
-local is_master = false
+local is_master
 local function write_nothing()
     if is_master then
         return
@@ -180,6 +168,12 @@ local function write_nothing()
         error(write)
     end
     is_master = true
+end
+
+local begin_reading = begin
+local function begin(keys, arguments)
+    begin_reading(keys, arguments)
+    first_lapse, told_lapse, is_master = math.huge, nil, IS_FUNCTION
 end
 
 -- Tells the bucket's index of an earlier lapse, and returns the reply. Every script that changes a pool ends with it.

@@ -3,4 +3,8 @@
 --
 -- Redis refuses a command that may take memory only while its script has written nothing. So the script begins with a write
 -- that changes nothing. If that fails, so will the script's own first write.
-write_nothing()
+local begin_changing = begin
+local function begin(keys, arguments)
+    begin_changing(keys, arguments)
+    write_nothing()
+end

@@ -7,10 +7,15 @@
 
 local ENTRY = 15
 
-redis.call('HLEN', INIT_KEYS) -- Raises an error if the key holds a value of another type.
-
 -- The buckets that were read, and the fields of those that are to be written: once a script, at its end.
-local buckets, changed_buckets = {}, {}
+local buckets, changed_buckets
+
+local begin_without_buckets = begin
+local function begin(keys, arguments)
+    begin_without_buckets(keys, arguments)
+    redis.call('HLEN', INIT_KEYS) -- Raises an error if the key holds a value of another type.
+    buckets, changed_buckets = {}, {}
+end
 
 -- Calls `visit` with the not_after of each entry of this fingerprint, and with the entry's place in its bucket, until `visit`
 -- returns true. Returns the field of the bucket.

@@ -19,11 +19,18 @@
 --   unreadable  nothing more: the record asked for is damaged
 --
 -- Redis does not roll a script back. So a script reads every key that it may write, and everything else that may fail,
--- before its first write; a key that it has not read may be the first that it writes. Lua makes all functions anew at each
--- run, so a script includes only the files that it needs.
+-- before its first write; a key that it has not read may be the first that it writes.
+--
+-- A script returns the function that is run. As a function of the server's (FCALL) it is made once, and run often: so each run
+-- begins with `begin`, which a file that keeps something for a run extends.
 
-local RECORDS, QUEUE, LAPSES, IDS, POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE, INIT_KEYS, TAKEN = unpack(KEYS)
-local POOL, NOW = ARGV[1], tonumber(ARGV[2])
+local RECORDS, QUEUE, LAPSES, IDS, POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE, INIT_KEYS, TAKEN
+local ARGV, POOL, NOW
+
+local function begin(keys, arguments)
+    RECORDS, QUEUE, LAPSES, IDS, POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE, INIT_KEYS, TAKEN = unpack(keys)
+    ARGV, POOL, NOW = arguments, arguments[1], tonumber(arguments[2])
+end
 
 -- Raised when a damaged record is asked for by its ref or id.
 local UNREADABLE = {}
@@ -92,7 +99,7 @@ local function parse(ref, value, taken)
     end
     local r = {
         ref = ref, value = value, state = state, suite = suite, not_before = not_before, not_after = not_after,
-        last = false, begin = at, support_at = nil, package_at = nil,
+        last = false, rest_at = at, support_at = nil, package_at = nil,
     }
     if state == 'F' or state == 'S' then
         r.last, r.used = state == 'S', mark % 2 == 1
@@ -143,7 +150,7 @@ local function credential_of(r)
 end
 
 local function saved_at(r)
-    return r.saved_at or r.package_at and struct.unpack('>I7', r.value, r.begin) or 0
+    return r.saved_at or r.package_at and struct.unpack('>I7', r.value, r.rest_at) or 0
 end
 
 -- Returns the types that the package supports (RES-3); empty when that is not known.
@@ -153,7 +160,7 @@ end
 
 -- Returns the fingerprint of the init key (SAVE-9); empty when that is not known.
 local function init_key_of(r)
-    return r.init_key or string.sub(r.value, BEHIND_HEAD, r.begin - 1)
+    return r.init_key or string.sub(r.value, BEHIND_HEAD, r.rest_at - 1)
 end
 
 -- Reads a record among others. Returns nil for a damaged record, and logs a warning: one damaged record must not stop a

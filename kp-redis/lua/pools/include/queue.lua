@@ -1,5 +1,16 @@
 -- Scans the queue of a pool in its order. Follows pool.lua.
 
+-- Returns the oldest free package; nil when it is expired, or cannot be read, or there is none.
+local function oldest()
+    local page = redis.call('ZRANGEBYSCORE', QUEUE, '(0', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    local ref = page[1]
+    local r = ref and peek(ref, redis.call('HGET', RECORDS, ref))
+    if r and r.state == 'F' and not is_expired(r) then
+        r.sequence = tonumber(page[2])
+        return r
+    end
+end
+
 -- Calls `visit` with the free, unexpired packages behind the place `after`, the oldest first (RES-2), until `visit`
 -- returns true. Returns what a new hint records: how many expired packages the scan read before the first unexpired
 -- package, the place of the last of these, and their latest not_after.

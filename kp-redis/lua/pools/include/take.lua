@@ -5,6 +5,9 @@
 --   id, ttl, least lifetime left, ref wanted or '', last resort (never, fallback, only), by or '', limit or '', the types
 --   required (three bytes each) or '', number of ciphersuites accepted, the ciphersuites
 
+-- The request that is judged: one table for all, since a run makes as few tables as it can.
+local take = {}
+
 -- Answers the requests that begin at the argument `first`.
 local function each_take(first, judge)
     local replies, at = {}, first
@@ -12,11 +15,9 @@ local function each_take(first, judge)
         check_keys() -- What the first item does not read may be what a later one writes.
     end
     while at <= #ARGV do
-        local take = {
-            id = ARGV[at], ttl = tonumber(ARGV[at + 1]), remaining = tonumber(ARGV[at + 2]), only = ARGV[at + 3],
-            last_resort = ARGV[at + 4], by = ARGV[at + 5], limit = tonumber(ARGV[at + 6]),
-            required = ARGV[at + 7], suites = nil,
-        }
+        take.id, take.ttl, take.remaining, take.only = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
+        take.last_resort, take.by, take.limit = ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6])
+        take.required, take.suites = ARGV[at + 7], nil
         local count = tonumber(ARGV[at + 8])
         if count > 0 then
             take.suites = {}
@@ -25,7 +26,7 @@ local function each_take(first, judge)
             end
         end
         at = at + 9 + count
-        replies[#replies + 1] = answer(judge, take)
+        replies[#replies + 1] = answer(judge)
     end
     return replies
 end
@@ -36,12 +37,12 @@ local function is_valid(r)
 end
 
 -- Returns whether the request accepts packages of this ciphersuite; a request that names none accepts any (RES-3).
-local function accepts(take, suite)
+local function accepts(suite)
     return not take.suites or take.suites[suite]
 end
 
 -- Returns whether the package's support has every type that is required (RES-3).
-local function meets(r, take)
+local function meets(r)
     if take.required == '' then
         return true
     end
@@ -59,12 +60,12 @@ local function meets(r, take)
 end
 
 -- Returns whether the package is as asked (RES-3).
-local function fits(r, take)
-    return is_valid(r) and accepts(take, r.suite) and r.not_after - NOW >= take.remaining and meets(r, take)
+local function fits(r)
+    return is_valid(r) and accepts(r.suite) and r.not_after - NOW >= take.remaining and meets(r)
 end
 
 -- Returns when a lease or window that begins now lapses (RES-4).
-local function expires_at(r, take)
+local function expires_at(r)
     return math.min(NOW + take.ttl, r.not_after)
 end
 
@@ -73,18 +74,18 @@ end
 --   'used', record    a package that the id was used for
 --   'no', code        the rejection: the id belongs to another request
 --   'none', stale     no binding. `stale`, if any, is an expired record with the id, which the next binding unbinds
-local function binding(take)
+local function binding()
     local ref = redis.call('HGET', IDS, take.id)
     local r = ref and load(ref)
     if not r or not is_bound(r) or r.id ~= take.id then
         return 'none', nil
     elseif is_expired(r) then
         return 'none', r
-    elseif take.only ~= '' and take.only ~= r.ref or not accepts(take, r.suite) then
+    elseif take.only ~= '' and take.only ~= r.ref or not accepts(r.suite) then
         return 'no', 'reservation_conflict'
     elseif r.state == 'U' then
         return 'used', r
-    elseif r.by ~= take.by or not meets(r, take) then
+    elseif r.by ~= take.by or not meets(r) then
         return 'no', 'reservation_conflict'
     end
     return 'live', r
@@ -116,6 +117,12 @@ end
 -- makes a package free, and what takes one makes this nil.
 local free
 
+local begin_script = begin
+local function begin(keys, arguments)
+    begin_script(keys, arguments)
+    free = nil
+end
+
 -- Returns whether all types required are keys of this table.
 local function are_among(required, types)
     for first = 1, #required, 3 do
@@ -127,9 +134,9 @@ local function are_among(required, types)
 end
 
 -- Returns whether any of what is free may be as asked (RES-3).
-local function may_fit(take)
+local function may_fit()
     for suite, widest in pairs(free.suites) do
-        if accepts(take, suite) and widest.not_before <= NOW and widest.not_after - NOW >= take.remaining
+        if accepts(suite) and widest.not_before <= NOW and widest.not_after - NOW >= take.remaining
             and (not free.types_known or are_among(take.required, widest.types)) then
             return true
         end
@@ -138,7 +145,7 @@ local function may_fit(take)
 end
 
 -- Notes a free package, and its types where some are required.
-local function note(suites, r, take)
+local function note(suites, r)
     local widest = suites[r.suite]
     if widest then
         widest.not_before = math.min(widest.not_before, r.not_before)
@@ -158,7 +165,7 @@ local function note(suites, r, take)
 end
 
 -- Returns the package named, or nil and the first rejection that applies (RES-3).
-local function named(take)
+local function named()
     free = nil
     local r = load(take.only)
     if not r then
@@ -169,7 +176,7 @@ local function named(take)
         return nil, 'already_reserved'
     elseif not is_queued(r) then
         return nil, 'already_spent'
-    elseif r.state == 'S' or take.last_resort == 'only' or not fits(r, take) then
+    elseif r.state == 'S' or take.last_resort == 'only' or not fits(r) then
         return nil, 'unsuitable'
     end
     local place = redis.call('ZSCORE', QUEUE, r.ref)
@@ -182,9 +189,9 @@ end
 
 -- Returns the oldest last-resort package that fits, and marks it as used (RES-6, LAST-2, LAST-4); nil when there is
 -- none.
-local function last_resort(take)
+local function last_resort()
     for _, r in ipairs(slots()) do
-        if fits(r, take) then
+        if fits(r) then
             if not r.used then
                 put(r, become(r, {used = true}))
             end
@@ -198,23 +205,30 @@ local WORTH_A_HINT = 64
 
 -- Chooses a package for an id that is not bound (RES-10). Returns a free record to be taken, or a record of state 'S'
 -- to be handed out; or nil and the code of the rejection.
-local function choose(take)
+local function choose()
     if take.by ~= '' and take.limit and count_taken_by(take.by) >= take.limit then
         return nil, 'too_many_reservations'
     elseif take.only ~= '' then
-        return named(take)
+        return named()
     end
     local chosen, available = nil, false
-    if free and (take.last_resort == 'only' or not may_fit(take)) then
+    if free and (take.last_resort == 'only' or not may_fit()) then
         available = free.available
     else
+        -- Mostly the oldest package fits.
+        chosen = take.last_resort ~= 'only' and oldest()
+        if chosen and fits(chosen) then
+            free = nil
+            return chosen
+        end
+        chosen = nil
         local suites = {}
         local skipped, place, latest = each_free(0, function(r)
             available = available or is_valid(r)
-            if take.last_resort ~= 'only' and fits(r, take) then
+            if take.last_resort ~= 'only' and fits(r) then
                 chosen = r
             end
-            note(suites, r, take)
+            note(suites, r)
             -- Under 'only' no one-time package is taken; the rejection depends on whether any is available (RES-6).
             return chosen or (take.last_resort == 'only' and available)
         end)
@@ -226,12 +240,25 @@ local function choose(take)
         } or nil
     end
     if not chosen and take.last_resort ~= 'never' then
-        chosen = last_resort(take)
+        chosen = last_resort()
     end
     if chosen then
         return chosen
     end
     return nil, available and 'nothing_fits' or 'pool_exhausted'
+end
+
+-- Takes a free package for the request. `part` is what takes it, as pool.lua has it.
+local function take_free(r, lapse, part)
+    add_lapse(lapse)
+    if redis.call('HSETNX', TAKEN, r.ref, part) == 0 then
+        -- RES-2: whatever the queue says, no package is taken twice.
+        redis.call('ZREM', QUEUE, r.ref)
+        error(MISLED)
+    end
+    redis.call('ZREM', QUEUE, r.ref)
+    redis.call('ZADD', LAPSES, lapse, r.ref)
+    redis.call('HSET', IDS, take.id, r.ref)
 end
 
 -- Returns the answer that hands a package out: its facts, its record, how many bytes of it lie before the package, and when its

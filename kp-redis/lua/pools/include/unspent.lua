@@ -41,7 +41,13 @@ end
 
 -- The free packages that are recalled, and their new records: written together at the end, which halves the time that a
 -- large pool takes (COST-1).
-local leaving, written = {}, {}
+local leaving, written
+
+local begin_script = begin
+local function begin(keys, arguments)
+    begin_script(keys, arguments)
+    leaving, written = {}, {}
+end
 
 -- Withdraws or retires an unspent package (DEL-2, DEL-3, SAVE-8). A free package or a slot is spent at once; a leased
 -- package is marked as recalled. A withdrawal outranks a retirement.
