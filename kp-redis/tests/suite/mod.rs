@@ -1,6 +1,8 @@
 //! Runs the conformance suites on a server that the first check starts.
 #![allow(dead_code)] // Each test takes what it needs of it.
 
+mod indexes;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +24,12 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Where it is; started by the first who asks.
     fn url(&self) -> String;
     fn stop(&self);
+    /// Panics where an index of a space is wrong. A cluster has no one node that knows.
+    fn check_indexes(&self, space: &str) {
+        let client = redis::Client::open(self.url()).expect("it has a URL");
+        let mut connection = client.get_connection().expect("it answers");
+        indexes::check(&mut connection, space);
+    }
     /// The server to start for a check that disturbs it, if one is all that it takes.
     fn apart(&self) -> Option<PathBuf> {
         None
@@ -136,11 +144,12 @@ impl<B: Backend> Factory for Suite<B> {
         Ok(Arc::new(self.builder(space).limits(space.limits()).open().await?))
     }
 
-    /// The server goes, and all spaces with it.
+    /// The server goes, and all spaces with it. Before that, every index of the space is held against the records.
     async fn destroy(&self, space: &Space) {
         let apart = self.apart().remove(space.name());
-        if let Some(server) = apart {
-            server.kill();
+        match apart {
+            Some(server) => server.kill(),
+            None => self.backend.check_indexes(space.name()),
         }
     }
 }
