@@ -37,13 +37,17 @@ impl Keys {
         u16::try_from(bucket).unwrap_or_default()
     }
 
-    /// Returns the KEYS of every script on a pool, in the order of `pool.lua`.
-    pub(crate) fn of_pool(&self, pool: &PoolId) -> Vec<Vec<u8>> {
+    /// Returns the KEYS of a script on a pool, in the order of `pool.lua`: all of them for a script that adds or forgets records,
+    /// or those that every other one takes.
+    pub(crate) fn of_pool(&self, pool: &PoolId, all: bool) -> Vec<Vec<u8>> {
         let bucket = self.bucket(pool);
-        let own = ["r", "q", "l", "i"].map(|kind| self.named(pool, kind));
-        let shared = [Index::Pools, Index::Expiry, Index::Lapse].map(|index| self.index(bucket, index));
-        let beside = ["f", "t"].map(|kind| self.named(pool, kind));
-        own.into_iter().chain(shared).chain(beside).collect()
+        let mut keys = Vec::from(["r", "q", "l", "i", "t"].map(|kind| self.named(pool, kind)));
+        keys.push(self.index(bucket, Index::Lapse));
+        if all {
+            keys.extend([Index::Pools, Index::Expiry].map(|index| self.index(bucket, index)));
+            keys.push(self.named(pool, "f"));
+        }
+        keys
     }
 
     /// Returns the keys of a client's metadata: of the rows, and of the record and the leases.
@@ -103,7 +107,7 @@ mod tests {
     fn no_pool_id_can_break_the_tag() {
         let keys = Keys::new("kp:".to_owned(), 1024);
         let hostile = PoolId::try_from(b"}{a}\r\n\0*".as_slice()).unwrap();
-        for key in keys.of_pool(&hostile).into_iter().chain(keys.metadata(&hostile)) {
+        for key in keys.of_pool(&hostile, true).into_iter().chain(keys.metadata(&hostile)) {
             let open = key.iter().position(|byte| *byte == b'{').unwrap();
             let close = key.iter().position(|byte| *byte == b'}').unwrap();
             let tag = std::str::from_utf8(&key[open + 1..close]).unwrap();

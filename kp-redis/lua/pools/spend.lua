@@ -24,10 +24,12 @@ local function spend(ref, id)
         return no('no_live_reservation')
     end
     -- SPEND-4: the bytes are dropped. The reserver is remembered until the lease would have lapsed.
-    put(r, become(r, {
-        state = 'U', at = NOW, id = id, group = group, by = by, bound = true, window = r.by ~= '' and RESERVER or 0,
-        expires_at = r.expires_at, reserver = r.by,
-    }))
+    local counts = r.by ~= ''
+    redis.call('HDEL', TAKEN, ref)
+    redis.call('HSET', RECORDS, ref, pack_used(r, true, NOW, id, group, by, counts and r.expires_at, r.by))
+    if not counts then
+        redis.call('ZREM', LAPSES, ref)
+    end
     return {'ok', NOW}
 end
 

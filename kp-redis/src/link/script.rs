@@ -6,6 +6,8 @@ pub(crate) struct Script {
     pub(crate) operation: &'static str,
     /// Whether the script may write.
     pub(crate) changes: bool,
+    /// Whether the script takes all keys of a pool: see `pool.lua`.
+    pub(crate) all_keys: bool,
     /// What the server is told of it as a function: what a function may do where the server takes no changes for now.
     pub(crate) flags: &'static str,
     /// Lua that returns the function which is run with the keys and the arguments.
@@ -30,10 +32,17 @@ impl Script {
         Self::new(operation, text, false, "'no-writes'")
     }
 
+    /// The same, on all keys of a pool.
+    pub(crate) const fn on_all_keys(mut self) -> Self {
+        self.all_keys = true;
+        self
+    }
+
     const fn new(operation: &'static str, text: &'static str, changes: bool, flags: &'static str) -> Self {
         Self {
             operation,
             changes,
+            all_keys: false,
             flags,
             text,
             source: OnceLock::new(),

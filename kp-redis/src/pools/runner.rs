@@ -52,7 +52,7 @@ impl Runner {
         now: Timestamp,
         arguments: Arguments,
     ) -> Result<Value, BackendError> {
-        let keys = self.keys.of_pool(pool);
+        let keys = self.keys.of_pool(pool, script.all_keys);
         let mut all = vec![pool.as_bytes().to_vec(), requests::time(now)];
         all.extend(arguments);
         let request = Request {

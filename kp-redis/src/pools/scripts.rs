@@ -38,7 +38,8 @@ macro_rules! lua {
 pub(crate) static SAVE: Script = Script::growing(
     "save_key_packages",
     lua!("pool.lua" "changes.lua" "init_keys.lua" "queue.lua" "unspent.lua" => "save.lua"),
-);
+)
+.on_all_keys();
 pub(crate) static RESERVE: Script = Script::changing(
     "reserve_key_packages",
     lua!("pool.lua" "changes.lua" "full.lua" "queue.lua" "take.lua" => "reserve.lua"),
@@ -63,7 +64,8 @@ pub(crate) static WITHDRAW: Script = Script::changing(
     "withdraw_key_packages",
     lua!("pool.lua" "changes.lua" "full.lua" "queue.lua" "unspent.lua" => "withdraw.lua"),
 );
-pub(crate) static DELETE: Script = Script::changing("delete_pool", lua!("pool.lua" "changes.lua" => "delete.lua"));
+pub(crate) static DELETE: Script =
+    Script::changing("delete_pool", lua!("pool.lua" "changes.lua" => "delete.lua")).on_all_keys();
 pub(crate) static RETIRE: Script = Script::changing(
     "retire_unspent",
     lua!("pool.lua" "changes.lua" "full.lua" "queue.lua" "unspent.lua" => "retire.lua"),
@@ -71,7 +73,8 @@ pub(crate) static RETIRE: Script = Script::changing(
 pub(crate) static CLEANUP: Script = Script::changing(
     "cleanup_expired",
     lua!("pool.lua" "changes.lua" "full.lua" "init_keys.lua" => "cleanup.lua"),
-);
+)
+.on_all_keys();
 pub(crate) static SETTLE: Script = Script::changing(
     "release_expired_reservations",
     lua!("pool.lua" "changes.lua" "full.lua" => "settle.lua"),
@@ -79,7 +82,8 @@ pub(crate) static SETTLE: Script = Script::changing(
 pub(crate) static IMPORT: Script = Script::growing(
     "import_pool",
     lua!("pool.lua" "changes.lua" "init_keys.lua" => "import.lua"),
-);
+)
+.on_all_keys();
 pub(crate) static EXPORT: Script = Script::reading("export_pool", lua!("pool.lua" "status.lua" => "export.lua"));
 const GET: &str = lua!("pool.lua" "status.lua" => "get.lua");
 pub(crate) static GET_KEY_PACKAGE: Script = Script::reading("get_key_package", GET);

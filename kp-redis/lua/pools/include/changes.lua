@@ -9,31 +9,40 @@ local function is_bound(r)
     return r.state == 'R' or (r.state == 'U' and r.bound)
 end
 
+-- Packs the record of a package that was used. It is in a window where the window ends, and a reserver is counted.
+local function pack_used(r, bound, at, id, group, by, expires_at, reserver)
+    local head, mark, window = head_of(r), bound and 1 or 0, ''
+    if #head >= BEHIND_HEAD then
+        mark = mark + HAS_INIT_KEY
+    end
+    if expires_at then
+        mark, window = mark + 2 * RESERVER, struct.pack('>I7Bc0', expires_at, #reserver, reserver)
+    end
+    return 'U' .. string.char(mark) .. head .. struct.pack('>I7c16Bc0Bc0', at, id, #group, group, #by, by) .. window
+end
+
 -- Packs a record. That of a package that is taken is the record F.
 local function pack(r)
-    local state, mark, rest, bytes = r.state, 0, nil, ''
+    local state, mark, head, rest = r.state, 0, head_of(r), nil
     if is_queued(r) or is_taken(r) then
         state = state == 'S' and 'S' or 'F'
         mark = state == 'S' and r.used and 1 or 0
-        rest, bytes = struct.pack('>I7', saved_at(r)), package_of(r)
-    elseif state == 'U' then
-        mark = (r.bound and 1 or 0) + 2 * r.window
-        rest = struct.pack('>I7c16Bc0Bc0', r.at, r.id, #r.group, r.group, #r.by, r.by)
-        if r.window > 0 then
-            rest = rest .. struct.pack('>I7Bc0', r.expires_at, #r.reserver, r.reserver)
+        rest = struct.pack('>I7', saved_at(r))
+        local support = support_of(r)
+        if support ~= '' then -- RES-3: as long as the bytes
+            mark, rest = mark + HAS_SUPPORT, rest .. struct.pack('>I2c0', #support, support)
         end
+        rest = rest .. package_of(r)
+    elseif state == 'U' then
+        return pack_used(r, r.bound, r.at, r.id, r.group, r.by, r.window > 0 and r.expires_at, r.reserver)
     else
         mark = state == 'W' and r.last and 1 or 0
         rest = struct.pack('>I7', r.at) -- SPEND-4, LAST-1: the bytes are dropped
     end
-    local init_key, support = init_key_of(r), bytes ~= '' and support_of(r) or '' -- RES-3: as long as the bytes
-    if init_key ~= '' then
+    if #head >= BEHIND_HEAD then
         mark = mark + HAS_INIT_KEY
     end
-    if support ~= '' then
-        mark, rest = mark + HAS_SUPPORT, rest .. struct.pack('>I2c0', #support, support)
-    end
-    return state .. string.char(mark) .. (r.head or string.sub(r.value, HEAD, BEHIND_HEAD - 1)) .. init_key .. rest .. bytes
+    return state .. string.char(mark) .. head .. rest
 end
 
 -- Packs what took a package.
@@ -125,7 +134,7 @@ local function check_keys()
     for _, key in ipairs({RECORDS, IDS, TAKEN}) do
         redis.call('HLEN', key)
     end
-    for _, key in ipairs({QUEUE, LAPSES, POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE}) do
+    for _, key in ipairs({QUEUE, LAPSES, POOLS_BY_LAPSE, POOLS, POOLS_BY_EXPIRY}) do -- The last two may not be given.
         redis.call('ZCARD', key)
     end
 end

@@ -1,15 +1,15 @@
 -- Reads the records of a pool. Every script begins with this file.
 --
--- KEYS of every script, all in the slot of the pool's bucket
+-- KEYS, all in the slot of the pool's bucket; the last three are given to scripts that add or forget records, and to no others
 --   1 records           hash  ref -> record; the empty field -> the last sequence given out
 --   2 queue             zset  ref at its place: a free package at its sequence, a last-resort slot at minus that
 --   3 lapses            zset  ref at the expires_at of its lease or replay window
 --   4 ids               hash  reservation id -> the ref that the id is bound to; the empty field -> HINT
---   5 pools             zset  of the bucket: every pool that has a record, all at 0
---   6 pools by expiry   zset  of the bucket: every pool, at its earliest not_after or before
---   7 pools by lapse    zset  of the bucket: every pool with a lease or window, at its earliest expires_at or before
---   8 init keys         hash  the fingerprints of the records: see init_keys.lua
---   9 taken             hash  ref -> what took a package that its record still has: see below
+--   5 taken             hash  ref -> what took a package that its record still has: see below
+--   6 pools by lapse    zset  of the bucket: every pool with a lease or window, at its earliest expires_at or before
+--   7 pools             zset  of the bucket: every pool that has a record, all at 0
+--   8 pools by expiry   zset  of the bucket: every pool, at its earliest not_after or before
+--   9 init keys         hash  the fingerprints of the records: see init_keys.lua
 -- ARGV of every script
 --   1 pool id
 --   2 now
@@ -24,11 +24,11 @@
 -- A script returns the function that is run. As a function of the server's (FCALL) it is made once, and run often: so each run
 -- begins with `begin`, which a file that keeps something for a run extends.
 
-local RECORDS, QUEUE, LAPSES, IDS, POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE, INIT_KEYS, TAKEN
+local RECORDS, QUEUE, LAPSES, IDS, TAKEN, POOLS_BY_LAPSE, POOLS, POOLS_BY_EXPIRY, INIT_KEYS
 local ARGV, POOL, NOW
 
 local function begin(keys, arguments)
-    RECORDS, QUEUE, LAPSES, IDS, POOLS, POOLS_BY_EXPIRY, POOLS_BY_LAPSE, INIT_KEYS, TAKEN = unpack(keys)
+    RECORDS, QUEUE, LAPSES, IDS, TAKEN, POOLS_BY_LAPSE, POOLS, POOLS_BY_EXPIRY, INIT_KEYS = unpack(keys)
     ARGV, POOL, NOW = arguments, arguments[1], tonumber(arguments[2])
 end
 
@@ -99,10 +99,12 @@ local function parse(ref, value, taken)
     end
     local r = {
         ref = ref, value = value, state = state, suite = suite, not_before = not_before, not_after = not_after,
-        last = false, rest_at = at, support_at = nil, package_at = nil,
+        last = state == 'S', rest_at = at, support_at = nil, package_at = nil,
     }
     if state == 'F' or state == 'S' then
-        r.last, r.used = state == 'S', mark % 2 == 1
+        if state == 'S' then
+            r.used = mark % 2 == 1
+        end
         at = at + 7
         if mark >= HAS_SUPPORT then
             r.support_at = at + 2
@@ -151,6 +153,14 @@ end
 
 local function saved_at(r)
     return r.saved_at or r.package_at and struct.unpack('>I7', r.value, r.rest_at) or 0
+end
+
+-- Returns the head, with the fingerprint behind it.
+local function head_of(r)
+    if r.init_key then
+        return (r.head or string.sub(r.value, HEAD, BEHIND_HEAD - 1)) .. r.init_key
+    end
+    return string.sub(r.value, HEAD, r.rest_at - 1)
 end
 
 -- Returns the types that the package supports (RES-3); empty when that is not known.
