@@ -37,6 +37,14 @@
 //!
 //! The feature `metrics` records calls under way, retries and connections, by the `metrics` crate.
 //!
+//! # Scripts
+//!
+//! The scripts are one library of functions (`FUNCTION LOAD`, `FCALL`), which every master is given when a store is opened. A
+//! server that has lost them (`FUNCTION FLUSH`, a node that joined a cluster) is given them again by the call that misses them.
+//! The library's name carries this crate's release, so releases may share a server; an old library goes by `FUNCTION DELETE`.
+//! Where the user may not load functions, the same scripts are sent by their hash, at twice the cost to the server:
+//! [`Server::functions`] tells.
+//!
 //! # Durability
 //!
 //! By default Redis answers before a change is durable. [`RedisStore::server`] returns what the server is set to do.

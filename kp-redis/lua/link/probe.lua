@@ -9,13 +9,13 @@
 return function(KEYS)
     local KEY = KEYS[1]
 
-    -- Each changes nothing on a key that is not there, but HSET, which makes the key, and DEL, which removes it again.
+    -- Each changes nothing on a key that is not there, but HSETNX and HSET, which make the key, and DEL, which removes it again.
     local COMMANDS = {
         {'DEL', KEY}, {'UNLINK', KEY}, {'GET', KEY}, {'SET', KEY, '', 'XX'},
         {'HDEL', KEY, ''}, {'HGET', KEY, ''}, {'HGETALL', KEY}, {'HLEN', KEY}, {'HMGET', KEY, ''}, {'HSCAN', KEY, 0},
         {'ZADD', KEY, 'XX', 0, ''}, {'ZCARD', KEY}, {'ZRANGE', KEY, 0, 0}, {'ZRANGEBYLEX', KEY, '-', '+'},
         {'ZRANGEBYSCORE', KEY, 0, 0}, {'ZREM', KEY, ''}, {'ZREVRANGEBYSCORE', KEY, 0, 0}, {'ZSCORE', KEY, ''},
-        {'HSET', KEY, '', ''}, {'DEL', KEY},
+        {'HSETNX', KEY, '', ''}, {'HSET', KEY, '', ''}, {'DEL', KEY},
     }
 
     -- A server that takes no changes for now denies nothing.
