@@ -16,16 +16,16 @@ const LINES: usize = 24;
 /// sentence, where there is one.
 macro_rules! must_be {
     ($seen:expr, $wanted:expr $(,)?) => {
-        $crate::must_be::must_be!(@ $seen, $wanted, String::new())
+        $crate::must_be::must_be!(@ $seen, $wanted, "")
     };
     ($seen:expr, $wanted:expr, $($sentence:tt)+) => {
-        $crate::must_be::must_be!(@ $seen, $wanted, format!($($sentence)+))
+        $crate::must_be::must_be!(@ $seen, $wanted, &format!($($sentence)+))
     };
     (@ $seen:expr, $wanted:expr, $sentence:expr) => {
         match (&$seen, &$wanted) {
             (seen, wanted) => {
                 if !(*seen == *wanted) {
-                    $crate::must_be::differ(&$sentence, stringify!($seen), seen, wanted)
+                    $crate::must_be::differ($sentence, stringify!($seen), seen, wanted)
                 }
             }
         }
