@@ -73,11 +73,7 @@ fn recorded() -> Metrics {
                 let (call, _) = call.split_once(")").expect("its end");
                 let mut words = call.split('"').skip(1).step_by(2);
                 let name = words.next().expect("its name").to_owned();
-                let labels = call
-                    .split("=>")
-                    .rev()
-                    .skip(1)
-                    .filter_map(|part| part.rsplit('"').nth(1));
+                let labels = call.rsplit("=>").skip(1).filter_map(|part| part.rsplit('"').nth(1));
                 let labels: BTreeSet<_> = labels.map(str::to_owned).collect();
                 let known = metrics.insert(name.clone(), (kind.to_owned(), labels.clone()));
                 assert!(
