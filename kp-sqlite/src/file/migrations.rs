@@ -56,6 +56,12 @@ impl Tables {
         }
     }
 
+    /// Reads the version in one snapshot: another process may make the tables just now.
+    fn look(&self, connection: &mut Connection) -> Result<u32, Failure> {
+        let look = connection.transaction()?;
+        self.schema(&look)
+    }
+
     /// Refuses a file in which somebody else has given a name of these tables and indexes to something.
     pub(crate) fn check_names(&self, connection: &Connection) -> Result<(), Failure> {
         let ours = Connection::open_in_memory()?;
@@ -77,7 +83,7 @@ impl Tables {
     pub(crate) fn migrate(&self, connection: &mut Connection) -> Result<(), Failure> {
         // Bounded: in a damaged file, a version that was recorded may not be found again.
         for _ in 0..self.known() {
-            if self.schema(connection)? >= self.known() {
+            if self.look(connection)? >= self.known() {
                 return Ok(());
             }
             let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -90,7 +96,7 @@ impl Tables {
             }
             step.commit()?;
         }
-        match self.schema(connection)? {
+        match self.look(connection)? {
             found if found >= self.known() => Ok(()),
             _ => Err(OpenError::NotADatabase("its table of migrations is damaged".into()).into()),
         }
