@@ -1,8 +1,8 @@
 use std::cmp::Reverse;
 use std::fmt;
 
+use crate::finding::{Finding, Verdict};
 use crate::reliance::rank;
-use crate::{Finding, Verdict};
 
 /// How many lines of what the first failure says are told here.
 const LINES: usize = 10;

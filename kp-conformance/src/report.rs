@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -9,9 +8,10 @@ use std::thread;
 use kp_core::rules::CATALOGUE;
 use serde_json::{Value, json};
 
+use crate::finding::{Finding, Verdict};
 use crate::guide::Guide;
 use crate::suite::{missing, run_cell};
-use crate::{Check, Factory, Method, checks, decisions, worker};
+use crate::{Check, Factory, checks, decisions, worker};
 
 /// What became of every check and of every cell of the decision table.
 #[derive(Debug, Clone)]
@@ -21,77 +21,6 @@ pub struct Report {
     pub backend: String,
     /// The checks, by rule, and then the cells.
     pub findings: Vec<Finding>,
-}
-
-/// What became of one check or cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Finding {
-    /// The rules that it is about; none for a cell.
-    pub rules: Vec<&'static str>,
-    /// Its name.
-    pub name: String,
-    /// The rules that it takes for granted, its own among them; none for a cell.
-    pub relies_on: BTreeSet<&'static str>,
-    /// How it ended.
-    pub verdict: Verdict,
-}
-
-/// As the test output names it.
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.rules.is_empty() {
-            return write!(f, "DECISIONS {}", self.name);
-        }
-        write!(f, "{} {}", self.rules.join(","), self.name)
-    }
-}
-
-impl Finding {
-    pub(crate) fn of_check<C>(check: &Check<C>, verdict: Verdict) -> Self {
-        Self {
-            rules: check.rules().to_vec(),
-            name: check.name().to_owned(),
-            relies_on: check.relies_on(),
-            verdict,
-        }
-    }
-
-    pub(crate) fn of_cell(name: String, verdict: Verdict) -> Self {
-        Self {
-            rules: Vec::new(),
-            name,
-            relies_on: BTreeSet::new(),
-            verdict,
-        }
-    }
-}
-
-/// How a check ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// What it says holds.
-    Passed,
-    /// What does not hold.
-    Failed(String),
-    /// Why it does not apply: what the backend does not claim to do.
-    Ignored(String),
-    /// The method that the backend does not offer, and the check calls. Nothing is shown: neither that what it says holds,
-    /// nor that it does not.
-    NotOffered(Method),
-}
-
-impl Verdict {
-    /// Its name, and the reason.
-    pub(crate) fn told(&self) -> (&'static str, Option<&str>) {
-        match self {
-            Self::Passed => ("passed", None),
-            Self::Failed(reason) => ("failed", Some(reason)),
-            Self::Ignored(reason) => ("ignored", Some(reason)),
-            Self::NotOffered(method) => ("not offered", Some(method.name())),
-        }
-    }
 }
 
 /// How many passed, failed and were ignored.
@@ -146,7 +75,7 @@ pub fn report_of(factory: impl Factory, chosen: impl Fn(&str) -> bool) -> Report
         Some(check) => examine(check, &factory),
         None => {
             let cell = cells[n - checks.len()];
-            Finding::of_cell(cell.name(), verdict(run_cell(cell, &factory)))
+            Finding::of_cell(cell.name(), Verdict::of(run_cell(cell, &factory)))
         }
     });
     Report {
@@ -187,13 +116,9 @@ pub(crate) fn side_by_side<T: Send>(at_once: usize, count: usize, job: impl Fn(u
 fn examine(check: &'static Check, factory: &Arc<dyn Factory>) -> Finding {
     let verdict = match missing(check, &**factory) {
         Some(reason) => Verdict::Ignored(reason),
-        None => verdict(check.run(factory)),
+        None => Verdict::of(check.run(factory)),
     };
     Finding::of_check(check, verdict)
-}
-
-pub(crate) fn verdict(result: Result<(), String>) -> Verdict {
-    result.map_or_else(Verdict::Failed, |()| Verdict::Passed)
 }
 
 impl Report {

@@ -9,11 +9,11 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime;
 use tokio::task::{JoinError, JoinHandle};
 
+use crate::finding::{Finding, Verdict};
 use crate::guide::Guide;
 use crate::level::{Level, Settings};
 use crate::progress::Progress;
-use crate::report::verdict;
-use crate::{Check, Context, Factory, Finding, Space, Verdict, decisions, worker};
+use crate::{Check, Context, Factory, Space, decisions, worker};
 
 /// A check that begins no call for so long hangs: on a slow disk the longest takes seconds, and at the heavy level minutes.
 fn timeout() -> Duration {
@@ -148,7 +148,7 @@ pub(crate) fn trial<S: ?Sized + Send + Sync + 'static>(
     }
     let (factory, findings) = (Arc::clone(factory), findings.clone());
     Trial::test(check.to_string(), move || {
-        findings.told(Finding::of_check(check, verdict(check.run(&factory))))
+        findings.told(Finding::of_check(check, Verdict::of(check.run(&factory))))
     })
 }
 
@@ -156,7 +156,7 @@ pub(crate) fn trial<S: ?Sized + Send + Sync + 'static>(
 fn cell_trial(cell: decisions::Cell, factory: &Arc<dyn Factory>, findings: &Findings) -> Trial {
     let (factory, findings) = (Arc::clone(factory), findings.clone());
     Trial::test(format!("DECISIONS {}", cell.name()), move || {
-        findings.told(Finding::of_cell(cell.name(), verdict(run_cell(cell, &factory))))
+        findings.told(Finding::of_cell(cell.name(), Verdict::of(run_cell(cell, &factory))))
     })
 }
 

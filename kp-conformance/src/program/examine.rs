@@ -5,7 +5,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::adapter::{Adapters, Session};
-use crate::report::{side_by_side, verdict};
+use crate::report::side_by_side;
 use crate::suite::{missing, run_cell};
 use crate::{Check, Factory, Finding, Verdict, checks, decisions};
 
@@ -71,9 +71,9 @@ fn examine(adapters: &Arc<Adapters>, item: Item) -> Examined {
         _ if !runs => Verdict::Failed(format!("it was not run, after {MOST_FAULTS} adapters had failed")),
         Item::Check(check) => match missing(check, &*factory) {
             Some(reason) => Verdict::Ignored(reason),
-            None => verdict(check.run(&factory)),
+            None => Verdict::of(check.run(&factory)),
         },
-        Item::Cell(cell) => verdict(run_cell(cell, &factory)),
+        Item::Cell(cell) => Verdict::of(run_cell(cell, &factory)),
     };
     let verdict = session.not_offered().map_or(verdict, Verdict::NotOffered);
     let mut finding = match item {
