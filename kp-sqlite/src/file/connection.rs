@@ -9,7 +9,7 @@ use crate::file::busy::{Wait, retry};
 use crate::file::codes::is_damage;
 use crate::file::error::{Failure, refused};
 use crate::file::marker::{self, LOG_BYTES, Marker};
-use crate::file::migrations::Tables;
+use crate::file::migrations::{Tables, check_names};
 use crate::file::place::{self, Identity, Place};
 
 /// Names the failure of the machine that an answered call survives.
@@ -65,7 +65,9 @@ impl Connector {
         let (mut connection, opened) = open(&path)?;
         // SQLite would add up the pauses that it asks for: `busy::retry` waits instead.
         connection.busy_timeout(Duration::ZERO).map_err(refused)?;
-        retry(Wait::begin(self.timeout), || self.prepare(&mut connection))?;
+        // Made before the file is read: as long as anybody reads it, nobody can switch to the write-ahead log.
+        let names = self.tables.names()?;
+        retry(Wait::begin(self.timeout), || self.prepare(&mut connection, &names))?;
         let mut marker = Marker::new(&path);
         let wait = Wait::begin(self.timeout.min(MARK_TIMEOUT));
         let marked = retry(wait, || marker.begin(&connection));
@@ -82,11 +84,11 @@ impl Connector {
     }
 
     /// Sets up the writer's connection. May be repeated.
-    fn prepare(&self, connection: &mut Connection) -> Result<(), Failure> {
+    fn prepare(&self, connection: &mut Connection, names: &[String]) -> Result<(), Failure> {
         // In one snapshot: another process may run the migrations just now.
         let look = connection.transaction()?;
         if self.tables.schema(&look)? == 0 {
-            self.tables.check_names(&look)?;
+            check_names(&look, names)?;
         }
         marker::check_table(&look)?;
         drop(look);

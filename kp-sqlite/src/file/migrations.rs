@@ -62,21 +62,15 @@ impl Tables {
         self.schema(&look)
     }
 
-    /// Refuses a file in which somebody else has given a name of these tables and indexes to something.
-    pub(crate) fn check_names(&self, connection: &Connection) -> Result<(), Failure> {
+    /// Returns the names of these tables and indexes.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Failure> {
         let ours = Connection::open_in_memory()?;
         for migration in self.migrations {
             ours.execute_batch(migration)?;
         }
         let mut names = ours.prepare(include_str!("../sql/schema_names.sql"))?;
-        let mut names = names.query([])?;
-        while let Some(row) = names.next()? {
-            let name: String = row.get(0)?;
-            if is_taken(connection, &name)? {
-                return Err(not_ours(&name));
-            }
-        }
-        Ok(())
+        let names = names.query_map([], |row| row.get(0))?;
+        Ok(names.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Runs the missing migrations, each in a transaction of its own.
@@ -101,6 +95,16 @@ impl Tables {
             _ => Err(OpenError::NotADatabase("its table of migrations is damaged".into()).into()),
         }
     }
+}
+
+/// Refuses a file in which somebody else has given one of our names to something.
+pub(crate) fn check_names(connection: &Connection, ours: &[String]) -> Result<(), Failure> {
+    for name in ours {
+        if is_taken(connection, name)? {
+            return Err(not_ours(name));
+        }
+    }
+    Ok(())
 }
 
 fn is_taken(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
