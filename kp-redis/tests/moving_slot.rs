@@ -41,7 +41,9 @@ async fn calls_follow_a_slot_that_moves() {
     };
     let from = cluster.nodes.iter().find(|node| !holds(node).is_empty()).unwrap();
     let to = cluster.nodes.iter().find(|node| node.port() != from.port()).unwrap();
-    let keys = holds(from);
+    let mut keys = holds(from);
+    // The first to move is one that every script names.
+    keys.sort_by_key(|key| !key.contains(":r:"));
     assert_eq!(keys.len(), 9, "{keys:?}");
     // As a node that joined a moment ago.
     let () = to.command(&["FUNCTION", "FLUSH"]).unwrap();
