@@ -42,7 +42,7 @@
 //! The scripts are one library of functions (`FUNCTION LOAD`, `FCALL`), which every master is given when a store is opened. A
 //! server that has lost them (`FUNCTION FLUSH`, a node that joined a cluster) is given them again by the call that misses them.
 //! The library's name carries this crate's release, so releases may share a server; an old library goes by `FUNCTION DELETE`.
-//! Where the user may not load functions, the same scripts are sent by their hash, at twice the cost to the server:
+//! Where the user may not load functions, the same scripts are sent by their hash, which costs the server more:
 //! [`Server::functions`] tells.
 //!
 //! # Durability

@@ -31,7 +31,7 @@ pub struct Server {
     /// What the server does not tell its user, and so was not checked: any of `maxmemory-policy`, `appendonly`,
     /// `appendfsync` and `connected_slaves`. Without the first, the server may evict keys; see that it does not.
     pub unchecked: Vec<&'static str>,
-    /// Whether the store's scripts run as functions of the server (`FCALL`): a call then takes the server half the time.
+    /// Whether the store's scripts run as functions of the server (`FCALL`): a call then takes less of the server's time.
     /// `false` where the server denies its user `FUNCTION LOAD` or `FCALL`, or had no room for them: the scripts are sent by
     /// their hash then. And for a [`RedisMetadata`](crate::RedisMetadata), which gains nothing by it.
     pub functions: bool,
