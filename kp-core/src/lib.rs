@@ -15,6 +15,7 @@
 //!   and [`KeyVault`](client::KeyVault) reaches their private keys.
 //! - [`protocol`]: what travels between client and server.
 //! - [`moving`]: a pool whole, on its way from one store to another.
+//! - [`audit`]: what a store keeps, held against the rules.
 //! - [`contract`]: every rule, with its id and its text, for authors of backends.
 //! - [`rules`]: the rules as a state machine, for backends in Rust.
 //!
@@ -58,6 +59,7 @@
 //! - `serde`: implements `Serialize` and `Deserialize` for ids, tokens, statuses, times and the protocol. Opaque bytes
 //!   are lowercase hexadecimal. Default: off.
 
+pub mod audit;
 pub mod client;
 pub mod contract;
 pub mod key_package;

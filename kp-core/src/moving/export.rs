@@ -1,6 +1,6 @@
-use std::collections::HashSet;
 use std::fmt;
 
+use super::{Consistency, Contradiction};
 use crate::Timestamp;
 use crate::rules::{Kept, LeaseRecord, Record, State};
 use crate::server::OnLapse;
@@ -13,30 +13,6 @@ use crate::server::OnLapse;
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct PoolExport {
     records: Vec<(Record, Kept)>,
-}
-
-/// Says how the records of a pool contradict the rules: the store is damaged, or the export was not made by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum Contradiction {
-    /// Two records have one ref ([SAVE-2](crate::contract::SAVE_2)).
-    #[error("two records have one ref")]
-    RefTwice,
-    /// Two records are bound to one reservation ([RES-5](crate::contract::RES_5)).
-    #[error("two records are bound to one reservation")]
-    IdBoundTwice,
-    /// Two last-resort packages are in one slot ([LAST-1](crate::contract::LAST_1)).
-    #[error("two last-resort KeyPackages are in one slot")]
-    SlotTwice,
-    /// A last-resort package is in a state of one-time packages, or the reverse ([LAST-3](crate::contract::LAST_3)).
-    #[error("a record is in a state that its role does not have")]
-    RoleMismatch,
-    /// A record whose state keeps bytes has none.
-    #[error("the bytes of an unspent KeyPackage are missing")]
-    BytesMissing,
-    /// A record whose state keeps no bytes has some ([SPEND-4](crate::contract::SPEND_4)).
-    #[error("the bytes of a spent KeyPackage are still there")]
-    BytesLeft,
 }
 
 impl PoolExport {
@@ -54,36 +30,14 @@ impl PoolExport {
             _ => (None, Some(record.info.key_package_ref.clone())),
         };
         records.sort_by_cached_key(|(record, _)| place(record));
-        let (mut refs, mut ids, mut slots) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let mut consistency = Consistency::default();
         for ((record, kept), sequence) in records.iter_mut().zip(0..) {
+            consistency.take(record, kept)?;
             record.sequence = sequence;
             if !record.state.shows_bytes() {
                 record.saved_at = Timestamp::MIN;
             }
-            let info = &record.info;
-            if !refs.insert(info.key_package_ref.clone()) {
-                return Err(Contradiction::RefTwice);
-            }
-            if record.state.bound_id().is_some_and(|id| !ids.insert(*id)) {
-                return Err(Contradiction::IdBoundTwice);
-            }
-            if matches!(record.state, State::Slot { .. }) && !slots.insert(info.ciphersuite) {
-                return Err(Contradiction::SlotTwice);
-            }
-            let fits = match record.state {
-                State::Withdrawn { .. } => true,
-                State::Slot { .. } | State::Replaced { .. } => info.role.is_last_resort(),
-                _ => !info.role.is_last_resort(),
-            };
-            if !fits {
-                return Err(Contradiction::RoleMismatch);
-            }
             let keeps_bytes = record.state.keeps_bytes();
-            match kept.bytes {
-                None if keeps_bytes => return Err(Contradiction::BytesMissing),
-                Some(_) if !keeps_bytes => return Err(Contradiction::BytesLeft),
-                _ => {}
-            }
             // What follows makes no difference to any call, and backends differ in it.
             kept.support = kept
                 .support

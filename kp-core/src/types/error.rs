@@ -249,6 +249,9 @@ impl StdError for BackendError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// No store is there, and none was to be made. Check the address, the schema and the prefix.
+    #[error("no KeyPackage store is there")]
+    Missing,
     /// The file or server holds another kind of data, and was left as it is. Open another place.
     #[error("not a KeyPackage database: {0}")]
     NotADatabase(String),
