@@ -101,7 +101,7 @@ impl Factory for Sqlite {
 
     /// The file goes with the space's directory.
     async fn destroy(&self, space: &Space) {
-        check_rows(&file(space));
+        check_rows(&file(space)).await;
     }
 }
 

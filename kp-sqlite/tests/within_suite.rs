@@ -212,7 +212,7 @@ impl Factory for WithinSuite {
     }
 
     async fn destroy(&self, space: &Space) {
-        check_rows(&file(space));
+        check_rows(&file(space)).await;
         if !file(space).exists() {
             return; // The check opened no store.
         }

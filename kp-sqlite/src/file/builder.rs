@@ -94,6 +94,13 @@ impl SqliteBuilder {
         self
     }
 
+    /// Sets whether a store is made where there is none: the file and the tables. Default: yes. Else such a place is refused as
+    /// [`OpenError::Missing`].
+    pub fn create(mut self, create: bool) -> Self {
+        self.connector.create = create;
+        self
+    }
+
     /// Sets how much one pool may hold. Default: [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;

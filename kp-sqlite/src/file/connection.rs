@@ -42,6 +42,8 @@ pub(crate) struct Connector {
     pub(crate) timeout: Duration,
     /// Whether the whole file is checked for damage when it is opened.
     pub(crate) check: bool,
+    /// Whether the file and its tables are made if there are none.
+    pub(crate) create: bool,
     /// The tables that the file is opened for.
     pub(crate) tables: &'static Tables,
 }
@@ -53,6 +55,7 @@ impl Connector {
             survives: Survives::default(),
             timeout: Duration::from_secs(5),
             check: false,
+            create: true,
             tables,
         }
     }
@@ -60,6 +63,13 @@ impl Connector {
     /// Opens the writer's connection, and brings the tables up to date. A file that is refused is not changed.
     pub(crate) fn writer(&self) -> Result<Opened, OpenError> {
         let path = place::absolute(&self.path)?;
+        if !self.create
+            && !path
+                .try_exists()
+                .map_err(|error| OpenError::Unreachable(error.into()))?
+        {
+            return Err(OpenError::Missing);
+        }
         marker::check(&path)?;
         place::create(&path);
         let (mut connection, opened) = open(&path)?;
@@ -88,6 +98,9 @@ impl Connector {
         // In one snapshot: another process may run the migrations just now.
         let look = connection.transaction()?;
         if self.tables.schema(&look)? == 0 {
+            if !self.create {
+                return Err(OpenError::Missing.into());
+            }
             check_names(&look, names)?;
         }
         marker::check_table(&look)?;

@@ -1,5 +1,6 @@
 //! A server's pools.
 
+mod audit;
 pub(crate) mod cache;
 pub(crate) mod cursor;
 mod moving;

@@ -125,6 +125,7 @@ fn no_answer_leaves_before_the_commit() {
         survives: crate::file::connection::Survives::PowerCut,
         timeout: std::time::Duration::ZERO,
         check: false,
+        create: true,
         tables: &crate::file::migrations::POOLS,
     }
     .writer()

@@ -12,6 +12,23 @@ use crate::metadata::rows::find;
 use crate::pools::store::SqliteStore;
 use crate::tests::packages::test_package;
 
+#[tokio::test]
+async fn what_is_not_there_is_not_made_if_nothing_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pools.db");
+    let open = || SqliteStore::builder(&path).create(false).open();
+    assert!(matches!(open().await, Err(OpenError::Missing)));
+    assert!(!path.exists());
+    let theirs = Connection::open(&path).unwrap();
+    theirs.execute_batch("CREATE TABLE theirs (theirs)").unwrap();
+    drop(theirs);
+    let before = std::fs::read(&path).unwrap();
+    assert!(matches!(open().await, Err(OpenError::Missing)));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    SqliteStore::open(&path).await.unwrap().close().await.unwrap();
+    open().await.unwrap().close().await.unwrap();
+}
+
 #[test]
 fn migrations_run_once_and_leave_other_tables_alone() {
     let mut connection = Connection::open_in_memory().unwrap();

@@ -19,6 +19,7 @@ async fn open(path: &Path, prepare: impl FnOnce(&mut Connection) + Send + 'stati
         survives: Survives::PowerCut,
         timeout: Duration::from_secs(30),
         check: false,
+        create: true,
         tables: &METADATA,
     };
     Threads::start(connector, 1, prepare).await

@@ -39,7 +39,8 @@ fn no_statement_scans_a_table() {
     METADATA.migrate(&mut connection).unwrap();
     let mut searches = 0;
     for sql in Sql::ALL {
-        // The list of all rows of a client is a scan, of tens of rows, and so is the record.
+        // The list of all rows of a client is a scan, of tens of rows, and so is the record. What belongs to no pool is searched for
+        // by an operator.
         if matches!(
             sql,
             Sql::Begin
@@ -52,6 +53,10 @@ fn no_statement_scans_a_table() {
                 | Sql::MetadataList
                 | Sql::MetadataRecord
                 | Sql::MetadataRecordDelete
+                | Sql::AuditStrays
+                | Sql::RepairStrayPackages
+                | Sql::RepairStrayLeases
+                | Sql::RepairLostLeases
         ) {
             continue;
         }
