@@ -52,6 +52,26 @@ async fn what_another_pool_was_configured_with_opens_the_same_store() {
 }
 
 #[tokio::test]
+async fn what_is_not_there_is_not_made_if_nothing_may_be() {
+    let server = Postgres::start(&[]);
+    let open = async |schema| {
+        let builder = PostgresStore::builder(server.url()).schema(schema).create(false);
+        builder.connect().await
+    };
+    for schema in ["public", "apart"] {
+        for _ in 0..2 {
+            let refused = open(schema).await;
+            assert!(matches!(refused, Err(OpenError::Missing)), "{refused:?}");
+        }
+    }
+    let made = PostgresStore::builder(server.url()).schema("apart").connect().await;
+    made.expect("it is made");
+    open("apart").await.expect("it is there");
+    assert!(matches!(open("public").await, Err(OpenError::Missing)));
+    server.stop();
+}
+
+#[tokio::test]
 async fn what_would_lose_packages_is_refused() {
     let server = Postgres::start(&[]);
     assert_unsafe(

@@ -23,6 +23,7 @@ pub struct PostgresBuilder {
     pub(crate) readers: usize,
     pub(crate) limits: Limits,
     may_lose: bool,
+    create: bool,
     #[cfg(feature = "tls")]
     roots: Option<Vec<u8>>,
 }
@@ -48,6 +49,7 @@ impl PostgresBuilder {
             readers: 2,
             limits: Limits::default(),
             may_lose: false,
+            create: true,
             #[cfg(feature = "tls")]
             roots: None,
         }
@@ -111,6 +113,12 @@ impl PostgresBuilder {
         Self { may_lose: true, ..self }
     }
 
+    /// Sets whether a store is made where there is none: the schema and the tables. Default: yes. Else such a place is refused as
+    /// [`OpenError::Missing`].
+    pub fn create(self, create: bool) -> Self {
+        Self { create, ..self }
+    }
+
     /// Trusts servers with a certificate under these, in PEM, and no others. Default: what the system trusts.
     ///
     /// Says nothing of whether TLS is used: that is the address's `sslmode`.
@@ -141,7 +149,9 @@ impl PostgresBuilder {
             self.roots.as_deref(),
         )?;
         let (mut connection, server) = connector.connect_bare().await?;
-        tables.migrate(connection.client_mut(), &self.schema).await?;
+        tables
+            .migrate(connection.client_mut(), &self.schema, self.create)
+            .await?;
         connection.prepare(texts).await?;
         Ok((Arc::new(connector), server, connection))
     }
@@ -180,6 +190,7 @@ impl fmt::Debug for PostgresBuilder {
             .field("readers", &self.readers)
             .field("limits", &self.limits)
             .field("allow_asynchronous_commit", &self.may_lose)
+            .field("create", &self.create)
             .finish_non_exhaustive()
     }
 }

@@ -56,10 +56,12 @@ impl Tables {
     }
 
     /// Runs the missing migrations in one transaction, and checks the rights of the role.
-    pub(crate) async fn migrate(&self, client: &mut Client, schema: &str) -> Result<(), Failure> {
+    pub(crate) async fn migrate(&self, client: &mut Client, schema: &str, create: bool) -> Result<(), Failure> {
         let read = format!("USAGE on the schema {schema} and SELECT on {SCHEMA}");
-        if self.version(client, schema).await.map_err(needs(&read))? < self.known() {
-            self.run_missing(client, schema).await?;
+        match self.version(client, schema).await.map_err(needs(&read))? {
+            0 if !create => return Err(OpenError::Missing.into()),
+            found if found < self.known() => self.run_missing(client, schema).await?,
+            _ => {}
         }
         self.check_rights(client, schema).await
     }

@@ -20,10 +20,11 @@ use crate::link::param::Param;
 use crate::link::readers::Readers;
 use crate::link::server::Server;
 use crate::pools::access::Access;
+use crate::pools::repairer::Repairer;
 use crate::pools::server_transaction::ServerTransaction;
 use crate::pools::within::{OwnTransactions, Within};
 use crate::pools::{cursor, operations, rows, sweep};
-use crate::sql::{ReadSql, Sql};
+use crate::sql::{ReadSql, RepairSql, Sql};
 
 /// Stores KeyPackage pools in a PostgreSQL database.
 ///
@@ -41,6 +42,7 @@ struct Shared {
     limits: Limits,
     access: Access,
     own: Arc<OwnTransactions>,
+    repairer: Repairer,
 }
 
 impl fmt::Debug for PostgresStore {
@@ -78,6 +80,10 @@ impl PostgresStore {
         &self.0.access
     }
 
+    pub(crate) fn repairer(&self) -> &Repairer {
+        &self.0.repairer
+    }
+
     /// Makes a call in a transaction of one's own, together with one's own rows.
     pub fn within<T: ServerTransaction>(&self, transaction: T) -> Within<T> {
         Within::new(Arc::clone(&self.0.own), transaction)
@@ -92,6 +98,7 @@ impl PostgresBuilder {
     /// An [`OpenError`] that names the reason.
     pub async fn connect(self) -> Result<PostgresStore, OpenError> {
         let (texts, read_texts) = (self.texts(Sql::texts), self.texts(ReadSql::texts));
+        let repair_texts = self.texts(RepairSql::texts);
         let (connector, server, first) = self.open(&POOLS, &read_texts).await?;
         let readers = Readers::start(&connector, &read_texts, first, self.readers);
         let access = Access::start(&connector, &texts, self.writers, readers);
@@ -101,12 +108,17 @@ impl PostgresBuilder {
             synchronous_commit: server.synchronous_commit.clone(),
             timeout: connector.timeout(),
         };
+        let repairer = Repairer {
+            texts: repair_texts,
+            connector,
+        };
         Ok(PostgresStore(Arc::new(Shared {
             server,
             schema: self.schema,
             limits: self.limits,
             access,
             own: Arc::new(own),
+            repairer,
         })))
     }
 }

@@ -80,6 +80,22 @@ statements! {
     PoolsAfter = "pools_after",
     PoolsExpired = "pools_expired",
     PoolsLapsed = "pools_lapsed",
+    AuditPool = "audit/pool",
+    AuditStrays = "audit/strays",
+}
+
+statements! {
+    /// The name of a statement that repairs a pool. These, and those that audit, go through tables: an operator asks for it.
+    RepairSql:
+    Lock = "lock",
+    Leases = "audit/repair_leases",
+    Bytes = "audit/repair_bytes",
+    DeleteIds = "audit/delete_ids",
+    InsertIds = "audit/insert_ids",
+    DeleteHead = "audit/delete_head",
+    Pool = "audit/repair_pool",
+    Listing = "audit/repair_listing",
+    DeleteStrays = "audit/delete_strays",
 }
 
 statements! {

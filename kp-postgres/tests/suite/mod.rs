@@ -16,6 +16,7 @@ use std::time::Duration;
 use self::apart::{Apart, OUTAGES};
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Outage, Space};
+use kp_core::audit::AuditPools;
 use kp_core::client::PoolMetadataStore;
 use kp_core::moving::MovePools;
 use kp_core::server::KeyPackageStore;
@@ -152,11 +153,16 @@ impl Factory for Suite {
                 _runtime: None,
                 client: apart.connect().await,
             };
-            inspector.inspect(space.name()).await;
+            inspector.inspect(&apart.url(), space.name()).await;
             return;
         }
-        let Shared { inspector, ended, .. } = self.shared();
-        if inspector.inspect(space.name()).await {
+        let Shared {
+            server,
+            inspector,
+            ended,
+            ..
+        } = self.shared();
+        if inspector.inspect(&server.url(), space.name()).await {
             ended
                 .lock()
                 .expect("no check panics with it")
@@ -183,49 +189,6 @@ impl Factory<dyn PoolMetadataStore> for Suite {
     /// The server goes, and all spaces with it.
     async fn destroy(&self, _space: &Space) {}
 }
-
-/// What must not be in the tables: the bounds and counts of pools hold, bytes are kept where they should be and nowhere else.
-const WRONG: [&str; 7] = [
-    "SELECT count(*) FROM {schema}.keypackage_pools AS q WHERE
-         records = 0
-         OR records <> (SELECT count(*) FROM {schema}.keypackage_pool_packages WHERE pool = q.key)
-         OR sweep_at > (SELECT min(not_after) FROM {schema}.keypackage_pool_packages WHERE pool = q.key)
-         OR settle_at > (SELECT min(ends_at) FROM {schema}.keypackage_pool_leases WHERE pool = q.key)
-         OR last_sequence < (SELECT max(seq) FROM {schema}.keypackage_pool_packages WHERE pool = q.key)",
-    "SELECT count(*) FROM {schema}.keypackage_pool_heads AS h WHERE
-         NOT EXISTS (SELECT 1 FROM {schema}.keypackage_pools WHERE key = h.pool)
-         OR EXISTS (
-             SELECT 1 FROM {schema}.keypackage_pool_packages
-             WHERE pool = h.pool AND seq < h.head AND state = 0 AND not_after > h.since
-         )",
-    "SELECT count(*) FROM {schema}.keypackage_pool_packages AS p WHERE
-         (state <= 2) <> (bytes IS NOT NULL)
-         OR NOT EXISTS (SELECT 1 FROM {schema}.keypackage_pools WHERE key = p.pool)",
-    "SELECT count(*) FROM {schema}.keypackage_pool_leases AS l WHERE NOT EXISTS (
-         SELECT 1 FROM {schema}.keypackage_pool_packages AS p
-         WHERE p.pool = l.pool AND p.seq = l.seq AND p.state = CASE WHEN l.state = 7 THEN 9 ELSE 0 END
-     )",
-    "SELECT count(*) FROM (
-         (
-             SELECT pool, id, seq FROM {schema}.keypackage_pool_packages WHERE id IS NOT NULL
-             UNION SELECT pool, id, seq FROM {schema}.keypackage_pool_leases
-         )
-         EXCEPT SELECT pool, id, seq FROM {schema}.keypackage_pool_ids
-     ) AS unbound",
-    "SELECT count(*) FROM (
-         SELECT pool, id, seq FROM {schema}.keypackage_pool_ids
-         EXCEPT (
-             SELECT pool, id, seq FROM {schema}.keypackage_pool_packages WHERE id IS NOT NULL
-             UNION SELECT pool, id, seq FROM {schema}.keypackage_pool_leases
-         )
-     ) AS stray",
-    "SELECT count(*) FROM (
-         SELECT pool, id FROM (
-             SELECT pool, id, seq FROM {schema}.keypackage_pool_packages WHERE id IS NOT NULL
-             UNION SELECT pool, id, seq FROM {schema}.keypackage_pool_leases
-         ) AS bound GROUP BY pool, id HAVING count(*) > 1
-     ) AS twice",
-];
 
 const TABLES: [&str; 5] = [
     "keypackage_pools",
@@ -264,17 +227,25 @@ impl Inspector {
         }
     }
 
-    /// Asserts that the rows of a schema agree with each other. Returns whether there is such a schema.
-    async fn inspect(&self, schema: &str) -> bool {
-        let schema = format!("\"{schema}\"");
-        let exists = format!("SELECT to_regclass('{schema}.keypackage_pools')");
+    /// Asserts that nothing is wrong with what the store of a schema keeps. Returns whether there is such a schema.
+    async fn inspect(&self, url: &str, schema: &str) -> bool {
+        let exists = format!("SELECT to_regclass('\"{schema}\".keypackage_pools')");
         if self.first(&exists).await.get(0).is_none() {
             return false; // The check opened no store.
         }
-        let counts = WRONG.map(|wrong| format!("({wrong})").replace("{schema}", &schema));
-        let found = self.first(&format!("SELECT {}", counts.join(", "))).await;
-        for (place, wrong) in WRONG.iter().enumerate() {
-            assert_eq!(found.get(place), Some("0"), "{wrong}");
+        let store = PostgresStore::builder(url)
+            .schema(schema)
+            .connect()
+            .await
+            .expect("it is there");
+        assert_eq!(store.audit_strays().await.expect("the rows can be read"), []);
+        let pools = store.list_pools(None, 10_000).await.expect("the rows can be read");
+        for pool in pools.items {
+            assert_eq!(
+                store.audit_pool(&pool).await.expect("the rows can be read"),
+                [],
+                "{pool:?}"
+            );
         }
         true
     }
