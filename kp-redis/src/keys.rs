@@ -11,6 +11,9 @@ pub(crate) struct Keys {
     buckets: u16,
 }
 
+/// The kinds of the keys of a pool.
+const OF_POOL: [&str; 6] = ["r", "q", "l", "i", "t", "f"];
+
 /// An index of a bucket's pools.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Index {
@@ -48,6 +51,18 @@ impl Keys {
             keys.push(self.named(pool, "f"));
         }
         keys
+    }
+
+    /// Returns the pool that a key is of, if it is a pool's: the reverse of [`of_pool`](Self::of_pool).
+    pub(crate) fn pool_of(&self, key: &[u8]) -> Option<PoolId> {
+        let rest = key.strip_prefix(self.prefix.as_bytes())?;
+        let end = rest.iter().position(|byte| *byte == b'}')?;
+        let [b':', kind, b':', pool @ ..] = rest.get(end + 1..)? else {
+            return None;
+        };
+        let kind = OF_POOL.iter().find(|of_pool| of_pool.as_bytes() == [*kind])?;
+        let pool = PoolId::try_from(pool).ok()?;
+        (self.named(&pool, kind) == key).then_some(pool)
     }
 
     /// Returns the keys of a client's metadata: of the rows, and of the record and the leases.
@@ -112,6 +127,24 @@ mod tests {
             let close = key.iter().position(|byte| *byte == b'}').unwrap();
             let tag = std::str::from_utf8(&key[open + 1..close]).unwrap();
             assert_eq!(u16::from_str_radix(tag, 16).unwrap(), keys.bucket(&hostile));
+        }
+    }
+
+    #[test]
+    fn a_key_tells_its_pool() {
+        let keys = Keys::new("kp:".to_owned(), 1024);
+        let pool = PoolId::try_from(b"}{a}:r:\0*".as_slice()).unwrap();
+        let of_pool = keys.of_pool(&pool, true);
+        let told = of_pool.iter().filter(|key| keys.pool_of(key).as_ref() == Some(&pool));
+        assert_eq!(told.count(), of_pool.len() - 3, "all but the indexes of the bucket");
+        let others = [
+            keys.heartbeat(&pool),
+            keys.schema(),
+            keys.index(7, Index::Pools),
+            b"kp:{0}:r:bob".to_vec(),
+        ];
+        for other in others.into_iter().chain(keys.metadata(&pool)) {
+            assert_eq!(keys.pool_of(&other), None, "{other:?}");
         }
     }
 

@@ -18,8 +18,6 @@ impl Backend for Clustered {
         self.0.get().url()
     }
 
-    fn check_indexes(&self, _space: &str) {}
-
     fn stop(&self) {
         for node in self.0.if_started().into_iter().flat_map(|cluster| &cluster.nodes) {
             node.kill();

@@ -97,7 +97,8 @@ fn the_probe_and_the_page_name_every_command_that_is_sent() {
     let scripted = ["eval", "evalsha", "wait"].map(str::to_owned);
     assert_eq!(listed, probe.iter().cloned().chain(scripted).collect::<BTreeSet<_>>());
     let opening = ["asking", "info", "hello", "config", "fcall", "function"].map(str::to_owned);
-    let known: BTreeSet<_> = listed.iter().cloned().chain(opening).collect();
+    let auditing = ["scan", "cluster"].map(str::to_owned);
+    let known: BTreeSet<_> = listed.iter().cloned().chain(opening).chain(auditing).collect();
     assert!(beside.is_subset(&known), "{:?}", beside.difference(&known));
     assert!(beside.contains("zrangebylex") && beside.contains("hmget"), "{beside:?}");
 }

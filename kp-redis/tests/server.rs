@@ -171,6 +171,17 @@ async fn a_call_ends_at_the_time_out_and_its_outcome_is_unknown() {
 }
 
 #[tokio::test]
+async fn what_is_not_there_is_not_made_if_nothing_may_be() {
+    let server = Server::start(&[]);
+    let open = |prefix: &str| RedisStore::builder(server.url()).prefix(prefix).create(false).open();
+    assert!(matches!(open("kp:").await, Err(OpenError::Missing)));
+    assert_eq!(server.command::<u64>(&["DBSIZE"]).unwrap(), 0);
+    RedisStore::open(server.url()).await.unwrap();
+    open("kp:").await.unwrap();
+    assert!(matches!(open("apart:").await, Err(OpenError::Missing)));
+}
+
+#[tokio::test]
 async fn an_unsafe_or_foreign_server_is_refused() {
     let server = Server::start(&["--maxmemory-policy", "allkeys-lru"]);
     let refused = RedisStore::open(server.url()).await.unwrap_err();

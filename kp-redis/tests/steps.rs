@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use calls::servers;
+use kp_core::audit::AuditPools;
 use kp_core::key_package::{CredentialType, ExtensionType};
+use kp_core::moving::MovePools;
 use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
@@ -227,6 +229,16 @@ async fn what_must_be_one_step_is_one() {
             .unwrap();
         store.delete_pool(&pool("warm")).await.unwrap();
         store.count_by_status(&pool("warm"), now()).await.unwrap();
+        // The scripts are in the server's memory.
+        let nothing = store.export_pool(&pool("warm")).await.unwrap();
+        assert!(nothing.is_empty());
+        fill(&store, &pool("warm"), 0..1, ends).await;
+        let one = store.export_pool(&pool("warm")).await.unwrap();
+        store.delete_pool(&pool("warm")).await.unwrap();
+        store.import_pool(&pool("warm"), &one).await.unwrap();
+        assert_eq!(store.audit_pool(&pool("warm")).await.unwrap(), []);
+        store.repair_pool(&pool("warm")).await.unwrap();
+        store.delete_pool(&pool("warm")).await.unwrap();
         let used = reset(&server);
         let replace = Save::new(bob.clone(), save(&bob, 20_000..20_001).packages().to_vec()).unwrap();
         let outcomes = store
@@ -259,8 +271,21 @@ async fn what_must_be_one_step_is_one() {
         store.count_by_status(&bob, now()).await.unwrap();
         figure("count", used, 9_000);
         let used = reset(&server);
+        let whole = store.export_pool(&bob).await.unwrap();
+        figure("export", used, 9_000);
+        let used = reset(&server);
+        assert_eq!(store.audit_pool(&bob).await.unwrap(), []);
+        store.repair_pool(&bob).await.unwrap();
+        let audited = ran(&server, used);
+        assert_eq!(audited.scripts.len(), 3);
+        println!("audit, its records, repair: {:?} us", audited.scripts);
+        assert_eq!(store.export_pool(&bob).await.unwrap(), whole);
+        let used = reset(&server);
         store.delete_pool(&bob).await.unwrap();
         figure("delete", used, 9_000);
+        let used = reset(&server);
+        store.import_pool(&bob, &whole).await.unwrap();
+        figure("import", used, 9_000);
         println!("microseconds a record: {}", figures.join(", "));
     }
 }

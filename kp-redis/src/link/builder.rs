@@ -25,6 +25,7 @@ pub struct RedisBuilder {
     replicas: Option<u32>,
     pub(crate) limits: Limits,
     may_evict: bool,
+    create: bool,
 }
 
 impl RedisBuilder {
@@ -37,6 +38,7 @@ impl RedisBuilder {
             replicas: None,
             limits: Limits::default(),
             may_evict: false,
+            create: true,
         }
     }
 
@@ -99,6 +101,13 @@ impl RedisBuilder {
         }
     }
 
+    /// Sets whether a store is made where there is none: the key of the layout. Default: yes. Else such a prefix is refused as
+    /// [`OpenError::Missing`].
+    #[must_use]
+    pub fn create(self, create: bool) -> Self {
+        Self { create, ..self }
+    }
+
     /// Connects, then checks the settings, the server and the layout, and chooses how scripts are sent.
     pub(crate) async fn connect(self, library: Option<&'static Library>) -> Result<(Link, Keys, Server), OpenError> {
         if self.prefix.contains(['{', '}']) {
@@ -115,7 +124,7 @@ impl RedisBuilder {
         let mut server = Server::inspect(&link, self.may_evict).await?;
         let keys = Keys::new(self.prefix, self.buckets);
         probe::check(&link, &keys).await?;
-        schema::check(&link, &keys).await?;
+        schema::check(&link, &keys, self.create).await?;
         if let Some(library) = library {
             server.functions = probe::takes(&link, library).await;
             link.library = Some(library).filter(|_| server.functions);
@@ -134,6 +143,7 @@ impl fmt::Debug for RedisBuilder {
             .field("replicas", &self.replicas)
             .field("limits", &self.limits)
             .field("may_evict", &self.may_evict)
+            .field("create", &self.create)
             .finish_non_exhaustive()
     }
 }

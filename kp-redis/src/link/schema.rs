@@ -10,7 +10,7 @@ use crate::link::request::{Body, Request};
 const SCHEMA: u32 = 3;
 
 /// Writes the version of the layout and the number of buckets if the prefix has none yet. Refuses any other.
-pub(crate) async fn check(link: &Link, keys: &Keys) -> Result<(), OpenError> {
+pub(crate) async fn check(link: &Link, keys: &Keys, create: bool) -> Result<(), OpenError> {
     let key = keys.schema();
     let mine = format!("kp-redis {SCHEMA} {}", keys.buckets());
     let ask = async |command: Cmd| {
@@ -30,6 +30,7 @@ pub(crate) async fn check(link: &Link, keys: &Keys) -> Result<(), OpenError> {
     // A store that is there opens on a server that takes no changes for now, too: reads go on.
     let found = match ask(look).await? {
         Some(found) => Some(found),
+        None if !create => return Err(OpenError::Missing),
         None => ask(write).await?,
     };
     let Some(found) = found.filter(|found| *found != mine) else {

@@ -1,5 +1,6 @@
 //! The pools of delivery services: the store, its scripts, and what goes over all pools.
 
+mod audit;
 pub(crate) mod batch;
 pub(crate) mod listing;
 mod moving;

@@ -45,7 +45,7 @@ impl MovePools for RedisStore {
 }
 
 /// Reads a record as `export.lua` replies it.
-fn exported(mut fields: Fields) -> Read<(Record, Kept)> {
+pub(crate) fn exported(mut fields: Fields) -> Read<(Record, Kept)> {
     let info = replies::info(&mut fields)?;
     let state = fields.text()?;
     let (saved_at, at, ends_at) = (fields.time()?, fields.time()?, fields.time()?);

@@ -305,3 +305,14 @@ pub(crate) fn pools(value: Value) -> Read<Vec<PoolId>> {
     let pool = |value| bytes(value)?.try_into().map_err(|_| Malformed("an impossible pool"));
     Fields::of(value)?.rest().map(pool).collect()
 }
+
+/// Reads keys.
+pub(crate) fn keys(value: Value) -> Read<Vec<Vec<u8>>> {
+    Fields::of(value)?.rest().map(bytes).collect()
+}
+
+/// Reads the reply of SCAN: where to go on, and the keys.
+pub(crate) fn scanned(value: Value) -> Read<(String, Vec<Vec<u8>>)> {
+    let mut fields = Fields::of(value)?;
+    Ok((fields.text()?, keys(fields.next()?)?))
+}

@@ -80,13 +80,55 @@ impl Runner {
         let key = self.keys.index(bucket, index);
         let mut sent = Cmd::new();
         sent.arg(command).arg(&key).arg(arguments);
+        let reply = self.ask(operation, &key, sent).await?;
+        replies::pools(reply).map_err(|source| failed(operation, Effect::NotApplied, source))
+    }
+
+    /// Visits all keys there are, also those of others: in steps, so that the server goes on.
+    pub(crate) async fn each_key(
+        &self,
+        operation: &'static str,
+        step: u32,
+        mut visit: impl FnMut(Vec<u8>),
+    ) -> Result<(), BackendError> {
+        let unread = |source| failed(operation, Effect::NotApplied, source);
+        if !self.link.is_cluster() {
+            let mut cursor = "0".to_owned();
+            loop {
+                let mut scan = redis::cmd("SCAN");
+                scan.arg(&cursor).arg("COUNT").arg(step);
+                let reply = self.ask(operation, &self.keys.schema(), scan).await?;
+                let (next, keys) = replies::scanned(reply).map_err(unread)?;
+                keys.into_iter().for_each(&mut visit);
+                if next == "0" {
+                    return Ok(());
+                }
+                cursor = next;
+            }
+        }
+        // A node of a cluster tells the keys of a slot, and the keys of a bucket are in one.
+        for bucket in 0..self.keys.buckets() {
+            let key = self.keys.index(bucket, Index::Pools);
+            let mut slot = redis::cmd("CLUSTER");
+            slot.arg("KEYSLOT").arg(&key);
+            let slot = self.ask(operation, &key, slot).await?;
+            let slot = replies::integer(&slot).map_err(unread)?;
+            let mut keys = redis::cmd("CLUSTER");
+            keys.arg("GETKEYSINSLOT").arg(slot).arg(i32::MAX);
+            let reply = self.ask(operation, &key, keys).await?;
+            replies::keys(reply).map_err(unread)?.into_iter().for_each(&mut visit);
+        }
+        Ok(())
+    }
+
+    /// Sends a command that changes nothing to the master of a key.
+    async fn ask(&self, operation: &'static str, key: &[u8], command: Cmd) -> Result<Value, BackendError> {
         let request = Request {
             operation,
-            key: &key,
-            body: Body::Command(sent),
+            key,
+            body: Body::Command(command),
             heartbeat: None,
         };
-        let reply = self.link.call(&request).await?;
-        replies::pools(reply).map_err(|source| failed(operation, Effect::NotApplied, source))
+        self.link.call(&request).await
     }
 }

@@ -18,6 +18,8 @@ pub(crate) static LIBRARY: Library = Library::new(&[
     &SETTLE,
     &IMPORT,
     &EXPORT,
+    &AUDIT,
+    &REPAIR,
     &GET_KEY_PACKAGE,
     &GET_STATUSES,
     &COUNT,
@@ -85,6 +87,16 @@ pub(crate) static IMPORT: Script = Script::growing(
 )
 .on_all_keys();
 pub(crate) static EXPORT: Script = Script::reading("export_pool", lua!("pool.lua" "status.lua" => "export.lua"));
+pub(crate) static AUDIT: Script = Script::reading(
+    "audit_pool",
+    lua!("pool.lua" "changes.lua" "init_keys.lua" "whole.lua" => "audit.lua"),
+)
+.on_all_keys();
+pub(crate) static REPAIR: Script = Script::changing(
+    "repair_pool",
+    lua!("pool.lua" "changes.lua" "init_keys.lua" "whole.lua" => "repair.lua"),
+)
+.on_all_keys();
 const GET: &str = lua!("pool.lua" "status.lua" => "get.lua");
 pub(crate) static GET_KEY_PACKAGE: Script = Script::reading("get_key_package", GET);
 pub(crate) static GET_STATUSES: Script = Script::reading("get_statuses", GET);

@@ -1,8 +1,6 @@
 //! Runs the conformance suites on a server that the first check starts.
 #![allow(dead_code)] // Each test takes what it needs of it.
 
-mod indexes;
-
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Outage, Space};
+use kp_core::audit::AuditPools;
 use kp_core::client::PoolMetadataStore;
 use kp_core::moving::MovePools;
 use kp_core::server::KeyPackageStore;
@@ -24,12 +23,6 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Where it is; started by the first who asks.
     fn url(&self) -> String;
     fn stop(&self);
-    /// Panics where an index of a space is wrong. A cluster has no one node that knows.
-    fn check_indexes(&self, space: &str) {
-        let client = redis::Client::open(self.url()).expect("it has a URL");
-        let mut connection = client.get_connection().expect("it answers");
-        indexes::check(&mut connection, space);
-    }
     /// The server to start for a check that disturbs it, if one is all that it takes.
     fn apart(&self) -> Option<PathBuf> {
         None
@@ -144,12 +137,18 @@ impl<B: Backend> Factory for Suite<B> {
         Ok(Arc::new(self.builder(space).limits(space.limits()).open().await?))
     }
 
-    /// The server goes, and all spaces with it. Before that, every index of the space is held against the records.
+    /// Whatever the check did, nothing is wrong with what the store keeps. The server goes, and all spaces with it.
     async fn destroy(&self, space: &Space) {
         let apart = self.apart().remove(space.name());
-        match apart {
-            Some(server) => server.kill(),
-            None => self.backend.check_indexes(space.name()),
+        if let Some(server) = apart {
+            server.kill();
+            return;
+        }
+        let store = self.builder(space).open().await.expect("the server is there");
+        assert_eq!(store.audit_strays().await.expect("it answers"), []);
+        let pools = store.list_pools(None, 10_000).await.expect("it answers");
+        for pool in pools.items {
+            assert_eq!(store.audit_pool(&pool).await.expect("it answers"), [], "{pool:?}");
         }
     }
 }
