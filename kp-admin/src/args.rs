@@ -4,9 +4,12 @@ use clap_complete::Shell;
 use crate::pool_name::PoolName;
 
 const AFTER: &str = "A STORE is sqlite:PATH, postgres://..., redis://... or redis-cluster://...\n\
+    What is not default follows as ?schema=NAME (PostgreSQL), ?prefix=TEXT and\n\
+    &buckets=N (Redis).\n\
     A POOL is its id, or hex: and the hexadecimal digits of its bytes.\n\n\
     Exit codes: 0 done; 1 a store failed; 2 wrong arguments; 3 a store cannot be\n\
-    opened; 4 not confirmed, or no such pool; 5 a store is damaged, or two differ.";
+    opened, or none is there: only copy makes one; 4 not confirmed, or no such pool;\n\
+    5 a store is damaged, or two differ.";
 
 /// Looks at KeyPackage pools, cleans up, and copies them between stores.
 #[derive(Debug, Parser)]
@@ -89,12 +92,18 @@ pub(crate) enum Command {
         #[command(flatten)]
         confirmed: Confirmed,
     },
-    /// Hold records against the rules, and reads against records.
+    /// Hold all that is stored against the rules, and mend on demand.
     ///
-    /// Says which pools are damaged, and changes nothing.
+    /// Looks at every record and at all that is derived from records: counts, bounds, queues, bindings, indexes, and rows and keys
+    /// that belong to no pool. Says what is wrong, and changes nothing without --repair.
     Check {
         /// The store.
         store: String,
+        /// Derive anew what can be, remove what belongs to no pool, and look again. Asks. No server may use the store meanwhile.
+        #[arg(long)]
+        repair: bool,
+        #[command(flatten)]
+        confirmed: Confirmed,
     },
     /// Copy all pools to another store, and compare them.
     ///

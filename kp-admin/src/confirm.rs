@@ -10,7 +10,7 @@ pub(crate) fn confirm(yes: bool, what: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::Refused("not on a terminal: confirm with --yes"));
     }
-    eprint!("{what} Go on? Type yes: ");
+    eprint!("{what}\nGo on? Type yes: ");
     io::stderr().flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;

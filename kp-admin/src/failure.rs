@@ -3,6 +3,8 @@ use std::process::ExitCode;
 
 use kp_core::OpenError;
 
+use crate::store_url::InvalidUrl;
+
 /// Says why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -19,6 +21,12 @@ pub(crate) enum Failure {
         url: String,
         source: OpenError,
     },
+    #[error("{url}: {source}")]
+    Url {
+        /// Without what it says of a password.
+        url: String,
+        source: InvalidUrl,
+    },
     #[error("{0}")]
     Refused(&'static str),
     /// The command ran to its end, and found something wrong.
@@ -31,6 +39,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Runtime(_) | Self::Output(_) | Self::Store(_) => 1,
+            Self::Url { .. } => 2,
             Self::Open { .. } => 3,
             Self::Refused(_) => 4,
             Self::Found(_) => 5,

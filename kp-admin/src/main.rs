@@ -9,6 +9,7 @@ mod confirm;
 mod failure;
 mod pool_name;
 mod report;
+mod store_url;
 mod stores;
 
 use std::process::ExitCode;

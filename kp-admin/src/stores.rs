@@ -1,55 +1,62 @@
 //! Opens stores by their URLs, and lists their pools.
 
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use kp_core::moving::MovePools;
+use kp_core::audit::AuditPools;
 use kp_core::{OpenError, PoolId};
 use kp_postgres::PostgresStore;
 use kp_redis::RedisStore;
 use kp_sqlite::SqliteStore;
 
 use crate::failure::Failure;
+use crate::store_url::StoreUrl;
+
+/// How long a call on PostgreSQL may take: an audit goes through whole tables.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How many pools a page of a listing holds.
 const PAGE: u32 = 1_000;
 
 /// A store that was opened, whatever its backend.
-pub(crate) type Store = Arc<dyn MovePools>;
+pub(crate) type Store = Arc<dyn AuditPools>;
 
-/// Opens a store that is there.
-pub(crate) async fn open(url: &str) -> Result<Store, Failure> {
-    if let Some(path) = url.strip_prefix("sqlite:")
-        && !Path::new(path).exists()
-    {
-        return Err(unopened(url, OpenError::Unreachable("there is no such file".into())));
-    }
-    open_or_create(url).await
-}
-
-/// Opens a store, and makes its tables if there are none.
-pub(crate) async fn open_or_create(url: &str) -> Result<Store, Failure> {
-    let scheme = url.split(':').next().unwrap_or_default();
-    let opened: Result<Store, OpenError> = match scheme {
-        "sqlite" => SqliteStore::open(&url["sqlite:".len()..])
-            .await
-            .map(|store| Arc::new(store) as _),
-        "postgres" | "postgresql" => PostgresStore::connect(url).await.map(|store| Arc::new(store) as _),
-        "redis" | "rediss" | "redis-cluster" | "rediss-cluster" | "redis-sentinel" | "rediss-sentinel" => {
-            RedisStore::open(url).await.map(|store| Arc::new(store) as _)
+/// Opens a store. `create`: its file or tables are made if there are none.
+pub(crate) async fn open(url: &str, create: bool) -> Result<Store, Failure> {
+    let opened: Result<Store, OpenError> = match read(url)? {
+        StoreUrl::Sqlite { path } => {
+            let builder = SqliteStore::builder(path).create(create);
+            builder.open().await.map(|store| Arc::new(store) as _)
         }
-        _ => Err(OpenError::Unreachable(
-            "a store is sqlite:PATH, postgres://, redis:// or redis-cluster://".into(),
-        )),
+        StoreUrl::Postgres { url, schema } => {
+            let mut builder = PostgresStore::builder(url).create(create).timeout(PATIENCE);
+            if let Some(schema) = schema {
+                builder = builder.schema(schema);
+            }
+            builder.connect().await.map(|store| Arc::new(store) as _)
+        }
+        StoreUrl::Redis { url, prefix, buckets } => {
+            let mut builder = RedisStore::builder(url).create(create);
+            if let Some(prefix) = prefix {
+                builder = builder.prefix(prefix);
+            }
+            if let Some(buckets) = buckets {
+                builder = builder.buckets(buckets);
+            }
+            builder.open().await.map(|store| Arc::new(store) as _)
+        }
     };
-    opened.map_err(|source| unopened(url, source))
-}
-
-fn unopened(url: &str, source: OpenError) -> Failure {
-    Failure::Open {
+    opened.map_err(|source| Failure::Open {
         url: without_password(url),
         source,
-    }
+    })
+}
+
+fn read(url: &str) -> Result<StoreUrl, Failure> {
+    url.parse().map_err(|source| Failure::Url {
+        url: without_password(url),
+        source,
+    })
 }
 
 /// Leaves out of a URL who logs in with what, and what follows a question mark.

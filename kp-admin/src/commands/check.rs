@@ -1,13 +1,15 @@
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use kp_core::moving::{PoolExport, import};
-use kp_core::rules::{MAX_ITEMS, Model};
-use kp_core::{Error, PoolId, Timestamp};
+use kp_core::audit::Finding;
+use kp_core::moving::PoolExport;
+use kp_core::{Error, PoolId};
 use serde::Serialize;
 
 use super::digest::{Digest, bar};
-use super::now;
+use super::{now, reads};
+use crate::confirm::confirm;
 use crate::failure::Failure;
 use crate::pool_name::PoolName;
 use crate::report::{Report, print};
@@ -24,14 +26,48 @@ struct Checked {
     pools: u64,
     records: u64,
     digest: String,
-    faults: Vec<Fault>,
+    faults: Vec<Found>,
+    /// What was found and is no longer there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mended: Option<Vec<Found>>,
 }
 
-/// What is wrong with a pool.
-#[derive(Debug, Serialize)]
-struct Fault {
-    pool: String,
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Found {
+    #[serde(skip)]
+    id: Option<PoolId>,
+    /// `None`: it is no pool's.
+    pool: Option<String>,
+    code: &'static str,
+    count: u64,
     says: String,
+}
+
+impl Found {
+    fn new(id: Option<&PoolId>, code: &'static str, count: u64, says: String) -> Self {
+        Self {
+            id: id.cloned(),
+            pool: id.map(|id| PoolName(id.clone()).to_string()),
+            code,
+            count,
+            says,
+        }
+    }
+
+    fn of(id: Option<&PoolId>, finding: Finding) -> Self {
+        let Finding { fault, count, .. } = finding;
+        Self::new(id, fault.code(), count, fault.to_string())
+    }
+
+    fn line(&self) -> String {
+        let pool = self.pool.as_ref().map(|pool| format!("{pool}: ")).unwrap_or_default();
+        let times = match self.count {
+            1 => String::new(),
+            count => format!(" ({count} times)"),
+        };
+        format!("{pool}{}{times}", self.says)
+    }
 }
 
 impl Report for Checked {
@@ -41,106 +77,116 @@ impl Report for Checked {
             records,
             digest,
             faults,
+            mended,
         } = self;
         let mut text = format!("{pools} pools with {records} records\ndigest {digest}");
-        for Fault { pool, says } in faults {
-            let _ = write!(text, "\n{pool}: {says}");
+        for mended in mended.iter().flatten() {
+            let _ = write!(text, "\nmended: {}", mended.line());
+        }
+        for fault in faults {
+            let _ = write!(text, "\n{}", fault.line());
         }
         text
     }
 }
 
-/// Says how what a pool's reads find through its indexes differs from its records. Nothing is changed.
-async fn fault(store: &Store, pool: &PoolId, export: &PoolExport, now: Timestamp) -> kp_core::Result<Option<String>> {
-    if export.is_empty() {
-        return Ok(Some("is listed, and holds nothing".to_owned()));
-    }
-    let mut model = Model::default();
-    if model.step(pool, |records| import(records, export)).is_err() {
-        return Ok(Some("is held twice".to_owned()));
-    }
-    let mut found = Vec::new();
-    if store.count_by_status(pool, now).await?.ciphersuites != model.count_by_status(pool, now).ciphersuites {
-        found.push("the counts");
-    }
-    if store.list_ready(pool, now).await? != model.list_ready(pool, now) {
-        found.push("what is ready");
-    }
-    let (mut available, mut after) = (Vec::new(), None);
-    loop {
-        let page = store.list_available(pool, after.as_ref(), 1_000, now).await?;
-        available.extend(page.items);
-        after = page.next;
-        if after.is_none() {
-            break;
+/// Looks at one pool once: its records, what is derived from them, and what its reads find.
+async fn look_once(store: &Store, pool: &PoolId) -> Result<(Option<PoolExport>, Vec<Found>), Error> {
+    let audited = store.audit_pool(pool).await?;
+    let mut found: Vec<_> = audited
+        .into_iter()
+        .map(|finding| Found::of(Some(pool), finding))
+        .collect();
+    let looked = async {
+        let export = store.export_pool(pool).await?;
+        let astray = reads::astray(store, pool, &export, now()).await?;
+        Ok::<_, Error>((export, astray))
+    };
+    match looked.await {
+        Ok((export, astray)) => {
+            found.extend(astray.map(|says| Found::new(Some(pool), "reads", 1, says)));
+            Ok((Some(export), found))
         }
-    }
-    if available != model.list_available(pool, now) {
-        found.push("the queue");
-    }
-    let refs = export
-        .records()
-        .iter()
-        .map(|(record, _)| record.info.key_package_ref.clone());
-    for refs in refs.collect::<Vec<_>>().chunks(MAX_ITEMS) {
-        let statuses = store.get_statuses(pool, refs, now).await?;
-        let due: Vec<_> = refs.iter().map(|named| model.status(pool, named, now)).collect();
-        if statuses != due {
-            found.push("the refs");
-            break;
+        // A store that is there, and cannot read what it holds.
+        Err(Error::Backend(failure)) if !failure.is_transient() => {
+            if found.is_empty() {
+                found.push(Found::new(Some(pool), "failure", 1, failure.to_string()));
+            }
+            Ok((None, found))
         }
+        Err(failure) => Err(failure),
     }
-    Ok((!found.is_empty()).then(|| format!("{} do not follow from its records", found.join(", "))))
 }
 
 /// Looks at one pool, again if it changes meanwhile.
-async fn look(store: &Store, pool: &PoolId) -> Result<(PoolExport, Option<String>), Failure> {
-    let mut found = (PoolExport::default(), None);
-    for _ in 0..LOOKS {
-        let looked = async {
-            let export = store.export_pool(pool).await?;
-            let says = fault(store, pool, &export, now()).await?;
-            Ok::<_, Error>((export, says))
-        };
-        found = match looked.await {
-            Ok(looked) => looked,
-            // A store that is there, and cannot read what it holds.
-            Err(Error::Backend(failure)) if !failure.is_transient() => {
-                return Ok((PoolExport::default(), Some(failure.to_string())));
-            }
-            Err(failure) => return Err(failure.into()),
-        };
-        let (export, says) = &found;
-        if says.is_none() || store.export_pool(pool).await? == *export {
+async fn look(store: &Store, pool: &PoolId) -> Result<(PoolExport, Vec<Found>), Failure> {
+    let (mut export, mut found) = look_once(store, pool).await?;
+    for _ in 1..LOOKS {
+        if found.is_empty() || store.export_pool(pool).await.ok() == export {
             break;
         }
+        (export, found) = look_once(store, pool).await?;
     }
-    Ok(found)
+    Ok((export.unwrap_or_default(), found))
 }
 
-pub(crate) async fn run(store: &Store, json: bool) -> Result<(), Failure> {
+/// Looks at all pools, and at what belongs to none. Changes nothing.
+async fn look_at_all(store: &Store, json: bool) -> Result<Checked, Failure> {
+    let strays = store.audit_strays().await?;
     let pools = stores::pools(store).await?;
     let progress = bar(pools.len(), "checking", json);
     let looks =
         futures::stream::iter(&pools).map(|pool| async move { Ok::<_, Failure>((pool, look(store, pool).await?)) });
     let mut looks = looks.buffer_unordered(AT_ONCE);
     let (mut checked, mut digest) = (Checked::default(), Digest::default());
-    while let Some((pool, (export, says))) = looks.try_next().await? {
+    checked.faults = strays.into_iter().map(|finding| Found::of(None, finding)).collect();
+    while let Some((pool, (export, found))) = looks.try_next().await? {
         progress.inc(1);
         checked.pools += 1;
         checked.records += export.records().len() as u64;
         digest.add(pool, &export);
-        checked.faults.extend(says.map(|says| Fault {
-            pool: PoolName(pool.clone()).to_string(),
-            says,
-        }));
+        checked.faults.extend(found);
     }
     progress.finish_and_clear();
     checked.digest = digest.to_string();
-    checked.faults.sort_by(|a, b| a.pool.cmp(&b.pool));
-    print(&checked, json)?;
-    match checked.faults.len() {
-        0 => Ok(()),
-        faults => Err(Failure::Found(format!("{faults} pools are damaged"))),
+    checked.faults.sort_unstable();
+    Ok(checked)
+}
+
+/// Derives anew what can be, and looks again.
+async fn repair(store: &Store, before: Checked, json: bool) -> Result<Checked, Failure> {
+    // What belongs to no pool comes first: a lease among it may be a pool's.
+    store.repair_strays().await?;
+    let damaged: BTreeSet<_> = before.faults.iter().filter_map(|fault| fault.id.as_ref()).collect();
+    for pool in damaged {
+        store.repair_pool(pool).await?;
     }
+    let mut after = look_at_all(store, json).await?;
+    let is_there = |was: &Found| after.faults.iter().any(|is| (&is.id, is.code) == (&was.id, was.code));
+    after.mended = Some(before.faults.iter().filter(|was| !is_there(was)).cloned().collect());
+    Ok(after)
+}
+
+pub(crate) async fn run(store: &Store, repairs: bool, yes: bool, json: bool) -> Result<(), Failure> {
+    let mut checked = look_at_all(store, json).await?;
+    if repairs && !checked.faults.is_empty() {
+        if !yes {
+            eprintln!("{}", checked.text());
+        }
+        confirm(
+            yes,
+            "What can be derived is written anew. No server may use the store meanwhile.",
+        )?;
+        checked = repair(store, checked, json).await?;
+    }
+    print(&checked, json)?;
+    let faults = match checked.faults.len() {
+        0 => return Ok(()),
+        1 => "1 fault".to_owned(),
+        faults => format!("{faults} faults"),
+    };
+    Err(Failure::Found(match checked.mended {
+        None => format!("{faults} found: --repair mends what can be derived"),
+        Some(_) => format!("{faults} left, which cannot be mended: docs/moving.md has what to do"),
+    }))
 }

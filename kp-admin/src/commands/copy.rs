@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -11,7 +12,7 @@ use super::digest::{Digest, bar};
 use crate::failure::Failure;
 use crate::pool_name::PoolName;
 use crate::report::{Report, print};
-use crate::stores::{self, Store, open, open_or_create};
+use crate::stores::{self, Store};
 
 /// How many pools that differ are named.
 const NAMED: usize = 20;
@@ -23,6 +24,9 @@ struct Copied {
     records: u64,
     /// Pools that the target held before.
     were_there: u64,
+    /// How long the copying took, and then the comparing.
+    copy_seconds: f64,
+    compare_seconds: f64,
     /// Pools that are not the same in both stores, the first of them.
     differ: Vec<String>,
     /// How many those are.
@@ -37,6 +41,8 @@ impl Report for Copied {
             pools,
             records,
             were_there,
+            copy_seconds,
+            compare_seconds,
             digest,
             ..
         } = self;
@@ -45,7 +51,14 @@ impl Report for Copied {
             .iter()
             .map(|pool| format!("\ndiffers: {pool}"))
             .collect::<String>();
-        format!("{pools} pools with {records} records copied, {were_there} were there before\ndigest {digest}{differ}")
+        let more = match self.differing.saturating_sub(NAMED as u64) {
+            0 => String::new(),
+            more => format!("\nand {more} more"),
+        };
+        format!(
+            "{pools} pools with {records} records copied in {copy_seconds:.1} s, {were_there} were there before\n\
+             all compared in {compare_seconds:.1} s\ndigest {digest}{differ}{more}"
+        )
     }
 }
 
@@ -75,48 +88,51 @@ impl Rate {
     }
 }
 
-/// What became of one pool.
-enum Outcome {
-    Copied(u64),
-    WasThere,
-}
-
-/// Copies one pool in one step. What the target holds already is compared later.
-async fn copy_one(from: &Store, to: &Store, pool: &PoolId, rate: &Rate) -> Result<Outcome, Failure> {
+/// Copies one pool in one step, and returns how many records it has. `None`: the target holds it already.
+async fn copy_one(from: &Store, to: &Store, pool: &PoolId, rate: &Rate) -> Result<Option<u64>, Failure> {
     let export = from.export_pool(pool).await?;
     rate.pass(export.records().len()).await;
     match to.import_pool(pool, &export).await {
-        Ok(()) => Ok(Outcome::Copied(export.records().len() as u64)),
-        Err(Error::Rejected(ImportRejection::PoolNotEmpty)) => Ok(Outcome::WasThere),
+        Ok(()) => Ok(Some(export.records().len() as u64)),
+        Err(Error::Rejected(ImportRejection::PoolNotEmpty)) => Ok(None),
         Err(Error::Backend(failure)) => Err(Failure::Store(failure.into())),
         Err(_) => Err(Failure::Refused("the target refuses the pool")),
     }
 }
 
 pub(crate) async fn run(from: &str, to: &str, rate: Option<u32>, at_once: u16, json: bool) -> Result<(), Failure> {
-    let (from, to) = (open(from).await?, open_or_create(to).await?);
+    let (from, to) = (stores::open(from, false).await?, stores::open(to, true).await?);
     let (from, to, rate) = (&from, &to, &Rate::of(rate));
-    let pools = stores::pools(from).await?;
+    let pools: BTreeSet<_> = stores::pools(from).await?.into_iter().collect();
+    // A pool that is there is there whole (MOVE-2): it is compared later, and not read now.
+    let there: BTreeSet<_> = stores::pools(to).await?.into_iter().collect();
     let at_once = usize::from(at_once);
-    let mut copied = Copied::default();
+    let were_there = pools.intersection(&there).count() as u64;
+    let mut copied = Copied {
+        were_there,
+        ..Copied::default()
+    };
 
+    let begin = Instant::now();
     let progress = bar(pools.len(), "copying", json);
-    let copies = futures::stream::iter(&pools).map(|pool| copy_one(from, to, pool, rate));
+    progress.inc(were_there);
+    progress.reset_eta();
+    let copies = futures::stream::iter(pools.difference(&there)).map(|pool| copy_one(from, to, pool, rate));
     let mut copies = copies.buffer_unordered(at_once);
-    while let Some(outcome) = copies.try_next().await? {
+    while let Some(records) = copies.try_next().await? {
         progress.inc(1);
-        match outcome {
-            Outcome::Copied(records) => (copied.pools, copied.records) = (copied.pools + 1, copied.records + records),
-            Outcome::WasThere => copied.were_there += 1,
+        match records {
+            Some(records) => (copied.pools, copied.records) = (copied.pools + 1, copied.records + records),
+            None => copied.were_there += 1,
         }
     }
     progress.finish_and_clear();
+    copied.copy_seconds = begin.elapsed().as_secs_f64();
 
     // Pools that the target alone holds are compared too, with none.
-    let mut all = stores::pools(to).await?;
+    let begin = Instant::now();
+    let mut all: BTreeSet<_> = stores::pools(to).await?.into_iter().collect();
     all.extend(pools.iter().cloned());
-    all.sort_unstable();
-    all.dedup();
     let progress = bar(all.len(), "comparing", json);
     let pairs = futures::stream::iter(&all).map(|pool| async move {
         let (is, due) = (to.export_pool(pool).await?, from.export_pool(pool).await?);
@@ -135,12 +151,16 @@ pub(crate) async fn run(from: &str, to: &str, rate: Option<u32>, at_once: u16, j
         }
     }
     progress.finish_and_clear();
+    copied.compare_seconds = begin.elapsed().as_secs_f64();
     copied.digest = digest.to_string();
+    copied.differ.sort_unstable();
     print(&copied, json)?;
-    match copied.differing {
-        0 => Ok(()),
-        differing => Err(Failure::Found(format!(
-            "{differing} pools are not the same in both stores"
-        ))),
-    }
+    let differ = match copied.differing {
+        0 => return Ok(()),
+        1 => "1 pool differs".to_owned(),
+        differing => format!("{differing} pools differ"),
+    };
+    Err(Failure::Found(format!(
+        "{differ}: changed meanwhile, or in the target before"
+    )))
 }

@@ -16,6 +16,8 @@ const AT_ONCE: usize = 16;
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Sums {
     pub(super) pools: u64,
+    /// The mark below which a pool is low.
+    pub(super) mark: u32,
     /// How many pools remember as many one-time KeyPackages as they may.
     pub(super) memory_full: u64,
     pub(super) ciphersuites: BTreeMap<Ciphersuite, Sum>,
@@ -40,34 +42,38 @@ pub(super) struct Sum {
 
 impl Report for Sums {
     fn text(&self) -> String {
-        let head = [
-            "suite",
-            "available",
-            "reserved",
-            "spent",
-            "not yet",
-            "expired",
-            "last resorts",
-        ];
         let counts = self.ciphersuites.iter().map(|(suite, sum)| {
-            let numbers = [
-                sum.available,
-                sum.reserved,
-                sum.spent,
-                sum.not_yet_valid,
-                sum.expired,
-                sum.last_resorts,
-            ];
-            row(*suite, &numbers)
+            let numbers = [sum.available, sum.reserved, sum.spent, sum.not_yet_valid, sum.expired];
+            (*suite, numbers, sum.last_resorts.to_string())
         });
-        let counts = table(&head, counts);
-        let head = ["pools by suite", "low", "exhausted", "last resort used"];
+        let counts = counted(counts);
+        let low = format!("fewer than {}", self.mark);
+        let head = ["pools by suite", &low, "none", "last resort used"];
         let health = self.ciphersuites.iter();
         let health = health.map(|(suite, sum)| row(*suite, &[sum.low, sum.exhausted, sum.last_resort_used]));
         let health = table(&head, health);
         let Self { pools, memory_full, .. } = self;
-        format!("{pools} pools, of which {memory_full} have a full memory\n\n{counts}\n\n{health}")
+        format!("{pools} pools, {memory_full} of them full\n\n{counts}\n\n{health}")
     }
+}
+
+/// Lays out counts by ciphersuite: available, reserved, spent, not yet valid, expired; and the last resort.
+pub(super) fn counted(counts: impl Iterator<Item = (Ciphersuite, [u64; 5], String)>) -> String {
+    let head = [
+        "suite",
+        "available",
+        "reserved",
+        "spent",
+        "not yet",
+        "expired",
+        "last resort",
+    ];
+    let rows = counts.map(|(suite, numbers, last_resort)| {
+        let mut cells = row(suite, &numbers);
+        cells.push(last_resort);
+        cells
+    });
+    table(&head, rows)
 }
 
 fn row(suite: Ciphersuite, numbers: &[u64]) -> Vec<String> {
@@ -80,7 +86,10 @@ pub(super) async fn of(store: &Store, low: u32, now: Timestamp) -> Result<Sums, 
     let pools = futures::stream::iter(stores::pools(store).await?);
     let counts = pools.map(|pool| async move { store.count_by_status(&pool, now).await });
     let mut counts = counts.buffer_unordered(AT_ONCE);
-    let mut sums = Sums::default();
+    let mut sums = Sums {
+        mark: low,
+        ..Sums::default()
+    };
     while let Some(counted) = counts.try_next().await? {
         sums.pools += 1;
         sums.memory_full += u64::from(counted.room == 0);

@@ -34,7 +34,7 @@ pub(super) fn bar(pools: usize, what: &'static str, json: bool) -> ProgressBar {
     if json {
         return ProgressBar::hidden();
     }
-    let style = "{msg:9} {bar:30} {pos}/{len} pools, {per_sec:.0}, {eta} left";
+    let style = "{msg:9} {bar:30} {pos}/{len} pools, {per_sec:0}, {eta} left";
     let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(pools as u64).with_style(style).with_message(what)
 }

@@ -5,6 +5,7 @@ mod copy;
 mod counts;
 mod digest;
 mod pools;
+mod reads;
 mod show;
 mod sweep;
 mod take_back;
@@ -18,7 +19,7 @@ use kp_core::Timestamp;
 
 use crate::args::{Args, Command};
 use crate::failure::Failure;
-use crate::stores::open;
+use crate::stores::{self, Store};
 
 #[expect(
     clippy::disallowed_methods,
@@ -26,6 +27,11 @@ use crate::stores::open;
 )]
 fn now() -> Timestamp {
     Timestamp::from(SystemTime::now())
+}
+
+/// Opens a store that is there: only a copy makes one.
+async fn open(url: &str) -> Result<Store, Failure> {
+    stores::open(url, false).await
 }
 
 pub(crate) async fn run(Args { json, command }: Args) -> Result<(), Failure> {
@@ -51,7 +57,11 @@ pub(crate) async fn run(Args { json, command }: Args) -> Result<(), Failure> {
         Command::Delete { store, pool, confirmed } => {
             take_back::delete(&open(&store).await?, &pool, confirmed.yes, json).await
         }
-        Command::Check { store } => check::run(&open(&store).await?, json).await,
+        Command::Check {
+            store,
+            repair,
+            confirmed,
+        } => check::run(&open(&store).await?, repair, confirmed.yes, json).await,
         Command::Copy {
             from,
             to,

@@ -1,8 +1,9 @@
 use std::fmt::Write as _;
 
-use kp_core::{Ciphersuite, Counts, KeyPackageRef, PoolCounts, Role, Slot, Status};
+use kp_core::{Ciphersuite, KeyPackageRef, PoolCounts, Role, Slot, Status};
 use serde::Serialize;
 
+use super::counts::counted;
 use super::now;
 use crate::failure::Failure;
 use crate::pool_name::PoolName;
@@ -27,7 +28,7 @@ struct Record {
     not_after: i64,
 }
 
-pub(super) fn last_resort(slot: Slot) -> &'static str {
+fn last_resort(slot: Slot) -> &'static str {
     match slot {
         Slot::Empty => "none",
         Slot::Unused => "unused",
@@ -38,30 +39,21 @@ pub(super) fn last_resort(slot: Slot) -> &'static str {
 impl Report for Shown {
     fn text(&self) -> String {
         let mut text = format!("{}\n\n", self.pool);
-        let head = [
-            "suite",
-            "available",
-            "reserved",
-            "spent",
-            "not yet",
-            "expired",
-            "last resort",
-        ];
         let suites = self.counts.ciphersuites.iter().map(|(suite, counts)| {
-            let Counts {
-                available,
-                reserved,
-                spent,
-                not_yet_valid,
-                expired,
-                last_resort: slot,
-                ..
-            } = counts;
-            let numbers = [available, reserved, spent, not_yet_valid, expired].map(ToString::to_string);
-            let ends = [suite.to_string()].into_iter().chain(numbers);
-            ends.chain([last_resort(*slot).to_owned()]).collect()
+            let numbers = [
+                counts.available,
+                counts.reserved,
+                counts.spent,
+                counts.not_yet_valid,
+                counts.expired,
+            ];
+            (
+                *suite,
+                numbers.map(u64::from),
+                last_resort(counts.last_resort).to_owned(),
+            )
         });
-        text += &table(&head, suites);
+        text += &counted(suites);
         let _ = write!(text, "\n\nroom for {} more\n\n", self.counts.room);
         let head = ["ref", "suite", "status", "saved at", "not after"];
         let records = self.records.iter().map(|record| {

@@ -25,7 +25,6 @@ struct Look {
 
 impl Report for Look {
     fn text(&self) -> String {
-        let clear = if self.redraws { "\x1b[H\x1b[2J" } else { "" };
         let rates = self.sums.ciphersuites.iter().map(|(suite, sum)| {
             let before = self.before.as_ref();
             let before = before.map(|sums| sums.ciphersuites.get(suite).copied().unwrap_or_default());
@@ -46,7 +45,12 @@ impl Report for Look {
             ]
         });
         let head = ["change a second", "available", "reserved", "spent", "expired"];
-        format!("{clear}{}\n\n{}\n", self.sums.text(), table(&head, rates))
+        let text = format!("{}\n\n{}\n", self.sums.text(), table(&head, rates));
+        match self.redraws {
+            // Over the look before, without a moment at which nothing is there.
+            true => format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")),
+            false => text,
+        }
     }
 }
 

@@ -1,3 +1,6 @@
+use kp_test_support::postgres::Postgres;
+use kp_test_support::servers::Server;
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::scene::{Scene, json, kp, now, text};
@@ -53,15 +56,71 @@ async fn what_cannot_be_undone_wants_a_yes() {
 
 #[test]
 fn a_store_that_is_not_there_is_said_without_its_password() {
-    for store in [
-        "sqlite:/nowhere/pools.db",
-        "postgres://kp:secret@127.0.0.1:1/kp",
-        "mysql://kp:secret@127.0.0.1/kp",
-    ] {
+    for store in ["sqlite:/nowhere/pools.db", "postgres://kp:secret@127.0.0.1:1/kp"] {
         assert_eq!(kp(&["pools", store]).status.code(), Some(3), "{store}");
     }
-    assert_eq!(kp(&["pools"]).status.code(), Some(2));
-    assert_eq!(kp(&["show", "sqlite:x", "hex:0"]).status.code(), Some(2));
+    for wrong in [
+        &["pools"][..],
+        &["show", "sqlite:x", "hex:0"],
+        &["pools", "mysql://kp:secret@127.0.0.1/kp"],
+        &["pools", "redis://:secret@127.0.0.1:1?schema=secret"],
+        &["copy", "redis://:secret@127.0.0.1:1?buckets=secret", "sqlite:x"],
+    ] {
+        assert_eq!(kp(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+/// Where there is no store, every command but a copy says so, and makes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_command_but_a_copy_makes_a_store() {
+    let (scene, database, server) = (Scene::new(), Postgres::start(&[]), Server::start(&[]));
+    let file = Connection::open(scene.path("theirs.db")).unwrap();
+    file.execute_batch("CREATE TABLE theirs (theirs)").unwrap();
+    drop(file);
+    let theirs = std::fs::read(scene.path("theirs.db")).unwrap();
+    let (client, connection) = tokio_postgres::connect(&database.url(), tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let made = "SELECT (SELECT count(*) FROM pg_tables WHERE tablename LIKE 'keypackage%')
+        + (SELECT count(*) FROM pg_namespace WHERE nspname = 'apart')";
+    let stores = [
+        scene.url("nothing.db"),
+        scene.url("theirs.db"),
+        database.url(),
+        format!("{}&schema=apart", database.url()),
+        server.url(),
+        format!("{}?prefix=apart:", server.url()),
+    ];
+    scene.fill("pools.db", 1).await;
+    for store in &stores {
+        for command in [
+            &["pools", store][..],
+            &["show", store, "user-0"],
+            &["counts", store],
+            &["watch", store, "--looks", "1"],
+            &["check", store],
+            &["check", store, "--repair", "--yes"],
+            &["cleanup", store],
+            &["retire-unspent", store, "--before", "1", "--yes"],
+            &["withdraw", store, "user-0", "--yes"],
+            &["delete", store, "user-0", "--yes"],
+            &["copy", store, &scene.url("target.db")],
+        ] {
+            let ran = kp(command);
+            assert_eq!(ran.status.code(), Some(3), "{command:?}: {ran:?}");
+            let says = String::from_utf8(ran.stderr).unwrap();
+            assert!(says.contains("no KeyPackage store is there"), "{command:?}: {says}");
+        }
+    }
+    assert!(!scene.path("nothing.db").exists() && !scene.path("target.db").exists());
+    assert_eq!(std::fs::read(scene.path("theirs.db")).unwrap(), theirs);
+    assert_eq!(client.query_one(made, &[]).await.unwrap().get::<_, i64>(0), 0);
+    assert_eq!(server.command::<u64>(&["DBSIZE"]).unwrap(), 0);
+    for store in &stores {
+        assert_eq!(json(&["copy", &scene.url("pools.db"), store])["pools"], 1);
+        assert_eq!(text(&["pools", store]), "user-0\n");
+    }
 }
 
 #[test]

@@ -3,8 +3,6 @@ use std::time::Duration;
 
 use kp_core::server::KeyPackageStore;
 use kp_sqlite::SqliteStore;
-use kp_test_support::postgres::Postgres;
-use kp_test_support::servers::Server;
 
 use crate::scene::{Scene, json, kp, pool, text};
 
@@ -65,21 +63,4 @@ async fn stores_that_differ_are_not_called_equal() {
     assert_eq!(ran.status.code(), Some(5));
     let report: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!(report["differing"], 2);
-}
-
-/// From a file to a server and back: every digest is the same.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_copy_over_every_backend_ends_as_it_began() {
-    let scene = Scene::new();
-    scene.fill("first.db", 12).await;
-    let postgres = Postgres::start(&[]);
-    let redis = Server::start(&[]);
-    let stops = [scene.url("first.db"), postgres.url(), redis.url(), scene.url("last.db")];
-    let legs = stops
-        .windows(2)
-        .map(|leg| json(&["copy", &leg[0], &leg[1]])["digest"].clone());
-    let mut digests: Vec<_> = legs.collect();
-    digests.dedup();
-    assert_eq!(digests.len(), 1, "{digests:?}");
-    assert_eq!(json(&["counts", &stops[0]]), json(&["counts", &stops[3]]));
 }

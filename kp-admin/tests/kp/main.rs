@@ -5,4 +5,5 @@
 mod checking;
 mod commands;
 mod copying;
+mod legs;
 mod scene;

@@ -1,6 +1,7 @@
 use std::process::{Command, Output, Stdio};
 use std::time::SystemTime;
 
+use futures::StreamExt as _;
 use kp_core::server::{KeyPackageStore, KeyPackageStoreExt, OnLapse, Save, Spend, TakeRequest};
 use kp_core::{
     Ciphersuite, CredentialHash, KeyPackage, KeyPackageInfo, KeyPackageRef, Lifetime, PoolId, ReservationId, Role,
@@ -24,9 +25,15 @@ pub(crate) fn now() -> Timestamp {
 
 fn package(n: u32, role: Role) -> KeyPackage {
     let lifetime = Lifetime::new(now().minus(1_000), now().plus(100_000)).unwrap();
-    let key_package_ref = KeyPackageRef::try_from(format!("ref {n}").as_str()).unwrap();
+    let key_package_ref = KeyPackageRef::try_from(format!("ref {n:028}").as_str()).unwrap();
     let info = KeyPackageInfo::new(key_package_ref, Ciphersuite(1), lifetime, CredentialHash([1; 32])).role(role);
-    KeyPackage::new(info, format!("{SECRET} {n}").as_bytes().try_into().unwrap())
+    // As long as one of OpenMLS.
+    KeyPackage::new(info, format!("{SECRET} {n:0278}").as_bytes().try_into().unwrap())
+}
+
+/// So many one-time packages, of which nothing was used.
+pub(crate) fn fresh_packages(count: u32) -> Vec<KeyPackage> {
+    (0..count).map(|n| package(n, Role::OneTime)).collect()
 }
 
 /// A directory with files of pools.
@@ -47,17 +54,22 @@ impl Scene {
 
     /// Fills a file with so many pools of 20 packages, some of them used.
     pub(crate) async fn fill(&self, name: &str, pools: u32) {
-        let store = SqliteStore::open(self.path(name)).await.unwrap();
-        for n in 0..pools {
-            fill_pool(&store, &pool(&format!("user-{n}"))).await;
-        }
-        store.close().await.unwrap();
+        self.fill_with(name, pools, 20).await;
+    }
+
+    /// The same with so many packages in each pool.
+    pub(crate) async fn fill_with(&self, name: &str, pools: u32, packages: u32) {
+        let store = &SqliteStore::open(self.path(name)).await.unwrap();
+        let names = (0..pools).map(|n| pool(&format!("user-{n}")));
+        let filled = futures::stream::iter(names).for_each_concurrent(64, |pool| fill_pool(store, pool, packages));
+        filled.await;
+        store.clone().close().await.unwrap();
     }
 }
 
-async fn fill_pool(store: &SqliteStore, pool: &PoolId) {
-    let mut packages: Vec<_> = (0..19).map(|n| package(n, Role::OneTime)).collect();
-    packages.push(package(19, Role::LastResort));
+async fn fill_pool(store: &SqliteStore, pool: PoolId, count: u32) {
+    let mut packages = fresh_packages(count - 1);
+    packages.push(package(count - 1, Role::LastResort));
     let save = Save::new(pool.clone(), packages).unwrap();
     store.save_key_packages(&save, now()).await.unwrap();
     let party = || SECRET.try_into().unwrap();
