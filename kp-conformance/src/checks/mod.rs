@@ -1,5 +1,6 @@
 //! The checks, a module for each family of rules.
 
+mod alike;
 mod apart;
 mod binding;
 mod caps;
@@ -57,6 +58,7 @@ pub(crate) const ALL: &[&[crate::Check]] = &[
     outages::CHECKS,
     privacy::CHECKS,
     races::CHECKS,
+    alike::CHECKS,
     apart::CHECKS,
     conservation::CHECKS,
     histories::CHECKS,

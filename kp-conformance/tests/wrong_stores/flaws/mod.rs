@@ -1,5 +1,6 @@
 //! The wrong stores, a module for each family of rules.
 
+mod alike;
 mod failing;
 mod init_keys;
 mod moving;
@@ -18,6 +19,7 @@ pub(crate) const ALL: &[&[crate::wrong_store::WrongStore]] = &[
     time::STORES,
     saving::STORES,
     init_keys::STORES,
+    alike::STORES,
     taking::STORES,
     requiring::STORES,
     spending::STORES,
