@@ -6,7 +6,7 @@ use kp_core::rules::{Model, State};
 use kp_core::server::{LastResort, SaveOutcome, Withdrawal};
 use kp_core::{Cause, PoolId, Status};
 
-use super::sequences::{self, CALLS};
+use super::sequences::{self, CALLS, MOVED_AFTER, Source, compare};
 use crate::Context;
 use crate::asking::Asking as _;
 use crate::at_once::at_once;
@@ -22,9 +22,6 @@ const NARROW: Scale = Scale {
     pools: &["bob/phone", "bob/laptop"],
     ..sequences::NARROW
 };
-
-/// After so many calls, a pool is moved, and all are read.
-const MOVED_AFTER: usize = 8;
 
 async fn import(store: &dyn MovePools, pool: &PoolId, export: &PoolExport) -> Answer<(), ImportRejection> {
     answered(store.import_pool(pool, export).await)
@@ -66,29 +63,7 @@ checks! {
     #[relies_on(everything)]
     #[needs(moves)]
     async fn after_a_move_every_sequence_is_answered_as_without_it(context: &Context) {
-        for seed in seeds("sequences with a move", 12, 400) {
-            let (from, to) = (context.mover().await, context.mover().await);
-            let mut draw = Draw::new(seed, NARROW).of(|method| context.offers(method));
-            for pool in NARROW.pools {
-                works(from.delete_pool(&PoolId::try_from(*pool).expect("a short name is a pool id")).await);
-            }
-            for n in 1..=CALLS {
-                let (call, expected) = draw.step();
-                let mut calls = vec![(call, expected)];
-                if n.is_multiple_of(MOVED_AFTER) {
-                    let name = NARROW.pools[n / MOVED_AFTER % NARROW.pools.len()];
-                    let pool = PoolId::try_from(name).expect("a short name is a pool id");
-                    let export = works(from.export_pool(&pool).await);
-                    works(from.delete_pool(&pool).await);
-                    must_be!(import(&*to, &pool, &export).await, Ok(()), "the pool is empty");
-                    calls.extend(draw.reads());
-                }
-                for (call, expected) in calls {
-                    let reply = works(call.ask(&*from).await);
-                    must_be!(reply, expected, "call {n}, {call:?}; {}", again(seed));
-                }
-            }
-        }
+        compare(context, Source::moving(NARROW), seeds("sequences with a move", 12, 400)).await;
     }
 
     /// What only few calls ask for moves too: the window of a claim, with bytes and reserver; a receipt; a recalled lease; support
