@@ -29,17 +29,25 @@ impl<S: ?Sized + 'static> Context<S> {
         }
     }
 
-    /// What the pools of this context have been asked.
-    pub(crate) fn progress(&self) -> Progress {
-        self.progress.clone()
+    /// How far the check has come.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The same space, for another who works with it.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            factory: Arc::clone(&self.factory),
+            space: self.space.clone(),
+            progress: self.progress.clone(),
+        }
     }
 
     /// The same space, not opened yet, with other limits.
     pub(crate) fn with_limits(&self, limits: Limits) -> Self {
         Self {
-            factory: Arc::clone(&self.factory),
             space: self.space.clone().with_limits(limits),
-            progress: self.progress.clone(),
+            ..self.share()
         }
     }
 

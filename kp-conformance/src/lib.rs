@@ -99,6 +99,7 @@ mod progress;
 mod reference;
 mod reliance;
 mod report;
+mod rooms;
 mod shrink;
 mod suite;
 mod worker;

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use tokio::runtime;
+use tempfile::TempDir;
+use tokio::runtime::{self, Runtime};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::finding::{Finding, Verdict};
 use crate::guide::Guide;
 use crate::level::{Level, Settings};
 use crate::progress::Progress;
+use crate::report::available_cores;
+use crate::rooms::Rooms;
 use crate::{Check, Context, Factory, Space, decisions, worker};
 
-/// A check that begins no call for so long hangs: on a slow disk the longest takes seconds, and at the heavy level minutes.
+/// A check in which nothing goes on for so long hangs: on a slow disk the longest takes seconds, and at the heavy level minutes.
 fn timeout() -> Duration {
     Duration::from_secs(match Settings::get().level {
         Level::Quick | Level::Default => 120,
@@ -29,21 +32,21 @@ const LONGEST: u32 = 10;
 /// Waits for a check, as long as it goes on. A machine that is starved makes it slow, and does not make it fail.
 async fn ended<T>(checked: JoinHandle<T>, progress: &Progress) -> Result<T, String> {
     let mut checked = pin!(checked);
-    let (limit, mut calls) = (timeout(), 0);
+    let (limit, mut steps) = (timeout(), 0);
     for _ in 0..LONGEST {
         match tokio::time::timeout(limit, &mut checked).await {
             Ok(ended) => return ended.map_err(failure),
-            Err(_) if progress.calls() > calls => calls = progress.calls(),
+            Err(_) if progress.steps() > steps => steps = progress.steps(),
             Err(_) => {
                 let seconds = limit.as_secs();
                 return Err(format!(
-                    "it hangs: after {calls} calls it began no other for {seconds} s"
+                    "it hangs: after {steps} calls it began no other for {seconds} s"
                 ));
             }
         }
     }
     let seconds = limit.as_secs() * u64::from(LONGEST);
-    Err(format!("it does not end: {calls} calls in {seconds} s, and more"))
+    Err(format!("it does not end: {steps} calls in {seconds} s, and more"))
 }
 
 /// Runs the suite on the backend of this factory, with the arguments of the command line, which are those of
@@ -58,13 +61,26 @@ pub fn main(factory: impl Factory) -> ExitCode {
     }
     let findings = Findings::default();
     let checks = checks().map(|check| trial(check, &factory, &findings));
-    let cells = decisions::cells().map(|cell| cell_trial(cell, &factory, &findings));
-    conclude(checks.chain(cells).collect(), &findings)
+    let rooms = Arc::new(Rooms::new(&factory));
+    let cells = decisions::cells().map(|cell| cell_trial(cell, &factory, &rooms, &findings));
+    let concluded = conclude(checks.chain(cells).collect(), &findings);
+    if let Err(failure) = rooms.close() {
+        println!("{failure}");
+        return ExitCode::FAILURE;
+    }
+    concluded
+}
+
+/// How many checks run at once: more than there are cores, since most wait for their store.
+fn at_once() -> usize {
+    2 * available_cores()
 }
 
 /// Runs the trials, and says where to begin when some have failed.
 pub(crate) fn conclude(trials: Vec<Trial>, findings: &Findings) -> ExitCode {
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert_with(at_once);
+    let conclusion = libtest_mimic::run(&arguments, trials);
     let executable = env::args().next().unwrap_or_default();
     let alone = |finding: &Finding| format!("{executable} --exact '{finding}'");
     let findings = findings.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -153,13 +169,19 @@ pub(crate) fn trial<S: ?Sized + Send + Sync + 'static>(
 }
 
 /// A cell of the decision table: what one call answers in one state, and what becomes of the package.
-fn cell_trial(cell: decisions::Cell, factory: &Arc<dyn Factory>, findings: &Findings) -> Trial {
-    let (factory, findings) = (Arc::clone(factory), findings.clone());
+fn cell_trial(cell: decisions::Cell, factory: &Arc<dyn Factory>, rooms: &Arc<Rooms>, findings: &Findings) -> Trial {
+    let (factory, rooms, findings) = (Arc::clone(factory), Arc::clone(rooms), findings.clone());
     Trial::test(format!("DECISIONS {}", cell.name()), move || {
-        findings.told(Finding::of_cell(cell.name(), Verdict::of(run_cell(cell, &factory))))
+        let ran = if cell.is_on_one_pool() {
+            rooms.run(cell)
+        } else {
+            run_cell(cell, &factory)
+        };
+        findings.told(Finding::of_cell(cell.name(), Verdict::of(ran)))
     })
 }
 
+/// Runs a cell in a space of its own.
 pub(crate) fn run_cell(cell: decisions::Cell, factory: &Arc<dyn Factory>) -> Result<(), String> {
     in_a_space(
         several_threads(),
@@ -180,27 +202,63 @@ pub(crate) fn several_threads() -> runtime::Builder {
 
 /// Runs `body` in a new space on a runtime of its own, and destroys the space, however it ends.
 pub(crate) fn in_a_space<S: ?Sized + Send + Sync + 'static, T: Send + 'static>(
-    mut runtime: runtime::Builder,
+    runtime: runtime::Builder,
     factory: &Arc<dyn Factory<S>>,
     is_apart: bool,
     body: impl FnOnce(Context<S>) -> BoxFuture<'static, T> + Send + 'static,
 ) -> Result<T, String> {
-    let (space, _dir) = Space::create().map_err(|error| format!("no space for the check: {error}"))?;
-    let space = space.apart(is_apart);
-    let runtime = runtime.enable_all().build();
-    let runtime = runtime.map_err(|error| format!("no runtime for the check: {error}"))?;
-    let result = runtime.block_on(async {
-        let context = Context::new(Arc::clone(factory), space.clone());
-        let progress = context.progress();
-        let checked = ended(tokio::spawn(body(context)), &progress).await;
-        let factory = Arc::clone(factory);
-        let destroyed = tokio::spawn(async move { factory.destroy(&space).await });
-        let destroyed = destroyed.await.map_err(failure);
-        checked.and_then(|value| destroyed.map(|()| value))
-    });
-    // What hangs in a blocking call would hang the suite with it.
-    runtime.shutdown_background();
-    result
+    let place = Place::new(runtime, factory, is_apart)?;
+    let checked = place.run(body);
+    let destroyed = place.close();
+    checked.and_then(|value| destroyed.map(|()| value))
+}
+
+/// A new space, with a runtime of its own.
+pub(crate) struct Place<S: ?Sized + 'static> {
+    factory: Arc<dyn Factory<S>>,
+    context: Context<S>,
+    _dir: TempDir,
+    runtime: Runtime,
+}
+
+impl<S: ?Sized + Send + Sync + 'static> Place<S> {
+    pub(crate) fn new(
+        mut runtime: runtime::Builder,
+        factory: &Arc<dyn Factory<S>>,
+        is_apart: bool,
+    ) -> Result<Self, String> {
+        let (space, dir) = Space::create().map_err(|error| format!("no space for the check: {error}"))?;
+        let runtime = runtime.enable_all().build();
+        Ok(Self {
+            factory: Arc::clone(factory),
+            context: Context::new(Arc::clone(factory), space.apart(is_apart)),
+            _dir: dir,
+            runtime: runtime.map_err(|error| format!("no runtime for the check: {error}"))?,
+        })
+    }
+
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(Context<S>) -> BoxFuture<'static, T> + Send + 'static,
+    ) -> Result<T, String> {
+        let checked = async { ended(tokio::spawn(body(self.context.share())), self.context.progress()).await };
+        self.runtime.block_on(checked)
+    }
+
+    /// Destroys the space.
+    pub(crate) fn close(self) -> Result<(), String> {
+        let Self {
+            factory,
+            context,
+            _dir,
+            runtime,
+        } = self;
+        let destroy = async move { factory.destroy(context.space()).await };
+        let destroyed = runtime.block_on(async { tokio::spawn(destroy).await });
+        // What hangs in a blocking call would hang the suite with it.
+        runtime.shutdown_background();
+        destroyed.map_err(failure)
+    }
 }
 
 /// What a task that panicked said.

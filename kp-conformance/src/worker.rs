@@ -10,15 +10,15 @@ use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 use std::{env, io};
 
 use futures::future::join_all;
 use kp_core::KeyPackageRef;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 use crate::packages::at;
+use crate::progress::Progress;
 use crate::{Context, Factory, Space};
 
 const JOB: &str = "KP_CONFORMANCE_JOB";
@@ -29,8 +29,6 @@ const COUNT: &str = "KP_CONFORMANCE_COUNT";
 
 /// How many calls of a worker are under way at once.
 pub(crate) const AT_ONCE: usize = 5;
-/// A worker that takes longer than this hangs.
-const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// What a worker is to do with its ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,10 +124,14 @@ async fn work(order: Order, factory: Arc<dyn Factory>) -> io::Result<()> {
 
 /// A worker, as the suite sees it. Killed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Worker(Child);
+pub(crate) struct Worker {
+    child: Child,
+    progress: Progress,
+}
 
 impl Worker {
-    pub(crate) fn start(order: &Order) -> Self {
+    /// Each package that it gets is progress of the check.
+    pub(crate) fn start(order: &Order, progress: &Progress) -> Self {
         let executable = env::current_exe().expect("the test knows its own executable");
         let job = match order.job {
             Job::Reserve => "reserve",
@@ -150,40 +152,53 @@ impl Worker {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn();
-        Self(child.expect("the test can start its own executable"))
+        Self {
+            child: child.expect("the test can start its own executable"),
+            progress: progress.clone(),
+        }
     }
 
     /// The packages that it got, when it has done its work.
-    pub(crate) async fn refs(self) -> Vec<String> {
-        let output = tokio::time::timeout(TIMEOUT, self.0.wait_with_output()).await;
-        let output = output.expect("the worker hangs").expect("the worker can be waited for");
-        assert!(output.status.success(), "the worker failed: {}", output.status);
-        String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .map(str::to_owned)
-            .collect()
+    pub(crate) async fn refs(mut self) -> Vec<String> {
+        let mut lines = self.lines();
+        let mut refs = Vec::new();
+        while let Some(line) = self.next(&mut lines).await {
+            refs.push(line);
+        }
+        let status = self.child.wait().await.expect("the worker can be waited for");
+        assert!(status.success(), "the worker failed: {status}");
+        refs
+    }
+
+    fn lines(&mut self) -> Lines<BufReader<ChildStdout>> {
+        BufReader::new(self.child.stdout.take().expect("it is piped")).lines()
+    }
+
+    async fn next(&self, lines: &mut Lines<BufReader<ChildStdout>>) -> Option<String> {
+        let line = lines.next_line().await.expect("it can be read");
+        self.progress.step();
+        line
     }
 
     /// Kills it when it has got so many packages; gives back all that it said it got.
     pub(crate) async fn killed_after(mut self, count: usize) -> Vec<String> {
-        let mut lines = BufReader::new(self.0.stdout.take().expect("it is piped")).lines();
+        let mut lines = self.lines();
         let mut refs = Vec::new();
         while refs.len() < count {
-            let line = tokio::time::timeout(TIMEOUT, lines.next_line()).await;
-            match line.expect("the worker hangs").expect("it can be read") {
+            match self.next(&mut lines).await {
                 Some(line) => refs.push(line),
                 None => panic!("the worker ended after {} packages", refs.len()),
             }
         }
         #[cfg(unix)]
         if let Some(group) = self
-            .0
+            .child
             .id()
             .and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()))
         {
             rustix::process::kill_process_group(group, rustix::process::Signal::KILL).expect("it can be killed");
         }
-        self.0.kill().await.expect("it can be killed");
+        self.child.kill().await.expect("it can be killed");
         // What it wrote before it died, but for a line cut short.
         let mut rest = String::new();
         let read = lines.into_inner().read_to_string(&mut rest).await;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::postgres::{Postgres, free_port, give_to_nobody, unprivileged};
 
 /// A pooler that does not start within this time will not start.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long a client keeps its connection to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

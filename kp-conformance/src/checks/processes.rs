@@ -33,7 +33,7 @@ checks! {
             must_be!(pool.count(SUITE, at(0)).await.available, 400);
             must_be!((pool.available(at(0)).await.len(), pool.statuses(1..=400, at(0)).await.len()), (400, 400));
             let orders = (0..PROCESSES).map(|n| Order::new(job, context.space(), n * 100, 100));
-            let workers: Vec<_> = orders.map(|order| Worker::start(&order)).collect();
+            let workers: Vec<_> = orders.map(|order| Worker::start(&order, context.progress())).collect();
             let taken = join_all(workers.into_iter().map(Worker::refs)).await.concat();
             must_be_distinct(taken, 400);
             let count = pool.count(SUITE, at(0)).await;
@@ -58,7 +58,7 @@ checks! {
             let mut random = StdRng::seed_from_u64(seed);
             let doomed = (0..PROCESSES).map(|n| {
                 let order = Order::new(Job::Claim, context.space(), n * IDS, IDS);
-                Worker::start(&order).killed_after(random.random_range(0..60))
+                Worker::start(&order, context.progress()).killed_after(random.random_range(0..60))
             });
             let answered = join_all(doomed).await;
             let (told, spent) = (answered.iter().flatten().count(), pool.count(SUITE, at(0)).await.spent as usize);

@@ -5,9 +5,10 @@ use kp_core::server::KeyPackageStore;
 
 use super::scene::{Asker, CALL, EARLIER, LONG, OTHER, OWN, Scene};
 use super::view::View;
-use super::{Answer, Decision, Event, Row, State, decide};
+use super::{Answer, Call, Decision, Event, Row, State, decide};
 use crate::must_be::must_be;
 use crate::packages::{at, ttl};
+use crate::pool::Pool;
 
 /// One cell of the table, as a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,9 +43,20 @@ impl Cell {
     ///
     /// When the store answers otherwise.
     pub async fn run(self, store: Arc<dyn KeyPackageStore>) {
+        self.run_on(Pool::new(store, "bob/phone")).await;
+    }
+
+    /// Whether it calls one pool alone, so that other pools do not matter to it, nor it to them.
+    pub(crate) fn is_on_one_pool(self) -> bool {
+        let on_all = matches!(self.event.group(), Call::Retire | Call::Settle | Call::Sweep);
+        !on_all && !Scene::sweeps(self.state)
+    }
+
+    /// The same in a pool that is empty, and nobody else's.
+    pub(crate) async fn run_on(self, pool: Pool) {
         let Self { state, event } = self;
         let Decision { answer, next } = decide(state, event);
-        let mut scene = Scene::set(store, state).await;
+        let mut scene = Scene::set(pool, state).await;
         scene.prepare(event).await;
         let before = Moments::of(&scene).await;
         before.prove(state, "before the call");

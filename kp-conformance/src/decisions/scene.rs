@@ -1,10 +1,8 @@
-use std::sync::Arc;
-
 use crate::asking::Asking as _;
 use crate::must_be::must_be;
 use kp_core::server::{
-    Admitted, KeyPackageStore, LastResort, OnLapse, Receipt, Reservation, ReservationToken, SaveOutcome, Spend,
-    TakeRequest, WithdrawOutcome, Withdrawal,
+    Admitted, LastResort, OnLapse, Receipt, Reservation, ReservationToken, SaveOutcome, Spend, TakeRequest,
+    WithdrawOutcome, Withdrawal,
 };
 use kp_core::{CredentialHash, KeyPackage, Rejection, Timestamp};
 
@@ -79,7 +77,7 @@ pub(super) struct Scene {
 
 impl Scene {
     /// Brings P into the state, by public calls only.
-    pub(super) async fn set(store: Arc<dyn KeyPackageStore>, state: State) -> Self {
+    pub(super) async fn set(pool: Pool, state: State) -> Self {
         let p = if state.is_last_resort() {
             last_resort(P)
         } else {
@@ -90,7 +88,6 @@ impl Scene {
             State::AbsentNotYetValid => p.valid(2 * CALL, END),
             _ => p,
         };
-        let pool = Pool::new(store, "bob/phone");
         let scene = Self { pool, state, p };
         if state.group() != Row::Absent {
             scene.pool.stock_one(scene.p(), at(0)).await;
@@ -106,12 +103,26 @@ impl Scene {
         self.p.clone().with_key(P).supporting(LITTLE)
     }
 
-    async fn arrange(&self) {
-        let state = self.state.earlier();
-        let (who, state) = match state.group() {
+    /// Who brings P into the state, and into which state of its own.
+    fn begins(state: State) -> (u64, State) {
+        let state = state.earlier();
+        match state.group() {
             Row::OtherR | Row::OtherC | Row::OtherU => (OTHER, state.mirrored()),
             _ => (OWN, state),
-        };
+        }
+    }
+
+    /// Whether a call on all pools brings P into the state.
+    pub(super) fn sweeps(state: State) -> bool {
+        let (_, state) = Self::begins(state);
+        matches!(
+            state,
+            State::RetiredWhileReserved | State::ClaimedEnded | State::Retired
+        )
+    }
+
+    async fn arrange(&self) {
+        let (who, state) = Self::begins(self.state);
         match state {
             State::Reserved => drop(self.lend(who).await),
             State::WithdrawnWhileReserved => {

@@ -11,6 +11,7 @@ use super::rows::refs;
 use crate::must_be::must_be;
 use crate::packages::key_package_ref;
 use crate::pool::{answered, works};
+use crate::progress::Progress;
 
 /// What the checks of metadata work with.
 pub(super) type Context = crate::Context<dyn PoolMetadataStore>;
@@ -21,11 +22,20 @@ pub(super) type Answer<T = ()> = Result<T, MetadataRejection>;
 /// The metadata of one client through one handle: the calls of a store, shortened, with a failure of the backend as a
 /// failure of the check. What the rules refuse stays an answer.
 #[derive(Debug, Clone)]
-pub(super) struct Ledger(Arc<dyn PoolMetadataStore>);
+pub(super) struct Ledger {
+    store: Arc<dyn PoolMetadataStore>,
+    progress: Progress,
+}
 
 impl Ledger {
+    /// The store, for one call.
+    fn store(&self) -> &dyn PoolMetadataStore {
+        self.progress.step();
+        &*self.store
+    }
+
     pub(super) async fn create(&self, rows: &[KeyPackageMetadata]) -> Answer {
-        answered(self.0.create_pool_metadata(rows).await)
+        answered(self.store().create_pool_metadata(rows).await)
     }
 
     /// A handle on a space in which these rows are created.
@@ -35,14 +45,14 @@ impl Ledger {
     }
 
     pub(super) async fn apply(&self, changes: &MetadataChanges) -> Answer<u64> {
-        answered(self.0.apply(changes).await)
+        answered(self.store().apply(changes).await)
     }
 
     /// A lease for the n-th holder, for so many seconds: the number of its fence.
     pub(super) async fn lease(&self, name: LeaseName, holder: u8, seconds: u32, now: Timestamp) -> Answer<u64> {
         let ttl = Ttl::seconds(seconds).expect("some seconds are a ttl");
         let answer = self
-            .0
+            .store()
             .lease(name, LeaseHolder::from_bytes([holder; 16]), ttl, now)
             .await;
         let fence = answered(answer)?;
@@ -51,11 +61,15 @@ impl Ledger {
     }
 
     pub(super) async fn release(&self, name: LeaseName, holder: u8) {
-        works(self.0.release_lease(name, LeaseHolder::from_bytes([holder; 16])).await);
+        works(
+            self.store()
+                .release_lease(name, LeaseHolder::from_bytes([holder; 16]))
+                .await,
+        );
     }
 
     pub(super) async fn record(&self) -> PoolRecord {
-        works(self.0.record().await)
+        works(self.store().record().await)
     }
 
     /// All that is there.
@@ -69,7 +83,7 @@ impl Ledger {
 
     pub(super) async fn steps(&self, steps: &[(u64, Lifecycle)], now: Timestamp) -> Answer {
         let steps: Vec<_> = steps.iter().map(|(n, to)| (key_package_ref(*n), *to)).collect();
-        answered(self.0.update_pool_status(&steps, now).await)
+        answered(self.store().update_pool_status(&steps, now).await)
     }
 
     pub(super) async fn get(&self, n: u64) -> Option<KeyPackageMetadata> {
@@ -77,7 +91,7 @@ impl Ledger {
     }
 
     pub(super) async fn get_ref(&self, key_package_ref: &KeyPackageRef) -> Option<KeyPackageMetadata> {
-        works(self.0.get(key_package_ref).await)
+        works(self.store().get(key_package_ref).await)
     }
 
     /// A row that must be there.
@@ -86,34 +100,40 @@ impl Ledger {
     }
 
     pub(super) async fn list(&self) -> Vec<KeyPackageMetadata> {
-        works(self.0.list().await)
+        works(self.store().list().await)
     }
 
     pub(super) async fn delete(&self, numbers: impl IntoIterator<Item = u64>) -> u64 {
-        works(self.0.delete_pool_metadata(&refs(numbers)).await)
+        works(self.store().delete_pool_metadata(&refs(numbers)).await)
     }
 
     pub(super) async fn available(&self, suite: Ciphersuite, now: Timestamp) -> u32 {
-        works(self.0.get_available_count(suite, now).await)
+        works(self.store().get_available_count(suite, now).await)
     }
 
     pub(super) async fn counts(&self) -> BTreeMap<&'static str, u32> {
-        works(self.0.count_by_status().await)
+        works(self.store().count_by_status().await)
     }
 
     pub(super) async fn expired(&self, now: Timestamp) -> Vec<KeyPackageRef> {
-        works(self.0.get_expired_refs(now).await)
+        works(self.store().get_expired_refs(now).await)
     }
 }
 
 impl Context {
     /// The metadata, through a handle of its own.
     pub(super) async fn ledger(&self) -> Ledger {
-        Ledger(self.open().await)
+        self.ledger_of(self.open().await)
     }
 
     /// The metadata through this many [`handles`](crate::Context::handles).
     pub(super) async fn ledgers(&self, handles: usize) -> Vec<Ledger> {
-        self.handles(handles).await.into_iter().map(Ledger).collect()
+        let handles = self.handles(handles).await.into_iter();
+        handles.map(|store| self.ledger_of(store)).collect()
+    }
+
+    fn ledger_of(&self, store: Arc<dyn PoolMetadataStore>) -> Ledger {
+        let progress = self.progress().clone();
+        Ledger { store, progress }
     }
 }

@@ -212,7 +212,10 @@ impl Factory for WithinSuite {
         let url = self.0.url(space);
         let clients = match self.1.as_str() {
             #[cfg(feature = "sqlx")]
-            "sqlx" => Clients::Sqlx(sqlx::PgPool::connect_lazy(&url).expect("it is an address")),
+            "sqlx" => {
+                let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(super::LONG);
+                Clients::Sqlx(pool.connect_lazy(&url).expect("it is an address"))
+            }
             "tokio-postgres" => Clients::Own(OwnClients {
                 url,
                 idle: Mutex::default(),
