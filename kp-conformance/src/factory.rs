@@ -13,7 +13,8 @@ use crate::Method;
 
 /// Opens the stores that the suite checks: what the author of a backend writes, in some 25 lines.
 ///
-/// The suite makes a new [`Space`] for every check. A space opened twice is a second handle on the same packages; opened
+/// The suite makes a new [`Space`] for every check, and one for some dozens of the cells of the decision table, each of which has
+/// a pool of its own. A space opened twice is a second handle on the same packages; opened
 /// again after its handles were dropped, a reopening; opened in a child process (the suite starts the test binary
 /// again, whose `main` makes the factory anew), another process.
 ///

@@ -70,7 +70,9 @@
 //! hundreds of random sequences and thousands of histories instead of dozens, 200 killed writers instead of 20, and
 //! 100,000 calls beside each other instead of 2,500. `KP_CONFORMANCE_SEED` is the first of the seeds: a failure names its own.
 //!
-//! No check sleeps, but for a store to connect again after an outage: time is an argument. Every check has a [`Space`] of its own.
+//! No check sleeps, but for a store to connect again after an outage: time is an argument. Every check has a [`Space`] of its own;
+//! cells of the decision table share some, each with a pool of its own. As most checks wait for their store, twice as many run at
+//! once as there are cores, unless `--test-threads` says otherwise.
 
 #[cfg(feature = "program")]
 pub mod adapter;

@@ -9,8 +9,8 @@ use similar::{ChangeTag, TextDiff};
 
 /// Two values that are longer than this are told by where they differ.
 const SHORT: usize = 100;
-/// How many lines of a difference are told.
-const LINES: usize = 24;
+/// How many lines of a difference are told of each side.
+const LINES: usize = 12;
 
 /// Fails the check unless what was seen is what the rule wants. Both are told, with the call that was made, and with a
 /// sentence, where there is one.
@@ -40,7 +40,7 @@ pub(crate) fn differ(sentence: &str, call: &str, seen: &(impl Debug + ?Sized), w
 }
 
 fn told(sentence: &str, call: &str, seen: &dyn Debug, wanted: &dyn Debug, place: &Location<'_>) -> String {
-    let (file, line) = (place.file(), place.line());
+    let place = format!("{}:{}", place.file(), place.line());
     let (short_seen, short_wanted) = (format!("{seen:?}"), format!("{wanted:?}"));
     // A sentence that holds a request comes last: what was seen is to be read first.
     let (subject, call) = match sentence {
@@ -48,10 +48,13 @@ fn told(sentence: &str, call: &str, seen: &dyn Debug, wanted: &dyn Debug, place:
         _ if sentence.len() > SHORT => (call, sentence),
         _ => (sentence, call),
     };
+    let of = if subject == call {
+        format!("  at {place}")
+    } else {
+        format!("  of {call} ({place})")
+    };
     if short_seen.len().max(short_wanted.len()) <= SHORT {
-        return format!(
-            "{subject}: seen {short_seen}, where the rule wants {short_wanted}\n  of {call} ({file}:{line})"
-        );
+        return format!("{subject}: seen {short_seen}, where the rule wants {short_wanted}\n{of}");
     }
     let mut told = format!("{subject}: seen (-) is not what the rule wants (+)\n");
     let (seen, wanted) = (format!("{seen:#?}"), format!("{wanted:#?}"));
@@ -59,10 +62,11 @@ fn told(sentence: &str, call: &str, seen: &dyn Debug, wanted: &dyn Debug, place:
     let changes = difference
         .iter_all_changes()
         .filter(|change| change.tag() != ChangeTag::Equal);
-    let (mut lines, mut more) = (0, 0);
+    let (mut lines, mut more) = ([0, 0], 0);
     for change in changes {
-        lines += 1;
-        if lines > LINES {
+        let of_side = &mut lines[usize::from(change.tag() == ChangeTag::Insert)];
+        *of_side += 1;
+        if *of_side > LINES {
             more += 1;
             continue;
         }
@@ -72,8 +76,7 @@ fn told(sentence: &str, call: &str, seen: &dyn Debug, wanted: &dyn Debug, place:
     if more > 0 {
         let _ = writeln!(told, "  and {more} lines more");
     }
-    let _ = write!(told, "  of {call} ({file}:{line})");
-    told
+    told + &of
 }
 
 /// Each of so many requests has got a package of its own.

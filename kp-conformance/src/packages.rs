@@ -1,5 +1,7 @@
 //! What the checks are made of: packages, ids and times, each from a small number.
 
+use std::collections::HashMap;
+
 use kp_core::key_package::{CredentialType, ExtensionType, ProposalType};
 use kp_core::server::{Admitted, InitKeyFingerprint, Requirements, Spend, Support};
 use kp_core::{
@@ -31,6 +33,25 @@ pub(crate) fn ttl(seconds: u32) -> Ttl {
 /// The n-th ref: 32 bytes whose order has nothing to do with `n`.
 pub(crate) fn key_package_ref(n: u64) -> KeyPackageRef {
     KeyPackageRef::try_from(noise(n, 32)).expect("32 bytes are a ref")
+}
+
+/// The same text for people: a package of the suite's goes by its number, before the first bytes of its ref.
+pub(crate) fn numbered(text: &str) -> String {
+    const OPENING: &str = "KeyPackageRef(";
+    let number_of = |n: u64| (format!("{:?}", key_package_ref(n)), n);
+    let numbers: HashMap<_, _> = (0..2_000).map(number_of).collect();
+    let mut parts = text.split(OPENING);
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(')').map_or(part.len(), |end| end + 1);
+        let (named, rest) = part.split_at(end);
+        match numbers.get(&format!("{OPENING}{named}")) {
+            Some(number) => told += &format!("package {number} ({named:.8}..)"),
+            None => told = told + OPENING + named,
+        }
+        told += rest;
+    }
+    told
 }
 
 /// The n-th reservation id.
@@ -180,4 +201,20 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
         mixed ^ (mixed >> 31)
     });
     words.flat_map(u64::to_be_bytes).take(len).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_goes_by_its_number() {
+        let other = KeyPackageRef::try_from(vec![1, 2]).expect("two bytes are a ref");
+        let told = format!("seen {:?} and {other:?}, not KeyPackageRef(", key_package_ref(3));
+        let hex = format!("{:?}", key_package_ref(3)).replace("KeyPackageRef(", "");
+        assert_eq!(
+            numbered(&told),
+            format!("seen package 3 ({hex:.8}..) and KeyPackageRef(0102), not KeyPackageRef(")
+        );
+    }
 }

@@ -13,6 +13,7 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::finding::{Finding, Verdict};
 use crate::guide::Guide;
 use crate::level::{Level, Settings};
+use crate::packages::numbered;
 use crate::progress::Progress;
 use crate::report::available_cores;
 use crate::rooms::Rooms;
@@ -268,5 +269,5 @@ fn failure(error: JoinError) -> String {
     };
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it panicked").to_owned()
+    numbered(text.unwrap_or("it panicked"))
 }

@@ -26,7 +26,7 @@ checks! {
         );
         for n in 1..=9 {
             let taken = pool.taken(n % 2 == 0, &pool.take(n), at(7)).await;
-            must_be!(taken, Ok(key_package_ref(n)));
+            must_be!(taken, Ok(key_package_ref(n)), "request {n} of 9 that ask for any package");
         }
     }
 
