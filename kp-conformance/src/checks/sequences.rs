@@ -66,7 +66,8 @@ pub(super) struct Source<'a> {
     moves: bool,
 }
 
-/// One step of a sequence.
+/// One step of a sequence. Nearly all are calls.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone)]
 enum Step {
     /// A call, and what the rules answer.
