@@ -94,6 +94,7 @@ mod metadata;
 mod method;
 mod must_be;
 mod packages;
+mod place;
 mod pool;
 #[cfg(feature = "program")]
 pub mod program;

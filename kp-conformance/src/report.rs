@@ -1,5 +1,4 @@
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::finding::{Finding, Verdict};
 use crate::guide::Guide;
-use crate::suite::{missing, run_cell};
+use crate::suite::{available_cores, missing, run_cell};
 use crate::{Check, Factory, checks, decisions, worker};
 
 /// What became of every check and of every cell of the decision table.
@@ -82,11 +81,6 @@ pub fn report_of(factory: impl Factory, chosen: impl Fn(&str) -> bool) -> Report
         backend: factory.name().to_owned(),
         findings: examined,
     }
-}
-
-/// How many checks run at once.
-pub(crate) fn available_cores() -> usize {
-    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// Does `count` jobs, so many at once, and gives back what each made, in order.

@@ -8,8 +8,8 @@ use kp_core::server::KeyPackageStore;
 
 use crate::Factory;
 use crate::decisions::Cell;
+use crate::place::{Place, several_threads};
 use crate::pool::Pool;
-use crate::suite::{Place, several_threads};
 
 /// After so many cells a space is destroyed, and with it what the backend keeps of each of them is looked at.
 const CELLS: usize = 40;

@@ -1,54 +1,18 @@
 use std::env;
-use std::pin::pin;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
 
 use futures::future::BoxFuture;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use tempfile::TempDir;
-use tokio::runtime::{self, Runtime};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::runtime;
 
 use crate::finding::{Finding, Verdict};
 use crate::guide::Guide;
-use crate::level::{Level, Settings};
-use crate::packages::numbered;
-use crate::progress::Progress;
-use crate::report::available_cores;
+use crate::place::{Place, several_threads};
 use crate::rooms::Rooms;
-use crate::{Check, Context, Factory, Space, decisions, worker};
-
-/// A check in which nothing goes on for so long hangs: on a slow disk the longest takes seconds, and at the heavy level minutes.
-fn timeout() -> Duration {
-    Duration::from_secs(match Settings::get().level {
-        Level::Quick | Level::Default => 120,
-        Level::Heavy => 3_600,
-    })
-}
-
-/// Of a check that goes on, so many times as long is too long.
-const LONGEST: u32 = 10;
-
-/// Waits for a check, as long as it goes on. A machine that is starved makes it slow, and does not make it fail.
-async fn ended<T>(checked: JoinHandle<T>, progress: &Progress) -> Result<T, String> {
-    let mut checked = pin!(checked);
-    let (limit, mut steps) = (timeout(), 0);
-    for _ in 0..LONGEST {
-        match tokio::time::timeout(limit, &mut checked).await {
-            Ok(ended) => return ended.map_err(failure),
-            Err(_) if progress.steps() > steps => steps = progress.steps(),
-            Err(_) => {
-                let seconds = limit.as_secs();
-                return Err(format!(
-                    "it hangs: after {steps} calls it began no other for {seconds} s"
-                ));
-            }
-        }
-    }
-    let seconds = limit.as_secs() * u64::from(LONGEST);
-    Err(format!("it does not end: {steps} calls in {seconds} s, and more"))
-}
+use crate::{Check, Context, Factory, decisions, worker};
 
 /// Runs the suite on the backend of this factory, with the arguments of the command line, which are those of
 /// `cargo test` and of nextest.
@@ -70,6 +34,11 @@ pub fn main(factory: impl Factory) -> ExitCode {
         return ExitCode::FAILURE;
     }
     concluded
+}
+
+/// How many checks run at once.
+pub(crate) fn available_cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// How many checks run at once: more than there are cores, since most wait for their store.
@@ -194,13 +163,6 @@ pub(crate) fn run_cell(cell: decisions::Cell, factory: &Arc<dyn Factory>) -> Res
     )
 }
 
-/// A runtime whose tasks run beside each other.
-pub(crate) fn several_threads() -> runtime::Builder {
-    let mut runtime = runtime::Builder::new_multi_thread();
-    runtime.worker_threads(4);
-    runtime
-}
-
 /// Runs `body` in a new space on a runtime of its own, and destroys the space, however it ends.
 pub(crate) fn in_a_space<S: ?Sized + Send + Sync + 'static, T: Send + 'static>(
     runtime: runtime::Builder,
@@ -212,62 +174,4 @@ pub(crate) fn in_a_space<S: ?Sized + Send + Sync + 'static, T: Send + 'static>(
     let checked = place.run(body);
     let destroyed = place.close();
     checked.and_then(|value| destroyed.map(|()| value))
-}
-
-/// A new space, with a runtime of its own.
-pub(crate) struct Place<S: ?Sized + 'static> {
-    factory: Arc<dyn Factory<S>>,
-    context: Context<S>,
-    _dir: TempDir,
-    runtime: Runtime,
-}
-
-impl<S: ?Sized + Send + Sync + 'static> Place<S> {
-    pub(crate) fn new(
-        mut runtime: runtime::Builder,
-        factory: &Arc<dyn Factory<S>>,
-        is_apart: bool,
-    ) -> Result<Self, String> {
-        let (space, dir) = Space::create().map_err(|error| format!("no space for the check: {error}"))?;
-        let runtime = runtime.enable_all().build();
-        Ok(Self {
-            factory: Arc::clone(factory),
-            context: Context::new(Arc::clone(factory), space.apart(is_apart)),
-            _dir: dir,
-            runtime: runtime.map_err(|error| format!("no runtime for the check: {error}"))?,
-        })
-    }
-
-    pub(crate) fn run<T: Send + 'static>(
-        &self,
-        body: impl FnOnce(Context<S>) -> BoxFuture<'static, T> + Send + 'static,
-    ) -> Result<T, String> {
-        let checked = async { ended(tokio::spawn(body(self.context.share())), self.context.progress()).await };
-        self.runtime.block_on(checked)
-    }
-
-    /// Destroys the space.
-    pub(crate) fn close(self) -> Result<(), String> {
-        let Self {
-            factory,
-            context,
-            _dir,
-            runtime,
-        } = self;
-        let destroy = async move { factory.destroy(context.space()).await };
-        let destroyed = runtime.block_on(async { tokio::spawn(destroy).await });
-        // What hangs in a blocking call would hang the suite with it.
-        runtime.shutdown_background();
-        destroyed.map_err(failure)
-    }
-}
-
-/// What a task that panicked said.
-fn failure(error: JoinError) -> String {
-    let Ok(payload) = error.try_into_panic() else {
-        return "it was cancelled".to_owned();
-    };
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    numbered(text.unwrap_or("it panicked"))
 }

@@ -19,7 +19,8 @@ use kp_core::client::PoolMetadataStore;
 use libtest_mimic::{Completion, Failed, Trial};
 
 use self::ledger::Context;
-use crate::suite::{Findings, conclude, in_a_space, several_threads, trial};
+use crate::place::several_threads;
+use crate::suite::{Findings, conclude, in_a_space, trial};
 use crate::{Check, Factory};
 
 /// A backend of metadata.

@@ -18,7 +18,7 @@ use self::examine::{Examined, Item, examine_all};
 use self::summary::Summary;
 use crate::adapter::{AdapterError, Adapters, Profile, Session, Start, wire};
 use crate::level::{Level, Settings};
-use crate::report::available_cores;
+use crate::suite::available_cores;
 use crate::{Report, Verdict, worker};
 
 /// A check failed.
