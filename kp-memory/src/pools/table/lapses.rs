@@ -43,9 +43,10 @@ impl Lapses {
         self.live -= 1;
     }
 
-    /// Returns a moment before which none lapses; `None` when none ever does.
+    /// Returns a moment before which none lapses; `None` when no record has a date, whatever is stale.
     pub(crate) fn earliest(&self) -> Option<Timestamp> {
-        self.dates.peek().map(|Reverse((at, _))| *at)
+        let first = self.dates.peek().filter(|_| self.live > 0);
+        first.map(|Reverse((at, _))| *at)
     }
 
     /// Takes the records whose date has come: the caller ends them. `date` returns the date that a record has.

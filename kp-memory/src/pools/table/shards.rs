@@ -175,28 +175,60 @@ fn find<'a>(shard: &'a Shard, hash: u64, id: &PoolId) -> Option<&'a Mutex<Pool>>
 
 #[cfg(test)]
 mod tests {
-    use kp_core::rules::{Kept, Record, State};
-    use kp_core::server::Admitted;
-    use kp_core::{Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime};
+    use kp_core::rules::{Kept, LeaseRecord, Record, State};
+    use kp_core::server::{Admitted, OnLapse};
+    use kp_core::{
+        Ciphersuite, CredentialHash, KeyPackage, KeyPackageBytes, KeyPackageInfo, KeyPackageRef, Lifetime,
+        ReservationId,
+    };
 
     use super::*;
 
-    #[test]
-    fn the_room_of_removed_pools_is_given_back() {
+    fn record(state: State) -> (Record, Kept) {
         let info = KeyPackageInfo::new(
             KeyPackageRef::try_from("ref").unwrap(),
             Ciphersuite(1),
             Lifetime::new(Timestamp::MIN, Timestamp::MAX).unwrap(),
             CredentialHash([0; 32]),
         );
+        let bytes = KeyPackageBytes::try_from(b"secret".as_slice()).unwrap();
+        let kept = Kept::of(&Admitted::new(KeyPackage::new(info.clone(), bytes)));
         let record = Record {
             info,
             sequence: 0,
             saved_at: Timestamp::MIN,
-            state: State::Free,
+            state,
         };
-        let bytes = KeyPackageBytes::try_from(b"secret".as_slice()).unwrap();
-        let kept = Kept::of(&Admitted::new(KeyPackage::new(record.info.clone(), bytes)));
+        (record, kept)
+    }
+
+    /// A lease ends in a heap that keeps its date. A pool that is gone must not be due for it: a sweep would ask for it for ever.
+    #[test]
+    fn a_pool_that_is_gone_is_never_due() {
+        let (record, kept) = record(State::Reserved(LeaseRecord {
+            id: ReservationId::from_bytes([7; 16]),
+            by: None,
+            expires_at: Timestamp::new(10).unwrap(),
+            on_lapse: OnLapse::Return,
+            recalled: None,
+        }));
+        let pools = Table::default();
+        let bob = PoolId::try_from("bob").unwrap();
+        pools
+            .fill(&bob, Timestamp::MIN, |pool| pool.add(record, &kept))
+            .unwrap();
+        assert_eq!(pools.lapsed(Timestamp::MAX), Some(bob.clone()));
+        pools
+            .change(&bob, Timestamp::MAX, |pool| pool.sweep(Timestamp::MAX, 10))
+            .unwrap();
+        assert_eq!(pools.len(), 0);
+        assert_eq!(pools.lapsed(Timestamp::MAX), None);
+        assert_eq!(pools.expired(Timestamp::MAX), None);
+    }
+
+    #[test]
+    fn the_room_of_removed_pools_is_given_back() {
+        let (record, kept) = record(State::Free);
         let pools = Table::default();
         let ids: Vec<_> = (0..10_000)
             .map(|id| PoolId::try_from(format!("{id}").as_str()).unwrap())
