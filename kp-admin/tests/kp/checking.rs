@@ -86,7 +86,7 @@ const SQLITE: [Damage; 18] = [
 ];
 
 /// `I` are the bound reservations, `H` the heads, `{q}` is the key of the pool, and the n-th package has the sequence n or near it.
-const POSTGRES: [Damage; 13] = [
+const POSTGRES: [Damage; 14] = [
     Damage(
         "UPDATE P SET bytes = NULL WHERE pool = {q} AND seq = {5}",
         "bytes_missing",
@@ -112,6 +112,7 @@ const POSTGRES: [Damage; 13] = [
         true,
     ),
     Damage("DELETE FROM I WHERE pool = {q}", "binding", true),
+    Damage("DELETE FROM L WHERE pool = {q}", "binding", true),
     Damage("UPDATE I SET seq = {5} WHERE pool = {q} AND seq = {2}", "binding", true),
     Damage(
         "INSERT INTO L (pool, seq, state, id, ends_at) VALUES ({q}, 999, 3, decode(repeat('00', 16), 'hex'), 9007199254740991)",

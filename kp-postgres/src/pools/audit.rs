@@ -26,8 +26,9 @@ const OF_POOL: [Fault; 9] = [
 const STRAYS: [Fault; 1] = [Fault::Orphan];
 
 /// What repairs a pool, in this order.
-const REPAIRS: [RepairSql; 7] = [
+const REPAIRS: [RepairSql; 8] = [
     RepairSql::Leases,
+    RepairSql::RetireBound,
     RepairSql::Bytes,
     RepairSql::DeleteIds,
     RepairSql::InsertIds,

@@ -89,6 +89,7 @@ statements! {
     RepairSql:
     Lock = "lock",
     Leases = "audit/repair_leases",
+    RetireBound = "audit/retire_bound",
     Bytes = "audit/repair_bytes",
     DeleteIds = "audit/delete_ids",
     InsertIds = "audit/insert_ids",
