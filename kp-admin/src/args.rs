@@ -1,5 +1,6 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use kp_core::Timestamp;
 
 use crate::pool_name::PoolName;
 
@@ -9,7 +10,7 @@ const AFTER: &str = "A STORE is sqlite:PATH, postgres://..., redis://... or redi
     A POOL is its id, or hex: and the hexadecimal digits of its bytes.\n\n\
     Exit codes: 0 done; 1 a store failed; 2 wrong arguments; 3 a store cannot be\n\
     opened, or none is there: only copy makes one; 4 not confirmed, or no such pool;\n\
-    5 a store is damaged, or two differ.";
+    5 a store is damaged, or two differ; 141 nobody reads the output any more.";
 
 /// Looks at KeyPackage pools, cleans up, and copies them between stores.
 #[derive(Debug, Parser)]
@@ -69,8 +70,8 @@ pub(crate) enum Command {
         /// The store.
         store: String,
         /// KeyPackages first saved before this moment are retired, in Unix seconds.
-        #[arg(long)]
-        before: i64,
+        #[arg(long, value_parser = moment)]
+        before: Timestamp,
         #[command(flatten)]
         confirmed: Confirmed,
     },
@@ -125,8 +126,16 @@ pub(crate) enum Command {
         /// The shell.
         shell: Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or that of a command.
+    Man {
+        /// The command.
+        of: Option<String>,
+    },
+}
+
+fn moment(seconds: &str) -> Result<Timestamp, String> {
+    let seconds: i64 = seconds.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Timestamp::try_from(seconds).map_err(|invalid| invalid.to_string())
 }
 
 /// What asks before it changes anything.

@@ -12,6 +12,8 @@ pub(crate) enum Failure {
     Runtime(#[source] io::Error),
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
+    #[error("the answer cannot be read: {0}")]
+    Input(#[source] io::Error),
     /// A call on a store failed.
     #[error(transparent)]
     Store(#[from] kp_core::Error),
@@ -27,6 +29,9 @@ pub(crate) enum Failure {
         url: String,
         source: InvalidUrl,
     },
+    /// The arguments are wrong together.
+    #[error("{0}")]
+    Usage(&'static str),
     #[error("{0}")]
     Refused(&'static str),
     /// The command ran to its end, and found something wrong.
@@ -35,11 +40,20 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    pub(crate) const NO_POOL: Self = Self::Refused("there is no such pool: it holds nothing");
+
+    /// Returns whether who reads the output has gone, as in `kp pools STORE | head -1`.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// Returns the exit code, as `kp help` documents it. clap ends with 2 where the arguments are wrong.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Runtime(_) | Self::Output(_) | Self::Store(_) => 1,
-            Self::Url { .. } => 2,
+            // As a shell says it of a command that SIGPIPE ended.
+            closed if closed.is_closed_pipe() => 141,
+            Self::Runtime(_) | Self::Output(_) | Self::Input(_) | Self::Store(_) => 1,
+            Self::Url { .. } | Self::Usage(_) => 2,
             Self::Open { .. } => 3,
             Self::Refused(_) => 4,
             Self::Found(_) => 5,

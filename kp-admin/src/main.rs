@@ -27,7 +27,9 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("kp: {failure}");
+            if !failure.is_closed_pipe() {
+                report::say(&format!("kp: {failure}\n"));
+            }
             failure.exit_code()
         }
     }

@@ -34,10 +34,18 @@ impl FromStr for PoolName {
 impl fmt::Display for PoolName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match std::str::from_utf8(self.0.as_bytes()) {
-            Ok(text) if !text.starts_with(HEX) && text.chars().all(|c| !c.is_control()) => f.pad(text),
+            Ok(text) if !text.starts_with(HEX) && is_printable(text) => f.pad(text),
             _ => f.pad(&format!("{HEX}{}", hex::encode(self.0.as_bytes()))),
         }
     }
+}
+
+/// Returns whether a text shows itself and nothing else: it has no control character, none that turns the direction of what
+/// follows, and no space but the usual.
+fn is_printable(text: &str) -> bool {
+    // What is escaped though it is printable.
+    let mut parts = text.split(['\'', '"', '\\']);
+    parts.all(|part| part.escape_debug().eq(part.chars()))
 }
 
 #[cfg(test)]
@@ -52,11 +60,19 @@ mod tests {
             b"\x1b[2J",
             b"\xff\x00",
             "bärbel".as_bytes(),
+            "it's \"a\\b\"".as_bytes(),
+            "ab\u{202e}cd".as_bytes(),
+            "a\u{200b}b".as_bytes(),
+            "a\u{2028}b".as_bytes(),
         ] {
             let name = PoolName(PoolId::try_from(id).unwrap());
             let shown = name.to_string();
             assert!(!shown.contains(char::is_control), "{shown:?}");
+            assert!(!shown.contains(['\u{202e}', '\u{200b}', '\u{2028}']), "{shown:?}");
             assert_eq!(shown.parse::<PoolName>().unwrap(), name);
+        }
+        for itself in ["bärbel", "it's \"a\\b\"", "日本 語"] {
+            assert_eq!(itself.parse::<PoolName>().unwrap().to_string(), itself);
         }
         assert!("hex:0".parse::<PoolName>().is_err());
         assert!("".parse::<PoolName>().is_err());

@@ -23,9 +23,27 @@ pub(crate) fn print(report: &impl Report, json: bool) -> Result<(), Failure> {
     } else {
         report.text()
     };
+    write(format!("{}\n", text.trim_end()).as_bytes())
+}
+
+/// Writes to standard output.
+pub(crate) fn write(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", text.trim_end())?;
+    out.write_all(bytes)?;
     Ok(out.flush()?)
+}
+
+/// Says something to the operator, beside the report. Where nobody can read it, the command goes on.
+pub(crate) fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Counts things: `1 pool`, `2 pools`.
+pub(crate) fn count(number: u64, one: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {one}s"),
+    }
 }
 
 /// Lays out rows under a head: the first column to the left, the others to the right.

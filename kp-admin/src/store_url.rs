@@ -5,6 +5,30 @@ use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 
+/// The most buckets that a store has.
+const MAX_BUCKETS: u16 = 16_384;
+
+/// The parameters of PostgreSQL's own client. Those of TLS begin with `ssl`: of them the client itself says which it takes.
+const OF_POSTGRES: [&str; 17] = [
+    "user",
+    "password",
+    "dbname",
+    "options",
+    "application_name",
+    "host",
+    "hostaddr",
+    "port",
+    "connect_timeout",
+    "tcp_user_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "target_session_attrs",
+    "channel_binding",
+    "load_balance_hosts",
+];
+
 /// A store, as it is typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StoreUrl {
@@ -52,6 +76,15 @@ impl FromStr for StoreUrl {
             },
             "postgres" | "postgresql" => {
                 let (url, [schema]) = take(url, ["schema"])?;
+                let query = url.split_once('?').map_or("", |(_, query)| query);
+                let is_taken = |name: &str| name.is_empty() || name.starts_with("ssl") || OF_POSTGRES.contains(&name);
+                if let Some(other) = query.split('&').find(|parameter| !is_taken(name_of(parameter))) {
+                    return Err(unknown(
+                        "postgres:",
+                        other,
+                        "schema, and those of its own such as sslmode",
+                    ));
+                }
                 Ok(Self::Postgres { url, schema })
             }
             "redis" | "rediss" | "redis-cluster" | "rediss-cluster" | "redis-sentinel" | "rediss-sentinel" => {
@@ -59,12 +92,16 @@ impl FromStr for StoreUrl {
                 if let Some((_, query)) = url.split_once('?') {
                     return Err(unknown("redis:", query, "prefix and buckets"));
                 }
-                let buckets = buckets.map(|number| number.parse().map_err(|_| InvalidUrl::Value("buckets")));
-                Ok(Self::Redis {
-                    url,
-                    prefix,
-                    buckets: buckets.transpose()?,
-                })
+                // Braces mark the hash tag of a cluster's keys.
+                if prefix.as_ref().is_some_and(|prefix| prefix.contains(['{', '}'])) {
+                    return Err(InvalidUrl::Value("prefix"));
+                }
+                let buckets = match buckets.map(|number| number.parse()) {
+                    None => None,
+                    Some(Ok(number @ 1..=MAX_BUCKETS)) => Some(number),
+                    Some(_) => return Err(InvalidUrl::Value("buckets")),
+                };
+                Ok(Self::Redis { url, prefix, buckets })
             }
             _ => Err(InvalidUrl::UnknownScheme),
         }
@@ -72,8 +109,24 @@ impl FromStr for StoreUrl {
 }
 
 fn unknown(store: &'static str, query: &str, known: &'static str) -> InvalidUrl {
-    let name = query.split(['=', '&']).next().unwrap_or_default().to_owned();
+    let name = name_of(query).to_owned();
     InvalidUrl::UnknownParameter { store, name, known }
+}
+
+/// Returns the name of the first parameter.
+fn name_of(query: &str) -> &str {
+    query.split(['=', '&']).next().unwrap_or_default()
+}
+
+/// Decodes a value. `None`: it is no text, or has a `%` without two digits.
+fn decoded(value: &str) -> Option<String> {
+    let is_escape =
+        |text: &str| matches!(text.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    if !value.split('%').skip(1).all(is_escape) {
+        return None;
+    }
+    let text = percent_decode_str(value).decode_utf8().ok()?;
+    Some(text.into_owned())
 }
 
 /// Takes the parameters of these names out of a URL.
@@ -89,11 +142,8 @@ fn take<const N: usize>(url: &str, names: [&'static str; N]) -> Result<(String, 
             others.push(parameter);
             continue;
         };
-        let value = percent_decode_str(value).decode_utf8();
-        let value = value.map_err(|_| InvalidUrl::Value(names[place]))?.into_owned();
-        if value.is_empty() {
-            return Err(InvalidUrl::Value(names[place]));
-        }
+        let value = decoded(value).filter(|value| !value.is_empty());
+        let value = value.ok_or(InvalidUrl::Value(names[place]))?;
         if values[place].replace(value).is_some() {
             return Err(InvalidUrl::Twice(names[place]));
         }
@@ -153,9 +203,16 @@ mod tests {
         assert_eq!(unknown("redis://db?prefix=mls:&schema=kp"), "schema");
         assert_eq!(unknown("sqlite:pools.db?mode=ro"), "mode");
         assert_eq!(read("redis://db?buckets=many"), Err(InvalidUrl::Value("buckets")));
-        assert_eq!(read("redis://db?buckets=65536"), Err(InvalidUrl::Value("buckets")));
-        assert_eq!(read("redis://db?prefix="), Err(InvalidUrl::Value("prefix")));
-        assert_eq!(read("redis://db?prefix=%ff"), Err(InvalidUrl::Value("prefix")));
+        for buckets in ["65536", "16385", "0", "-1"] {
+            let url = format!("redis://db?buckets={buckets}");
+            assert_eq!(read(&url), Err(InvalidUrl::Value("buckets")), "{url}");
+        }
+        for prefix in ["", "%ff", "%ZZ", "%7", "a%", "a{b", "%7Da"] {
+            let url = format!("redis://db?prefix={prefix}");
+            assert_eq!(read(&url), Err(InvalidUrl::Value("prefix")), "{url}");
+        }
+        assert_eq!(unknown("postgres://db/kp?prefix=x"), "prefix");
+        assert_eq!(unknown("postgres://db/kp?sslmode=require&buckets=8"), "buckets");
         assert_eq!(
             read("postgres://db?schema=a&schema=b"),
             Err(InvalidUrl::Twice("schema"))

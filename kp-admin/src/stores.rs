@@ -59,6 +59,16 @@ fn read(url: &str) -> Result<StoreUrl, Failure> {
     })
 }
 
+/// Returns whether two URLs lead to the same store, as far as that can be seen: they say the same, or name the same file.
+pub(crate) fn are_same(one: &str, other: &str) -> Result<bool, Failure> {
+    let file = |url: &StoreUrl| match url {
+        StoreUrl::Sqlite { path } => std::fs::canonicalize(path).ok(),
+        _ => None,
+    };
+    let (one, other) = (read(one)?, read(other)?);
+    Ok(one == other || file(&one).is_some_and(|path| file(&other) == Some(path)))
+}
+
 /// Leaves out of a URL who logs in with what, and what follows a question mark.
 fn without_password(url: &str) -> String {
     let shown = url.split('?').next().unwrap_or_default();

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use kp_core::audit::Finding;
+use kp_core::audit::{Fault, Finding};
 use kp_core::moving::PoolExport;
 use kp_core::{Error, PoolId};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::{now, reads};
 use crate::confirm::confirm;
 use crate::failure::Failure;
 use crate::pool_name::PoolName;
-use crate::report::{Report, print};
+use crate::report::{Report, count, print, say};
 use crate::stores::{self, Store};
 
 /// How many pools are looked at at once.
@@ -27,7 +27,7 @@ struct Checked {
     records: u64,
     digest: String,
     faults: Vec<Found>,
-    /// What was found and is no longer there.
+    /// What was found and is no longer there, what was removed included.
     #[serde(skip_serializing_if = "Option::is_none")]
     mended: Option<Vec<Found>>,
 }
@@ -42,22 +42,37 @@ struct Found {
     code: &'static str,
     count: u64,
     says: String,
+    /// Whether a repair may mend it.
+    mendable: bool,
+    /// Whether a repair removes what is wrong.
+    removed: bool,
 }
 
 impl Found {
-    fn new(id: Option<&PoolId>, code: &'static str, count: u64, says: String) -> Self {
+    /// What no audit finds.
+    fn new(id: &PoolId, code: &'static str, says: String, mendable: bool) -> Self {
         Self {
-            id: id.cloned(),
-            pool: id.map(|id| PoolName(id.clone()).to_string()),
+            id: Some(id.clone()),
+            pool: Some(PoolName(id.clone()).to_string()),
             code,
-            count,
+            count: 1,
             says,
+            mendable,
+            removed: false,
         }
     }
 
     fn of(id: Option<&PoolId>, finding: Finding) -> Self {
         let Finding { fault, count, .. } = finding;
-        Self::new(id, fault.code(), count, fault.to_string())
+        Self {
+            id: id.cloned(),
+            pool: id.map(|id| PoolName(id.clone()).to_string()),
+            code: fault.code(),
+            count,
+            says: fault.to_string(),
+            mendable: fault.is_mendable(),
+            removed: fault.is_removed(),
+        }
     }
 
     fn line(&self) -> String {
@@ -79,9 +94,11 @@ impl Report for Checked {
             faults,
             mended,
         } = self;
-        let mut text = format!("{pools} pools with {records} records\ndigest {digest}");
+        let (pools, records) = (count(*pools, "pool"), count(*records, "record"));
+        let mut text = format!("{pools} with {records}\ndigest {digest}");
         for mended in mended.iter().flatten() {
-            let _ = write!(text, "\nmended: {}", mended.line());
+            let what = if mended.removed { "removed" } else { "mended" };
+            let _ = write!(text, "\n{what}: {}", mended.line());
         }
         for fault in faults {
             let _ = write!(text, "\n{}", fault.line());
@@ -104,13 +121,15 @@ async fn look_once(store: &Store, pool: &PoolId) -> Result<(Option<PoolExport>, 
     };
     match looked.await {
         Ok((export, astray)) => {
-            found.extend(astray.map(|says| Found::new(Some(pool), "reads", 1, says)));
+            // Reads follow what is derived: they are mended with it, unless the records themselves are at fault.
+            let mendable = found.iter().all(|found| found.mendable);
+            found.extend(astray.map(|says| Found::new(pool, "reads", says, mendable)));
             Ok((Some(export), found))
         }
         // A store that is there, and cannot read what it holds.
         Err(Error::Backend(failure)) if !failure.is_transient() => {
             if found.is_empty() {
-                found.push(Found::new(Some(pool), "failure", 1, failure.to_string()));
+                found.push(Found::new(pool, "failure", failure.to_string(), false));
             }
             Ok((None, found))
         }
@@ -156,37 +175,80 @@ async fn look_at_all(store: &Store, json: bool) -> Result<Checked, Failure> {
 /// Derives anew what can be, and looks again.
 async fn repair(store: &Store, before: Checked, json: bool) -> Result<Checked, Failure> {
     // What belongs to no pool comes first: a lease among it may be a pool's.
+    let were_listed = stores::pools(store).await?.len();
     store.repair_strays().await?;
+    let listed_again = stores::pools(store).await?.len().saturating_sub(were_listed);
     let damaged: BTreeSet<_> = before.faults.iter().filter_map(|fault| fault.id.as_ref()).collect();
     for pool in damaged {
         store.repair_pool(pool).await?;
     }
     let mut after = look_at_all(store, json).await?;
     let is_there = |was: &Found| after.faults.iter().any(|is| (&is.id, is.code) == (&was.id, was.code));
-    after.mended = Some(before.faults.iter().filter(|was| !is_there(was)).cloned().collect());
+    let mended = before.faults.iter().filter(|was| !is_there(was)).cloned();
+    let mended = mended.flat_map(|was| told_apart(was, listed_again as u64)).collect();
+    after.mended = Some(mended);
     Ok(after)
+}
+
+/// Tells pools that were listed again from what was removed.
+fn told_apart(was: Found, listed_again: u64) -> Vec<Found> {
+    if was.code != Fault::Orphan.code() || listed_again == 0 {
+        return vec![was];
+    }
+    let removed = was.count.saturating_sub(listed_again);
+    let listed = Found {
+        count: was.count - removed,
+        says: "a pool is listed again".to_owned(),
+        removed: false,
+        ..was.clone()
+    };
+    let removed = (removed > 0).then_some(Found { count: removed, ..was });
+    [Some(listed), removed].into_iter().flatten().collect()
+}
+
+/// Says what a repair does with what was found.
+fn consequences(faults: &[Found]) -> String {
+    let sum = |fault: Fault| -> u64 {
+        let same = faults.iter().filter(|found| found.code == fault.code());
+        same.map(|found| found.count).sum()
+    };
+    let mut text = "What can be derived is written anew.".to_owned();
+    let orphans = sum(Fault::Orphan);
+    if orphans > 0 {
+        let what = match orphans {
+            1 => "1 row or key that belongs to no pool is".to_owned(),
+            _ => format!("{orphans} rows or keys that belong to no pool are"),
+        };
+        let _ = write!(
+            text,
+            "\n{what} REMOVED, KeyPackages among them.\nIn Redis, a pool that has records is listed again instead."
+        );
+    }
+    let leases = sum(Fault::StrayLease);
+    if leases > 0 {
+        let _ = write!(text, "\nREMOVED: {} without a KeyPackage.", count(leases, "lease"));
+    }
+    text + "\nNo server may use the store meanwhile."
 }
 
 pub(crate) async fn run(store: &Store, repairs: bool, yes: bool, json: bool) -> Result<(), Failure> {
     let mut checked = look_at_all(store, json).await?;
     if repairs && !checked.faults.is_empty() {
         if !yes {
-            eprintln!("{}", checked.text());
+            say(&format!("{}\n", checked.text()));
         }
-        confirm(
-            yes,
-            "What can be derived is written anew. No server may use the store meanwhile.",
-        )?;
+        confirm(yes, &consequences(&checked.faults))?;
         checked = repair(store, checked, json).await?;
     }
     print(&checked, json)?;
-    let faults = match checked.faults.len() {
-        0 => return Ok(()),
-        1 => "1 fault".to_owned(),
-        faults => format!("{faults} faults"),
-    };
+    if checked.faults.is_empty() {
+        return Ok(());
+    }
+    let faults = count(checked.faults.len() as u64, "fault");
+    let mendable = checked.faults.iter().any(|fault| fault.mendable);
     Err(Failure::Found(match checked.mended {
-        None => format!("{faults} found: --repair mends what can be derived"),
+        None if mendable => format!("{faults} found: --repair mends what can be derived"),
+        None => format!("{faults} found, which cannot be mended: docs/moving.md has what to do"),
         Some(_) => format!("{faults} left, which cannot be mended: docs/moving.md has what to do"),
     }))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::now;
 use crate::failure::Failure;
-use crate::report::{Report, print, table};
+use crate::report::{Report, count, print, table};
 use crate::stores::{self, Store};
 
 /// How many pools are counted at once.
@@ -53,7 +53,8 @@ impl Report for Sums {
         let health = health.map(|(suite, sum)| row(*suite, &[sum.low, sum.exhausted, sum.last_resort_used]));
         let health = table(&head, health);
         let Self { pools, memory_full, .. } = self;
-        format!("{pools} pools, {memory_full} of them full\n\n{counts}\n\n{health}")
+        let pools = count(*pools, "pool");
+        format!("{pools}, {memory_full} of them full\n\n{counts}\n\n{health}")
     }
 }
 

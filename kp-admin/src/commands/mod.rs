@@ -3,6 +3,7 @@
 mod check;
 mod copy;
 mod counts;
+mod damage;
 mod digest;
 mod pools;
 mod reads;
@@ -11,7 +12,6 @@ mod sweep;
 mod take_back;
 mod watch;
 
-use std::io::{self, Write as _};
 use std::time::SystemTime;
 
 use clap::CommandFactory as _;
@@ -19,6 +19,7 @@ use kp_core::Timestamp;
 
 use crate::args::{Args, Command};
 use crate::failure::Failure;
+use crate::report::write;
 use crate::stores::{self, Store};
 
 #[expect(
@@ -27,6 +28,21 @@ use crate::stores::{self, Store};
 )]
 fn now() -> Timestamp {
     Timestamp::from(SystemTime::now())
+}
+
+/// Prints the page of the command, or of one of its commands.
+fn man(of: Option<&str>) -> Result<(), Failure> {
+    let mut command = Args::command();
+    command.build();
+    let page = match of {
+        None => &command,
+        Some(name) => command
+            .find_subcommand(name)
+            .ok_or(Failure::Usage("there is no such command"))?,
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page.clone()).render(&mut text)?;
+    write(&text)
 }
 
 /// Opens a store that is there: only a copy makes one.
@@ -71,8 +87,8 @@ pub(crate) async fn run(Args { json, command }: Args) -> Result<(), Failure> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "kp", &mut script);
-            Ok(io::stdout().write_all(&script)?)
+            write(&script)
         }
-        Command::Man => Ok(clap_mangen::Man::new(Args::command()).render(&mut io::stdout())?),
+        Command::Man { of } => man(of.as_deref()),
     }
 }

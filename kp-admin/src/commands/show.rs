@@ -4,7 +4,7 @@ use kp_core::{Ciphersuite, KeyPackageRef, PoolCounts, Role, Slot, Status};
 use serde::Serialize;
 
 use super::counts::counted;
-use super::now;
+use super::{damage, now};
 use crate::failure::Failure;
 use crate::pool_name::PoolName;
 use crate::report::{Report, print, table};
@@ -24,7 +24,8 @@ struct Record {
     ciphersuite: Ciphersuite,
     role: Role,
     status: Status,
-    saved_at: i64,
+    /// `None`: it is not kept of what is spent.
+    saved_at: Option<i64>,
     not_after: i64,
 }
 
@@ -63,7 +64,9 @@ impl Report for Shown {
                 start,
                 record.ciphersuite.to_string(),
                 status(&record.status),
-                record.saved_at.to_string(),
+                record
+                    .saved_at
+                    .map_or_else(|| "-".to_owned(), |seconds| seconds.to_string()),
                 record.not_after.to_string(),
             ]
         });
@@ -85,9 +88,11 @@ fn status(status: &Status) -> String {
 }
 
 pub(crate) async fn run(store: &Store, PoolName(pool): PoolName, json: bool) -> Result<(), Failure> {
-    let (now, export) = (now(), store.export_pool(&pool).await?);
+    let now = now();
+    let damaged = |says: String| Failure::Found(format!("the pool is damaged: {says}"));
+    let export = damage::export(store, &pool).await?.map_err(damaged)?;
     if export.is_empty() {
-        return Err(Failure::Refused("the pool holds nothing"));
+        return Err(Failure::NO_POOL);
     }
     let records = export.records().iter().map(|(record, _)| {
         let record = record.clone().settled(now);
@@ -95,7 +100,7 @@ pub(crate) async fn run(store: &Store, PoolName(pool): PoolName, json: bool) -> 
             status: record.status(now),
             ciphersuite: record.info.ciphersuite,
             role: record.info.role,
-            saved_at: record.saved_at.get(),
+            saved_at: Some(record.saved_at.get()).filter(|seconds| *seconds != 0),
             not_after: record.info.lifetime.not_after().get(),
             key_package_ref: record.info.key_package_ref,
         }
@@ -106,5 +111,6 @@ pub(crate) async fn run(store: &Store, PoolName(pool): PoolName, json: bool) -> 
         pool: PoolName(pool).to_string(),
         records,
     };
-    print(&shown, json)
+    print(&shown, json)?;
+    damage::of_records(&export).map_or(Ok(()), |says| Err(damaged(says)))
 }

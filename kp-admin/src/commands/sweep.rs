@@ -4,7 +4,7 @@ use serde::Serialize;
 use super::now;
 use crate::confirm::confirm;
 use crate::failure::Failure;
-use crate::report::{Report, print};
+use crate::report::{Report, count, print};
 use crate::stores::Store;
 
 /// How many records or pools one call deals with.
@@ -19,7 +19,8 @@ struct Swept {
 impl Report for Swept {
     fn text(&self) -> String {
         let Self { forgotten, settled } = self;
-        format!("{forgotten} expired KeyPackages forgotten, {settled} leases and windows settled")
+        let (forgotten, settled) = (count(*forgotten, "expired KeyPackage"), count(*settled, "lapse"));
+        format!("{forgotten} forgotten, {settled} settled")
     }
 }
 
@@ -55,12 +56,11 @@ struct Retired {
 
 impl Report for Retired {
     fn text(&self) -> String {
-        format!("{} KeyPackages retired, recalled or marked used", self.retired)
+        format!("{} retired, recalled or marked used", count(self.retired, "KeyPackage"))
     }
 }
 
-pub(crate) async fn retire(store: &Store, before: i64, yes: bool, json: bool) -> Result<(), Failure> {
-    let before = Timestamp::new(before).ok_or(Failure::Refused("not a time: Unix seconds, from 0 on"))?;
+pub(crate) async fn retire(store: &Store, before: Timestamp, yes: bool, json: bool) -> Result<(), Failure> {
     confirm(
         yes,
         "All unspent KeyPackages that were saved before are never handed out again.",

@@ -65,6 +65,23 @@ impl Fault {
             Self::Index => "index",
         }
     }
+
+    /// Returns whether a repair may mend the fault: what is wrong follows from the records, or is no record's.
+    #[must_use]
+    pub fn is_mendable(self) -> bool {
+        match self {
+            Self::Unreadable => false,
+            Self::Record(contradiction) => contradiction == Contradiction::BytesLeft,
+            _ => true,
+        }
+    }
+
+    /// Returns whether a repair removes what is wrong, because it belongs to nothing. A pool that has records, and is only not
+    /// listed, is listed again.
+    #[must_use]
+    pub fn is_removed(self) -> bool {
+        matches!(self, Self::StrayLease | Self::Orphan)
+    }
 }
 
 impl fmt::Display for Fault {
@@ -145,6 +162,23 @@ mod tests {
             state,
         };
         (record, kept)
+    }
+
+    #[test]
+    fn what_is_lost_is_not_mended() {
+        for lost in [
+            Fault::Unreadable,
+            Fault::Record(Contradiction::RefTwice),
+            Fault::Record(Contradiction::BytesMissing),
+        ] {
+            assert!(!lost.is_mendable() && !lost.is_removed(), "{lost}");
+        }
+        for derived in [Fault::Record(Contradiction::BytesLeft), Fault::Count, Fault::Index] {
+            assert!(derived.is_mendable() && !derived.is_removed(), "{derived}");
+        }
+        for stray in [Fault::Orphan, Fault::StrayLease] {
+            assert!(stray.is_mendable() && stray.is_removed(), "{stray}");
+        }
     }
 
     #[test]
