@@ -111,7 +111,7 @@ enum Outcome {
 
 /// Copies one pool in one step.
 async fn copy_one(from: &Store, to: &Store, pool: &PoolId, rate: &Rate) -> Result<Outcome, Failure> {
-    let Ok(export) = damage::sound(from, pool).await? else {
+    let Ok(export) = damage::export(from, pool).await? else {
         return Ok(Outcome::LeftOut);
     };
     rate.pass(export.records().len()).await;
@@ -125,11 +125,11 @@ async fn copy_one(from: &Store, to: &Store, pool: &PoolId, rate: &Rate) -> Resul
 
 /// Compares one pool of both stores: whether it is the same, and what it is in the source. The inner error says how it is damaged.
 async fn compare(from: &Store, to: &Store, pool: &PoolId) -> Result<Result<(bool, PoolExport), String>, Failure> {
-    let due = match damage::sound(from, pool).await? {
+    let due = match damage::export(from, pool).await? {
         Ok(due) => due,
         Err(says) => return Ok(Err(says)),
     };
-    Ok(match damage::sound(to, pool).await? {
+    Ok(match damage::export(to, pool).await? {
         Ok(is) => Ok((is == due, due)),
         Err(says) => Err(format!("in the target, {says}")),
     })

@@ -1,6 +1,6 @@
 //! Tells a damaged pool from a store that fails.
 
-use kp_core::audit::{Finding, contradictions};
+use kp_core::audit::Finding;
 use kp_core::moving::PoolExport;
 use kp_core::{Error, PoolId, Result};
 
@@ -16,18 +16,8 @@ pub(super) async fn export(store: &Store, pool: &PoolId) -> Result<std::result::
     Ok(Err(says(&found).unwrap_or_else(|| failure.to_string())))
 }
 
-/// Says how records contradict the rules or each other.
-pub(super) fn of_records(export: &PoolExport) -> Option<String> {
-    says(&contradictions(export.records()))
-}
-
-/// Exports a pool whose records are sound.
-pub(super) async fn sound(store: &Store, pool: &PoolId) -> Result<std::result::Result<PoolExport, String>> {
-    let exported = export(store, pool).await?;
-    Ok(exported.and_then(|export| of_records(&export).map_or(Ok(export), Err)))
-}
-
-fn says(found: &[Finding]) -> Option<String> {
+/// Says what an audit found; `None`: nothing.
+pub(super) fn says(found: &[Finding]) -> Option<String> {
     let says = found.iter().map(|finding| finding.fault.to_string());
     let says = says.collect::<Vec<_>>().join(", ");
     Some(says).filter(|says| !says.is_empty())

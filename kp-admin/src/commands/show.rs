@@ -94,6 +94,7 @@ pub(crate) async fn run(store: &Store, PoolName(pool): PoolName, json: bool) -> 
     if export.is_empty() {
         return Err(Failure::NO_POOL);
     }
+    let found = store.audit_pool(&pool).await?;
     let records = export.records().iter().map(|(record, _)| {
         let record = record.clone().settled(now);
         Record {
@@ -112,5 +113,5 @@ pub(crate) async fn run(store: &Store, PoolName(pool): PoolName, json: bool) -> 
         records,
     };
     print(&shown, json)?;
-    damage::of_records(&export).map_or(Ok(()), |says| Err(damaged(says)))
+    damage::says(&found).map_or(Ok(()), |says| Err(damaged(says)))
 }
