@@ -2,7 +2,8 @@
 -- Rules: READ-5, RES-2, SWEEP-1, SWEEP-2, RES-5, SAVE-9
 --
 -- KEYS    as in pool.lua
--- Reply   how many records cannot be read; whether the pool is not listed as it is; whether a sequence would be given out again;
+-- Reply   how many keys hold a value of another type: then nothing else is looked at, but whether the pool is listed;
+--         how many records cannot be read; whether the pool is not listed as it is; whether a sequence would be given out again;
 --         whether the pool would be swept too late; how many leases and windows would be settled too late; how many places in the
 --         queue, bindings and fingerprints are wrong; and how many leases and windows have no record that is taken
 
@@ -16,6 +17,11 @@ end
 
 return function(keys, arguments)
     begin(keys, arguments)
+    local others = keys_of_another_type()
+    if others > 0 then
+        return {others, 0, redis.call('ZSCORE', POOLS, POOL) and 0 or 1, 0, 0, 0, 0, 0, 0, 0}
+    end
+
     -- What is right is removed from these; what is left is wrong.
     local places = table_of(redis.call('ZRANGE', QUEUE, 0, -1, 'WITHSCORES'))
     local lapses = table_of(redis.call('ZRANGE', LAPSES, 0, -1, 'WITHSCORES'))
@@ -94,6 +100,7 @@ return function(keys, arguments)
     local is_listed_as_it_is = records > 0 and listed or records == 0 and not (is_there or listed or swept or settled)
     local last = tonumber(redis.call('HGET', RECORDS, '') or 0) or 0
     return {
+        0,
         unreadable,
         is_listed_as_it_is and 0 or 1,
         last < highest and 1 or 0,

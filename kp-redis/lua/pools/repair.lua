@@ -1,13 +1,17 @@
 -- repair_pool: makes all that follows from the records of a pool anew. A free package whose place in the queue is lost goes to its
 -- end, unless a reservation is bound to it: then what took it is lost, and it stays out of the queue. An entry of TAKEN without a
--- record F is removed, and so is a pool that has no record.
+-- record F is removed, and so is a pool that has no record. One with a key of another type is listed, so that it can be deleted.
 -- Rules: READ-5, RES-2, SWEEP-1, SWEEP-2, RES-5, SAVE-9
 --
 -- KEYS    as in pool.lua
--- Reply   how many records the pool has
+-- Reply   how many records the pool has, as far as they can be read
 
 return function(keys, arguments)
     begin(keys, arguments)
+    if keys_of_another_type() > 0 then
+        redis.call('ZADD', POOLS, 0, POOL)
+        return finish(0)
+    end
     check_keys()
     local places = table_of(redis.call('ZRANGE', QUEUE, 0, -1, 'WITHSCORES'))
     local bound = {}

@@ -84,6 +84,20 @@ impl Runner {
         replies::pools(reply).map_err(|source| failed(operation, Effect::NotApplied, source))
     }
 
+    /// Removes a pool from an index of a bucket.
+    pub(crate) async fn unlist(
+        &self,
+        operation: &'static str,
+        index: Index,
+        bucket: u16,
+        pool: &PoolId,
+    ) -> Result<(), BackendError> {
+        let key = self.keys.index(bucket, index);
+        let mut remove = redis::cmd("ZREM");
+        remove.arg(&key).arg(pool.as_bytes());
+        self.ask(operation, &key, remove).await.map(drop)
+    }
+
     /// Visits all keys there are, also those of others: in steps, so that the server goes on.
     pub(crate) async fn each_key(
         &self,
@@ -121,7 +135,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Sends a command that changes nothing to the master of a key.
+    /// Sends a command that changes nothing, or that may be sent twice, to the master of a key.
     async fn ask(&self, operation: &'static str, key: &[u8], command: Cmd) -> Result<Value, BackendError> {
         let request = Request {
             operation,

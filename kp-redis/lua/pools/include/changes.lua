@@ -131,7 +131,7 @@ end
 -- Raises an error if a key of the pool holds a value of another type. Needed by scripts that write keys they do not
 -- read.
 local function check_keys()
-    for _, key in ipairs({RECORDS, IDS, TAKEN}) do
+    for _, key in ipairs({RECORDS, IDS, TAKEN, INIT_KEYS}) do -- The last may not be given.
         redis.call('HLEN', key)
     end
     for _, key in ipairs({QUEUE, LAPSES, POOLS_BY_LAPSE, POOLS, POOLS_BY_EXPIRY}) do -- The last two may not be given.

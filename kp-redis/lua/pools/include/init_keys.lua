@@ -13,7 +13,6 @@ local buckets, changed_buckets
 local begin_without_buckets = begin
 local function begin(keys, arguments)
     begin_without_buckets(keys, arguments)
-    redis.call('HLEN', INIT_KEYS) -- Raises an error if the key holds a value of another type.
     buckets, changed_buckets = {}, {}
 end
 

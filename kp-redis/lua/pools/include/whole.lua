@@ -22,3 +22,23 @@ end
 local function is_of_free(value)
     return value and string.byte(value) == 70
 end
+
+-- Returns how many keys of the pool hold a value of another type. Nothing can be read of such a pool.
+local function keys_of_another_type()
+    local count = 0
+    local function look(size)
+        if type(size) == 'table' then
+            if not string.find(size.err, '^WRONGTYPE') then
+                error(size)
+            end
+            count = count + 1
+        end
+    end
+    for _, key in ipairs({RECORDS, IDS, TAKEN, INIT_KEYS}) do
+        look(redis.pcall('HLEN', key))
+    end
+    for _, key in ipairs({QUEUE, LAPSES}) do
+        look(redis.pcall('ZCARD', key))
+    end
+    return count
+end
