@@ -35,7 +35,7 @@ pub enum Fault {
     Listing,
     /// Something belongs to no pool.
     Orphan,
-    /// An index of the engine does not hold what its table holds.
+    /// An index or a trigger of the engine is missing, or an index does not hold what its table holds.
     Index,
 }
 
@@ -100,7 +100,7 @@ impl fmt::Display for Fault {
             Self::InitKey => "a fingerprint leads astray",
             Self::Listing => "the pool is not listed as it is",
             Self::Orphan => "something belongs to no pool",
-            Self::Index => "an index does not follow its table",
+            Self::Index => "an index or a trigger is missing, or an index does not follow its table",
         })
     }
 }

@@ -30,6 +30,34 @@ pub(crate) static METADATA: Tables = Tables {
     ],
 };
 
+/// An index or a trigger.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Made {
+    kind: String,
+    name: String,
+    sql: String,
+}
+
+impl Made {
+    fn all(connection: &Connection) -> rusqlite::Result<Vec<Self>> {
+        let mut all = connection.prepare(include_str!("../sql/schema_made.sql"))?;
+        let all = all.query_map([], |row| {
+            Ok(Self {
+                kind: row.get(0)?,
+                name: row.get(1)?,
+                sql: row.get(2)?,
+            })
+        })?;
+        all.collect()
+    }
+
+    /// Makes it anew, also in place of another of its name.
+    pub(crate) fn make(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let Self { kind, name, sql } = self;
+        connection.execute_batch(&format!("DROP {kind} IF EXISTS {name}; {sql}"))
+    }
+}
+
 impl Tables {
     /// Returns the newest version that this release knows.
     pub(crate) const fn known(&self) -> u32 {
@@ -62,12 +90,26 @@ impl Tables {
         self.schema(&look)
     }
 
-    /// Returns the names of these tables and indexes.
-    pub(crate) fn names(&self) -> Result<Vec<String>, Failure> {
+    /// Makes these tables in memory.
+    fn made(&self) -> Result<Connection, Failure> {
         let ours = Connection::open_in_memory()?;
         for migration in self.migrations {
             ours.execute_batch(migration)?;
         }
+        Ok(ours)
+    }
+
+    /// Returns the indexes and triggers of these tables that the file has not, or has otherwise.
+    pub(crate) fn missing(&self, connection: &Connection) -> Result<Vec<Made>, Failure> {
+        let there = Made::all(connection)?;
+        let mut missing = Made::all(&self.made()?)?;
+        missing.retain(|made| !there.contains(made));
+        Ok(missing)
+    }
+
+    /// Returns the names of these tables and indexes.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Failure> {
+        let ours = self.made()?;
         let mut names = ours.prepare(include_str!("../sql/schema_names.sql"))?;
         let names = names.query_map([], |row| row.get(0))?;
         Ok(names.collect::<rusqlite::Result<_>>()?)

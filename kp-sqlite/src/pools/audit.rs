@@ -5,6 +5,7 @@ use rusqlite::Row;
 
 use crate::file::calls::Cache as _;
 use crate::file::error::Failure;
+use crate::file::migrations::{Made, POOLS};
 use crate::pools::cache::PoolSession;
 use crate::pools::pool_row::PoolRow;
 use crate::pools::rows::{self, skip_damaged};
@@ -64,6 +65,10 @@ fn audit(session: &mut PoolSession<'_>, pool: &PoolId) -> std::result::Result<Ve
     Ok(found)
 }
 
+fn missing(session: &PoolSession<'_>) -> std::result::Result<Vec<Made>, Failure> {
+    POOLS.missing(session.statements.connection())
+}
+
 fn repair(session: &mut PoolSession<'_>, pool: &PoolId) -> std::result::Result<(), Failure> {
     session.cache.clear();
     let key = match PoolRow::find(&mut session.statements, pool) {
@@ -80,6 +85,11 @@ fn repair(session: &mut PoolSession<'_>, pool: &PoolId) -> std::result::Result<(
 fn repair_strays(session: &mut PoolSession<'_>) -> std::result::Result<(), Failure> {
     session.cache.clear();
     // First: what follows looks rows up by them.
+    for made in missing(session)? {
+        if let Err(error) = made.make(session.statements.connection()) {
+            tracing::warn!(%error, ?made, "an index or a trigger cannot be made anew");
+        }
+    }
     for table in TABLES {
         let anew = session
             .statements
@@ -99,14 +109,23 @@ fn repair_strays(session: &mut PoolSession<'_>) -> std::result::Result<(), Failu
 impl AuditPools for SqliteStore {
     async fn audit_pool(&self, pool: &PoolId) -> Result<Vec<Finding>> {
         let pool = pool.clone();
-        Ok(self.read("audit_pool", move |session| audit(session, &pool)).await?)
+        let audited = self.read("audit_pool", move |session| match audit(session, &pool) {
+            // Statements name the indexes that they use.
+            Err(failure @ Failure::Sqlite(_)) => match missing(session)?.len() {
+                0 => Err(failure),
+                missing => Ok(vec![Finding::new(Fault::Index, missing as u64)]),
+            },
+            audited => audited,
+        });
+        Ok(audited.await?)
     }
 
     async fn audit_strays(&self) -> Result<Vec<Finding>> {
         let strays = self.read("audit_strays", |session| {
+            let missing = u32::try_from(missing(session)?.len()).unwrap_or(u32::MAX);
             Ok(session
                 .statements
-                .one(Sql::AuditStrays, [], |row| counted(row, STRAYS))?)
+                .one(Sql::AuditStrays, [missing], |row| counted(row, STRAYS))?)
         });
         Ok(strays.await?)
     }
