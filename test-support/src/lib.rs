@@ -16,6 +16,8 @@
     reason = "what a test stands on may panic, and looks at the clock"
 )]
 
+#[cfg(feature = "audits")]
+pub mod audits;
 #[cfg(feature = "drafts")]
 pub mod demands;
 #[cfg(feature = "drafts")]

@@ -16,12 +16,12 @@ use std::time::Duration;
 use self::apart::{Apart, OUTAGES};
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Outage, Space};
-use kp_core::audit::AuditPools;
 use kp_core::client::PoolMetadataStore;
 use kp_core::moving::MovePools;
 use kp_core::server::KeyPackageStore;
 use kp_core::{OpenError, PoolId};
 use kp_postgres::{PostgresBuilder, PostgresStore};
+use kp_test_support::audits::assert_sound;
 use kp_test_support::pgbouncer::{PgBouncer, PoolMode};
 use kp_test_support::postgres::Postgres;
 use tokio::runtime::Runtime;
@@ -239,15 +239,7 @@ impl Inspector {
             .connect()
             .await
             .expect("it is there");
-        assert_eq!(store.audit_strays().await.expect("the rows can be read"), []);
-        let pools = store.list_pools(None, 10_000).await.expect("the rows can be read");
-        for pool in pools.items {
-            assert_eq!(
-                store.audit_pool(&pool).await.expect("the rows can be read"),
-                [],
-                "{pool:?}"
-            );
-        }
+        assert_sound(&store).await;
         true
     }
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kp_conformance::{Facets, Factory, Outage, Space};
-use kp_core::audit::AuditPools;
 use kp_core::client::PoolMetadataStore;
 use kp_core::moving::MovePools;
 use kp_core::server::KeyPackageStore;
 use kp_core::{OpenError, PoolId};
 use kp_redis::{RedisBuilder, RedisStore};
+use kp_test_support::audits::assert_sound;
 use kp_test_support::servers::Server;
 
 /// A backend under test: what starts it, and where it then is.
@@ -146,11 +146,7 @@ impl<B: Backend> Factory for Suite<B> {
             return;
         }
         let store = self.builder(space).open().await.expect("the server is there");
-        assert_eq!(store.audit_strays().await.expect("it answers"), []);
-        let pools = store.list_pools(None, 10_000).await.expect("it answers");
-        for pool in pools.items {
-            assert_eq!(store.audit_pool(&pool).await.expect("it answers"), [], "{pool:?}");
-        }
+        assert_sound(&store).await;
     }
 }
 

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use kp_conformance::{Facets, Space};
-use kp_core::audit::AuditPools;
-use kp_core::server::KeyPackageStore;
 use kp_sqlite::SqliteStore;
+use kp_test_support::audits::assert_sound;
 
 /// All that there is.
 pub(crate) const FACETS: Facets = Facets::NONE.handles().reopens().processes().limits();
@@ -20,14 +19,6 @@ pub(crate) async fn check_rows(path: &Path) {
         return; // The check opened no store.
     }
     let store = SqliteStore::open(path).await.expect("the file can be opened");
-    assert_eq!(store.audit_strays().await.expect("the file can be read"), []);
-    let pools = store.list_pools(None, 10_000).await.expect("the file can be read");
-    for pool in pools.items {
-        assert_eq!(
-            store.audit_pool(&pool).await.expect("the file can be read"),
-            [],
-            "{pool:?}"
-        );
-    }
+    assert_sound(&store).await;
     store.close().await.expect("the file can be closed");
 }
