@@ -32,7 +32,8 @@ pub trait AuditPools: MovePools {
 
     /// Derives anew, from the records of a pool, all that can be, in one atomic step. Audit again to find what could not be mended.
     ///
-    /// No record is removed or invented, and nothing that was spent becomes free.
+    /// No record is removed or invented, and nothing that was spent becomes free. What a lost lease leaves free is kept from being handed
+    /// out where a trace of its reservation is left: PostgreSQL retires it, Redis leaves it out of the queue.
     ///
     /// # Errors
     ///
