@@ -13,7 +13,7 @@ return function(KEYS)
     local COMMANDS = {
         {'DEL', KEY}, {'UNLINK', KEY}, {'GET', KEY}, {'SET', KEY, '', 'XX'},
         {'HDEL', KEY, ''}, {'HGET', KEY, ''}, {'HGETALL', KEY}, {'HLEN', KEY}, {'HMGET', KEY, ''}, {'HSCAN', KEY, 0},
-        {'ZADD', KEY, 'XX', 0, ''}, {'ZCARD', KEY}, {'ZRANGE', KEY, 0, 0}, {'ZRANGEBYLEX', KEY, '-', '+'},
+        {'ZADD', KEY, 'XX', 0, ''}, {'ZCARD', KEY}, {'ZCOUNT', KEY, 0, 0}, {'ZRANGE', KEY, 0, 0}, {'ZRANGEBYLEX', KEY, '-', '+'},
         {'ZRANGEBYSCORE', KEY, 0, 0}, {'ZREM', KEY, ''}, {'ZREVRANGEBYSCORE', KEY, 0, 0}, {'ZSCORE', KEY, ''},
         {'HSETNX', KEY, '', ''}, {'HSET', KEY, '', ''}, {'DEL', KEY},
     }

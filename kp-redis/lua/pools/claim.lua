@@ -3,8 +3,8 @@
 --
 -- KEYS    as in pool.lua
 -- ARGV    3 group or ''
---         4 the requests, as in take.lua
--- Reply   for each request: ok, facts, package
+--         4 the requests: an argument each, as in take.lua
+-- Reply   for each request: ok, ref, record, the bytes before its package
 
 local group
 

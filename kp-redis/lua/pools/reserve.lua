@@ -3,8 +3,8 @@
 --
 -- KEYS    as in pool.lua
 -- ARGV    3 at lapse: return or retire
---         4 the requests, as in take.lua
--- Reply   for each request: ok, facts, package, expires_at (absent for a last-resort package)
+--         4 the requests: an argument each, as in take.lua
+-- Reply   for each request: ok, ref, record, the bytes before its package, expires_at (absent for a last-resort package)
 
 local retire
 

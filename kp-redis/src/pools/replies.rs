@@ -127,9 +127,28 @@ fn package_bytes(value: Value) -> Read<KeyPackageBytes> {
     bytes(value)?.try_into().map_err(|_| Malformed("an impossible package"))
 }
 
-/// Reads an answer of `claim.lua`: facts, then a record, and how many bytes of it lie before the package.
+/// Reads the state and the head of a record, as `pool.lua` describes them.
+fn head(key_package_ref: KeyPackageRef, record: &[u8]) -> Read<KeyPackageInfo> {
+    let cut = || Malformed("a record is cut off");
+    let (&[state, _mark, high, low], rest) = record.split_first_chunk().ok_or_else(cut)?;
+    let (not_before, rest) = rest.split_first_chunk().ok_or_else(cut)?;
+    let (not_after, rest) = rest.split_first_chunk().ok_or_else(cut)?;
+    let credential = CredentialHash(*rest.first_chunk().ok_or_else(cut)?);
+    let lifetime = Lifetime::new(moment(*not_before)?, moment(*not_after)?);
+    let lifetime = lifetime.map_err(|_| Malformed("an impossible lifetime"))?;
+    let ciphersuite = Ciphersuite(u16::from_be_bytes([high, low]));
+    let role = Role::of(state == b'S');
+    Ok(KeyPackageInfo::new(key_package_ref, ciphersuite, lifetime, credential).role(role))
+}
+
+fn moment([a, b, c, d, e, f, g]: [u8; 7]) -> Read<Timestamp> {
+    time(&Value::Int(i64::from_be_bytes([0, a, b, c, d, e, f, g])))
+}
+
+/// Reads an answer of `claim.lua`: a ref, its record, and how many bytes of it lie before the package.
 pub(crate) fn package(fields: &mut Fields) -> Read<KeyPackage> {
-    let (info, mut record) = (info(fields)?, fields.bytes()?);
+    let (key_package_ref, mut record) = (reference(fields.bytes()?)?, fields.bytes()?);
+    let info = head(key_package_ref, &record)?;
     let before: usize = count(&fields.next()?)?;
     if before > record.len() {
         return Err(Malformed("an impossible package"));

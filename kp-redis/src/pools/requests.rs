@@ -4,7 +4,7 @@ use kp_core::rules::{Answer, Limits, MAX_LAST_RESORT_SLOTS, bounded, bounded_tak
 use kp_core::server::{
     Admitted, InitKeyFingerprint, LastResort, OnLapse, ReservationToken, Save, SaveMode, Support, TakeRequest,
 };
-use kp_core::{KeyPackageInfo, PoolId, Timestamp};
+use kp_core::{KeyPackageInfo, KeyPackageRef, Party, PoolId, Timestamp};
 
 /// The arguments of a script.
 pub(crate) type Arguments = Vec<Vec<u8>>;
@@ -33,6 +33,16 @@ pub(crate) fn lapse(lapse: OnLapse) -> Vec<u8> {
     })
 }
 
+/// The limit of a request that has none, in 5 bytes.
+const NO_LIMIT: u64 = (1 << 40) - 1;
+
+/// Adds an id, which is at most 255 bytes long, behind its length.
+fn behind_its_length(request: &mut Vec<u8>, id: Option<&[u8]>) {
+    let id = id.unwrap_or_default();
+    request.push(u8::try_from(id.len()).unwrap_or(u8::MAX));
+    request.extend(id);
+}
+
 /// An item of a call on many: it names its pool, and a call takes so many of them (COST-1).
 pub(crate) trait BatchItem: Sync + Sized {
     fn pool(&self) -> &PoolId;
@@ -49,23 +59,23 @@ impl BatchItem for TakeRequest {
 
     fn encode(&self) -> Arguments {
         let last_resort = match self.options.last_resort {
-            LastResort::Never => "never",
-            LastResort::Fallback => "fallback",
-            LastResort::Only => "only",
+            LastResort::Never => 0,
+            LastResort::Fallback => 1,
+            LastResort::Only => 2,
         };
-        let mut arguments = vec![
-            self.id.as_bytes().to_vec(),
-            number(self.ttl.get()),
-            number(self.options.remaining),
-            optional(self.options.only.as_ref()),
-            text(last_resort),
-            optional(self.options.by.as_ref()),
-            self.limit.map(number).unwrap_or_default(),
-            self.options.requirements.as_bytes().to_vec(),
-            number(i128::try_from(self.options.ciphersuites.len()).unwrap_or(i128::MAX)),
-        ];
-        arguments.extend(self.options.ciphersuites.iter().map(|suite| number(suite.0)));
-        arguments
+        let limit = self.limit.map_or(NO_LIMIT, u64::from);
+        let required = self.options.requirements.as_bytes();
+        let mut request = self.id.as_bytes().to_vec();
+        request.extend(self.ttl.get().to_be_bytes());
+        request.extend(self.options.remaining.to_be_bytes());
+        request.extend(&limit.to_be_bytes()[3..]);
+        request.push(last_resort);
+        behind_its_length(&mut request, self.options.only.as_ref().map(KeyPackageRef::as_bytes));
+        behind_its_length(&mut request, self.options.by.as_ref().map(Party::as_bytes));
+        request.extend(u16::try_from(required.len()).unwrap_or(u16::MAX).to_be_bytes());
+        request.extend(required);
+        request.extend(self.options.ciphersuites.iter().flat_map(|suite| suite.0.to_be_bytes()));
+        vec![request]
     }
 
     fn bounded(items: &[Self]) -> Answer<()> {

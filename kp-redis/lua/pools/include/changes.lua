@@ -11,14 +11,16 @@ end
 
 -- Packs the record of a package that was used. It is in a window where the window ends, and a reserver is counted.
 local function pack_used(r, bound, at, id, group, by, expires_at, reserver)
-    local head, mark, window = head_of(r), bound and 1 or 0, ''
+    local head, mark = head_of(r), bound and 1 or 0
     if #head >= BEHIND_HEAD then
         mark = mark + HAS_INIT_KEY
     end
     if expires_at then
-        mark, window = mark + 2 * RESERVER, struct.pack('>I7Bc0', expires_at, #reserver, reserver)
+        return struct.pack(
+            '>c1Bc0I7c16Bc0Bc0I7Bc0', 'U', mark + 2 * RESERVER, head, at, id, #group, group, #by, by, expires_at, #reserver, reserver
+        )
     end
-    return 'U' .. string.char(mark) .. head .. struct.pack('>I7c16Bc0Bc0', at, id, #group, group, #by, by) .. window
+    return struct.pack('>c1Bc0I7c16Bc0Bc0', 'U', mark, head, at, id, #group, group, #by, by)
 end
 
 -- Packs a record. That of a package that is taken is the record F.
@@ -57,17 +59,15 @@ local function pack_taken(r)
     )
 end
 
--- The earliest lapse of the pool as far as the script knows, and the one that the bucket's index is to be told. The index has the
--- earliest or one before: a lease that ends early leaves it as it is, and the sweep that finds nothing due corrects it.
-local first_lapse, told_lapse
+-- The earliest lapse that the script has told the bucket's index of. The index has the pool's earliest or one before: a lease
+-- that ends early leaves it as it is, and the sweep that finds nothing due corrects it.
+local told_lapse
 
+-- Tells the bucket's index of a lapse. It may be a script's first write, and so must come before all others.
 local function add_lapse(expires_at)
-    if expires_at < first_lapse then
-        first_lapse = expires_at
-        local known = redis.call('ZSCORE', POOLS_BY_LAPSE, POOL)
-        if not known or expires_at < tonumber(known) then
-            told_lapse = expires_at
-        end
+    if expires_at < told_lapse then
+        told_lapse = expires_at
+        redis.call('ZADD', POOLS_BY_LAPSE, 'LT', expires_at, POOL)
     end
 end
 
@@ -142,9 +142,7 @@ end
 -- Settles every lease and window whose expires_at has come (TIME-2, SWEEP-2), or the first `most` of them, and returns how
 -- many there were. Every call that changes a pool settles first.
 local function settle(most)
-    local first = redis.call('ZRANGE', LAPSES, 0, 0, 'WITHSCORES')[2]
-    first_lapse = tonumber(first or math.huge)
-    if first_lapse > NOW then
+    if redis.call('ZCOUNT', LAPSES, '-inf', ARGV[2]) == 0 then
         return 0
     end
     check_keys()
@@ -182,14 +180,11 @@ end
 local begin_reading = begin
 local function begin(keys, arguments)
     begin_reading(keys, arguments)
-    first_lapse, told_lapse, is_master = math.huge, nil, IS_FUNCTION
+    told_lapse, is_master = math.huge, IS_FUNCTION
 end
 
--- Tells the bucket's index of an earlier lapse, and returns the reply. Every script that changes a pool ends with it.
+-- Returns the reply. Every script that changes a pool ends with it.
 local function finish(reply)
     write_nothing()
-    if told_lapse then
-        redis.call('ZADD', POOLS_BY_LAPSE, told_lapse, POOL)
-    end
     return reply
 end

@@ -39,7 +39,7 @@ local UNREADABLE = {}
 local MISLED = {}
 
 -- A record begins with its state, a mark and the head: ciphersuite, not_before, not_after, credential. Then follow the
--- fields of the state. Integers are big-endian.
+-- fields of the state. Integers are big-endian. As far as the head, Rust reads it too, where a package is handed out (replies.rs).
 --   F free     saved_at; package
 --   S slot     saved_at; package                                             mark: 1 used
 --   U used     at, id, group, by; in a window: expires_at, reserver;         mark: 1 bound, 2 in a window
@@ -73,7 +73,7 @@ local function parse_taken(r, taken)
     if string.byte(taken) == 82 then
         r.state, mark, r.expires_at, r.id, r.sequence, r.by, at = struct.unpack(LEASED, taken)
         local recalled = (mark - mark % 2) / 2
-        r.retire, r.recalled = mark % 2 == 1, recalled
+        r.retire, r.recalled = mark % 2 == 1 or nil, recalled
         if recalled > 2 then
             error(UNREADABLE)
         end
@@ -97,6 +97,7 @@ local function parse(ref, value, taken)
     if has_init_key then
         at = at + 8
     end
+    -- With what took it a record has at most 16 fields, where a table doubles. So what is not so is left out.
     local r = {
         ref = ref, value = value, state = state, suite = suite, not_before = not_before, not_after = not_after,
         last = state == 'S', rest_at = at, support_at = nil, package_at = nil,

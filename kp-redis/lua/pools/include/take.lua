@@ -1,31 +1,29 @@
 -- Reads the requests of reserve and claim, finds the binding of an id, and chooses a package. Follows changes.lua and
 -- queue.lua.
 --
--- ARGV of a request
---   id, ttl, least lifetime left, ref wanted or '', last resort (never, fallback, only), by or '', limit or '', the types
---   required (three bytes each) or '', number of ciphersuites accepted, the ciphersuites
+-- A request is one argument: id, ttl, least lifetime left, limit, last resort, ref wanted or '', by or '', the types required
+-- (three bytes each) or ''; then to its end the ciphersuites accepted, if not any. Each text follows its length.
+local REQUEST = '>c16I4I4I5BBc0Bc0I2c0'
+local NO_LIMIT = 2 ^ 40 - 1
+local NEVER, ONLY = 0, 2 -- and 1: as a fallback
 
 -- The request that is judged: one table for all, since a run makes as few tables as it can.
 local take = {}
 
 -- Answers the requests that begin at the argument `first`.
 local function each_take(first, judge)
-    local replies, at = {}, first
-    if first + 9 + tonumber(ARGV[first + 8]) <= #ARGV then
+    local replies, suites_at = {}, nil
+    if #ARGV > first then
         check_keys() -- What the first item does not read may be what a later one writes.
     end
-    while at <= #ARGV do
-        take.id, take.ttl, take.remaining, take.only = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
-        take.last_resort, take.by, take.limit = ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6])
-        take.required, take.suites = ARGV[at + 7], nil
-        local count = tonumber(ARGV[at + 8])
-        if count > 0 then
-            take.suites = {}
-            for index = at + 9, at + 8 + count do
-                take.suites[tonumber(ARGV[index])] = true
-            end
+    for index = first, #ARGV do
+        local request = ARGV[index]
+        take.id, take.ttl, take.remaining, take.limit, take.last_resort, take.only, take.by, take.required, suites_at =
+            struct.unpack(REQUEST, request)
+        take.suites = suites_at <= #request and {} or nil
+        for at = suites_at, #request, 2 do
+            take.suites[struct.unpack('>I2', request, at)] = true
         end
-        at = at + 9 + count
         replies[#replies + 1] = answer(judge)
     end
     return replies
@@ -176,7 +174,7 @@ local function named()
         return nil, 'already_reserved'
     elseif not is_queued(r) then
         return nil, 'already_spent'
-    elseif r.state == 'S' or take.last_resort == 'only' or not fits(r) then
+    elseif r.state == 'S' or take.last_resort == ONLY or not fits(r) then
         return nil, 'unsuitable'
     end
     local place = redis.call('ZSCORE', QUEUE, r.ref)
@@ -206,17 +204,17 @@ local WORTH_A_HINT = 64
 -- Chooses a package for an id that is not bound (RES-10). Returns a free record to be taken, or a record of state 'S'
 -- to be handed out; or nil and the code of the rejection.
 local function choose()
-    if take.by ~= '' and take.limit and count_taken_by(take.by) >= take.limit then
+    if take.by ~= '' and take.limit < NO_LIMIT and count_taken_by(take.by) >= take.limit then
         return nil, 'too_many_reservations'
     elseif take.only ~= '' then
         return named()
     end
     local chosen, available = nil, false
-    if free and (take.last_resort == 'only' or not may_fit()) then
+    if free and (take.last_resort == ONLY or not may_fit()) then
         available = free.available
     else
         -- Mostly the oldest package fits.
-        chosen = take.last_resort ~= 'only' and oldest()
+        chosen = take.last_resort ~= ONLY and oldest()
         if chosen and fits(chosen) then
             free = nil
             return chosen
@@ -225,21 +223,21 @@ local function choose()
         local suites = {}
         local skipped, place, latest = each_free(0, function(r)
             available = available or is_valid(r)
-            if take.last_resort ~= 'only' and fits(r) then
+            if take.last_resort ~= ONLY and fits(r) then
                 chosen = r
             end
             note(suites, r)
-            -- Under 'only' no one-time package is taken; the rejection depends on whether any is available (RES-6).
-            return chosen or (take.last_resort == 'only' and available)
+            -- Under ONLY no one-time package is taken; the rejection depends on whether any is available (RES-6).
+            return chosen or (take.last_resort == ONLY and available)
         end)
         if skipped >= WORTH_A_HINT then
             redis.call('HSET', IDS, '', struct.pack(HINT, place, latest))
         end
-        free = not chosen and take.last_resort ~= 'only' and {
+        free = not chosen and take.last_resort ~= ONLY and {
             suites = suites, available = available, types_known = take.required ~= '',
         } or nil
     end
-    if not chosen and take.last_resort ~= 'never' then
+    if not chosen and take.last_resort ~= NEVER then
         chosen = last_resort()
     end
     if chosen then
@@ -261,10 +259,8 @@ local function take_free(r, lapse, part)
     redis.call('HSET', IDS, take.id, r.ref)
 end
 
--- Returns the answer that hands a package out: its facts, its record, how many bytes of it lie before the package, and when its
--- lease lapses, if it has one. The record goes whole, so that Lua makes no string of the package.
+-- Returns the answer that hands a package out: its record, how many bytes of it lie before the package, and when its lease
+-- lapses, if it has one. The record goes whole, so that Lua makes no string of the package, nor of its credential.
 local function handed(r, expires_at)
-    return {
-        'ok', r.ref, r.suite, r.not_before, r.not_after, r.last and 1 or 0, credential_of(r), r.value, r.package_at - 1, expires_at,
-    }
+    return {'ok', r.ref, r.value, r.package_at - 1, expires_at}
 end
