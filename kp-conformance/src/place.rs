@@ -12,31 +12,37 @@ use crate::packages::numbered;
 use crate::progress::Progress;
 use crate::{Context, Factory, Space};
 
-/// A check in which nothing goes on for so long hangs: on a slow disk the longest takes seconds, and at the heavy level minutes.
+/// A check in which nothing goes on for so long hangs: on a slow disk the longest call takes seconds, on a machine that is
+/// starved a minute, and at the heavy level minutes.
 fn timeout() -> Duration {
     Duration::from_secs(match Settings::get().level {
-        Level::Quick | Level::Default => 120,
+        Level::Quick | Level::Default => 90,
         Level::Heavy => 3_600,
     })
 }
 
+/// How often it is looked at meanwhile.
+const LOOKS: u32 = 9;
+
 /// Of a check that goes on, so many times as long is too long.
-const LONGEST: u32 = 10;
+const LONGEST: u32 = 13;
 
 /// Waits for a check, as long as it goes on. A machine that is starved makes it slow, and does not make it fail.
 async fn ended<T>(checked: JoinHandle<T>, progress: &Progress) -> Result<T, String> {
     let mut checked = pin!(checked);
-    let (limit, mut steps) = (timeout(), 0);
-    for _ in 0..LONGEST {
-        match tokio::time::timeout(limit, &mut checked).await {
+    let limit = timeout();
+    let (mut steps, mut still) = (0, 0);
+    for _ in 0..LONGEST * LOOKS {
+        match tokio::time::timeout(limit / LOOKS, &mut checked).await {
             Ok(ended) => return ended.map_err(failure),
-            Err(_) if progress.steps() > steps => steps = progress.steps(),
-            Err(_) => {
-                let seconds = limit.as_secs();
-                return Err(format!(
-                    "it hangs: after {steps} calls it began no other for {seconds} s"
-                ));
-            }
+            Err(_) if progress.steps() > steps => (steps, still) = (progress.steps(), 0),
+            Err(_) => still += 1,
+        }
+        if still == LOOKS {
+            let seconds = limit.as_secs();
+            return Err(format!(
+                "it hangs: after {steps} calls it began no other for {seconds} s"
+            ));
         }
     }
     let seconds = limit.as_secs() * u64::from(LONGEST);

@@ -1,9 +1,8 @@
 use crate::asking::Asking as _;
 use kp_core::Ciphersuite;
 use kp_core::rules::Limits;
-use kp_core::server::Save;
-use kp_core::server::SaveMode;
 use kp_core::server::SaveOutcome::{AlreadyStored, Expired, PoolFull, Saved};
+use kp_core::server::{OnLapse, Save, SaveMode};
 
 use crate::Context;
 use crate::check::checks;
@@ -69,6 +68,8 @@ checks! {
         pool.withdraw([10], at(60)).await;
         one_more(30, 60, "a recalled one does not count").await;
         one_more(40, 100, "an expired one does not count").await;
+        pool.lease_until(&pool.take(4), OnLapse::Retire, at(100)).await;
+        full(101, "a reserved one that is retired at its lapse counts, also beside an expired one").await;
     }
 
     /// A pool has 16 last-resort slots at most: a 17th ciphersuite is refused, another package for one of the 16 is not. A

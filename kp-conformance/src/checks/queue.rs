@@ -56,6 +56,20 @@ checks! {
         must_be!(pool.claim_ref(&pool.take(1_004), at(99)).await, Ok(key_package_ref(oldest + 1)));
     }
 
+    /// A package that returns is handed out next, however many behind it are gone: what lies before them is not forgotten with
+    /// them.
+    #[rules("RES-2", "REL-1", "READ-2")]
+    async fn what_returns_before_many_that_are_gone_is_the_oldest(context: &Context) {
+        let pool = context.stocked(one_times(1..=MANY)).await;
+        let oldest = pool.lease(&pool.take(1), at(0)).await;
+        pool.withdraw(3..MANY, at(0)).await;
+        must_be!(pool.reserve_ref(&pool.take(2), at(0)).await, Ok(key_package_ref(2)));
+        must_be!(pool.reserve_ref(&pool.take(3), at(0)).await, Ok(key_package_ref(MANY)));
+        pool.released(&oldest, at(0)).await;
+        must_be!(pool.available(at(0)).await, [key_package_ref(1)]);
+        must_be!(pool.reserve_ref(&pool.take(4), at(0)).await, Ok(key_package_ref(1)));
+    }
+
     /// Each package saved has a place of its own behind all others, whatever became of those: refused items, the newest swept,
     /// a ref that starts anew.
     #[rules("RES-2", "READ-2", "SAVE-7")]

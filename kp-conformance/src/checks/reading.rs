@@ -85,18 +85,23 @@ checks! {
         must_be!(works(pool.store.list_ready(&pool.beside("nobody").id, at(0)).await), []);
     }
 
-    /// In pages of any size each package is shown once, in order; a limit of 0 counts as 1. The last page says that it is the
-    /// last, also when it is full.
-    #[rules("READ-2", "COST-1")]
+    /// In pages of any size each package is shown once, in order, also one whose lease has lapsed and is not settled; a limit of
+    /// 0 counts as 1. The last page says that it is the last, also when it is full.
+    #[rules("READ-2", "READ-1", "COST-1")]
     async fn pages_show_each_package_once(context: &Context) {
         let pool = context.stocked(one_times(1..=25)).await;
         let whole = pool.available_by(1_000, at(0)).await;
         must_be!(whole.len(), 25);
+        if !pool.only_claims {
+            for n in [1, 8, 25] {
+                pool.lease(&pool.take(n).only(key_package_ref(n)), at(0)).await;
+            }
+        }
         for limit in [0, 1, 2, 7, 24, 25, 26] {
-            must_be!(pool.available_by(limit, at(0)).await, whole, "in pages of {limit}");
+            must_be!(pool.available_by(limit, at(60)).await, whole, "in pages of {limit}");
         }
         for (limit, is_last) in [(24, false), (25, true), (26, true)] {
-            let page = works(pool.store.list_available(&pool.id, None, limit, at(0)).await);
+            let page = works(pool.store.list_available(&pool.id, None, limit, at(60)).await);
             must_be!(page.next.is_none(), is_last, "a page of {limit} is the last of 25 packages: {page:?}");
         }
         must_be!(pool.beside("nobody").available_by(10, at(0)).await, []);

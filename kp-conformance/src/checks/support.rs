@@ -45,7 +45,7 @@ checks! {
             one_time(1).supporting(MORE),
             one_time(2).supporting(MORE),
             last_resort(3).supporting(MORE),
-            one_time(4).supporting(MORE),
+            one_time(4).supporting(MORE).with_key(4),
         ];
         must_be!(pool.admit(again, at(0)).await, [AlreadyStored; 4]);
         must_be!(pool.save(one_times([1, 2]), at(0)).await, [AlreadyStored; 2], "without support, nothing changes");
@@ -56,6 +56,8 @@ checks! {
         for n in [1, 2, 3] {
             must_be!(pool.claim_ref(&pool.take(n).requiring(MORE), at(0)).await, Ok(key_package_ref(n)));
         }
+        let more = pool.take(5).requiring(MORE).last_resort(LastResort::Never);
+        pool.refuses(&more, at(0), NothingFits).await;
         must_be!(pool.claim_ref(&pool.take(4).requiring(LITTLE), at(0)).await, Ok(key_package_ref(4)));
     }
 

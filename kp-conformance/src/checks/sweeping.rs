@@ -1,6 +1,7 @@
 use crate::asking::Asking as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use kp_core::Rejection::{NoLiveReservation, NotFound, PoolExhausted};
 use kp_core::server::OnLapse;
@@ -26,6 +27,23 @@ async fn lapsing(context: &Context, pools: usize) -> Vec<Pool> {
         pool.claimed(&pool.take(2), at(0)).await;
     }
     pools
+}
+
+/// A settling of a few small pools takes milliseconds, and on a machine that is starved seconds.
+const LONG: Duration = Duration::from_secs(30);
+
+/// Settles one pool at most, in a task of its own: a sweep that goes round in circles hangs neither the check nor its clock.
+async fn settled_in_time(pool: &Pool, now: Timestamp) -> u64 {
+    let pool = pool.clone();
+    let settled = tokio::spawn(async move { pool.settle(now, 1).await });
+    match tokio::time::timeout(LONG, settled).await {
+        Ok(Ok(settled)) => settled,
+        Ok(Err(failed)) => std::panic::resume_unwind(failed.into_panic()),
+        Err(_) => panic!(
+            "a settling of a few small pools has not ended after {} s",
+            LONG.as_secs()
+        ),
+    }
 }
 
 checks! {
@@ -269,6 +287,36 @@ checks! {
         }
         must_be!(first.settle(at(20), 1).await, 1, "one lease has lapsed, in the third pool");
         must_be!(first.settle(at(20), 1).await, 0);
+    }
+
+    /// A pool that is gone, swept to its last record or deleted, is due for no settling, whatever had become of its leases: a
+    /// settling passes it over, and ends.
+    #[rules("SWEEP-2", "SWEEP-1", "DEL-1")]
+    async fn a_pool_that_is_gone_stops_no_settling(context: &Context) {
+        let first = context.pool().await;
+        let pools = ["live", "released", "spent", "claimed", "lapsed", "deleted"].map(|name| first.beside(name));
+        for (n, pool) in pools.iter().enumerate() {
+            pool.stock(vec![one_time(1).valid(-DAY, 100)], at(0)).await;
+            if n == 3 {
+                pool.claimed(&pool.take(1), at(0)).await;
+                continue;
+            }
+            let token = pool.lease(&pool.take(1), at(0)).await;
+            match n {
+                1 => pool.released(&token, at(1)).await,
+                2 => _ = pool.spent(&token, &no_usage(), at(1)).await,
+                4 => must_be!(pool.release(&token, at(60)).await, Err(NoLiveReservation)),
+                5 => pool.delete().await,
+                _ => (),
+            }
+        }
+        must_be!(first.cleanup(at(100), 100).await, 5, "one record in each pool that is not deleted");
+        must_be!(settled_in_time(&first, at(200)).await, 0, "no pool is left");
+        let last = first.beside("user-99");
+        last.stock(one_times([1]), at(200)).await;
+        last.lease(&last.take(1), at(200)).await;
+        must_be!(settled_in_time(&first, at(260)).await, 1, "one lease has lapsed, in the only pool");
+        must_be!(settled_in_time(&first, at(260)).await, 0);
     }
 
     /// Pools whose package has expired and was saved anew, with a later end, stop no sweep before it comes to one that has

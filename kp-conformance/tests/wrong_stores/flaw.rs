@@ -52,6 +52,8 @@ pub(crate) struct Flaw {
     pub(crate) statuses: fn(&mut Vec<Option<Status>>),
     pub(crate) ready: fn(&mut Vec<ReadyKeyPackage>),
     pub(crate) listed: fn(&mut Page<KeyPackageInfo>),
+    /// What is listed after a cursor.
+    pub(crate) next_page: fn(&mut Records<'_>, Timestamp, &mut Page<KeyPackageInfo>),
     pub(crate) counts: fn(&mut Counts),
     pub(crate) room: fn(&mut PoolCounts),
     pub(crate) pools: fn(&mut Page<PoolId>),
@@ -65,6 +67,8 @@ pub(crate) struct Flaw {
     pub(crate) page_limit: fn(u32) -> u32,
     /// Whether a pool counts towards the limit of a settling, by how much ended there.
     pub(crate) counts_as_settled: fn(u64) -> bool,
+    /// Whether a pool that was leased from stays due for a settling when it is gone, which then asks for it for ever.
+    pub(crate) keeps_gone_pools_due: bool,
     /// Whether a pool that was exhausted stays noted as such, swept or not.
     pub(crate) notes_exhausted_pools: bool,
     /// To the limit of a sweep.
@@ -194,6 +198,7 @@ impl Flaw {
         statuses: |_| (),
         ready: |_| (),
         listed: |_| (),
+        next_page: |_, _, _| (),
         counts: |_| (),
         room: |_| (),
         pools: |_| (),
@@ -201,6 +206,7 @@ impl Flaw {
         swept: |_, _| (),
         page_limit: |limit| limit,
         counts_as_settled: |count| count > 0,
+        keeps_gone_pools_due: false,
         notes_exhausted_pools: false,
         sweep_limit: |limit| limit,
         cleaned: |count| count,

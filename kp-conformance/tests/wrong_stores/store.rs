@@ -29,6 +29,8 @@ pub(crate) struct FlawedStore {
     locked: Arc<AtomicBool>,
     /// [`Torn::LocksAsItGoes`]
     locks: Locks,
+    /// The pools that were leased from, if the flaw has it so.
+    due: Arc<Mutex<HashSet<PoolId>>>,
     /// The pools that were found exhausted, if the flaw has it so.
     exhausted: Arc<Mutex<HashSet<PoolId>>>,
     /// What this handle remembers of all pools, for the reads that the flaw answers from memory.
@@ -47,6 +49,7 @@ impl FlawedStore {
             gate: flaw.torn.filter(|torn| torn.races()).map(Gate::of).map(Arc::new),
             locked: Arc::default(),
             locks: Locks::default(),
+            due: Arc::default(),
             exhausted: Arc::default(),
             remembered: Arc::default(),
             handles: Arc::default(),
@@ -144,6 +147,16 @@ impl FlawedStore {
         })
     }
 
+    fn due(&self) -> MutexGuard<'_, HashSet<PoolId>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a pool is due, if the flaw has it so, that is gone.
+    fn is_due_for_a_gone_pool(&self) -> bool {
+        let pools = self.pools();
+        self.due().iter().any(|pool| !pools.contains(pool))
+    }
+
     /// The first of the two steps of a torn call: reads, and then lets others in.
     async fn first<T>(&self, read: impl FnOnce(&mut Model) -> T) -> T {
         let (result, came) = {
@@ -158,6 +171,9 @@ impl FlawedStore {
 
     /// A call on one pool, atomic unless torn.
     async fn step<T>(&self, call: Call, pool: &PoolId, step: impl FnOnce(&mut Records<'_>) -> T) -> T {
+        if self.flaw.keeps_gone_pools_due && matches!(call, Call::Reserve | Call::Claim) {
+            self.due().insert(pool.clone());
+        }
         if self.flaw.torn != Some(Torn::Apart(call)) {
             if let Some(gate) = self.gate.as_ref().filter(|_| !call.sweeps()) {
                 gate.door().await;

@@ -1,4 +1,5 @@
 use kp_conformance::Method;
+use kp_core::rules::State;
 use kp_core::server::Cursor;
 use kp_core::{Counts, PoolId, Slot, Status};
 
@@ -66,6 +67,19 @@ wrong_stores! {
             if page.next.is_some() {
                 page.items.pop();
             }
+        };
+    }
+
+    /// Each page shows all packages whose leases have lapsed and are not settled, wherever it begins.
+    #[breaks("READ-2", pages_show_each_package_once)]
+    fn each_page_shows_what_has_lapsed(flaw: &mut Flaw) {
+        flaw.next_page = |records, now, page| {
+            let all = records.pool.records.iter();
+            let lapsed = all.filter(|(record, _)| match &record.state {
+                State::Reserved(lease) => lease.expires_at <= now,
+                _ => false,
+            });
+            page.items.splice(..0, lapsed.map(|(record, _)| record.info.clone()));
         };
     }
 

@@ -170,6 +170,20 @@ wrong_stores! {
         };
     }
 
+    /// With a fingerprint that is added, the support that is there is replaced.
+    #[breaks("SAVE-5", support_is_added_where_there_is_none)]
+    fn overwrites_support_beside_a_fingerprint(flaw: &mut Flaw) {
+        flaw.amend = |pool, record, item| {
+            let adds = item.fingerprint.is_some() && item.support.is_some();
+            for (other, kept) in &mut pool.records {
+                if adds && other.sequence == record.sequence && kept.fingerprint.is_none() {
+                    kept.support.clone_from(&item.support);
+                }
+            }
+            sure(pool.amend(record, item));
+        };
+    }
+
     /// Other support under the same ref is a conflict.
     #[breaks("SAVE-5", support_is_added_where_there_is_none)]
     fn support_is_a_fact(flaw: &mut Flaw) {

@@ -1,5 +1,5 @@
 use kp_core::rules::{PoolRecords, State};
-use kp_core::server::{Admitted, Save, SaveMode, SaveOutcome};
+use kp_core::server::{Admitted, OnLapse, Save, SaveMode, SaveOutcome};
 use kp_core::{Role, Timestamp};
 
 use crate::flaw::{Call, Records, Torn, sure};
@@ -157,6 +157,20 @@ wrong_stores! {
     #[breaks("SAVE-5", the_same_ref_with_anything_else_is_a_conflict)]
     fn overwrites(flaw: &mut Flaw) {
         flaw.save = |records, save, now| forgetting(records, save, now, |state| *state == State::Free);
+    }
+
+    /// Reserved packages that are retired at their lapse do not count towards the cap.
+    #[breaks("SAVE-6", the_cap_counts_what_is_free_or_reserved)]
+    fn the_cap_leaves_out_what_is_retired_at_its_lapse(flaw: &mut Flaw) {
+        flaw.count_held = |pool, suite, now| {
+            let retires = pool.records.iter().filter(|(record, _)| match &record.state {
+                State::Reserved(lease) => lease.on_lapse == OnLapse::Retire && lease.recalled.is_none(),
+                _ => false,
+            });
+            let retires = retires.filter(|(record, _)| record.info.ciphersuite == suite && !record.is_expired(now));
+            let retires = u32::try_from(retires.count()).unwrap_or(u32::MAX);
+            sure(pool.count_held(suite, now)) - retires
+        };
     }
 
     /// Reserved packages do not count towards the cap.

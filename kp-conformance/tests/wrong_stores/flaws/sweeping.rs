@@ -106,6 +106,12 @@ wrong_stores! {
         flaw.counts_as_settled = |_| true;
     }
 
+    /// A pool that was leased from stays due when it is gone, and a settling asks for it for ever.
+    #[breaks("SWEEP-2", a_pool_that_is_gone_stops_no_settling)]
+    fn settling_asks_for_a_pool_that_is_gone(flaw: &mut Flaw) {
+        flaw.keeps_gone_pools_due = true;
+    }
+
     /// Leases that have ended wait for the next call on their pool.
     #[breaks("SWEEP-2", leases_and_windows_that_have_ended_are_settled)]
     fn settles_nothing(flaw: &mut Flaw) {

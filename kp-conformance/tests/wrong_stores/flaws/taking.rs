@@ -1,4 +1,4 @@
-use kp_core::rules::{PoolRecords, State, fits};
+use kp_core::rules::{PoolRecords, Record, State, fits};
 use kp_core::server::{LastResort, OnLapse, TakeRequest};
 use kp_core::{Party, Rejection};
 
@@ -32,6 +32,18 @@ wrong_stores! {
     #[breaks("RES-1", four_hundred_reservations_get_four_hundred_packages)]
     fn reserves_in_two_steps(flaw: &mut Flaw) {
         flaw.torn = Some(Torn::Apart(Call::Reserve));
+    }
+
+    /// The queue begins behind the last that are gone, fifty in a row, whatever is leased before them.
+    #[breaks("RES-2", what_returns_before_many_that_are_gone_is_the_oldest)]
+    fn begins_behind_what_is_gone(flaw: &mut Flaw) {
+        flaw.oldest = |pool, options, now| {
+            let gone = |(record, _): &(Record, _)| !record.state.is_unspent_one_time();
+            let fifty = pool.records.windows(50).rposition(|fifty| fifty.iter().all(gone));
+            let mut queue = pool.clone();
+            queue.records.drain(..fifty.map_or(0, |first| first + 50));
+            sure(queue.oldest_that_fits(options, now))
+        };
     }
 
     /// The newest package is handed out first.

@@ -1,5 +1,7 @@
 //! The calls of the trait, each by the pieces of the flaw.
 
+use std::future::pending;
+
 use async_trait::async_trait;
 use kp_conformance::{Method, ReferenceStore};
 use kp_core::moving::{ImportRejection, MovePools, PoolExport};
@@ -190,6 +192,9 @@ impl KeyPackageStore for FlawedStore {
         let read = readable.list_available(pool, after, (self.flaw.page_limit)(limit), now);
         let mut page = self.read(pool, now, read).await?;
         (self.flaw.listed)(&mut page);
+        if after.is_some() {
+            self.at_once(pool, |records| (self.flaw.next_page)(records, now, &mut page));
+        }
         Ok(page)
     }
 
@@ -259,6 +264,9 @@ impl KeyPackageStore for FlawedStore {
     async fn release_expired_reservations(&self, now: Timestamp, limit: u32) -> Result<u64> {
         if self.flaw.torn == Some(Torn::FindsFirst) {
             return Ok(self.settle_found(now, limit).await);
+        }
+        if self.is_due_for_a_gone_pool() {
+            return pending().await;
         }
         let (mut settled, mut total) = (0, 0);
         for pool in self.pools() {
