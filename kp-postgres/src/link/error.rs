@@ -213,3 +213,25 @@ pub(crate) fn backend_error(operation: &'static str, effect: Effect, failure: Ar
     };
     make(BACKEND, operation, effect, failure)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ERR-1: of a commit that was cut short, nobody knows whether it took effect.
+    #[test]
+    fn a_commit_that_was_cut_short_is_not_taken_for_rolled_back() {
+        let failed = |code: &str| Failure::Server {
+            severity: "ERROR".to_owned(),
+            code: SqlState::from_code(code),
+            message: String::new(),
+            fatal: false,
+        };
+        for code in ["57014", "57P01", "08006", "40003", "XX000"] {
+            assert!(!failed(code).is_rolled_back(), "{code}");
+        }
+        for code in ["40001", "23503"] {
+            assert!(failed(code).is_rolled_back(), "{code}");
+        }
+    }
+}
