@@ -235,3 +235,44 @@ impl Source for SyncReport {}
 impl Source for Page<PoolId> {}
 impl Source for Page<KeyPackageInfo> {}
 impl Source for Vec<(KeyPackageRef, WithdrawOutcome)> {}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use futures::FutureExt as _;
+    use kp_core::BackendError;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// DIR-3: a failure is logged wherever it stands in a batch.
+    #[test]
+    fn a_failure_beside_what_went_well_is_logged() {
+        let failed = || Err(BackendError::new("sqlite", "spend", Effect::Unknown, "the disk is full").into());
+        for answers in [vec![failed(), Ok(())], vec![Ok(()), failed()]] {
+            let log = Log::default();
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+            let answers: Answers<()> = answers.into();
+            let observed = || observe("spend", async { answers }).now_or_never();
+            let observed = tracing::subscriber::with_default(subscriber, observed);
+            assert!(observed.is_some_and(|answers| answers.len() == 2));
+            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            assert!(text.contains("the disk is full"), "{text}");
+        }
+    }
+}

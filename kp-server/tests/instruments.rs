@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use kp_conformance::{Fault, FaultyStore};
 use kp_core::server::TakeOptions;
 use kp_core::server::{Spend, Withdrawal};
 use kp_core::{ManualClock, PoolId};
+use kp_memory::MemoryStore;
 use kp_server::{KeyPackageDirectory, NoticeKind, Take};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -213,6 +215,35 @@ fn an_outage_is_counted_as_one() {
             .keys()
             .any(|name| name.starts_with("keypackage_directory_swept_timestamp_seconds"))
     );
+}
+
+/// DIR-3, ERR-1: what changed nothing is told from what may have.
+#[test]
+fn a_call_that_was_not_made_is_counted_as_one() {
+    let ((), recorded, _) = observed(async {
+        let faulty = FaultyStore::new(Arc::new(MemoryStore::new()), [Fault::NotMade, Fault::LostReply]);
+        let directory = KeyPackageDirectory::builder(faulty, PlainAdmission).build().unwrap();
+        for _ in 0..2 {
+            assert!(directory.claim(&bob(), &Take::new()).await.is_err());
+        }
+    });
+    let answers = |labels: &str| recorded[&format!("keypackage_directory_answers_total {labels}")];
+    assert_eq!(answers("claim not_applied none"), 1);
+    assert_eq!(answers("claim outcome_unknown none"), 1);
+}
+
+/// DIR-3: where a KeyPackage came from, also one that was to be lent.
+#[test]
+fn a_last_resort_is_counted_as_one() {
+    let ((), recorded, _) = observed(async {
+        let world = World::new();
+        world.upload(vec![Made::new("last").last_resort().bytes()]).await;
+        world.directory.claim(&bob(), &Take::new()).await.unwrap();
+        world.directory.reserve(&bob(), &Take::new()).await.unwrap();
+    });
+    let answers = |labels: &str| recorded[&format!("keypackage_directory_answers_total {labels}")];
+    assert_eq!(answers("claim ok last_resort"), 1);
+    assert_eq!(answers("reserve ok last_resort"), 1);
 }
 
 /// DIR-3: a span for each operation, with what came of it.
