@@ -24,7 +24,12 @@ async fn pools_are_listed_shown_and_counted() {
     let suite = &counts["ciphersuites"]["1"];
     let shown = ["available", "reserved", "spent", "last_resorts", "low", "exhausted"].map(|name| suite[name].clone());
     assert_eq!(shown, [48, 3, 6, 3, 0, 0]);
-    assert_eq!(json(&["counts", &store, "--low", "17"])["ciphersuites"]["1"]["low"], 3);
+    for (mark, low) in [("16", 0), ("17", 3)] {
+        assert_eq!(
+            json(&["counts", &store, "--low", mark])["ciphersuites"]["1"]["low"],
+            low
+        );
+    }
     assert!(text(&["counts", &store]).starts_with("3 pools"));
 
     let looks = text(&["watch", &store, "--every", "1", "--looks", "2"]);
@@ -52,6 +57,26 @@ async fn what_cannot_be_undone_wants_a_yes() {
     assert_eq!(text(&["pools", &store]), "user-1\n");
     assert_eq!(json(&["counts", &store])["ciphersuites"]["1"]["available"], 0);
     assert_eq!(json(&["cleanup", &store]), json!({ "forgotten": 0, "settled": 0 }));
+}
+
+/// A page of a listing holds 1,000 pools.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_pools_none_is_left_out() {
+    let scene = Scene::new();
+    let names: Vec<_> = (0..2_001).map(|n| format!("user-{n:04}")).collect();
+    scene.fill_each(&names, now().plus(100)).await;
+    assert_eq!(json(&["pools", &scene.url("many.db")]), json!(names));
+}
+
+/// The clock of another node may be behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_expired_within_the_skew_is_kept() {
+    let scene = Scene::new();
+    scene.fill_each(&["bob".to_owned()], now().minus(1_800)).await;
+    let store = scene.url("many.db");
+    assert_eq!(json(&["cleanup", &store])["forgotten"], 0);
+    assert_eq!(json(&["cleanup", &store, "--skew", "7200"])["forgotten"], 0);
+    assert_eq!(json(&["cleanup", &store, "--skew", "900"])["forgotten"], 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use kp_core::{
     Ciphersuite, CredentialHash, KeyPackage, KeyPackageInfo, KeyPackageRef, Lifetime, PoolId, ReservationId, Role,
     Timestamp, Ttl,
 };
-use kp_sqlite::SqliteStore;
+use kp_sqlite::{SqliteStore, Survives};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -50,6 +50,19 @@ impl Scene {
 
     pub(crate) fn url(&self, name: &str) -> String {
         format!("sqlite:{}", self.path(name).display())
+    }
+
+    /// Fills the file `many.db` with pools of one package each, which ends then.
+    pub(crate) async fn fill_each(&self, names: &[String], not_after: Timestamp) {
+        let store = SqliteStore::builder(self.path("many.db")).survives(Survives::ProcessCrash);
+        let store = store.open().await.unwrap();
+        let mut package = package(0, Role::OneTime);
+        package.info.lifetime = Lifetime::new(not_after.minus(1_000), not_after).unwrap();
+        for name in names {
+            let save = Save::one(pool(name), package.clone());
+            store.save_key_packages(&save, not_after.minus(500)).await.unwrap();
+        }
+        store.close().await.unwrap();
     }
 
     /// Fills a file with so many pools of 20 packages, some of them used.
