@@ -135,5 +135,8 @@ mod tests {
         };
         assert_eq!(id("bob/1", "23"), id("bob/1", "23"));
         assert_ne!(id("bob/1", "23"), id("bob/12", "3"));
+        // Zeros in a name or a key keep nothing apart.
+        let zeros = "\0".repeat(8);
+        assert_ne!(id("bob", &format!("1{zeros}2")), id(&format!("bob{zeros}1"), "2"));
     }
 }
