@@ -8,6 +8,8 @@ use crate::measure::Fallible;
 use crate::measure::backend::Backend;
 use crate::measure::footprint::bytes_per_package;
 use crate::measure::inputs::{Kind, PAYLOAD, PAYLOADS, PER_POOL, X_WING};
+use crate::measure::instead::Instead;
+use crate::measure::ratio::instead::against;
 use crate::measure::ratio::ratios;
 use crate::measure::stock::Stock;
 use crate::measure::work::Work;
@@ -24,7 +26,11 @@ const ROUNDS: usize = 3;
 pub(crate) fn collect() -> Fallible<Report> {
     let (backends, missing): (Vec<_>, Vec<_>) = Backend::ALL.into_iter().partition(|backend| backend.is_here());
     let each = 2 * Work::ALL.len() - 1 + CALLERS.len() + STORED.len() + PAYLOADS.len() + 2;
-    let bar = ProgressBar::new((each * backends.len()) as u64);
+    let peers = Instead::ALL
+        .into_iter()
+        .filter(|instead| backends.contains(&instead.ours()));
+    let peers: Vec<_> = peers.collect();
+    let bar = ProgressBar::new((each * backends.len() + peers.len()) as u64);
     bar.set_style(ProgressStyle::with_template(
         "{bar:40} {pos}/{len} [{elapsed}] {wide_msg}",
     )?);
@@ -40,6 +46,7 @@ pub(crate) fn collect() -> Fallible<Report> {
         stored: Vec::new(),
         sizes: Vec::new(),
         ratios: Vec::new(),
+        instead: Vec::new(),
         machine: Machine::look()?,
     };
     for backend in &backends {
@@ -58,6 +65,10 @@ pub(crate) fn collect() -> Fallible<Report> {
         for payload in [PAYLOAD, X_WING] {
             report.ratios.extend(ratios(&runtime, *backend, payload, ROUNDS)?);
         }
+    }
+    for instead in peers {
+        step(&bar, format!("{}: against {instead}", instead.ours()));
+        report.instead.push((instead, against(&runtime, instead, ROUNDS)?));
     }
     bar.finish_and_clear();
     Ok(report)

@@ -4,6 +4,7 @@ use crate::figures::{duration, grouped};
 use crate::measure::Fallible;
 use crate::measure::backend::Backend;
 use crate::measure::inputs::{PAYLOAD, PAYLOADS};
+use crate::measure::ratio::Ratio;
 use crate::measure::work::Work;
 use crate::plot::{Bars, Curve, Curves, colour};
 use crate::report::{Figure, Report};
@@ -35,7 +36,9 @@ pub(crate) fn page(report: &Report) -> Fallible<String> {
                 h2 { "Larger packages" }
                 (sizes(report))
                 h2 { "Against the floors" }
-                (ratios(report))
+                (ratios(&report.ratios))
+                h2 { "Against what a server would use instead" }
+                (instead(report))
             }
         }
     };
@@ -189,14 +192,27 @@ fn sizes(report: &Report) -> Markup {
     }
 }
 
-fn ratios(report: &Report) -> Markup {
+/// Each with what it gets wrong: checks of the conformance suite that it fails.
+fn instead(report: &Report) -> Markup {
+    html! {
+        @for (instead, lines) in &report.instead {
+            (ratios(lines))
+            p { (instead) " gets wrong:" }
+            ul {
+                @for flaw in instead.flaws() { li { (flaw.says) } }
+            }
+        }
+    }
+}
+
+fn ratios(ratios: &[Ratio]) -> Markup {
     html! {
         table {
             tr {
                 th { "what; against what" } th.figure { "bytes" }
                 @for heading in ["a second", "that", "ratio", "hoped for", "p50", "p99", "p99/p50"] { th.figure { (heading) } }
             }
-            @for ratio in &report.ratios {
+            @for ratio in ratios {
                 tr {
                     td { (ratio.what) } td.figure { (ratio.payload) }
                     td.figure { (grouped(ratio.ours())) }

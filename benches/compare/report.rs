@@ -2,6 +2,7 @@ use crate::machine::Machine;
 use crate::measure::backend::Backend;
 use crate::measure::in_flight::Run;
 use crate::measure::inputs::PAYLOADS;
+use crate::measure::instead::Instead;
 use crate::measure::ratio::Ratio;
 use crate::measure::work::Work;
 
@@ -22,6 +23,8 @@ pub(crate) struct Report {
     pub(crate) sizes: Vec<(usize, Figure)>,
     /// Against the floors.
     pub(crate) ratios: Vec<Ratio>,
+    /// Against what a server would use instead.
+    pub(crate) instead: Vec<(Instead, Vec<Ratio>)>,
 }
 
 /// One thing measured.

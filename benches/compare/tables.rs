@@ -15,6 +15,7 @@ pub(crate) fn all(report: &Report) -> String {
     parts.push(calls(report).to_string());
     parts.push(ratios(&report.ratios).to_string());
     parts.push(sizes(report).to_string());
+    parts.push(instead(report));
     parts.join("\n")
 }
 
@@ -64,6 +65,15 @@ fn sizes(report: &Report) -> Table {
     }
     align(&mut table);
     table
+}
+
+/// Against what a server would use instead, and what that gets wrong.
+fn instead(report: &Report) -> String {
+    let all = report.instead.iter().map(|(instead, lines)| {
+        let wrong = instead.flaws().iter().map(|flaw| format!("\n  - {}", flaw.says));
+        format!("{}\n{instead} gets wrong:{}", ratios(lines), wrong.collect::<String>())
+    });
+    all.collect::<Vec<_>>().join("\n")
 }
 
 fn align(table: &mut Table) {

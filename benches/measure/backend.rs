@@ -100,6 +100,10 @@ impl Subject {
         Ok(Arc::new(SqliteStore::open(file(&self.dir)).await?))
     }
 
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     pub(crate) fn postgres(&self) -> Fallible<&Postgres> {
         Ok(self.postgres.as_ref().ok_or("no PostgreSQL server")?)
     }

@@ -64,6 +64,19 @@ async fn of_the_tables(subject: &Subject, kind: Kind) -> Fallible<u64> {
     size_of_tables(subject).await
 }
 
+/// What a store takes now: of this process, of the server's memory, or on the disk, its log included where it is a file.
+pub(crate) async fn size(subject: &Subject) -> Fallible<u64> {
+    match subject.backend {
+        Backend::Memory => resident(),
+        Backend::Sqlite => {
+            let files = std::fs::read_dir(subject.dir())?;
+            files.map(|file| Ok(file?.metadata()?.len())).sum()
+        }
+        Backend::RedisEverysec | Backend::RedisAlways => used(subject.server.as_ref().ok_or("no server")?),
+        Backend::Postgres => size_of_tables(subject).await,
+    }
+}
+
 /// The tables of the pools, with their indexes.
 pub(crate) async fn size_of_tables(subject: &Subject) -> Fallible<u64> {
     let client = floor::postgres::connect(&subject.postgres()?.url()).await?;

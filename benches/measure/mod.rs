@@ -8,6 +8,7 @@ pub(crate) mod floor;
 pub(crate) mod footprint;
 pub(crate) mod in_flight;
 pub(crate) mod inputs;
+pub(crate) mod instead;
 pub(crate) mod ratio;
 pub(crate) mod stock;
 pub(crate) mod work;

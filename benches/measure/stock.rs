@@ -47,6 +47,11 @@ impl Stock {
         self.refill().await
     }
 
+    /// How many pools it has.
+    pub(crate) fn pools(&self) -> u32 {
+        self.pools.len() as u32
+    }
+
     /// The most that can be drawn at a time.
     pub(crate) fn most(&self) -> u32 {
         self.pools.len() as u32 * DRAWN_PER_POOL

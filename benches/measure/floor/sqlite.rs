@@ -14,7 +14,7 @@ const RESERVE: &str = include_str!("reserve.sql");
 const SPEND: &str = include_str!("spend.sql");
 
 /// A connection with the settings of kp-sqlite's writer.
-pub(super) fn as_the_store(path: &Path) -> Fallible<Connection> {
+pub(crate) fn as_the_store(path: &Path) -> Fallible<Connection> {
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

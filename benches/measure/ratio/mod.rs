@@ -13,6 +13,7 @@ use super::in_flight::{Run, in_flight};
 use super::inputs::{Kind, NOW, PAYLOAD};
 use super::stock::Stock;
 
+pub(crate) mod instead;
 mod memory;
 mod postgres;
 mod redis;
