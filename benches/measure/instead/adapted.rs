@@ -17,7 +17,7 @@ pub(super) struct Adapted<P> {
 }
 
 impl<P: Peer> Adapted<P> {
-    pub(super) fn new(peer: P, lacking: &Lacking) -> Arc<dyn KeyPackageStore> {
+    pub(super) fn over(peer: P, lacking: &Lacking) -> Arc<dyn KeyPackageStore> {
         let lacking = Arc::clone(lacking);
         Arc::new(Self { peer, lacking })
     }

@@ -93,10 +93,10 @@ impl Instead {
     ) -> Fallible<Arc<dyn KeyPackageStore>> {
         let url = url.ok_or("no server");
         Ok(match self {
-            Self::OneConnection => Adapted::new(OneConnection::open(&dir.join("instead.db"))?, lacking),
-            Self::UpdateSkipLocked => Adapted::new(UpdateSkipLocked::open(url?, name).await?, lacking),
-            Self::DeleteReturning => Adapted::new(DeleteReturning::open(url?, name).await?, lacking),
-            Self::Map => Adapted::new(Map::named(name), lacking),
+            Self::OneConnection => Adapted::over(OneConnection::open(&dir.join("instead.db"))?, lacking),
+            Self::UpdateSkipLocked => Adapted::over(UpdateSkipLocked::open(url?, name).await?, lacking),
+            Self::DeleteReturning => Adapted::over(DeleteReturning::open(url?, name).await?, lacking),
+            Self::Map => Adapted::over(Map::named(name), lacking),
         })
     }
 
