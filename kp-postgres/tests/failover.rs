@@ -10,7 +10,7 @@ use kp_postgres::PostgresStore;
 use kp_test_support::postgres::Postgres;
 
 use crate::load::{CALLERS, Load, lost};
-use crate::scene::{NOW, connect, fill, pool, take};
+use crate::scene::{NOW, connect, fill, pool, take, until};
 
 const POOLS: u64 = 10;
 
@@ -21,19 +21,6 @@ fn both(primary: &Postgres, standby: &Postgres) -> String {
         primary.port(),
         standby.port()
     )
-}
-
-/// Waits until this holds on the server.
-async fn until(server: &Postgres, holds: &str) {
-    let client = connect(server).await;
-    while !client
-        .query_one(holds, &[])
-        .await
-        .expect("it answers")
-        .get::<_, bool>(0)
-    {
-        tokio::task::yield_now().await;
-    }
 }
 
 const FOLLOWED: &str = "SELECT count(*) FILTER (WHERE replay_lsn = pg_current_wal_lsn()) = 1 FROM pg_stat_replication";

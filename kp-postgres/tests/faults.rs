@@ -1,17 +1,17 @@
-//! A server that is killed, connections that are killed, and two processes that name the same pools in opposite orders: nothing
-//! answered is lost, and nothing is handed out twice.
+//! A server that is killed, connections that are killed, two processes that name the same pools in opposite orders, and a pool that
+//! is deleted meanwhile: nothing answered is lost, and nothing is handed out twice.
 
 mod load;
 mod scene;
 
 use std::process::Command;
 
-use kp_core::server::KeyPackageStore;
+use kp_core::server::{KeyPackageStore, Save};
 use kp_postgres::PostgresStore;
 use kp_test_support::postgres::Postgres;
 
 use crate::load::{CALLERS, Load};
-use crate::scene::{NOW, connect, fill, number_of, pool, take};
+use crate::scene::{NOW, connect, fill, number_of, package, pool, take, until};
 
 /// How often the server is killed, and four times as often a connection.
 fn kills() -> u64 {
@@ -143,4 +143,30 @@ async fn pools_are_locked_in_the_order_of_their_keys() {
     assert!(free.iter().all(|free| *free > key), "{free:?} is behind {key}");
     held.rollback().await.expect("it is rolled back");
     assert_eq!(claimed.await.expect("it ends").expect("each has one").len(), 20);
+}
+
+/// SAVE-1: a save finds its pool, and waits for it; when it may lock it, the pool is gone.
+#[tokio::test]
+async fn a_save_into_a_pool_that_is_deleted_meanwhile_makes_it_anew() {
+    let server = Postgres::start(&[]);
+    let store = PostgresStore::connect(server.url()).await.expect("it connects");
+    fill(&store, 1, 1).await;
+    let mut client = connect(&server).await;
+    let transaction = client.transaction().await.expect("it begins");
+    let deleted = store.within(transaction).delete_pool(&pool(0)).await;
+    let (transaction, ()) = deleted.expect("nobody holds the pool");
+    let save = Save::one(pool(0), package(9_000));
+    let deletes = async {
+        until(
+            &server,
+            "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+        )
+        .await;
+        transaction.commit().await.expect("it is deleted");
+    };
+    let (saved, ()) = futures::future::join(store.save_key_packages(&save, NOW), deletes).await;
+    assert!(saved.expect("it is saved").iter().all(|outcome| outcome.is_held()));
+    let counts = store.count_by_status(&pool(0), NOW).await.expect("it answers");
+    let available: Vec<_> = counts.ciphersuites.values().map(|counts| counts.available).collect();
+    assert_eq!(available, [1], "what was deleted is gone, and what was saved is there");
 }

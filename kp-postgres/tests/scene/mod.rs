@@ -68,6 +68,19 @@ pub(crate) async fn connect(server: &Postgres) -> Client {
     client
 }
 
+/// Waits until this holds on the server.
+pub(crate) async fn until(server: &Postgres, holds: &str) {
+    let client = connect(server).await;
+    while !client
+        .query_one(holds, &[])
+        .await
+        .expect("it answers")
+        .get::<_, bool>(0)
+    {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// TX-1: what makes a transaction unfit for a call, and what the refusal names.
 pub(crate) const UNFIT: [(&str, &str); 5] = [
     ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "repeatable read"),
