@@ -58,4 +58,24 @@ mod tests {
         assert_eq!((off(13_900), off(13_901)), (None, Some(-3_601)), "behind");
         assert_eq!(super::off(at(10_300), at(10_000), at(13_900), 3_600), None);
     }
+
+    /// POOL-8: of a server that never told its time, the client's clock alone ends no package; it ends a grace period.
+    #[test]
+    fn a_server_that_never_told_its_time_has_passed_nothing() {
+        let at = |seconds| Timestamp::new(seconds).unwrap();
+        for (own, server, both, passed) in [
+            (9, None, false, false),
+            (10, None, false, true),
+            (10, Some(9), false, false),
+            (9, Some(10), false, false),
+            (10, Some(10), true, true),
+        ] {
+            let clocks = Clocks {
+                own: at(own),
+                server: server.map(at),
+            };
+            let told = (clocks.both_passed(at(10)), clocks.passed(at(10)));
+            assert_eq!(told, (both, passed), "{clocks:?}");
+        }
+    }
 }

@@ -172,3 +172,27 @@ pub(crate) fn unused(row: &KeyPackageMetadata) -> Lifecycle {
         before => before,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// POOL-8: what a clock said before it was set counts for nothing. Within the skew it was not set.
+    #[test]
+    fn a_clock_that_was_set_begins_anew() {
+        let policy = Policy {
+            plans: BTreeMap::new(),
+            rotate_every: 1_000,
+            keep_old: 100,
+            skew: 10,
+        };
+        let [begin, seen] = [1_000, 1_050].map(|at| Timestamp::MIN.plus(at));
+        let since = |now| policy.goes_on(Some(Alone::new(begin, seen)), now).since;
+        for now in [seen.minus(10), seen, seen.plus(100)] {
+            assert_eq!(since(now), begin);
+        }
+        for now in [seen.minus(11), begin.plus(1), seen.plus(101)] {
+            assert_eq!(since(now), now);
+        }
+    }
+}

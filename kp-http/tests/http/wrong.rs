@@ -153,6 +153,20 @@ async fn wrong_requests_are_told_what_is_wrong() {
     );
 }
 
+/// ERR-3: of a user's devices some may have none; a problem is told where no device has any.
+#[tokio::test]
+async fn a_device_without_a_key_package_is_no_problem_of_the_others() {
+    let world = World::start().await;
+    let claim = |key| post("/mls/users/bob/claim", ALICE, key, "{}");
+    let answer = send(&world, &claim("1")).await;
+    assert_eq!(answer.problem(), (404, "pool_exhausted".to_owned()));
+    world.client(BOB).upload(&packages("bob", 0..1)).await.unwrap();
+    let answer = send(&world, &claim("2")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let laptop = &answer.json()["devices"][1];
+    assert_eq!(laptop["answer"]["refused"], "pool_exhausted");
+}
+
 #[tokio::test]
 async fn who_takes_too_much_is_told_when_to_come_again() {
     let directory = KeyPackageDirectory::builder(MemoryStore::new(), Words).limit_per_requester(1);
