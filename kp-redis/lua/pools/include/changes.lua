@@ -63,7 +63,8 @@ end
 -- that ends early leaves it as it is, and the sweep that finds nothing due corrects it.
 local told_lapse
 
--- Tells the bucket's index of a lapse. It may be a script's first write, and so must come before all others.
+-- Tells the bucket's index of a lapse. It comes before all other writes: if one of them fails, what is left is an index that is
+-- early, which a sweep corrects.
 local function add_lapse(expires_at)
     if expires_at < told_lapse then
         told_lapse = expires_at
