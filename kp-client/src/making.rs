@@ -159,7 +159,6 @@ impl<V: KeyVault> Turn<'_, V> {
         self.apply(changes).await?;
         let made: BTreeSet<_> = new.iter().map(|row| row.key_package_ref.clone()).collect();
         rows.insert(new);
-        self.check().await?;
         for key in fresh {
             self.vault().keep(key).map_err(PoolError::Vault)?;
         }
