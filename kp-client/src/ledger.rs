@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kp_core::client::{KeyPackageMetadata, KeyVault, Lifecycle, PoolMetadataStore, PoolRecord};
-use kp_core::{Ciphersuite, KeyPackage, KeyPackageRef, Timestamp};
+use kp_core::{Ciphersuite, KeyPackage, KeyPackageRef, Role, Timestamp};
 
 use crate::error::{PoolError, Result};
 use crate::pace;
@@ -58,8 +58,10 @@ impl<V: KeyVault> Ledger<V> {
                 keyless.insert(&row.key_package_ref);
             }
         }
-        let waits = |row: &&KeyPackageMetadata| is_held(row) && row.not_before.is_some_and(|at| now < at);
-        let waiting = rows.iter().filter(waits).map(|row| (row.ciphersuite, row.role));
+        let waits = |row: &&KeyPackageMetadata| {
+            row.role == Role::OneTime && is_held(row) && row.not_before.is_some_and(|at| now < at)
+        };
+        let waiting = rows.iter().filter(waits).map(|row| row.ciphersuite);
         Ok(Survey {
             policy,
             rows,

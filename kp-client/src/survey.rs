@@ -17,8 +17,8 @@ pub(crate) struct Survey<'a> {
     pub(crate) credentials: BTreeMap<Ciphersuite, CredentialHash>,
     /// Young rows that have no key: another process stores it in a moment, or died.
     pub(crate) keyless: BTreeSet<&'a KeyPackageRef>,
-    /// The ciphersuites and roles of which a package waits for its `not_before`.
-    pub(crate) waiting: BTreeSet<(Ciphersuite, Role)>,
+    /// The ciphersuites of which a one-time package waits for its `not_before`.
+    pub(crate) waiting: BTreeSet<Ciphersuite>,
     /// Whether another installation uses the pool too.
     pub(crate) has_strangers: bool,
     /// What the server told last.
@@ -77,7 +77,7 @@ impl Survey<'_> {
     /// How many one-time packages are missing up to the target, as far as the cap allows (`POOL-2`).
     pub(crate) fn shortage(&self, plan: &CiphersuitePlan) -> u32 {
         let missing = |sizes: Sizes| sizes.target.saturating_sub(self.fresh(plan.ciphersuite, Role::OneTime));
-        if self.waiting.contains(&(plan.ciphersuite, Role::OneTime)) {
+        if self.waiting.contains(&plan.ciphersuite) {
             return 0;
         }
         plan.one_time.map_or(0, missing).min(self.room(plan))
@@ -94,8 +94,7 @@ impl Survey<'_> {
     pub(crate) fn lacks_last_resort(&self, plan: &CiphersuitePlan) -> bool {
         let suite = plan.ciphersuite;
         let paced = self.paced(suite).any(|at| self.now < at);
-        let waits = self.waiting.contains(&(suite, Role::LastResort));
-        plan.last_resort && self.fresh(suite, Role::LastResort) == 0 && !paced && !waits
+        plan.last_resort && self.fresh(suite, Role::LastResort) == 0 && !paced
     }
 
     /// When the last resorts of a ciphersuite that were used, and would still do, may have a successor. Where another

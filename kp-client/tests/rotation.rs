@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kp_client::{CiphersuitePlan, PoolError, Sizes};
-use kp_core::Slot;
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::protocol::Refusal;
 use kp_core::protocol::UploadOutcome;
+use kp_core::rules::Limits;
 use kp_core::server::KeyPackageStore as _;
-use kp_core::{Ciphersuite, KeyPackageRef, Status};
-use kp_memory::MemoryMetadata;
+use kp_core::{Ciphersuite, Clock as _, KeyPackageRef, ManualClock, Slot, Status};
+use kp_memory::{MemoryMetadata, MemoryStore};
+use kp_openmls::OpenMlsAdmission;
+use kp_server::KeyPackageDirectory;
 use kp_test_support::messenger::{Alice, Bob, DAY, SUITE, World, current};
 
 const FEW: CiphersuitePlan = CiphersuitePlan::pool(SUITE).one_time(Sizes::new(4, 2, 8));
@@ -207,6 +209,89 @@ async fn old_packages_stay_until_new_ones_are_up() {
     // What was refused goes with the next run, key and row.
     assert_eq!(pool.cleanup_expired().await.unwrap(), 33);
     assert_eq!(bob.stored_keys().len(), 33);
+}
+
+/// POOL-7: a server whose memory of the pool is full takes a new last resort alone, which stands in for nothing but the old one.
+#[tokio::test]
+async fn a_new_last_resort_drives_out_no_one_time_package() {
+    let store = MemoryStore::with_limits(Limits::default().max_records(4));
+    let builder = KeyPackageDirectory::builder(Arc::new(store.clone()), OpenMlsAdmission::new());
+    let (world, bob) = (World::new(), Bob::new());
+    let directory = builder.clock(world.clock.clone()).build().unwrap();
+    let world = World {
+        store,
+        directory,
+        ..world
+    };
+    let pool = bob.builder(&world).ciphersuite(FEW).build().unwrap();
+    pool.refresh().await.unwrap();
+    let (before, slot) = (world.available(&bob).await, world.last_resort(&bob).await.unwrap().0);
+    bob.credentials.change("bob");
+    for _ in 0..2 {
+        let report = pool.refresh().await.unwrap();
+        assert!(report.server_full);
+        assert_eq!(report.withdrawn, 0);
+        assert_eq!(world.available(&bob).await, before);
+        assert_ne!(world.last_resort(&bob).await.unwrap().0, slot);
+    }
+}
+
+/// POOL-10: a last resort of an old credential is replaced at once, also while it waits for its `not_before`.
+#[tokio::test]
+async fn a_last_resort_that_is_not_yet_valid_follows_a_changed_credential() {
+    let (world, bob) = (World::new(), Bob::new());
+    let plan = CiphersuitePlan::last_resort_only(SUITE);
+    let pool = bob.builder(&world).ciphersuite(plan).build().unwrap();
+    // The clock was ahead, by more than the vault dates back, and is set right.
+    let now = world.now();
+    world.clock.advance(5_400);
+    pool.refresh().await.unwrap();
+    world.clock.set(now);
+    let (early, _) = world.last_resort(&bob).await.unwrap();
+    let early = bob.metadata.get(&early).await.unwrap().unwrap();
+    assert!(now < early.not_before.unwrap());
+    assert_eq!(pool.refresh().await.unwrap().generated, 0, "POOL-8: it is waited for");
+
+    bob.credentials.change("bob");
+    let report = pool.refresh().await.unwrap();
+    assert_eq!((report.generated, report.superseded), (1, 1));
+    let (slot, _) = world.last_resort(&bob).await.unwrap();
+    let row = bob.metadata.get(&slot).await.unwrap().unwrap();
+    assert_eq!(row.credential, current(&bob));
+    assert!(row.not_before.unwrap() <= now);
+}
+
+/// POOL-7, POOL-8: whoever comes again when the report says so finds that a grace period is over for the server too, and the
+/// key goes. The client's clock is ahead, within the skew.
+#[tokio::test]
+async fn what_only_the_client_has_passed_is_due_once_the_server_has() {
+    let (world, bob) = (World::new(), Bob::new());
+    let (week, ahead) = (7 * DAY, 1_800);
+    let clock = ManualClock::at(world.now().plus(ahead));
+    let pool = bob
+        .builder(&world)
+        .clock(clock.clone())
+        .ciphersuite(CiphersuitePlan::last_resort_only(SUITE))
+        .keep_old(Duration::from_secs(week))
+        .build()
+        .unwrap();
+    pool.refresh().await.unwrap();
+    let (old, _) = world.last_resort(&bob).await.unwrap();
+    bob.credentials.change("bob");
+    assert_eq!(pool.refresh().await.unwrap().superseded, 1);
+    let mut deleted = 0;
+    for waited in [week, ahead] {
+        clock.advance(waited);
+        world.clock.advance(waited);
+        assert!(bob.has_key(&old));
+        let report = pool.refresh().await.unwrap();
+        deleted += report.deleted;
+        if deleted == 0 {
+            assert_eq!(report.next_at, Some(clock.now().plus(ahead)));
+        }
+    }
+    assert_eq!(deleted, 1);
+    assert!(!bob.has_key(&old));
 }
 
 /// POOL-7: what is no longer planned is taken back.

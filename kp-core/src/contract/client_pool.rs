@@ -80,8 +80,8 @@ rules! {
     /// - A grace period begins at the later of both clocks: one that began while the client's clock was behind is not over
     ///   once the clock is right.
     /// - What is refused as expired, or as not yet valid, does not count as held. A package that waits for its `not_before`
-    ///   does, and no other of its role and ciphersuite is made meanwhile. One that becomes valid further ahead than the skew,
-    ///   and is not known to be up, is given up.
+    ///   does, and no other of its role and ciphersuite is made meanwhile, but for a last resort in the place of one of an old
+    ///   credential. One that becomes valid further ahead than the skew, and is not known to be up, is given up.
     /// - Nothing is made whose lifetime would begin before the server's restore point.
     POOL_8 = "POOL-8", "nothing happens by a clock that is off";
 
