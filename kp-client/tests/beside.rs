@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
 use kp_client::KeyPackagePool;
-use kp_core::client::Lifecycle;
-use kp_test_support::messenger::{Alice, Bob, SUITE, Vault, World};
+use kp_core::client::{KeyPackageMetadata, Lifecycle, PoolMetadataStoreExt as _};
+use kp_core::rules::MAX_ITEMS;
+use kp_core::{CredentialHash, KeyPackageInfo, KeyPackageRef, Lifetime, Status};
+use kp_server::Take;
+use kp_test_support::messenger::{Alice, Bob, DAY, SUITE, Vault, World};
 
 /// What the other process does while this one joins. It runs on a thread of its own, since an attempt does not wait.
 fn meanwhile(other: &KeyPackagePool<Vault>, rounds: u32) {
@@ -72,4 +75,41 @@ async fn a_round_of_another_process_costs_no_join_its_key() {
             );
         }
     }
+}
+
+/// DIR-6, DIR-8: a client of many rows names them in runs. What a later run names is no stranger to the first, also while a join
+/// of another process has its key: a lease ended, the server has the package again, and a Welcome for it comes after all.
+#[tokio::test]
+async fn a_round_of_many_rows_leaves_what_another_process_joins_with() {
+    let (world, bob, alice) = (World::new(), Bob::new(), Alice::new());
+    let (first, other) = (bob.open(&world), bob.open(&world));
+    first.refresh().await.unwrap();
+    let package = world
+        .directory
+        .reserve(&bob.pool_id, &Take::new())
+        .await
+        .unwrap()
+        .package;
+    let invitation = alice.invite(&package);
+    world.clock.advance(60);
+    // They are the first run: other processes are about to store their keys.
+    let lifetime = Lifetime::new(world.now(), world.now().plus(84 * DAY)).unwrap();
+    let before_all = |n: usize| {
+        let named = KeyPackageRef::try_from(n.to_be_bytes().as_slice()).unwrap();
+        let info = KeyPackageInfo::new(named, SUITE, lifetime, CredentialHash([0; 32]));
+        KeyPackageMetadata::created(&info, world.now())
+    };
+    let rows: Vec<_> = (0..MAX_ITEMS).map(before_all).collect();
+    bob.metadata.create_pool_metadata(&rows).await.unwrap();
+
+    let attempt = || {
+        let refused = bob.attempt(&invitation.forged());
+        assert!(!bob.has_key(&invitation.refs[0]), "OpenMLS deleted it");
+        meanwhile(&other, 1);
+        refused
+    };
+    first.join(&invitation.refs, attempt).await.unwrap().unwrap_err();
+    let status = world.status(&bob, &invitation.refs[0]).await;
+    assert_eq!(status, Some(Status::Available), "{status:?}");
+    assert!(bob.has_key(&invitation.refs[0]));
 }

@@ -300,6 +300,44 @@ async fn the_same_welcome_in_two_processes_is_joined_once() {
         .unwrap();
 }
 
+/// A process died within its attempt while the clock was ahead. The clock is right again, and its join seems to begin in a year:
+/// it holds up neither recovery nor another process's join.
+#[tokio::test]
+async fn a_join_from_before_the_clock_was_set_back_is_over() {
+    for recovers in [true, false] {
+        let (world, bob) = (World::new(), Bob::new());
+        let invitation = invited(&world, &bob).await;
+        let key_package_ref = &invitation.refs[0];
+        let now = world.now();
+        world.clock.advance(365 * DAY);
+        let dies = tokio::spawn({
+            let (pool, bob, refs, forged) = (
+                open(&world, &bob),
+                bob.clone(),
+                invitation.refs.clone(),
+                invitation.forged(),
+            );
+            async move {
+                let attempt = || -> Result<(), ()> {
+                    bob.attempt(&forged).unwrap_err();
+                    panic!("the process dies, as it should")
+                };
+                pool.join(&refs, attempt).await.is_ok()
+            }
+        });
+        assert!(dies.await.unwrap_err().is_panic());
+        assert!(!bob.has_key(key_package_ref), "OpenMLS deleted it");
+        world.clock.set(now);
+        let other = open(&world, &bob);
+        if recovers {
+            assert_eq!(other.refresh().await.unwrap().recovered, 1);
+            assert!(bob.has_key(key_package_ref));
+        }
+        let joined = other.join(&invitation.refs, || bob.attempt(&invitation.welcome)).await;
+        assert!(bob.is_in(invitation.group.group_id()), "{joined:?}");
+    }
+}
+
 /// A storage that another process holds is waited for, and not for ever.
 #[tokio::test]
 async fn a_ledger_that_is_held_is_busy() {

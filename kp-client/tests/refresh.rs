@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use kp_client::{CiphersuitePlan, KeyPackagePool, PoolConfigError, PoolError, Sizes};
 use kp_core::client::{Lifecycle, PoolMetadataStore as _};
 use kp_core::protocol::{Health, KeyPackageTransport, SyncReport, TransportError, UploadOutcome};
-use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef};
+use kp_core::{Ciphersuite, KeyPackageBytes, KeyPackageRef, PoolId};
 use kp_memory::MemoryMetadata;
 use kp_openmls::OpenMlsAdmission;
 use kp_server::{KeyPackageDirectory, Take};
@@ -303,6 +303,64 @@ async fn a_client_that_is_told_low_refills() {
     assert_eq!(pool.refresh().await.unwrap().generated, 0, "32 are its target");
     world.claim(&bob).await;
     assert_eq!(pool.refresh().await.unwrap().generated, 1);
+}
+
+/// A transport whose server hands out the last one-time package while it answers: it says of each where it stands, and then how
+/// the pool is doing.
+struct Drained {
+    inner: Arc<dyn KeyPackageTransport>,
+    directory: KeyPackageDirectory,
+    pool_id: PoolId,
+    last: AtomicU32,
+}
+
+#[async_trait]
+impl KeyPackageTransport for Drained {
+    async fn upload(&self, packages: &[KeyPackageBytes]) -> Result<Vec<UploadOutcome>, TransportError> {
+        self.inner.upload(packages).await
+    }
+
+    async fn sync(&self, mine: &[KeyPackageRef]) -> Result<SyncReport, TransportError> {
+        let mut report = self.inner.sync(mine).await?;
+        if self.last.swap(0, Ordering::SeqCst) == 1 {
+            self.directory.claim(&self.pool_id, &Take::new()).await.unwrap();
+            report.status = self.inner.sync(mine).await?.status;
+        }
+        Ok(report)
+    }
+
+    async fn withdraw(&self, refs: &[KeyPackageRef]) -> Result<(), TransportError> {
+        self.inner.withdraw(refs).await
+    }
+}
+
+/// DIR-5: and also where the server calls the pool exhausted, and the client still counts as many as its own mark.
+#[tokio::test]
+async fn a_client_that_is_told_exhausted_refills() {
+    let (world, bob) = (with_mark(World::new(), 1), Bob::new());
+    let transport = Arc::new(Drained {
+        inner: bob.transport(&world),
+        directory: world.directory.clone(),
+        pool_id: bob.pool_id.clone(),
+        last: AtomicU32::new(0),
+    });
+    let pool = KeyPackagePool::builder(bob.vault(), Arc::new(bob.metadata.clone()), transport.clone())
+        .clock(world.clock.clone())
+        .ciphersuite(sizes(4, 1, 8))
+        .build()
+        .unwrap();
+    pool.refresh().await.unwrap();
+    for _ in 0..3 {
+        world.claim(&bob).await;
+    }
+    assert_eq!(
+        pool.refresh().await.unwrap().generated,
+        0,
+        "one is left, and one is enough"
+    );
+    transport.last.store(1, Ordering::SeqCst);
+    assert_eq!(pool.refresh().await.unwrap().generated, 3);
+    assert_eq!(world.available(&bob).await.len(), 3);
 }
 
 /// DIR-5: a pool that is planned as a last resort alone is not called exhausted.

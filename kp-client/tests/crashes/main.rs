@@ -9,6 +9,7 @@ mod story;
 
 use std::cell::Cell;
 
+use kp_client::PoolError;
 use kp_test_support::messenger::faults::{Fuse, Moment};
 
 use beside::Beside;
@@ -58,6 +59,36 @@ async fn a_process_that_dies_at_any_step_costs_a_living_one_nothing() {
             println!("the story has {} steps", fuse.steps());
             assert!(at > 100);
             return;
+        }
+    }
+}
+
+/// POOL-5, POOL-11: an app that joins on its own dies as it says so. Either the key is left for its Welcome, or the row says that
+/// it was used.
+#[tokio::test]
+async fn a_package_whose_key_went_is_said_to_be_used() {
+    for at in 1.. {
+        for moment in [Moment::Before, Moment::After] {
+            let (fuse, story) = (Fuse::new(Some((at, moment))), Story::new());
+            let invitation = story.invited().await;
+            let _ = story.fused(&fuse).mark_as_spent(&invitation.refs).await;
+            let bob = &story.bob;
+            let is_left = bob.has_key(&invitation.refs[0]);
+            // A row without a key is dropped by now, if it does not say why.
+            story.world.clock.advance(2 * 3_600);
+            let next = story.reopened();
+            next.refresh().await.unwrap();
+            let again = next.join(&invitation.refs, || bob.attempt(&invitation.welcome)).await;
+            match again {
+                Ok(joined) => assert!(is_left && joined.is_ok()),
+                Err(PoolError::AlreadyUsed { .. }) => assert!(!is_left),
+                Err(other) => panic!("dies {moment:?} step {at}: {other:?}"),
+            }
+            if fuse.alive().is_ok() {
+                println!("{} steps", fuse.steps());
+                assert!(at > 3 && !is_left);
+                return;
+            }
         }
     }
 }

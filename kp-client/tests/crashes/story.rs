@@ -49,15 +49,7 @@ impl Story {
 
     /// Everything that a pool does, until the fuse has burnt down.
     pub(crate) async fn live(&mut self, fuse: &Fuse) -> Result<(), Box<dyn std::error::Error>> {
-        let pool = KeyPackagePool::builder(
-            Fused(self.bob.vault(), fuse.clone()),
-            Arc::new(Fused(self.bob.metadata.clone(), fuse.clone())),
-            Arc::new(Fused(self.bob.transport(&self.world), fuse.clone())),
-        )
-        .clock(self.world.clock.clone())
-        .ciphersuite(PLAN)
-        .build()?;
-
+        let pool = self.fused(fuse);
         round(&pool).await?;
         let package = self.world.claim(&self.bob).await;
         let invitation = self.invitation.insert(self.alice.invite(&package));
@@ -86,8 +78,27 @@ impl Story {
         Ok(())
     }
 
-    fn reopened(&self) -> KeyPackagePool<Vault> {
+    /// A process that dies when the fuse has burnt down.
+    pub(crate) fn fused(&self, fuse: &Fuse) -> KeyPackagePool<Fused<Vault>> {
+        KeyPackagePool::builder(
+            Fused(self.bob.vault(), fuse.clone()),
+            Arc::new(Fused(self.bob.metadata.clone(), fuse.clone())),
+            Arc::new(Fused(self.bob.transport(&self.world), fuse.clone())),
+        )
+        .clock(self.world.clock.clone())
+        .ciphersuite(PLAN)
+        .build()
+        .unwrap()
+    }
+
+    pub(crate) fn reopened(&self) -> KeyPackagePool<Vault> {
         self.bob.builder(&self.world).ciphersuite(PLAN).build().unwrap()
+    }
+
+    /// Somebody adds Bob, whose pool was filled before.
+    pub(crate) async fn invited(&self) -> Invitation {
+        self.reopened().refresh().await.unwrap();
+        self.alice.invite(&self.world.claim(&self.bob).await)
     }
 
     /// What holds at every moment, also while no process runs.
