@@ -140,3 +140,32 @@ async fn a_connection_that_is_cut_at_any_message_tells_no_lie() {
         }
     }
 }
+
+/// ERR-1, ERR-5: a pooler that loses the server at a commit may leave the store's connection open. Nobody knows where that stands,
+/// so the store uses it no more: the call is unknown, and what is called next is answered.
+#[tokio::test]
+async fn a_connection_on_which_a_commit_was_lost_is_used_no_more() {
+    let server = Postgres::start(&[]);
+    let direct = PostgresStore::connect(server.url()).await.expect("it connects");
+    fill(&direct, 1, 3).await;
+    let cutter = Cutter::before(&server).await;
+    let pooled = PostgresStore::builder(cutter.url())
+        .writers(1)
+        .connect()
+        .await
+        .expect("it connects");
+    for number in 0..3 {
+        cutter.lose_a_commit();
+        let take = take(0, number);
+        let lost = pooled.reserve_key_package(&take, OnLapse::Return, NOW).await;
+        let Err(Error::Backend(failure)) = lost else {
+            panic!("{lost:?}");
+        };
+        assert!(
+            failure.effect() == Effect::Unknown && failure.is_transient(),
+            "{failure}"
+        );
+        let again = pooled.reserve_key_package(&take, OnLapse::Return, NOW).await;
+        again.unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Each test takes what it needs of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kp_test_support::postgres::Postgres;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,7 +20,12 @@ pub(crate) enum Way {
 pub(crate) struct Cutter {
     port: u16,
     counts: Arc<[Count; 2]>,
+    loses_a_commit: Arc<AtomicBool>,
 }
+
+/// What the server is asked in the place of a commit, and answers as a pooler does that has lost its server: the connection to the
+/// client stays open.
+const LOST: &[u8] = b"DO $$ BEGIN RAISE EXCEPTION 'server lost' USING ERRCODE = '08006'; END $$\0";
 
 /// The messages of one way.
 #[derive(Debug)]
@@ -46,13 +51,23 @@ impl Cutter {
             cut: AtomicU64::new(0),
         };
         let counts = Arc::new([count(), count()]);
-        let (shared, target) = (Arc::clone(&counts), server.port());
+        let loses_a_commit = Arc::new(AtomicBool::new(false));
+        let (shared, target, loses) = (Arc::clone(&counts), server.port(), Arc::clone(&loses_a_commit));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(Arc::clone(&shared), target, client));
+                tokio::spawn(carry(Arc::clone(&shared), Arc::clone(&loses), target, client));
             }
         });
-        Self { port, counts }
+        Self {
+            port,
+            counts,
+            loses_a_commit,
+        }
+    }
+
+    /// The next commit does not come to the server, and is answered as by a pooler.
+    pub(crate) fn lose_a_commit(&self) {
+        self.loses_a_commit.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn url(&self) -> String {
@@ -67,7 +82,7 @@ impl Cutter {
     }
 }
 
-async fn carry(counts: Arc<[Count; 2]>, target: u16, client: TcpStream) {
+async fn carry(counts: Arc<[Count; 2]>, loses: Arc<AtomicBool>, target: u16, client: TcpStream) {
     // A server that is gone closes the connection, as it would itself.
     let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else {
         return;
@@ -78,14 +93,15 @@ async fn carry(counts: Arc<[Count; 2]>, target: u16, client: TcpStream) {
     }
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     tokio::select! {
-        _ = one_way(&counts[Way::ToServer as usize], 0, from_client, to_server) => {}
-        _ = one_way(&counts[Way::ToClient as usize], 1, from_server, to_client) => {}
+        _ = one_way(&counts[Way::ToServer as usize], Some(&loses), 0, from_client, to_server) => {}
+        _ = one_way(&counts[Way::ToClient as usize], None, 1, from_server, to_client) => {}
     }
 }
 
 /// Hands messages on until the connection ends or is cut. The first message of a client has no `kind`, which is a byte.
 async fn one_way(
     count: &Count,
+    loses_a_commit: Option<&AtomicBool>,
     mut kind: usize,
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -100,6 +116,12 @@ async fn one_way(
         from.read_exact(&mut message).await?;
         if count.see() {
             return Ok(());
+        }
+        let is_commit = head[0] == b'Q' && message == b"COMMIT\0";
+        if is_commit && loses_a_commit.is_some_and(|loses| loses.swap(false, Ordering::SeqCst)) {
+            let length = u32::try_from(LOST.len() + 4).expect("it is short");
+            head[1..].copy_from_slice(&length.to_be_bytes());
+            message = LOST.to_vec();
         }
         to.write_all(&head).await?;
         to.write_all(&message).await?;
