@@ -141,6 +141,7 @@ pub fn contradictions<'a>(records: impl IntoIterator<Item = &'a (Record, Kept)>)
 mod tests {
     use super::*;
     use crate::rules::State;
+    use crate::server::Support;
     use crate::{Ciphersuite, CredentialHash, KeyPackageInfo, KeyPackageRef, Lifetime, Role, Timestamp};
 
     fn record(name: &str, role: Role, state: State) -> (Record, Kept) {
@@ -193,6 +194,9 @@ mod tests {
         records.push(record("a", Role::OneTime, State::Free));
         records.extend([slot("d"), slot("e")]);
         records[1].1.bytes = None;
+        let at = Timestamp::new(1).unwrap();
+        records.push(record("f", Role::OneTime, State::Retired { at }));
+        records.last_mut().unwrap().1.support = Support::from_bytes(&[1, 0xf0, 1]);
         let found = contradictions(&records);
         let of = |contradiction, count| Finding::new(Fault::Record(contradiction), count);
         assert_eq!(
@@ -200,7 +204,8 @@ mod tests {
             [
                 of(Contradiction::RefTwice, 1),
                 of(Contradiction::SlotTwice, 2),
-                of(Contradiction::BytesMissing, 1)
+                of(Contradiction::BytesMissing, 1),
+                of(Contradiction::BytesLeft, 1)
             ]
         );
     }

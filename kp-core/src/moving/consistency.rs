@@ -22,8 +22,9 @@ pub enum Contradiction {
     /// A record whose state keeps bytes has none.
     #[error("the bytes of an unspent KeyPackage are missing")]
     BytesMissing,
-    /// A record whose state keeps no bytes has some ([SPEND-4](crate::contract::SPEND_4)).
-    #[error("the bytes of a spent KeyPackage are still there")]
+    /// A record whose state keeps no bytes has some, or says still what its owner supports
+    /// ([SPEND-4](crate::contract::SPEND_4), [RES-3](crate::contract::RES_3)).
+    #[error("the bytes of a spent KeyPackage, or what its owner supports, are still there")]
     BytesLeft,
 }
 
@@ -55,9 +56,13 @@ impl Consistency {
         if !fits {
             return Err(Contradiction::RoleMismatch);
         }
-        match (&kept.bytes, record.state.keeps_bytes()) {
-            (None, true) => Err(Contradiction::BytesMissing),
-            (Some(_), false) => Err(Contradiction::BytesLeft),
+        let has_support = kept
+            .support
+            .as_ref()
+            .is_some_and(|support| !support.as_bytes().is_empty());
+        match record.state.keeps_bytes() {
+            true if kept.bytes.is_none() => Err(Contradiction::BytesMissing),
+            false if kept.bytes.is_some() || has_support => Err(Contradiction::BytesLeft),
             _ => Ok(()),
         }
     }

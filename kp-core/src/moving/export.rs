@@ -32,17 +32,18 @@ impl PoolExport {
         records.sort_by_cached_key(|(record, _)| place(record));
         let mut consistency = Consistency::default();
         for ((record, kept), sequence) in records.iter_mut().zip(0..) {
+            // What a support without a package, or without a type, says makes no difference to any call, and backends differ in it.
+            let keeps_bytes = record.state.keeps_bytes();
+            kept.support = kept
+                .support
+                .take()
+                .filter(|support| keeps_bytes && !support.as_bytes().is_empty());
             consistency.take(record, kept)?;
             record.sequence = sequence;
             if !record.state.shows_bytes() {
                 record.saved_at = Timestamp::MIN;
             }
-            let keeps_bytes = record.state.keeps_bytes();
-            // What follows makes no difference to any call, and backends differ in it.
-            kept.support = kept
-                .support
-                .take()
-                .filter(|support| keeps_bytes && !support.as_bytes().is_empty());
+            // The same holds of how a recalled lease would lapse.
             if let State::Reserved(LeaseRecord {
                 recalled: Some(_),
                 on_lapse,
