@@ -110,7 +110,7 @@ impl Report for Checked {
 /// Looks at one pool once: its records, what is derived from them, and what its reads find.
 async fn look_once(store: &Store, pool: &PoolId) -> Result<(Option<PoolExport>, Vec<Found>), Error> {
     let audited = store.audit_pool(pool).await?;
-    let mut found: Vec<_> = audited
+    let found = audited
         .into_iter()
         .map(|finding| Found::of(Some(pool), finding))
         .collect();
@@ -119,7 +119,17 @@ async fn look_once(store: &Store, pool: &PoolId) -> Result<(Option<PoolExport>, 
         let astray = reads::astray(store, pool, &export, now()).await?;
         Ok::<_, Error>((export, astray))
     };
-    match looked.await {
+    judged(pool, found, looked.await)
+}
+
+/// Adds to what an audit found what the look at a pool's records and reads did. A store that is not reached for now fails the
+/// look, and says nothing of the pool.
+fn judged(
+    pool: &PoolId,
+    mut found: Vec<Found>,
+    looked: Result<(PoolExport, Option<String>), Error>,
+) -> Result<(Option<PoolExport>, Vec<Found>), Error> {
+    match looked {
         Ok((export, astray)) => {
             // Reads follow what is derived: they are mended with it, unless the records themselves are at fault.
             let mendable = found.iter().all(|found| found.mendable);
@@ -251,4 +261,38 @@ pub(crate) async fn run(store: &Store, repairs: bool, yes: bool, json: bool) -> 
         None => format!("{faults} found, which cannot be mended: docs/moving.md has what to do"),
         Some(_) => format!("{faults} left, which cannot be mended: docs/moving.md has what to do"),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use kp_core::{BackendError, Effect};
+
+    use super::*;
+
+    /// ERR-1: what a store fails at for good is damage; what passes is none, whatever the audit found before.
+    #[test]
+    fn a_store_that_is_away_for_now_is_not_called_damaged() {
+        let pool = PoolId::try_from("bob/phone").expect("it is short");
+        let of_audit = || vec![Found::of(Some(&pool), Finding::new(Fault::Count, 1))];
+        let failure = |failed: fn(&'static str, &'static str, Effect, &'static str) -> BackendError| {
+            Err(Error::from(failed(
+                "redis",
+                "export_pool",
+                Effect::NotApplied,
+                "a reason",
+            )))
+        };
+        for found in [Vec::new(), of_audit()] {
+            let away = judged(&pool, found.clone(), failure(BackendError::transient));
+            assert!(matches!(away, Err(Error::Backend(failure)) if failure.is_transient()));
+            let (export, damaged) = judged(&pool, found.clone(), failure(BackendError::new)).expect("it is damaged");
+            assert_eq!(export, None);
+            let due = if found.is_empty() {
+                "failure"
+            } else {
+                Fault::Count.code()
+            };
+            assert!(matches!(&damaged[..], [only] if only.code == due));
+        }
+    }
 }

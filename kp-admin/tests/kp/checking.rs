@@ -12,9 +12,10 @@ use crate::scene::{Scene, json, kp};
 struct Damage(&'static str, &'static str, bool);
 
 /// `P` are the packages, `L` the leases, `Q` the pools. `{n}` is the key of the n-th package.
-const SQLITE: [Damage; 23] = [
+const SQLITE: [Damage; 25] = [
     Damage("UPDATE P SET bytes = NULL WHERE key = {5}", "bytes_missing", false),
     Damage("UPDATE P SET bytes = x'00' WHERE key = {3}", "bytes_left", true),
+    Damage("UPDATE P SET support = x'01f001' WHERE key = {3}", "bytes_left", true),
     Damage("DELETE FROM P WHERE key = {5}", "count", true),
     Damage("UPDATE P SET pool = 77 WHERE key = {5}", "orphan", true),
     Damage(
@@ -83,6 +84,17 @@ const SQLITE: [Damage; 23] = [
         "index",
         true,
     ),
+    // The index does not have the third, which is spent: it counts for nothing, and would never expire. SQLite says that an index is at
+    // fault; the counts alone say in which pool.
+    Damage(
+        "CREATE INDEX other ON P (pool, not_after) WHERE key <> {3};
+         PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'other')
+         WHERE name = 'keypackage_pool_expiry';
+         DELETE FROM sqlite_schema WHERE name = 'other'",
+        "reads",
+        true,
+    ),
     Damage("DROP INDEX keypackage_pool_queue", "index", true),
     Damage(
         "DROP INDEX keypackage_pool_refs; DROP INDEX keypackage_pool_expiry",
@@ -99,7 +111,7 @@ const SQLITE: [Damage; 23] = [
 ];
 
 /// `I` are the bound reservations, `H` the heads, `{q}` is the key of the pool, and the n-th package has the sequence n or near it.
-const POSTGRES: [Damage; 14] = [
+const POSTGRES: [Damage; 15] = [
     Damage(
         "UPDATE P SET bytes = NULL WHERE pool = {q} AND seq = {5}",
         "bytes_missing",
@@ -107,6 +119,11 @@ const POSTGRES: [Damage; 14] = [
     ),
     Damage(
         "UPDATE P SET bytes = '\\x00' WHERE pool = {q} AND seq = {3}",
+        "bytes_left",
+        true,
+    ),
+    Damage(
+        "UPDATE P SET support = '\\x01f001' WHERE pool = {q} AND seq = {3}",
         "bytes_left",
         true,
     ),
