@@ -1,6 +1,7 @@
 //! Packages as OpenMLS makes them: a ref of 32 bytes; in pools of 100.
 
 use std::ops::Range;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use kp_core::key_package::CredentialType;
 use kp_core::server::*;
@@ -8,7 +9,7 @@ use kp_core::*;
 
 use super::Fallible;
 
-/// When everything happens.
+/// When everything happens, where no service reads its own clock.
 pub(crate) const NOW: Timestamp = match Timestamp::new(1_700_000_000) {
     Some(now) => now,
     None => Timestamp::MAX,
@@ -37,10 +38,27 @@ impl Kind {
         Ok(Self { payload, lifetime })
     }
 
+    /// Valid by the clock, and for a day.
+    pub(crate) fn by_the_clock() -> Fallible<Self> {
+        let now = now_by_the_clock()?;
+        let lifetime = Lifetime::new(now.minus(3_600), now.plus(86_400))?;
+        Ok(Self {
+            payload: PAYLOAD,
+            lifetime,
+        })
+    }
+
     /// Of ciphersuite 1.
     pub(crate) fn usual() -> Fallible<Self> {
         Self::of(PAYLOAD)
     }
+}
+
+/// As a service's clock has it.
+#[expect(clippy::disallowed_methods, reason = "what is measured has a clock of its own")]
+pub(crate) fn now_by_the_clock() -> Fallible<Timestamp> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(Timestamp::try_from(i64::try_from(since.as_secs())?)?)
 }
 
 pub(crate) fn pool_id(number: u32) -> Fallible<PoolId> {
