@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use kp_core::server::KeyPackageStore;
 use kp_redis::RedisStore;
@@ -14,7 +15,9 @@ use crate::measure::stock::Stock;
 pub(super) fn ratios(runtime: &Runtime, subject: &Subject, mut stock: Stock, rounds: usize) -> Fallible<Vec<Ratio>> {
     let server = subject.server.as_ref().ok_or("no server")?.port();
     let recorder = Recorder::before(server)?;
-    let recorded: Arc<dyn KeyPackageStore> = Arc::new(runtime.block_on(RedisStore::open(recorder.url()))?);
+    // The recorder takes one connection, and a store makes a new one whenever this has passed.
+    let recorded = RedisStore::builder(recorder.url()).timeout(Duration::from_secs(600));
+    let recorded: Arc<dyn KeyPackageStore> = Arc::new(runtime.block_on(recorded.open())?);
     let mut bare = Bare::connect(server)?;
     let name = subject.backend.name();
     let mut reserve = Ratio::new(
