@@ -218,7 +218,7 @@ fn ratios(ratios: &[Ratio]) -> Markup {
                     td.figure { (grouped(ratio.ours())) }
                     td.figure { (grouped(ratio.theirs())) }
                     td.figure { strong { (format!("{:.2}", ratio.ratio())) } }
-                    td.figure { @if let Some(aim) = ratio.aim { (format!("{aim:.1}")) } }
+                    td.figure { @if let Some(aim) = ratio.aim { (aim) } }
                     @if let Some([p50, p99]) = ratio.percentiles() {
                         td.figure { (duration(p50)) }
                         td.figure { (duration(p99)) }
