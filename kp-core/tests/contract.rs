@@ -32,7 +32,7 @@ fn each_text(folder: &Path, read: &mut impl FnMut(&Path, &str)) -> Outcome {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir() {
-            if name != "target" && !name.starts_with('.') {
+            if !["target", "node_modules"].contains(&name) && !name.starts_with('.') {
                 each_text(&path, read)?;
             }
         } else if ENDINGS
