@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Instant;
 
 use kp_core::Timestamp;
@@ -8,18 +9,17 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::runtime::Builder;
 use tracing_subscriber::fmt;
 
-use crate::Nothing;
 use crate::measure::Fallible;
-use crate::measure::inputs::{self, Kind, PER_POOL, now_by_the_clock};
+use crate::measure::inputs::{self, now_by_the_clock};
 use crate::measure::ratio::median;
+use crate::{Nothing, POOLS, refill};
 
-const POOLS: u32 = 100;
 /// The calls of each kind in a round, on a store that holds 10,000 packages.
 const CALLS: u32 = 2_000;
 const ROUNDS: usize = 25;
 const KINDS: [&str; 4] = ["claim", "reserve", "release", "reserve and spend"];
 
-/// In nanoseconds a call, for each kind.
+/// In microseconds a call, for each kind.
 type Round = [f64; KINDS.len()];
 
 pub(crate) fn measure() -> Fallible<()> {
@@ -38,12 +38,15 @@ pub(crate) fn measure() -> Fallible<()> {
 fn compare(with: &str) -> Fallible<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let store = MemoryStore::new();
+    let all: Arc<dyn KeyPackageStore> = Arc::new(store.clone());
     let directory = KeyPackageDirectory::new(store.clone(), Nothing);
     let (mut bare, mut above): (Vec<Round>, Vec<Round>) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let now = now_by_the_clock()?;
+        runtime.block_on(refill(&all, now))?;
         bare.push(runtime.block_on(bare_round(&store, now))?);
-        above.push(runtime.block_on(directory_round(&store, &directory, now))?);
+        runtime.block_on(refill(&all, now))?;
+        above.push(runtime.block_on(directory_round(&directory))?);
     }
     for (kind, what) in KINDS.into_iter().enumerate() {
         let of = |rounds: &[Round]| median(rounds.iter().map(|round| round[kind]));
@@ -58,19 +61,7 @@ fn compare(with: &str) -> Fallible<()> {
     Ok(())
 }
 
-async fn refill(store: &MemoryStore, now: Timestamp) -> Fallible<()> {
-    let kind = Kind::by_the_clock()?;
-    for pool in 0..POOLS {
-        store.delete_pool(&inputs::pool_id(pool)?).await?;
-        store
-            .save_key_packages(&inputs::save(pool, 0..PER_POOL, kind)?, now)
-            .await?;
-    }
-    Ok(())
-}
-
 async fn bare_round(store: &MemoryStore, now: Timestamp) -> Fallible<Round> {
-    refill(store, now).await?;
     let takes = |kind: u32| (0..CALLS).map(move |n| inputs::take(n % POOLS, u64::from(kind) << 32 | u64::from(n)));
     let takes = |kind: u32| takes(kind).collect::<Fallible<Vec<_>>>();
     let (claims, releases, spends) = (takes(0)?, takes(1)?, takes(2)?);
@@ -96,8 +87,7 @@ async fn bare_round(store: &MemoryStore, now: Timestamp) -> Fallible<Round> {
     Ok([claim, reserve, release, spend.await?.0])
 }
 
-async fn directory_round(store: &MemoryStore, directory: &KeyPackageDirectory, now: Timestamp) -> Fallible<Round> {
-    refill(store, now).await?;
+async fn directory_round(directory: &KeyPackageDirectory) -> Fallible<Round> {
     let pools = (0..CALLS).map(|n| inputs::pool_id(n % POOLS));
     let pools: Vec<_> = pools.collect::<Fallible<_>>()?;
     let take = Take::new();

@@ -17,13 +17,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
-use crate::Nothing;
 use crate::measure::Fallible;
-use crate::measure::inputs::{Kind, PER_POOL, now_by_the_clock};
+use crate::measure::inputs::now_by_the_clock;
 use crate::measure::ratio::median;
-use crate::measure::stock::{delete, fill};
+use crate::{Nothing, POOLS, refill};
 
-const POOLS: u32 = 100;
 const CONNECTIONS: u32 = 64;
 /// Of each connection, in a round.
 const REQUESTS: u32 = 60;
@@ -59,7 +57,7 @@ async fn compare() -> Fallible<()> {
     let store: Arc<dyn KeyPackageStore> = Arc::new(memory.clone());
     let directory = KeyPackageDirectory::new(memory, Nothing);
     let routes = KeyPackageRoutes::new(directory, Everybody, Secret::random()?).max_requests_at_once(10_000);
-    refill(&store).await?;
+    refill(&store, now_by_the_clock()?).await?;
 
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let claims = listener.local_addr()?;
@@ -81,7 +79,7 @@ async fn compare() -> Fallible<()> {
     let (mut to_claims, mut to_constants) = (open(claims).await?, open(constants).await?);
     let (mut ours, mut least) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        refill(&store).await?;
+        refill(&store, now_by_the_clock()?).await?;
         ours.push(per_second(&mut to_claims, round).await?);
         least.push(per_second(&mut to_constants, round).await?);
     }
@@ -92,11 +90,6 @@ async fn compare() -> Fallible<()> {
         median(least),
     );
     Ok(())
-}
-
-async fn refill(store: &Arc<dyn KeyPackageStore>) -> Fallible<()> {
-    delete(store, 0..POOLS).await?;
-    fill(store, 0..POOLS, 0..PER_POOL, Kind::by_the_clock()?, now_by_the_clock()?).await
 }
 
 /// A request of its own.

@@ -3,7 +3,14 @@
 //!
 //! `cargo bench --bench above`; a word behind `--` chooses: `directory`, `upload`, `http`. It asserts nothing.
 
+use std::sync::Arc;
+
+use kp_core::Timestamp;
+use kp_core::server::KeyPackageStore;
 use measure::Fallible;
+use measure::backend::is_named;
+use measure::inputs::{Kind, PER_POOL};
+use measure::stock::{delete, fill};
 
 mod directory;
 mod http;
@@ -12,19 +19,24 @@ mod measure;
 mod upload;
 
 fn main() -> Fallible<()> {
-    let words = std::env::args().skip(1).filter(|word| !word.starts_with('-'));
-    let words: Vec<_> = words.collect();
-    let is_chosen = |part: &str| words.is_empty() || words.iter().any(|word| word == part);
-    if is_chosen("directory") {
+    if is_named("directory") {
         directory::measure()?;
     }
-    if is_chosen("upload") {
+    if is_named("upload") {
         upload::measure()?;
     }
-    if is_chosen("http") {
+    if is_named("http") {
         http::measure()?;
     }
     Ok(())
+}
+
+const POOLS: u32 = 100;
+
+/// 10,000 packages in full pools, whatever there was before.
+async fn refill(store: &Arc<dyn KeyPackageStore>, now: Timestamp) -> Fallible<()> {
+    delete(store, 0..POOLS).await?;
+    fill(store, 0..POOLS, 0..PER_POOL, Kind::by_the_clock()?, now).await
 }
 
 /// For what is not uploaded.

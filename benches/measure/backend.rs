@@ -134,12 +134,16 @@ impl fmt::Display for Backend {
     }
 }
 
-/// Whether a benchmark is to measure this backend: it is here, and was chosen on the command line, by the beginning of its
-/// name. Without a choice, all are.
-pub(crate) fn is_chosen(backend: Backend) -> bool {
+/// Whether this is named on the command line, by the beginning of its name. Without a choice, all are.
+pub(crate) fn is_named(name: &str) -> bool {
     let words = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
     let words: Vec<_> = words.collect();
-    let chosen = words.is_empty() || words.iter().any(|word| backend.name().starts_with(word));
+    words.is_empty() || words.iter().any(|word| name.starts_with(word))
+}
+
+/// Whether a benchmark is to measure this backend: it is here, and [named](is_named).
+pub(crate) fn is_chosen(backend: Backend) -> bool {
+    let chosen = is_named(backend.name());
     if chosen && !backend.is_here() {
         eprintln!("{backend}: there is no server on this machine");
     }
