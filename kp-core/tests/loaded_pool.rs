@@ -159,6 +159,22 @@ fn a_step_that_fails_leaves_nothing_behind() {
     assert_eq!(pool.changes().count(), 1);
 }
 
+/// ERR-1: a record is as it was, too.
+#[test]
+fn a_step_that_fails_has_added_nothing_to_a_record() {
+    let support = Support::new([ExtensionType(0xF001)], [], []).expect("it is one type");
+    let item = Admitted::new(KeyPackage::new(info(2), bytes())).fingerprint(InitKeyFingerprint::from_bytes([7; 8]));
+    let item = item.support(support);
+    let mut pool = pool([2], 3);
+    let failed = pool.step(|pool| {
+        pool.amend(&record(2), &item)?;
+        Err::<(), _>(Interrupted::Missing(LookUp::Slots))
+    });
+    assert_eq!(failed, Err(Interrupted::Missing(LookUp::Slots)));
+    assert_eq!(pool.changes().count(), 0);
+    assert_eq!(pool.support(&record(2)), Ok(None));
+}
+
 /// SAVE-5: what a record lacked is written, the one without the other too.
 #[test]
 fn what_was_added_to_a_record_is_written() {
