@@ -1,6 +1,7 @@
 //! Tests a client's metadata where the suite cannot see: damaged rows, foreign keys, replicas, a cluster.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod outcomes;
 mod packages;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use kp_core::server::KeyPackageStore;
 use kp_core::*;
 use kp_redis::{RedisMetadata, RedisStore};
 use kp_test_support::servers::Server;
+use outcomes::{failed, known, opened};
 use packages::{key_package_ref, now, package, pool, save};
 
 fn rows(numbers: std::ops::Range<u32>) -> Vec<KeyPackageMetadata> {
@@ -175,29 +177,29 @@ async fn a_foreign_key_of_the_record_keeps_the_rows_as_they_are() {
 async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
     let master = Server::start(&["--repl-diskless-sync-delay", "0"]);
     let replica = Server::start_replica(&master);
-    let metadata = RedisStore::builder(master.url())
-        .replicas(1)
-        .timeout(Duration::from_millis(300))
-        .open_metadata(pool("bot"))
-        .await
-        .unwrap();
-    metadata.create_pool_metadata(&rows(0..2)).await.unwrap();
+    let open = |timeout| {
+        let builder = RedisStore::builder(master.url());
+        builder.replicas(1).timeout(timeout).open_metadata(pool("bot"))
+    };
+    let patient = open(Duration::from_secs(60)).await.unwrap();
+    patient.create_pool_metadata(&rows(0..2)).await.unwrap();
     // The server knows the script, so that none has to be sent again whole.
-    assert_eq!(metadata.delete_pool_metadata(&[key_package_ref(9)]).await.unwrap(), 0);
-    metadata.release_lease(LeaseName::ROUND, holder(1)).await.unwrap();
+    assert_eq!(patient.delete_pool_metadata(&[key_package_ref(9)]).await.unwrap(), 0);
+    patient.release_lease(LeaseName::ROUND, holder(1)).await.unwrap();
+    let metadata = opened(|| open(Duration::from_millis(300))).await;
     replica.pause();
     // Changes, replays and refusals alike (ERR-5).
     let lost = [(key_package_ref(9), Lifecycle::Spent)];
     let stale = MetadataChanges::new().fence(Fence::new(LeaseName::ROUND, 9));
     for waits in [
-        failure(metadata.update_pool_status(&[available(0)], now()).await),
-        failure(metadata.update_pool_status(&[available(0)], now()).await),
-        failure(metadata.update_pool_status(&lost, now()).await),
-        failure(metadata.create_pool_metadata(&rows(0..1)).await),
-        failure(metadata.delete_pool_metadata(&[key_package_ref(1)]).await),
-        failure(metadata.lease(LeaseName::ROUND, holder(1), MINUTE, now()).await),
-        failure(metadata.lease(LeaseName::ROUND, holder(2), MINUTE, now()).await),
-        failure(metadata.apply(&stale).await),
+        failed(async || metadata.update_pool_status(&[available(0)], now()).await).await,
+        failed(async || metadata.update_pool_status(&[available(0)], now()).await).await,
+        failed(async || metadata.update_pool_status(&lost, now()).await).await,
+        failed(async || metadata.create_pool_metadata(&rows(0..1)).await).await,
+        failed(async || metadata.delete_pool_metadata(&[key_package_ref(1)]).await).await,
+        failed(async || metadata.lease(LeaseName::ROUND, holder(1), MINUTE, now()).await).await,
+        failed(async || metadata.lease(LeaseName::ROUND, holder(2), MINUTE, now()).await).await,
+        failed(async || metadata.apply(&stale).await).await,
     ] {
         assert_eq!(
             (waits.effect(), waits.is_transient()),
@@ -206,11 +208,12 @@ async fn a_call_that_waits_is_unknown_while_its_replica_is_stopped() {
         );
     }
     // Reads wait for nobody.
-    assert_eq!(metadata.list().await.unwrap().len(), 1);
+    assert_eq!(patient.list().await.unwrap().len(), 1);
     replica.resume();
-    metadata.update_pool_status(&[available(0)], now()).await.unwrap();
-    let refused = metadata.update_pool_status(&lost, now()).await.unwrap_err();
-    assert_eq!(refused.rejection(), Some(&MetadataRejection::NotFound));
+    let updated = known(async || metadata.update_pool_status(&[available(0)], now()).await).await;
+    updated.unwrap();
+    let refused = known(async || metadata.update_pool_status(&lost, now()).await).await;
+    assert_eq!(refused.unwrap_err().rejection(), Some(&MetadataRejection::NotFound));
 }
 
 #[cfg(feature = "cluster")]

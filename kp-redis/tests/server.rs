@@ -1,12 +1,16 @@
 //! Tests what only a real server shows: round trips, restarts, refused settings, hostile ids.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod outcomes;
 mod packages;
+
+use std::time::Duration;
 
 use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
 use kp_test_support::servers::Server;
+use outcomes::{failed, opened};
 use packages::{last_resort, now, package, pool, save, take};
 
 async fn store(server: &Server) -> RedisStore {
@@ -151,18 +155,14 @@ async fn a_store_goes_on_after_its_server_was_restarted() {
 #[tokio::test]
 async fn a_call_ends_at_the_time_out_and_its_outcome_is_unknown() {
     let server = Server::start(&[]);
-    let store = RedisStore::builder(server.url())
-        .timeout(std::time::Duration::from_millis(300))
-        .open()
-        .await
-        .unwrap();
     let bob = pool("bob");
-    store.save_key_packages(&save(&bob, 0..1), now()).await.unwrap();
+    let patient = RedisStore::open(server.url()).await.unwrap();
+    patient.save_key_packages(&save(&bob, 0..1), now()).await.unwrap();
+    let hasty = RedisStore::builder(server.url()).timeout(Duration::from_millis(300));
+    let store = opened(|| hasty.clone().open()).await;
     // Far longer than both calls take on any machine: the server ends with the test.
     let () = server.command(&["CLIENT", "PAUSE", "600000", "ALL"]).unwrap();
-    let Err(Error::Backend(failure)) = store.claim_key_package(&take(&bob, 1), None, now()).await else {
-        panic!("it answers in its pause")
-    };
+    let failure = failed(async || store.claim_key_package(&take(&bob, 1), None, now()).await).await;
     assert_eq!((failure.effect(), failure.is_transient()), (Effect::Unknown, true));
     // A read changes nothing, whatever became of it.
     let Err(Error::Backend(failure)) = store.count_by_status(&bob, now()).await else {
