@@ -30,6 +30,8 @@ pub mod messenger;
 pub mod mutations;
 #[cfg(feature = "postgres")]
 pub mod pgbouncer;
+#[cfg(any(feature = "postgres", feature = "servers"))]
+mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "servers")]

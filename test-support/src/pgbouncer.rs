@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
-use crate::postgres::{Postgres, free_port, give_to_nobody, unprivileged};
+use crate::port::Port;
+use crate::postgres::{Postgres, give_to_nobody, unprivileged};
 
 /// A pooler that does not start within this time will not start.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -23,7 +24,7 @@ pub enum PoolMode {
 /// One pooler before one server.
 #[derive(Debug)]
 pub struct PgBouncer {
-    port: u16,
+    port: Port,
     dir: TempDir,
     mode: PoolMode,
     connections: u32,
@@ -54,7 +55,7 @@ impl PgBouncer {
         std::fs::write(dir.path().join("users"), "\"postgres\" \"\"\n").expect("the users are written");
         give_to_nobody(dir.path());
         let pooler = Self {
-            port: free_port(),
+            port: Port::take(),
             dir,
             mode,
             connections,
@@ -74,9 +75,8 @@ impl PgBouncer {
     }
 
     fn configure(&self, server: &Postgres) {
-        let Self {
-            port, dir, connections, ..
-        } = self;
+        let Self { dir, connections, .. } = self;
+        let port = self.port.number();
         let mode = match self.mode {
             PoolMode::Session => "session",
             PoolMode::Transaction => "transaction",
@@ -104,7 +104,7 @@ impl PgBouncer {
             .expect("the pooler starts");
         *self.child.lock() = Some(child);
         let begin = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while std::net::TcpStream::connect(("127.0.0.1", self.port.number())).is_err() {
             assert!(begin.elapsed() < PATIENCE, "the pooler does not start: {}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -112,7 +112,10 @@ impl PgBouncer {
 
     #[must_use]
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+        format!(
+            "postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable",
+            self.port.number()
+        )
     }
 
     /// Kills it, and its connections with it.

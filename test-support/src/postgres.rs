@@ -2,7 +2,6 @@
 //!
 //! The server refuses to run as root: for root, its processes run as `nobody`, in a directory of theirs.
 
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +11,8 @@ use parking_lot::Mutex;
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
+use crate::port::Port;
+
 /// A server that does not start within this time will not start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Postgres {
     binaries: PathBuf,
-    port: u16,
+    port: Port,
     dir: TempDir,
     child: Mutex<Option<Child>>,
 }
@@ -117,10 +118,13 @@ impl Postgres {
             .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--pgdata"])
             .arg(standby.data())
             .args(["--host=127.0.0.1", "--username=postgres", "--port"])
-            .arg(self.port.to_string())
+            .arg(self.port().to_string())
             .status();
         assert!(copied.expect("pg_basebackup").success(), "no standby is made");
-        let primary = format!("primary_conninfo = 'host=127.0.0.1 port={} user=postgres'\n", self.port);
+        let primary = format!(
+            "primary_conninfo = 'host=127.0.0.1 port={} user=postgres'\n",
+            self.port()
+        );
         standby.configure(&primary);
         standby.restart();
         standby
@@ -135,7 +139,7 @@ impl Postgres {
         give_to_nobody(dir.path());
         Self {
             binaries: binaries(),
-            port: free_port(),
+            port: Port::take(),
             dir,
             child: Mutex::new(None),
         }
@@ -172,7 +176,7 @@ impl Postgres {
         let always = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\nmax_connections = 400\n\
              shared_buffers = 64MB\ndynamic_shared_memory_type = mmap\nlogging_collector = off\nlog_min_messages = fatal\n{settings}",
-            self.port
+            self.port()
         );
         let path = self.data().join("postgresql.auto.conf");
         std::fs::write(&path, always).expect("the settings are written");
@@ -263,12 +267,12 @@ impl Postgres {
 
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     #[must_use]
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+        format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port())
     }
 
     fn data(&self) -> PathBuf {
@@ -332,9 +336,4 @@ fn children(parent: u32) -> Vec<u32> {
     let path = format!("/proc/{parent}/task/{parent}/children");
     let ids = std::fs::read_to_string(path).unwrap_or_default();
     ids.split_whitespace().filter_map(|id| id.parse().ok()).collect()
-}
-
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("it has an address").port()
 }

@@ -1,13 +1,15 @@
 //! Real servers, started by the tests on free ports of 127.0.0.1 and killed when they are dropped.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tempfile::TempDir;
+
+use crate::port::Port;
 
 /// A server that does not start within this time will not start.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -17,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub struct Server {
     binary: PathBuf,
     arguments: Vec<String>,
-    port: u16,
+    port: Port,
     dir: TempDir,
     child: Mutex<Option<Child>>,
 }
@@ -63,9 +65,9 @@ impl Server {
     /// So one write is waited for here; once it is online, since before its first replica a master counts no writes, and
     /// has nothing to wait for. A master that is itself a replica takes no write.
     pub fn follow(&self, master: &Self) {
-        let port = master.port.to_string();
+        let port = master.port().to_string();
         let () = self.command(&["REPLICAOF", "127.0.0.1", &port]).expect("it follows");
-        let mine = format!("port={},state=online", self.port);
+        let mine = format!("port={},state=online", self.port());
         let info = until(|| {
             let info: String = master.command(&["INFO", "replication"]).ok()?;
             info.contains(&mine).then_some(info)
@@ -90,21 +92,20 @@ impl Server {
     }
 
     fn start_with(binary: PathBuf, config: Option<&str>, arguments: &[&str]) -> Self {
-        // Another process may take a free port first: the server then says so by its end, and gets another.
-        for _ in 0..10 {
-            let server = Self {
-                binary: binary.clone(),
-                arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-                port: free_port(),
-                dir: tempfile::tempdir().expect("a directory for the server"),
-                child: Mutex::new(None),
-            };
-            std::fs::write(server.config(), config.unwrap_or("save \"\"\n")).expect("its configuration is written");
-            if server.run() {
-                return server;
-            }
-        }
-        panic!("{} does not start with {arguments:?}", binary.display());
+        let server = Self {
+            binary,
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            port: Port::take(),
+            dir: tempfile::tempdir().expect("a directory for the server"),
+            child: Mutex::new(None),
+        };
+        std::fs::write(server.config(), config.unwrap_or("save \"\"\n")).expect("its configuration is written");
+        assert!(
+            server.run(),
+            "{} does not start with {arguments:?}",
+            server.binary.display()
+        );
+        server
     }
 
     /// Starts a Sentinel, which keeps what it learns in its own file.
@@ -133,7 +134,7 @@ impl Server {
 
     /// Starts it again, on its port and its files.
     pub fn restart(&self) {
-        assert!(self.run(), "the server does not start again on port {}", self.port);
+        assert!(self.run(), "the server does not start again on port {}", self.port());
     }
 
     /// Kills it at once (SIGKILL), by its process.
@@ -146,12 +147,12 @@ impl Server {
 
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        format!("redis://127.0.0.1:{}/", self.port())
     }
 
     /// Sends commands to it that are none of the store's.
@@ -172,7 +173,7 @@ impl Server {
         let log = std::fs::File::create(self.dir.path().join("log")).expect("a log");
         let child = Command::new(&self.binary)
             .arg(self.config())
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--port", &self.port().to_string(), "--bind", "127.0.0.1"])
             .args(["--dir", &self.dir.path().display().to_string()])
             .args(&self.arguments)
             .stdin(Stdio::null())
@@ -195,7 +196,7 @@ impl Server {
             if ended {
                 return Some(false);
             }
-            (ping(self.port)? == "+PONG").then_some(true)
+            (ping(self.port())? == "+PONG").then_some(true)
         })
         .unwrap_or(false)
     }
@@ -211,6 +212,7 @@ impl Drop for Server {
 #[derive(Debug)]
 pub struct Cluster {
     pub nodes: Vec<Server>,
+    _buses: Vec<Port>,
 }
 
 impl Cluster {
@@ -218,12 +220,12 @@ impl Cluster {
     pub fn start(binary: PathBuf) -> Self {
         let nodes: Vec<_> = (0..3)
             .map(|_| {
-                let bus = free_port().to_string();
+                let bus = Port::take();
                 let arguments = [
                     "--cluster-enabled",
                     "yes",
                     "--cluster-port",
-                    &bus,
+                    &bus.number().to_string(),
                     "--cluster-node-timeout",
                     "5000",
                 ];
@@ -239,15 +241,14 @@ impl Cluster {
                 .expect("an epoch");
         }
         for (node, bus) in &nodes[1..] {
-            let port = node.port().to_string();
+            let (port, bus) = (node.port().to_string(), bus.number().to_string());
             let () = nodes[0]
                 .0
-                .command(&["CLUSTER", "MEET", "127.0.0.1", &port, bus])
+                .command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])
                 .expect("they meet");
         }
-        let cluster = Self {
-            nodes: nodes.into_iter().map(|(node, _)| node).collect(),
-        };
+        let (nodes, _buses) = nodes.into_iter().unzip();
+        let cluster = Self { nodes, _buses };
         until(|| cluster.agrees().then_some(())).expect("the nodes agree");
         cluster
     }
@@ -290,9 +291,4 @@ fn ping(port: u16) -> Option<String> {
     let mut reply = [0; 7];
     connection.read_exact(&mut reply).ok()?;
     Some(String::from_utf8_lossy(&reply[..5]).into_owned())
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("it has an address").port()
 }
