@@ -112,6 +112,7 @@ impl Factory for Session {
         for adapter in &taken {
             adapter.settled().await;
         }
+        let closed = self.tally.closed().await;
         let mut destroyed = Ok(());
         if let Some(adapter) = taken.iter().find(|adapter| adapter.fault().is_none()) {
             let destroy = Call::Destroy(wire::Space {
@@ -126,6 +127,9 @@ impl Factory for Session {
         }
         if let Some(fault) = fault {
             panic!("{fault}");
+        }
+        if let Err(unmet) = closed {
+            panic!("a store cannot be closed: {unmet}");
         }
         if let Err(unmet) = destroyed {
             panic!("the space cannot be destroyed: {unmet}");

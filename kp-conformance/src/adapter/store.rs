@@ -98,8 +98,8 @@ fn error(call: &'static str, unmet: Unmet) -> Error {
 /// Nobody waits for the answer but who destroys the space.
 impl Drop for AdapterStore {
     fn drop(&mut self) {
-        drop(self.adapter.ask(None, Call::Close { store: self.store }));
-        self.tally.closed();
+        let asked = self.adapter.ask(None, Call::Close { store: self.store });
+        self.tally.closing(&self.adapter, asked);
     }
 }
 

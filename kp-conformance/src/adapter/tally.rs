@@ -1,6 +1,8 @@
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::adapters::Adapters;
+use super::process::{Adapter, Asked, Unmet};
 use super::wire::Call;
 use crate::Method;
 
@@ -16,6 +18,8 @@ struct Counts {
     open: usize,
     calls: u64,
     not_offered: Option<Method>,
+    /// The stores whose closing was asked for.
+    closing: Vec<(Arc<Adapter>, Asked)>,
 }
 
 impl Tally {
@@ -50,9 +54,20 @@ impl Tally {
         self.counts().open += 1;
     }
 
-    /// Counts a store that was closed.
-    pub(super) fn closed(&self) {
-        self.counts().open -= 1;
+    /// Counts a store that was dropped, whose adapter was asked to close it.
+    pub(super) fn closing(&self, adapter: &Arc<Adapter>, asked: Asked) {
+        let mut counts = self.counts();
+        counts.open -= 1;
+        counts.closing.push((Arc::clone(adapter), asked));
+    }
+
+    /// Waits until every store is closed that was dropped.
+    pub(super) async fn closed(&self) -> Result<(), Unmet> {
+        let closing = mem::take(&mut self.counts().closing);
+        for (adapter, asked) in closing {
+            adapter.answer::<()>(asked).await?;
+        }
+        Ok(())
     }
 
     /// How many stores are open.

@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// Which rules the server is held to.
     #[arg(long, value_enum, default_value = "full")]
     pub(super) profile: Profile,
-    /// Runs only the checks whose rules or name contain this. May be given several times.
+    /// Runs only the checks whose rules or name contain this, as it is written. May be given several times.
     #[arg(long = "check", value_name = "NAME")]
     pub(super) checks: Vec<String>,
     /// How much of what is drawn at random or raced. Default: that of the environment (KP_CONFORMANCE), or `default`.
@@ -33,7 +33,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NUMBER")]
     pub(super) jobs: Option<NonZeroUsize>,
     /// How many seconds an answer may take.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) timeout: u64,
     /// Writes the report as JUnit XML.
     #[arg(long, value_name = "FILE")]

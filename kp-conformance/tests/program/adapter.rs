@@ -3,7 +3,7 @@ use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
 use futures::FutureExt as _;
-use kp_conformance::adapter::wire::{Call, Facet, Hello, Outcome, Request};
+use kp_conformance::adapter::wire::{Call, Effect, Facet, Failure, Hello, Outcome, Request};
 use kp_conformance::{Method, ReferenceStore};
 use kp_core::rules::Limits;
 use serde_json::{Value, json};
@@ -107,7 +107,14 @@ pub(crate) fn main(flaw: &str) -> ExitCode {
             }
             Call::Close { store } => {
                 stores.remove(&store).expect("only what is open is closed");
-                Outcome::Ok(Value::Null)
+                match flaw {
+                    "does-not-close" => Outcome::Failed(Failure {
+                        effect: Effect::NotApplied,
+                        transient: false,
+                        message: "the file is busy".to_owned(),
+                    }),
+                    _ => Outcome::Ok(Value::Null),
+                }
             }
             Call::Destroy(space) => {
                 assert!(

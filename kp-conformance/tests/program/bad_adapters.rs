@@ -35,6 +35,7 @@ fn in_a_call() {
         ("forgets-an-item", "0 answers to 1 items"),
         ("invents-a-code", "unknown variant `out_of_stock`"),
         ("invents-a-time", "a lifetime must begin before it ends"),
+        ("does-not-close", "a store cannot be closed: the file is busy"),
         ("never-ends-a-line", "a line of more than 16777216 bytes"),
     ] {
         let run = on_adapter(flaw, CHECK);
@@ -92,5 +93,10 @@ fn cannot_be_started() {
     );
     let run = program(&["--check", "no such check", "--adapter", "./there-is-no-such-adapter"]);
     assert_eq!(run.code, Some(2), "{run:?}");
+    // One name of two is wrong.
+    let run = program(&["--list", "--check", "SAVE-1", "--check", "no such check"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.err.contains("no check is called so: no such check"), "{run:?}");
+    assert_eq!(program(&["--timeout", "0", "--adapter", "./any"]).code, Some(2));
     assert_eq!(program(&[]).code, Some(2));
 }
