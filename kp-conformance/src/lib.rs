@@ -65,10 +65,12 @@
 //!
 //! # Levels
 //!
-//! By default the suite takes half a minute to two minutes on two cores. With `KP_CONFORMANCE=quick` in the environment it makes
-//! a fifth of the random sequences, histories and calls beside each other. With `KP_CONFORMANCE=heavy` in the environment there
-//! are hundreds of random sequences and thousands of histories instead of dozens, 200 killed writers instead of 20, and
-//! 100,000 calls beside each other instead of 2,500. `KP_CONFORMANCE_SEED` is the first of the seeds: a failure names its own.
+//! By default the suite takes half a minute to two minutes on two cores, and half of that where the workspace's manifest has
+//! `[profile.dev.package]` with `kp-conformance.opt-level = 1` and `kp-core.opt-level = 1`. With `KP_CONFORMANCE=quick` in
+//! the environment it makes a fifth of the random sequences, histories and calls beside each other. With
+//! `KP_CONFORMANCE=heavy` in the environment there are hundreds of random sequences and thousands of histories instead of
+//! dozens, 200 killed writers instead of 20, and 100,000 calls beside each other instead of 2,500. `KP_CONFORMANCE_SEED` is
+//! the first of the seeds: a failure names its own.
 //!
 //! No check sleeps, but for a store to connect again after an outage: time is an argument. Every check has a [`Space`] of its own;
 //! cells of the decision table share some, each with a pool of its own. As most checks wait for their store, twice as many run at
