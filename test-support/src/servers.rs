@@ -14,6 +14,9 @@ use crate::port::Port;
 /// A server that does not start within this time will not start.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// Nothing is written to disk, and no script is called slow because the machine is starved.
+const PLAIN: &str = "save \"\"\nbusy-reply-threshold 0\n";
+
 /// One server, with a directory of its own.
 #[derive(Debug)]
 pub struct Server {
@@ -99,7 +102,7 @@ impl Server {
             dir: tempfile::tempdir().expect("a directory for the server"),
             child: Mutex::new(None),
         };
-        std::fs::write(server.config(), config.unwrap_or("save \"\"\n")).expect("its configuration is written");
+        std::fs::write(server.config(), config.unwrap_or(PLAIN)).expect("its configuration is written");
         assert!(
             server.run(),
             "{} does not start with {arguments:?}",
