@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 /// How much the suite does, unless a program says otherwise: `KP_CONFORMANCE=heavy` asks for more of what is drawn at
 /// random or raced, `quick` for less.
-const LEVEL: &str = "KP_CONFORMANCE";
+pub(crate) const LEVEL: &str = "KP_CONFORMANCE";
 /// The first of the seeds that random sequences and histories are drawn from, 0 by default.
-const SEED: &str = "KP_CONFORMANCE_SEED";
+pub(crate) const SEED: &str = "KP_CONFORMANCE_SEED";
 
 /// How much of what is drawn at random or raced the suite does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,7 +22,7 @@ pub(crate) enum Level {
 }
 
 /// The level and the first seed of this process.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Settings {
     pub(crate) level: Level,
     pub(crate) seed: u64,
@@ -31,15 +31,21 @@ pub(crate) struct Settings {
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
 
 impl Settings {
-    /// Those of the environment.
-    pub(crate) fn from_env() -> Self {
-        let level = match env::var(LEVEL).as_deref() {
-            Ok("quick") => Level::Quick,
-            Ok("heavy") => Level::Heavy,
-            _ => Level::Default,
+    /// Those of the environment, or what is wrong with them.
+    pub(crate) fn from_env() -> Result<Self, String> {
+        Self::of(env::var(LEVEL).ok().as_deref(), env::var(SEED).ok().as_deref())
+    }
+
+    fn of(level: Option<&str>, seed: Option<&str>) -> Result<Self, String> {
+        let level = match level {
+            Some("quick") => Level::Quick,
+            Some("heavy") => Level::Heavy,
+            Some("default") | None => Level::Default,
+            Some(other) => return Err(format!("{LEVEL}={other}: the levels are quick, default and heavy")),
         };
-        let seed = env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
-        Self { level, seed }
+        let is_wrong = |seed| format!("{SEED}={seed}: a seed is a whole number from 0 on");
+        let seed = seed.map_or(Ok(0), |seed| seed.parse().map_err(|_| is_wrong(seed)))?;
+        Ok(Self { level, seed })
     }
 
     /// Holds for the whole process, if nothing has asked before.
@@ -49,7 +55,7 @@ impl Settings {
     }
 
     pub(crate) fn get() -> Self {
-        *SETTINGS.get_or_init(Self::from_env)
+        *SETTINGS.get_or_init(|| Self::from_env().unwrap_or_default())
     }
 }
 
@@ -92,4 +98,21 @@ pub(crate) fn seeds(drawn: &'static str, default: u64, heavy: u64) -> impl Itera
 /// How what was drawn from this seed is drawn again.
 pub(crate) fn again(seed: u64) -> String {
     format!("again: with {SEED}={seed} in the environment, or --seed {seed}, it is drawn first")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_and_a_seed_are_read_or_refused() {
+        let read = |level, seed| Settings::of(level, seed).map(|settings| (settings.level, settings.seed));
+        assert_eq!(read(None, None), Ok((Level::Default, 0)));
+        assert_eq!(read(Some("quick"), Some("41")), Ok((Level::Quick, 41)));
+        assert_eq!(read(Some("heavy"), None), Ok((Level::Heavy, 0)));
+        let fast = "KP_CONFORMANCE=fast: the levels are quick, default and heavy";
+        assert_eq!(read(Some("fast"), None), Err(fast.to_owned()));
+        let negative = "KP_CONFORMANCE_SEED=-1: a seed is a whole number from 0 on";
+        assert_eq!(read(None, Some("-1")), Err(negative.to_owned()));
+    }
 }

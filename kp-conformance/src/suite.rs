@@ -10,9 +10,13 @@ use tokio::runtime;
 
 use crate::finding::{Finding, Verdict};
 use crate::guide::Guide;
+use crate::level::Settings;
 use crate::place::{Place, several_threads};
 use crate::rooms::Rooms;
 use crate::{Check, Context, Factory, decisions, worker};
+
+/// The command line or the environment is wrong.
+pub(crate) const USAGE: u8 = 2;
 
 /// Runs the suite on the backend of this factory, with the arguments of the command line, which are those of
 /// `cargo test` and of nextest.
@@ -48,6 +52,10 @@ fn at_once() -> usize {
 
 /// Runs the trials, and says where to begin when some have failed.
 pub(crate) fn conclude(trials: Vec<Trial>, findings: &Findings) -> ExitCode {
+    if let Err(wrong) = Settings::from_env() {
+        eprintln!("{wrong}");
+        return ExitCode::from(USAGE);
+    }
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert_with(at_once);
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -112,10 +112,11 @@ impl Adapters {
         }
     }
 
-    /// Ends all adapters that are idle.
-    pub(crate) fn end(&self) {
+    /// Ends all adapters that are idle. Returns how many did not end by themselves.
+    pub(crate) fn end(&self) -> usize {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        idle.into_iter().filter_map(Arc::into_inner).for_each(Adapter::end);
+        let ended = idle.into_iter().filter_map(Arc::into_inner).map(Adapter::end);
+        ended.filter(|by_itself| !by_itself).count()
     }
 }
 

@@ -190,11 +190,11 @@ impl Adapter {
         })
     }
 
-    /// Ends the adapter, and waits for that.
-    pub(crate) fn end(self) {
+    /// Ends the adapter, and waits for that. Returns whether it ended by itself.
+    pub(crate) fn end(self) -> bool {
         let shared = Arc::clone(&self.shared);
         drop(self);
-        shared.end();
+        shared.end().is_some_and(|status| status.code().is_some())
     }
 
     /// What it did wrong, if it did.

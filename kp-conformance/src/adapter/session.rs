@@ -1,5 +1,5 @@
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use kp_core::OpenError;
@@ -22,6 +22,7 @@ pub(crate) struct Session {
     adapters: Arc<Adapters>,
     tally: Arc<Tally>,
     dealt: Mutex<Dealt>,
+    fault: OnceLock<AdapterError>,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +37,7 @@ impl Session {
             adapters: Arc::clone(adapters),
             tally: Arc::new(Tally::new(adapters)),
             dealt: Mutex::default(),
+            fault: OnceLock::new(),
         }
     }
 
@@ -47,6 +49,12 @@ impl Session {
     /// The method that the check called although the backend does not offer it.
     pub(crate) fn not_offered(&self) -> Option<Method> {
         self.tally.not_offered()
+    }
+
+    /// What an adapter of the check did wrong. A hang is told as the check's: it may be the server's.
+    pub(crate) fn fault(&self) -> Option<AdapterError> {
+        let fault = self.fault.get().cloned();
+        fault.filter(|fault| !matches!(fault, AdapterError::Hangs { .. }))
     }
 
     fn dealt(&self) -> MutexGuard<'_, Dealt> {
@@ -69,7 +77,8 @@ impl Session {
         if let Some(adapter) = known {
             return Ok(adapter);
         }
-        let adapter = self.adapters.take().await?;
+        let adapter = self.adapters.take().await;
+        let adapter = adapter.inspect_err(|fault| drop(self.fault.set(fault.clone())))?;
         self.dealt().adapters.push(Arc::clone(&adapter));
         Ok(adapter)
     }
@@ -105,6 +114,9 @@ impl Factory for Session {
 
     async fn destroy(&self, space: &Space) {
         let taken = mem::take(&mut self.dealt().adapters);
+        if let Some(fault) = taken.iter().find_map(|adapter| adapter.fault()) {
+            let _ = self.fault.set(fault);
+        }
         if self.tally.open() > 0 {
             // The check hung: its adapters may be in the middle of something, and end with it.
             return;

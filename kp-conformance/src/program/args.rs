@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::adapter::Profile;
-use crate::level::Level;
+use crate::level::{LEVEL, Level, SEED};
 
 /// Holds a server in any language to the contract of MLS KeyPackage pools.
 ///
@@ -23,12 +23,12 @@ pub(super) struct Args {
     /// Runs only the checks whose rules or name contain this, as it is written. May be given several times.
     #[arg(long = "check", value_name = "NAME")]
     pub(super) checks: Vec<String>,
-    /// How much of what is drawn at random or raced. Default: that of the environment (KP_CONFORMANCE), or `default`.
-    #[arg(long, value_enum)]
-    pub(super) level: Option<Level>,
-    /// The first of the seeds. Default: that of the environment (KP_CONFORMANCE_SEED), or 0.
-    #[arg(long, value_name = "NUMBER")]
-    pub(super) seed: Option<u64>,
+    /// How much of what is drawn at random or raced.
+    #[arg(long, value_enum, env = LEVEL, default_value = "default")]
+    pub(super) level: Level,
+    /// The first of the seeds.
+    #[arg(long, value_name = "NUMBER", env = SEED, default_value_t = 0)]
+    pub(super) seed: u64,
     /// How many checks run at once. Default: one for each core.
     #[arg(long, value_name = "NUMBER")]
     pub(super) jobs: Option<NonZeroUsize>,

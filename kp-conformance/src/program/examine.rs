@@ -1,10 +1,10 @@
-use std::sync::Arc;
-use std::time::Duration;
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::adapter::{Adapters, Session};
+use crate::adapter::{AdapterError, Adapters, Session};
 use crate::report::side_by_side;
 use crate::suite::{missing, run_cell};
 use crate::{Check, Factory, Finding, Verdict, checks, decisions};
@@ -40,16 +40,33 @@ pub(super) struct Examined {
     pub(super) finding: Finding,
     /// How many calls it made, each item of a batch counted; none when it was not run, because adapters kept failing.
     pub(super) calls: Option<u64>,
+    /// What an adapter did wrong, so that nothing is known of the rules.
+    pub(super) fault: Option<AdapterError>,
     pub(super) took: Duration,
 }
 
 /// Runs the checks, so many at once.
 pub(super) fn examine_all(adapters: &Arc<Adapters>, items: &[Item], jobs: usize) -> Vec<Examined> {
-    let style = ProgressStyle::with_template("{pos} of {len} checks {wide_bar} {elapsed}");
+    let style = ProgressStyle::with_template("{pos} of {len} checks {wide_bar} {elapsed}\n{msg}");
     let progress =
         ProgressBar::new(items.len() as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let under_way = Mutex::new(BTreeSet::new());
+    // The first that was begun and has not ended: the one that takes long.
+    let named = |change: &dyn Fn(&mut BTreeSet<usize>)| {
+        let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut under_way);
+        if let Some(first) = under_way.first() {
+            progress.set_message(items[*first].name());
+        }
+    };
     let examined = side_by_side(jobs, items.len(), |n| {
+        named(&|under_way| {
+            under_way.insert(n);
+        });
         let examined = examine(adapters, items[n]);
+        named(&|under_way| {
+            under_way.remove(&n);
+        });
         progress.inc(1);
         if let (Verdict::Failed(_), Some(_)) = (&examined.finding.verdict, examined.calls) {
             progress.suspend(|| eprintln!("failed: {}", items[n].name()));
@@ -87,6 +104,7 @@ fn examine(adapters: &Arc<Adapters>, item: Item) -> Examined {
     Examined {
         finding,
         calls: runs.then(|| session.calls()),
+        fault: session.fault(),
         took: begin.elapsed(),
     }
 }

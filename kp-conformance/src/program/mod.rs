@@ -18,13 +18,11 @@ use self::examine::{Examined, Item, examine_all};
 use self::summary::Summary;
 use crate::adapter::{AdapterError, Adapters, Profile, Session, Start, wire};
 use crate::level::{Level, Settings};
-use crate::suite::available_cores;
+use crate::suite::{USAGE, available_cores};
 use crate::{Report, Verdict, worker};
 
 /// A check failed.
 const FAILED: u8 = 1;
-/// The command line is wrong.
-const USAGE: u8 = 2;
 /// There is no adapter to speak to.
 const NO_ADAPTER: u8 = 3;
 /// A report cannot be written.
@@ -39,10 +37,9 @@ pub fn main() -> ExitCode {
         println!("{:#}", wire::schema());
         return ExitCode::SUCCESS;
     }
-    let settings = Settings::from_env();
     let settings = Settings {
-        level: args.level.unwrap_or(settings.level),
-        seed: args.seed.unwrap_or(settings.seed),
+        level: args.level,
+        seed: args.seed,
     };
     settings.set();
     let is_of = |item: &Item, part: &String| item.name().contains(part);
@@ -74,7 +71,10 @@ pub fn main() -> ExitCode {
         Some(order) => worker::obey(order, Arc::new(Session::new(&adapters))),
         None => run(&args, settings, &adapters, &items),
     };
-    adapters.end();
+    let killed = adapters.end();
+    if killed > 0 {
+        eprintln!("{killed} adapters did not end with their standard input, and were killed");
+    }
     done
 }
 

@@ -39,14 +39,24 @@ impl fmt::Display for Summary<'_> {
 }
 
 impl Summary<'_> {
-    /// Where to begin, of those that were run.
+    /// Where to begin, of those that were run: with what the adapter itself did wrong.
     fn failures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (was_run, not_run): (Vec<_>, Vec<_>) = self.examined.iter().partition(|one| one.calls.is_some());
+        let (broken, whole): (Vec<&Examined>, Vec<_>) = was_run.into_iter().partition(|one| one.fault.is_some());
         let alone = |finding: &Finding| {
             let (Self { options, adapter, .. }, name) = (self, &finding.name);
             format!("kp-conformance --trace {options}--check '{name}' --adapter {adapter}")
         };
-        if let Some(guide) = Guide::of(was_run.iter().map(|one| &one.finding), &alone) {
+        if let Some((first, fault)) = broken.iter().find_map(|one| Some((one, one.fault.as_ref()?))) {
+            let all = broken.len();
+            writeln!(
+                f,
+                "\nThe adapter failed: {all} of the checks say nothing of the rules. Begin with {}\n",
+                first.finding
+            )?;
+            writeln!(f, "    {fault}\n\nIt alone: {}", alone(&first.finding))?;
+        }
+        if let Some(guide) = Guide::of(whole.iter().map(|one| &one.finding), &alone) {
             write!(f, "\n{guide}")?;
         }
         if !not_run.is_empty() {

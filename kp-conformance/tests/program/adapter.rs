@@ -141,5 +141,10 @@ pub(crate) fn main(flaw: &str) -> ExitCode {
         }
         println!("{said}");
     }
+    if flaw == "goes-on" {
+        loop {
+            std::thread::park();
+        }
+    }
     ExitCode::SUCCESS
 }

@@ -8,6 +8,7 @@ pub(crate) const TESTS: &[Test] = &[
         "an_adapter_that_goes_wrong_in_its_greeting_runs_no_check",
         in_its_greeting,
     ),
+    ("an_adapter_that_goes_on_without_input_is_killed", does_not_end),
     ("an_adapter_that_keeps_failing_ends_the_run", keeps_failing),
     ("what_cannot_be_started_runs_no_check", cannot_be_started),
 ];
@@ -42,6 +43,14 @@ fn in_a_call() {
         assert_eq!(run.code, Some(1), "{flaw}: {run:?}");
         let first: Vec<_> = run.out.lines().take(20).collect();
         assert!(first.join("\n").contains(says), "{flaw}: {run:?}");
+        // What hangs, or is not closed, may be the server's fault against a rule.
+        let is_the_adapters = !matches!(flaw, "hangs" | "does-not-close");
+        let of_the_adapter = "The adapter failed: 1 of the checks say nothing of the rules. Begin with CLAIM-1,";
+        assert_eq!(
+            first.join("\n").contains(of_the_adapter),
+            is_the_adapters,
+            "{flaw}: {run:?}"
+        );
     }
 }
 
@@ -78,6 +87,14 @@ fn in_its_greeting() {
     );
 }
 
+fn does_not_end() {
+    let run = on_adapter("goes-on", CHECK);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let says = "1 adapters did not end with their standard input, and were killed";
+    assert!(run.err.contains(says), "{run:?}");
+    assert!(!on_adapter("", CHECK).err.contains("were killed"));
+}
+
 fn keeps_failing() {
     let run = on_adapter("dies", &["--level", "quick", "--jobs", "2"]);
     assert_eq!(run.code, Some(1), "{run:?}");
@@ -98,5 +115,6 @@ fn cannot_be_started() {
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.err.contains("no check is called so: no such check"), "{run:?}");
     assert_eq!(program(&["--timeout", "0", "--adapter", "./any"]).code, Some(2));
+    assert_eq!(program(&["--level", "fast", "--adapter", "./any"]).code, Some(2));
     assert_eq!(program(&[]).code, Some(2));
 }
