@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kp_conformance::decisions::{Cell, Event, State, cells};
 use kp_conformance::{Check, checks, metadata_checks};
 use kp_core::contract;
 use kp_core::rules::CATALOGUE;
@@ -17,6 +18,13 @@ fn every_rule_has_a_check_and_every_check_a_rule() {
 fn every_check_has_a_name_of_its_own() {
     let names: Vec<_> = checks().map(Check::name).collect();
     assert_eq!(BTreeSet::from_iter(&names).len(), names.len());
+}
+
+#[test]
+fn every_state_by_every_event_is_a_cell_with_a_name_of_its_own() {
+    let names: BTreeSet<_> = cells().map(Cell::name).collect();
+    assert_eq!(names.len(), State::ALL.len() * Event::ALL.len());
+    assert_eq!(names.len(), cells().count());
 }
 
 /// A text that says no more than its title is none.
