@@ -29,7 +29,7 @@ pub fn main(factory: impl Factory) -> ExitCode {
         return worker::obey(order, factory);
     }
     let findings = Findings::default();
-    let checks = checks().map(|check| trial(check, &factory, &findings));
+    let checks = spread(checks()).map(|check| trial(check, &factory, &findings));
     let rooms = Arc::new(Rooms::new(&factory));
     let cells = decisions::cells().map(|cell| cell_trial(cell, &factory, &rooms, &findings));
     let concluded = conclude(checks.chain(cells).collect(), &findings);
@@ -38,6 +38,22 @@ pub fn main(factory: impl Factory) -> ExitCode {
         return ExitCode::FAILURE;
     }
     concluded
+}
+
+/// Sets the checks of outages at equal distances among the others: they wait most of their time for an engine, and beside each
+/// other they would leave the processor to nobody.
+fn spread(checks: impl Iterator<Item = &'static Check>) -> impl Iterator<Item = &'static Check> {
+    let (waiting, working): (Vec<_>, Vec<_>) = checks.partition(|check| !check.needs.outages.is_empty());
+    let distance = working.len() / (waiting.len() + 1);
+    let mut waiting = waiting.into_iter();
+    let mut spread = Vec::new();
+    for (n, check) in working.into_iter().enumerate() {
+        if n % distance.max(1) == 0 {
+            spread.extend(waiting.next());
+        }
+        spread.push(check);
+    }
+    spread.into_iter().chain(waiting)
 }
 
 /// How many checks run at once.

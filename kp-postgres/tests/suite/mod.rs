@@ -10,7 +10,7 @@ pub(crate) mod within;
 
 use std::collections::HashMap;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use self::apart::{Apart, OUTAGES};
@@ -54,9 +54,19 @@ fn pooler(server: &Postgres) -> Option<PgBouncer> {
 }
 
 /// What the checks share, and the servers of spaces that are apart, by name.
-pub(crate) struct Suite(Arc<OnceLock<Shared>>, AsyncMutex<HashMap<String, Apart>>);
+pub(crate) struct Suite(Arc<OnceLock<Shared>>, Mutex<HashMap<String, Arc<AsyncMutex<Apart>>>>);
 
 impl Suite {
+    /// The servers that are apart. Not to be held while one of them is waited for: every check asks here.
+    fn apart(&self) -> MutexGuard<'_, HashMap<String, Arc<AsyncMutex<Apart>>>> {
+        self.1.lock().expect("no check panics with it")
+    }
+
+    fn apart_of(&self, space: &Space) -> Arc<AsyncMutex<Apart>> {
+        let apart = self.apart().get(space.name()).cloned();
+        apart.expect("a store is open")
+    }
+
     fn shared(&self) -> &Shared {
         self.0.get_or_init(|| {
             let server = Postgres::start(&[]);
@@ -85,7 +95,8 @@ impl Suite {
                 let apart = Apart::start();
                 let url = apart.url();
                 std::fs::write(&file, &url).expect("the space has a directory");
-                self.1.lock().await.insert(space.name().to_owned(), apart);
+                let apart = Arc::new(AsyncMutex::new(apart));
+                self.apart().insert(space.name().to_owned(), apart);
                 url
             }
             Err(_) => {
@@ -125,15 +136,13 @@ impl Factory for Suite {
     }
 
     async fn disturb(&self, space: &Space, outage: Outage) {
-        let mut servers = self.1.lock().await;
-        let apart = servers.get_mut(space.name()).expect("a store is open");
-        apart.disturb(space.name(), outage).await;
+        let apart = self.apart_of(space);
+        apart.lock().await.disturb(space.name(), outage).await;
     }
 
     async fn mend(&self, space: &Space, outage: Outage) {
-        let mut servers = self.1.lock().await;
-        let apart = servers.get_mut(space.name()).expect("a store is open");
-        apart.mend(space.name(), outage).await;
+        let apart = self.apart_of(space);
+        apart.lock().await.mend(space.name(), outage).await;
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
@@ -149,7 +158,9 @@ impl Factory for Suite {
     }
 
     async fn destroy(&self, space: &Space) {
-        if let Some(apart) = self.1.lock().await.remove(space.name()) {
+        let apart = self.apart().remove(space.name());
+        if let Some(apart) = apart {
+            let apart = apart.lock().await;
             let inspector = Inspector {
                 _runtime: None,
                 client: apart.connect().await,
@@ -284,7 +295,7 @@ impl Inspector {
 /// Runs a suite on a server of its own.
 pub(crate) fn run(suite: impl FnOnce(Suite) -> ExitCode) -> ExitCode {
     let shared = Arc::new(OnceLock::new());
-    let code = suite(Suite(Arc::clone(&shared), AsyncMutex::default()));
+    let code = suite(Suite(Arc::clone(&shared), Mutex::default()));
     // The process exits without dropping what the suite holds.
     if let Some(Shared { server, pooler, .. }) = shared.get() {
         pooler.iter().for_each(PgBouncer::stop);
