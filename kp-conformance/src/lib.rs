@@ -65,8 +65,8 @@
 //!
 //! # Levels
 //!
-//! By default the suite takes half a minute to two minutes on two cores, and half of that where the workspace's manifest has
-//! `[profile.dev.package]` with `kp-conformance.opt-level = 1` and `kp-core.opt-level = 1`. With `KP_CONFORMANCE=quick` in
+//! By default the suite takes half a minute to two minutes on two cores, and half of that where `[profile.dev.package]` of the
+//! workspace's manifest has `opt-level = 1` for `kp-core` and for what the backend stands on. With `KP_CONFORMANCE=quick` in
 //! the environment it makes a fifth of the random sequences, histories and calls beside each other. With
 //! `KP_CONFORMANCE=heavy` in the environment there are hundreds of random sequences and thousands of histories instead of
 //! dozens, 200 killed writers instead of 20, and 100,000 calls beside each other instead of 2,500. `KP_CONFORMANCE_SEED` is
