@@ -104,6 +104,7 @@ checks! {
                     pool.claim(&theirs, Some(&group), at(1)).await,
                     pool.claim(&mine, Some(&other_group), at(1)).await,
                 ];
+                let answers = answers.map(|given| given.map(|package| package.info.key_package_ref));
                 must_be!(answers, [Err(AlreadySpent), Err(AlreadySpent)]);
             }
             pool.refuses(&pool.take(100 + n).by(party).limit(1), at(1), TooManyReservations).await;
