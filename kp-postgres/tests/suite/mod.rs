@@ -35,6 +35,9 @@ pub(crate) const FACETS: Facets = Facets::NONE.handles().reopens().processes().l
 const SHORT: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(60);
 
+/// How often a store whose calls may take a short time is opened, which takes more than one call: in no outage, so it opens in the end.
+const ATTEMPTS: usize = 60;
+
 /// What the checks share.
 struct Shared {
     server: Postgres,
@@ -120,6 +123,18 @@ impl Suite {
         let builder = PostgresStore::builder(url).schema(space.name());
         builder.timeout(if space.is_apart() { SHORT } else { LONG })
     }
+
+    async fn opened(&self, space: &Space) -> Result<PostgresStore, OpenError> {
+        let builder = self.builder(space).await.limits(space.limits());
+        if space.is_apart() {
+            for _ in 1..ATTEMPTS {
+                if let Ok(store) = builder.clone().connect().await {
+                    return Ok(store);
+                }
+            }
+        }
+        builder.connect().await
+    }
 }
 
 #[async_trait]
@@ -146,15 +161,11 @@ impl Factory for Suite {
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
-        Ok(Arc::new(
-            self.builder(space).await.limits(space.limits()).connect().await?,
-        ))
+        Ok(Arc::new(self.opened(space).await?))
     }
 
     async fn open_mover(&self, space: &Space) -> Result<Arc<dyn MovePools>, OpenError> {
-        Ok(Arc::new(
-            self.builder(space).await.limits(space.limits()).connect().await?,
-        ))
+        Ok(Arc::new(self.opened(space).await?))
     }
 
     async fn destroy(&self, space: &Space) {

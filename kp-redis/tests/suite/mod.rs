@@ -52,6 +52,9 @@ impl<B> Suite<B> {
 const SHORT: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(60);
 
+/// How often a store whose calls may take a short time is opened, which takes more than one call: in no outage, so it opens in the end.
+const ATTEMPTS: usize = 60;
+
 /// What a server that is apart is disturbed by.
 const OUTAGES: &[Outage] = &[
     Outage::Cut,
@@ -88,6 +91,18 @@ impl<B: Backend> Suite<B> {
         // Few buckets, so that pools share them; and a sweep asks them all.
         let builder = RedisStore::builder(url).prefix(format!("{}:", space.name())).buckets(2);
         builder.timeout(if space.is_apart() { SHORT } else { LONG })
+    }
+
+    async fn opened(&self, space: &Space) -> Result<RedisStore, OpenError> {
+        let builder = self.builder(space).limits(space.limits());
+        if space.is_apart() {
+            for _ in 1..ATTEMPTS {
+                if let Ok(store) = builder.clone().open().await {
+                    return Ok(store);
+                }
+            }
+        }
+        builder.open().await
     }
 }
 
@@ -131,11 +146,11 @@ impl<B: Backend> Factory for Suite<B> {
     }
 
     async fn open(&self, space: &Space) -> Result<Arc<dyn KeyPackageStore>, OpenError> {
-        Ok(Arc::new(self.builder(space).limits(space.limits()).open().await?))
+        Ok(Arc::new(self.opened(space).await?))
     }
 
     async fn open_mover(&self, space: &Space) -> Result<Arc<dyn MovePools>, OpenError> {
-        Ok(Arc::new(self.builder(space).limits(space.limits()).open().await?))
+        Ok(Arc::new(self.opened(space).await?))
     }
 
     /// Whatever the check did, nothing is wrong with what the store keeps. The server goes, and all spaces with it.
