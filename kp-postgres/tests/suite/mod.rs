@@ -128,8 +128,9 @@ impl Suite {
         let builder = self.builder(space).await.limits(space.limits());
         if space.is_apart() {
             for _ in 1..ATTEMPTS {
-                if let Ok(store) = builder.clone().connect().await {
-                    return Ok(store);
+                match builder.clone().connect().await {
+                    Err(OpenError::Unreachable(_)) => {}
+                    opened => return opened,
                 }
             }
         }

@@ -97,8 +97,9 @@ impl<B: Backend> Suite<B> {
         let builder = self.builder(space).limits(space.limits());
         if space.is_apart() {
             for _ in 1..ATTEMPTS {
-                if let Ok(store) = builder.clone().open().await {
-                    return Ok(store);
+                match builder.clone().open().await {
+                    Err(OpenError::Unreachable(_)) => {}
+                    opened => return opened,
                 }
             }
         }
