@@ -3,13 +3,9 @@ use kp_core::client::{JoinMark, KeyPackageMetadata, KeyVault, Lifecycle};
 
 use crate::error::{PoolError, Result};
 use crate::mark;
-use crate::policy::{unused, used};
+use crate::policy::{is_used, unused, used};
 use crate::pool::KeyPackagePool;
 use crate::turn::Turn;
-
-fn is_used(row: &KeyPackageMetadata) -> bool {
-    row.lifecycle == Lifecycle::Spent && !row.role.is_last_resort()
-}
 
 impl<V: KeyVault> Turn<'_, V> {
     /// Makes a join safe to attempt (`POOL-6`), and returns the rows, as they stood, of this pool's packages with which it may
@@ -60,8 +56,7 @@ impl<V: KeyVault> Turn<'_, V> {
         self.write(rows.iter().map(joining).collect()).await?;
         let mut safe = Vec::with_capacity(rows.len());
         for row in rows {
-            self.protect(&row.key_package_ref)?;
-            if self.package(&row.key_package_ref)?.is_some() {
+            if self.secure(&row.key_package_ref)? {
                 safe.push(row);
             }
         }
@@ -93,7 +88,11 @@ impl<V: KeyVault> Turn<'_, V> {
             }
             let is_joining = matches!(current.lifecycle, Lifecycle::Joining { .. });
             let to = match (self.foreign(&current), self.foreign(row)) {
-                _ if joined && !row.role.is_last_resort() => Lifecycle::Spent,
+                _ if joined && !row.role.is_last_resort() => {
+                    // Recovery may have been about to write it back.
+                    self.forget(key_package_ref)?;
+                    Lifecycle::Spent
+                }
                 (Some(_), _) => {
                     self.protect(key_package_ref)?;
                     continue;

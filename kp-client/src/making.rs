@@ -150,7 +150,7 @@ impl<V: KeyVault> Turn<'_, V> {
                 return Ok(BTreeSet::new());
             }
             new.push(KeyPackageMetadata::created(&info, self.now));
-            fresh.push(key);
+            fresh.push((info.key_package_ref, key));
         }
         if new.is_empty() {
             return Ok(BTreeSet::new());
@@ -159,18 +159,11 @@ impl<V: KeyVault> Turn<'_, V> {
         self.apply(changes).await?;
         let made: BTreeSet<_> = new.iter().map(|row| row.key_package_ref.clone()).collect();
         rows.insert(new);
-        for key in fresh {
-            self.vault().keep(key).map_err(PoolError::Vault)?;
+        for (key_package_ref, key) in fresh {
+            self.keep(&key_package_ref, key)?;
         }
-        if let Err(overtaken) = self.check().await {
-            // Another process may have dropped rows that had no key yet.
-            for named in &made {
-                if self.metadata().get(named).await?.is_none() {
-                    self.forget(named)?;
-                }
-            }
-            return Err(overtaken);
-        }
+        // Another process may have dropped rows that had no key yet.
+        self.check().await?;
         report.generated += u32::try_from(made.len()).unwrap_or(u32::MAX);
         Ok(made)
     }

@@ -155,6 +155,11 @@ pub(crate) fn was_never_offered(row: &KeyPackageMetadata) -> bool {
     row.offered_at.is_none() && row.uploaded_at.is_none()
 }
 
+/// Returns whether a Welcome was processed with the package, so that its key is over.
+pub(crate) fn is_used(row: &KeyPackageMetadata) -> bool {
+    row.lifecycle == Lifecycle::Spent && !row.role.is_last_resort()
+}
+
 /// A package as it stands when a Welcome was processed with it. A last resort keeps its key, and is to be replaced.
 pub(crate) fn used(row: &KeyPackageMetadata) -> Lifecycle {
     match row.lifecycle {

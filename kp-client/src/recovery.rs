@@ -6,7 +6,7 @@ use kp_core::client::{JoinMark, KeyPackageMetadata, KeyVault, Lifecycle, Metadat
 use crate::error::Result;
 use crate::ledger::is_young;
 use crate::mark;
-use crate::policy::{Fate, fate, was_never_offered};
+use crate::policy::{Fate, fate, is_used, was_never_offered};
 use crate::report::RefreshReport;
 use crate::rows::Rows;
 use crate::turn::Turn;
@@ -41,16 +41,14 @@ impl<V: KeyVault> Turn<'_, V> {
         Ok(deleted)
     }
 
-    /// A backup may bring back keys whose rows say that they were used (`POOL-11`). They go again, at the first look of a process.
+    /// A backup may bring back keys whose rows say that they were used (`POOL-11`), and a process that died may have written a
+    /// copy late. They go, at the first look of a process.
     async fn forget_the_used(&self, spent: &[&KeyPackageMetadata]) -> Result<(), V> {
         if self.has_looked() {
             return Ok(());
         }
-        for row in spent.iter().filter(|row| !row.role.is_last_resort()) {
-            if self.package(&row.key_package_ref)?.is_some() {
-                self.check().await?;
-                self.forget(&row.key_package_ref)?;
-            }
+        for row in spent.iter().filter(|row| is_used(row)) {
+            self.forget(&row.key_package_ref)?;
         }
         self.look();
         Ok(())
@@ -83,12 +81,12 @@ impl<V: KeyVault> Turn<'_, V> {
     fn recover_join(&self, row: &KeyPackageMetadata, mark: Option<JoinMark>) -> Result<Option<Lifecycle>, V> {
         let key_package_ref = &row.key_package_ref;
         let may_end = mark.is_some_and(|mark| mark::holds(mark, self.now));
-        if may_end {
-            self.protect(key_package_ref)?;
+        let has_key = if may_end {
+            self.secure(key_package_ref)?
         } else {
             self.restore(key_package_ref)?;
-        }
-        let has_key = self.package(key_package_ref)?.is_some();
+            self.package(key_package_ref)?.is_some()
+        };
         Ok(match (has_key, may_end) {
             (false, _) if !row.role.is_last_resort() => Some(Lifecycle::Spent),
             (_, false) => Some(Lifecycle::Reserved),

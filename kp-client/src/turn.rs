@@ -1,4 +1,6 @@
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_timer::Delay;
@@ -12,7 +14,7 @@ use tracing::warn;
 
 use crate::clock::Clocks;
 use crate::error::{PoolError, Result};
-use crate::policy::Policy;
+use crate::policy::{Policy, is_used};
 use crate::pool::{Inner, KeyPackagePool};
 use crate::rows::Rows;
 use crate::survey::Survey;
@@ -26,12 +28,14 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// A turn at the ledger: alone in this process by a mutex, and among the processes of the client by a lease (`POOL-7`). All
 /// that is read in a turn, decided on and written, is one step. Nothing in a turn waits for the server.
 ///
-/// Safety does not hang on the lease: each write carries its fence, and whoever stood still until another process had a turn
-/// writes nothing more.
+/// Safety does not hang on the lease: each write of rows carries its fence, and whoever stood still until another process had
+/// a turn writes none any more. The vault knows no fence: keys that were written so late go again at the turn's end.
 pub(crate) struct Turn<'a, V> {
     _alone: MutexGuard<'a, ()>,
     inner: &'a Inner<V>,
     fence: Fence,
+    /// Of which packages this turn wrote keys, or copies.
+    keyed: Mutex<BTreeSet<KeyPackageRef>>,
     pub(crate) now: Timestamp,
 }
 
@@ -50,6 +54,7 @@ impl<V: KeyVault> KeyPackagePool<V> {
             _alone: alone,
             inner,
             fence,
+            keyed: Mutex::default(),
             now,
         })
     }
@@ -70,6 +75,12 @@ async fn lease<V>(inner: &Inner<V>) -> MetadataResult<Fence> {
 impl<V: KeyVault> Turn<'_, V> {
     /// Ends the turn, whatever came of it.
     pub(crate) async fn end<T>(self, result: Result<T, V>) -> Result<T, V> {
+        if let Err(error) = self.forget_the_late().await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "a key that is over may be left until the next start"
+            );
+        }
         let released = self.metadata().release_lease(LeaseName::LEDGER, self.inner.holder);
         if let Err(error) = released.await {
             warn!(
@@ -78,6 +89,31 @@ impl<V: KeyVault> Turn<'_, V> {
             );
         }
         result
+    }
+
+    /// If another process had a turn since this one began, keys that this one wrote may be of packages that were used or
+    /// dropped meanwhile.
+    async fn forget_the_late(&self) -> Result<(), V> {
+        let keyed = std::mem::take(&mut *self.keyed.lock().unwrap_or_else(PoisonError::into_inner));
+        if keyed.is_empty() {
+            return Ok(());
+        }
+        match self.check().await {
+            Err(PoolError::Busy) => {}
+            answer => return answer,
+        }
+        for key_package_ref in &keyed {
+            let row = self.metadata().get(key_package_ref).await?;
+            if row.is_none_or(|row| is_used(&row)) {
+                self.forget(key_package_ref)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wrote(&self, key_package_ref: &KeyPackageRef) {
+        let mut keyed = self.keyed.lock().unwrap_or_else(PoisonError::into_inner);
+        keyed.insert(key_package_ref.clone());
     }
 
     pub(crate) fn vault(&self) -> &V {
@@ -178,11 +214,30 @@ impl<V: KeyVault> Turn<'_, V> {
         self.inner.ledger.package(key_package_ref)
     }
 
+    pub(crate) fn keep(&self, key_package_ref: &KeyPackageRef, fresh: V::Fresh) -> Result<(), V> {
+        self.wrote(key_package_ref);
+        self.vault().keep(fresh).map_err(PoolError::Vault)
+    }
+
+    /// Puts a copy beside a key, and returns whether there is a key. An attempt of another process may delete the key just
+    /// then, and the copy writes it back.
+    pub(crate) fn secure(&self, key_package_ref: &KeyPackageRef) -> Result<bool, V> {
+        for _ in 0..2 {
+            self.protect(key_package_ref)?;
+            if self.package(key_package_ref)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     pub(crate) fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<(), V> {
+        self.wrote(key_package_ref);
         self.vault().protect(key_package_ref).map_err(PoolError::Vault)
     }
 
     pub(crate) fn restore(&self, key_package_ref: &KeyPackageRef) -> Result<(), V> {
+        self.wrote(key_package_ref);
         self.vault().restore(key_package_ref).map_err(PoolError::Vault)
     }
 

@@ -254,23 +254,30 @@ async fn the_newest_thousand_used_packages_are_remembered() {
     assert_eq!((report.deleted, report.lost, report.uploaded), (0, 0, 33));
 }
 
-/// POOL-11: a backup of the MLS library's storage brings the key of a used package back. The row knows better.
+/// POOL-11: a backup of the MLS library's storage, made before the join or within, brings the key of a used package back, or its
+/// copy. The row knows better.
 #[tokio::test]
 async fn a_key_that_a_backup_brings_back_goes_again() {
     let (world, bob, invitation) = invited().await;
-    let backup = bob.provider.storage().values.read().unwrap().clone();
-    bob.open(&world)
-        .join(&invitation.refs, || bob.attempt(&invitation.welcome))
-        .await
-        .unwrap()
-        .unwrap();
-    *bob.provider.storage().values.write().unwrap() = backup;
-    assert!(bob.has_key(&invitation.refs[0]));
-    let pool = bob.open(&world);
-    assert_eq!(used_at(&pool, &invitation).await, Some(world.now()));
-    pool.refresh().await.unwrap();
-    assert!(!bob.has_key(&invitation.refs[0]));
-    assert_eq!(bob.stored_keys().len(), 32);
+    let stored = || bob.provider.storage().values.read().unwrap().clone();
+    let (before, mut within) = (stored(), None);
+    let attempt = || {
+        let attempted = bob.attempt(&invitation.welcome);
+        within = Some(stored());
+        attempted
+    };
+    let joined = bob.open(&world).join(&invitation.refs, attempt).await;
+    joined.unwrap().unwrap();
+    for (backup, has_key) in [(before, true), (within.unwrap(), false)] {
+        *bob.provider.storage().values.write().unwrap() = backup;
+        assert_eq!(bob.has_key(&invitation.refs[0]), has_key);
+        assert_eq!(bob.stored_keys().len(), 33);
+        let pool = bob.open(&world);
+        assert_eq!(used_at(&pool, &invitation).await, Some(world.now()));
+        pool.refresh().await.unwrap();
+        assert!(!bob.has_key(&invitation.refs[0]));
+        assert_eq!(bob.stored_keys().len(), 32);
+    }
 }
 
 /// POOL-11: a Welcome may name several packages of one client. It is joined with those that are left.

@@ -15,6 +15,7 @@ use kp_core::client::{
 use kp_core::{Ciphersuite, CredentialHash, KeyPackage, KeyPackageInfo, KeyPackageRef, Role, Status, Timestamp, Ttl};
 use kp_memory::MemoryMetadata;
 use kp_test_support::messenger::{Alice, Bob, DAY, Invitation, SUITE, Vault, World};
+use openmls_traits::OpenMlsProvider as _;
 use tokio::sync::Semaphore;
 
 /// Stops a process at its n-th step, until it is woken.
@@ -108,12 +109,32 @@ impl PoolMetadataStore for Cold<MemoryMetadata> {
     }
 }
 
-impl KeyVault for Cold<Vault> {
+impl Cold<Bob> {
+    /// A process may stand still within a call, too, after it read and before it wrote: what the call writes is there only
+    /// once the process goes on.
+    fn writes<T>(&self, call: impl FnOnce(&Vault) -> T) -> T {
+        let values = &self.0.provider.storage().values;
+        let before = values.read().unwrap().clone();
+        // JSON may end in a blank, and what is written anew does not.
+        values.write().unwrap().values_mut().for_each(|value| value.push(b' '));
+        let answer = call(&self.0.vault());
+        let after = std::mem::replace(&mut *values.write().unwrap(), before.clone());
+        self.1.step();
+        let mut now = values.write().unwrap();
+        now.retain(|name, _| after.contains_key(name) || !before.contains_key(name));
+        now.extend(after.into_iter().filter(|(_, value)| !value.ends_with(b" ")));
+        drop(now);
+        self.1.step();
+        answer
+    }
+}
+
+impl KeyVault for Cold<Bob> {
     type Fresh = <Vault as KeyVault>::Fresh;
     type Error = <Vault as KeyVault>::Error;
 
     fn credential(&self, suite: Ciphersuite) -> Result<CredentialHash, Self::Error> {
-        self.0.credential(suite)
+        self.0.vault().credential(suite)
     }
 
     fn generate(
@@ -122,43 +143,35 @@ impl KeyVault for Cold<Vault> {
         role: Role,
         now: Timestamp,
     ) -> Result<(KeyPackageInfo, Self::Fresh), Self::Error> {
-        self.0.generate(suite, role, now)
+        self.0.vault().generate(suite, role, now)
     }
 
     fn keep(&self, fresh: Self::Fresh) -> Result<(), Self::Error> {
-        let answer = self.0.keep(fresh);
-        self.1.step();
-        answer
+        self.writes(|vault| vault.keep(fresh))
     }
 
     fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<KeyPackage>, Self::Error> {
-        self.0.package(key_package_ref)
+        self.0.vault().package(key_package_ref)
     }
 
     fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<(), Self::Error> {
-        let answer = self.0.protect(key_package_ref);
-        self.1.step();
-        answer
+        self.writes(|vault| vault.protect(key_package_ref))
     }
 
     fn restore(&self, key_package_ref: &KeyPackageRef) -> Result<(), Self::Error> {
-        let answer = self.0.restore(key_package_ref);
-        self.1.step();
-        answer
+        self.writes(|vault| vault.restore(key_package_ref))
     }
 
     fn forget(&self, key_package_ref: &KeyPackageRef) -> Result<(), Self::Error> {
-        let answer = self.0.forget(key_package_ref);
-        self.1.step();
-        answer
+        self.writes(|vault| vault.forget(key_package_ref))
     }
 }
 
 const PLAN: CiphersuitePlan = CiphersuitePlan::pool(SUITE).one_time(Sizes::new(4, 2, 8));
 
-fn cold(world: &World, bob: &Bob, frost: &Frost) -> KeyPackagePool<Cold<Vault>> {
+fn cold(world: &World, bob: &Bob, frost: &Frost) -> KeyPackagePool<Cold<Bob>> {
     let metadata = Cold(bob.metadata.clone(), frost.clone());
-    KeyPackagePool::builder(Cold(bob.vault(), frost.clone()), metadata, bob.transport(world))
+    KeyPackagePool::builder(Cold(bob.clone(), frost.clone()), metadata, bob.transport(world))
         .clock(world.clock.clone())
         .ciphersuite(PLAN)
         .build()
@@ -166,7 +179,9 @@ fn cold(world: &World, bob: &Bob, frost: &Frost) -> KeyPackagePool<Cold<Vault>> 
 }
 
 fn open(world: &World, bob: &Bob) -> KeyPackagePool<Vault> {
-    bob.builder(world).ciphersuite(PLAN).build().unwrap()
+    // A busy machine is no failure.
+    let builder = bob.builder(world).timeout(std::time::Duration::from_secs(60));
+    builder.ciphersuite(PLAN).build().unwrap()
 }
 
 /// What the server hands out has a key, each key has a row, and the cap is kept.
@@ -448,4 +463,84 @@ async fn a_process_that_wakes_later_costs_nothing() {
     }
     println!("{steps} steps");
     assert!(steps > 100);
+}
+
+/// A round finds a join that seems to have died, and stands still at any step while the join ends: until the join's end is about
+/// to be recorded, or until after that, another process having had a turn. A Welcome that does not decrypt costs no key, and of
+/// one that does, neither key nor copy is left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_round_that_stands_still_while_a_join_ends_costs_and_leaves_no_key() {
+    for (forged, overtaken) in [(true, false), (true, true), (false, false), (false, true)] {
+        let mut steps = 0;
+        for step in 0.. {
+            let (world, bob) = (World::new(), Bob::new());
+            let invitation = invited(&world, &bob).await;
+            let key_package_ref = &invitation.refs[0];
+            let told = format!("at step {step}, forged: {forged}, overtaken: {overtaken}");
+            let is_gone = || {
+                let keys = bob.stored_keys();
+                keys.iter().all(|key| !key.ends_with(key_package_ref.as_bytes()))
+            };
+            let (one, frost) = (open(&world, &bob), Frost::at(Some(step)));
+            let _wakes = Wakes(frost.clone());
+            let mut round = None;
+            let attempt = || {
+                world.clock.advance(61);
+                let mut task = tokio::spawn({
+                    let pool = cold(&world, &bob, &frost);
+                    async move { drop(pool.refresh().await) }
+                });
+                let stands_still = async {
+                    tokio::select! {
+                        permit = frost.0.asleep.acquire() => permit.unwrap().forget(),
+                        end = &mut task => return end.unwrap(),
+                    }
+                    round = Some(task);
+                };
+                tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(stands_still));
+                world.clock.advance(if overtaken { 130 } else { 0 });
+                if forged {
+                    let refused = bob.attempt(&invitation.forged());
+                    if !overtaken {
+                        frost.wake();
+                    }
+                    refused
+                } else {
+                    bob.attempt(&invitation.welcome)
+                }
+            };
+            let wakes = async {
+                if !forged && !overtaken {
+                    while !is_gone() {
+                        tokio::task::yield_now().await;
+                    }
+                    frost.wake();
+                }
+            };
+            let joined = one.join(&invitation.refs, attempt);
+            let (joined, ()) = tokio::join!(joined, wakes);
+            assert_eq!(joined.unwrap().is_err(), forged, "{told}");
+            frost.wake();
+            let ended = round.is_none();
+            if let Some(round) = round {
+                round.await.unwrap();
+            }
+            if forged {
+                world.clock.advance(61);
+                let other = open(&world, &bob);
+                other
+                    .join(&invitation.refs, || bob.attempt(&invitation.welcome))
+                    .await
+                    .unwrap_or_else(|error| panic!("{told}: {error:?}"))
+                    .unwrap_or_else(|error| panic!("{told}: {error:?}"));
+            }
+            assert_eq!(bob.lifecycle(key_package_ref).await, Some(Lifecycle::Spent), "{told}");
+            assert!(is_gone(), "{told}: a key, or a copy");
+            if ended {
+                break;
+            }
+            steps = step;
+        }
+        assert!(steps > 10, "{steps}");
+    }
 }

@@ -17,6 +17,8 @@ use crate::{Ciphersuite, CredentialHash, KeyPackage, KeyPackageInfo, KeyPackageR
 ///   ([POOL-6](crate::contract::POOL_6)).
 /// - When a call returns, its changes have reached the storage.
 /// - Every call may be repeated: what is done already is not an error.
+/// - A call need not be one step among processes over one storage. The pool looks again after
+///   [`protect`](Self::protect), and takes back what a call wrote too late ([POOL-7](crate::contract::POOL_7)).
 /// - Calls are synchronous and short, and made between awaits, so that a provider need not be `Sync`.
 pub trait KeyVault: Send + Sync + 'static {
     /// Holds a package that was generated, and not stored yet.
