@@ -1,12 +1,41 @@
 -- Scans the queue of a pool in its order. Follows pool.lua.
 
--- Returns the oldest free package; nil when it is expired, or cannot be read, or there is none.
-local function oldest()
-    local page = redis.call('ZRANGEBYSCORE', QUEUE, '(0', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+-- Returns the bound of what lies behind a place.
+local function behind(place)
+    return string.format('(%.0f', place)
+end
+
+-- Returns the place up to which the hint says that all has expired, and their latest not_after; nil when there is no hint for
+-- now that leads behind the place `after`.
+local function hinted(after)
+    local hint = redis.call('HGET', IDS, '')
+    if hint and #hint == HINT_LENGTH then
+        local place, latest = struct.unpack(HINT, hint)
+        if after < place and latest <= NOW then
+            return place, latest
+        end
+    end
+end
+
+-- Returns the first free package from this bound on; nil when it cannot be read, or there is none.
+local function first_free(bound)
+    local page = redis.call('ZRANGEBYSCORE', QUEUE, bound, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     local ref = page[1]
     local r = ref and peek(ref, redis.call('HGET', RECORDS, ref))
-    if r and r.state == 'F' and not is_expired(r) then
+    if r and r.state == 'F' then
         r.sequence = tonumber(page[2])
+        return r
+    end
+end
+
+-- Returns the oldest free package, or the first behind the hint; nil when it is expired, or cannot be read, or there is none.
+local function oldest()
+    local r = first_free('(0')
+    local place = r and is_expired(r) and hinted(r.sequence)
+    if place then
+        r = first_free(behind(place))
+    end
+    if r and not is_expired(r) then
         return r
     end
 end
@@ -18,8 +47,7 @@ local function each_free(after, visit)
     local size, found = 1, false -- Mostly the oldest package fits, so the first page is one package.
     local skipped, place, latest = 0, 0, 0
     while true do
-        local behind = string.format('(%.0f', after)
-        local page = redis.call('ZRANGEBYSCORE', QUEUE, behind, '+inf', 'WITHSCORES', 'LIMIT', 0, size)
+        local page = redis.call('ZRANGEBYSCORE', QUEUE, behind(after), '+inf', 'WITHSCORES', 'LIMIT', 0, size)
         if #page == 0 then
             return skipped, place, latest
         end
@@ -42,13 +70,13 @@ local function each_free(after, visit)
             end
         end
         after = tonumber(page[#page])
-        local hint = size == 1 and skipped == 1 and redis.call('HGET', IDS, '')
+        local hint, hint_latest
+        if size == 1 and skipped == 1 then
+            hint, hint_latest = hinted(after)
+        end
         size = math.min(8 * size, 512)
-        if hint and #hint == HINT_LENGTH then
-            local hint_place, hint_latest = struct.unpack(HINT, hint)
-            if after < hint_place and hint_latest <= NOW then
-                skipped, after, latest, size = 0, hint_place, hint_latest, 1
-            end
+        if hint then
+            skipped, after, latest, size = 0, hint, hint_latest, 1
         end
     end
 end
