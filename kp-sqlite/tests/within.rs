@@ -4,6 +4,8 @@
 
 mod closures;
 
+use std::sync::mpsc;
+
 use futures::FutureExt;
 use futures::future::join_all;
 use kp_core::server::*;
@@ -293,8 +295,13 @@ async fn a_future_that_is_dropped_leaves_a_whole_or_nothing() {
     // Whoever comes later is answered later.
     scene.store.within(|_| Ok::<_, Error>(())).await.unwrap();
     assert_eq!(scene.counted(), (0, 0));
-    let queued = scene.store.within(|within| claim(within, 0, 1));
+    let (go, waits) = mpsc::channel();
+    let queued = scene.store.within(move |within| {
+        waits.recv().map_err(|_| Error::from(Rejection::PoolExhausted))?;
+        claim(within, 0, 1)
+    });
     assert!(queued.now_or_never().is_none());
+    go.send(()).unwrap();
     scene.store.within(|_| Ok::<_, Error>(())).await.unwrap();
     assert_eq!(scene.counted(), (1, 1));
 }

@@ -27,8 +27,12 @@ impl Drop for Unwanted {
 #[tokio::test]
 async fn an_answer_that_panics_when_it_is_dropped_leaves_the_store_alive() {
     let scene = Scene::open().await;
+    // Nobody waits any more when the answer is there, so that the writer's thread drops it.
+    let (go, first) = holding(&scene.store);
     let unwanted = scene.store.within(|_| Ok::<_, Error>(Unwanted));
     assert!(unwanted.now_or_never().is_none(), "it was queued, and is dropped");
+    go.send(()).unwrap();
+    first.await.unwrap();
     let unwanted = Unwanted;
     let owned = scene.store.within(move |_| {
         let _owned = &unwanted;
@@ -38,12 +42,19 @@ async fn an_answer_that_panics_when_it_is_dropped_leaves_the_store_alive() {
     scene.store.within(|within| claim(within, 0, 1)).await.unwrap();
 }
 
+/// Runs a closure that keeps the writer until it is told to go on.
+fn holding(store: &SqliteStore) -> (mpsc::Sender<()>, BoxFuture<'_, Result<()>>) {
+    let (go, waits) = mpsc::channel();
+    let held = store.within(move |_| waits.recv().map_err(|_| Error::from(Rejection::PoolExhausted)));
+    let mut held = held.boxed();
+    assert!(held.as_mut().now_or_never().is_none());
+    (go, held)
+}
+
 /// Queues these behind a closure that waits until all are there, so that they share its transaction. Returns its answer, and
 /// theirs.
 async fn together<T>(store: &SqliteStore, mut calls: Vec<BoxFuture<'_, T>>) -> (Result<()>, Vec<T>) {
-    let (go, waits) = mpsc::channel();
-    let mut first = Box::pin(store.within(move |_| waits.recv().map_err(|_| Error::from(Rejection::PoolExhausted))));
-    assert!(first.as_mut().now_or_never().is_none());
+    let (go, first) = holding(store);
     for call in &mut calls {
         assert!(call.now_or_never().is_none(), "it waits for the closure");
     }
