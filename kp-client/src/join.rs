@@ -37,7 +37,7 @@ impl<V: KeyVault> Turn<'_, V> {
                 });
             }
             // Only a join that began may end as `Spent` without a key.
-            if matches!(row.lifecycle, Lifecycle::Joining { .. }) || self.package(&row.key_package_ref)?.is_some() {
+            if matches!(row.lifecycle, Lifecycle::Joining { .. }) || self.has_key(&row.key_package_ref)? {
                 rows.push(row.clone());
             } else {
                 refusal = PoolError::KeyGone;
@@ -72,8 +72,8 @@ impl<V: KeyVault> Turn<'_, V> {
         (mark.holder != self.holder() && mark::holds(mark, self.now)).then_some(mark)
     }
 
-    /// Records the end of a join that began with `rows`, as they stood. The key of a package with which another process began
-    /// to join, before this one or since, keeps its copy.
+    /// Records the end of a join that began with `rows`, as they stood. The mark of another process that began to join, before
+    /// this one or since, stays.
     async fn record_join(&self, rows: &[KeyPackageMetadata], joined: bool) -> Result<(), V> {
         let mut steps = Vec::new();
         for row in rows {
@@ -87,22 +87,17 @@ impl<V: KeyVault> Turn<'_, V> {
                 continue;
             }
             let is_joining = matches!(current.lifecycle, Lifecycle::Joining { .. });
+            if joined && !row.role.is_last_resort() {
+                // Recovery may have been about to write it back.
+                self.forget(key_package_ref)?;
+                steps.push((key_package_ref.clone(), Lifecycle::Spent));
+                continue;
+            }
+            self.protect(key_package_ref)?;
             let to = match (self.foreign(&current), self.foreign(row)) {
-                _ if joined && !row.role.is_last_resort() => {
-                    // Recovery may have been about to write it back.
-                    self.forget(key_package_ref)?;
-                    Lifecycle::Spent
-                }
-                (Some(_), _) => {
-                    self.protect(key_package_ref)?;
-                    continue;
-                }
-                (None, Some(mark)) if is_joining => {
-                    self.protect(key_package_ref)?;
-                    Lifecycle::Joining { mark: Some(mark) }
-                }
+                (Some(_), _) => continue,
+                (None, Some(mark)) if is_joining => Lifecycle::Joining { mark: Some(mark) },
                 (None, _) => {
-                    self.restore(key_package_ref)?;
                     let stood = if is_joining { row } else { &current };
                     if joined { used(stood) } else { unused(stood) }
                 }

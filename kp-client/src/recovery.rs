@@ -67,7 +67,7 @@ impl<V: KeyVault> Turn<'_, V> {
                 let to = self.recover_join(row, mark)?;
                 report.recovered += u32::from(!has_key && to != Some(Lifecycle::Spent));
                 steps.extend(to.map(|to| (key_package_ref.clone(), to)));
-            } else if !has_key && !is_young(row, self.now) {
+            } else if !has_key && !is_young(row, self.now) && !self.protect(key_package_ref)? {
                 lost.push(key_package_ref.clone());
             }
         }
@@ -76,18 +76,12 @@ impl<V: KeyVault> Turn<'_, V> {
         Ok(())
     }
 
-    /// A join that died has its key again (`POOL-6`), and keeps its copy for a day, in case it only stands still. Where neither key
-    /// nor copy is there, the join had succeeded. Returns what becomes of the row.
+    /// A join that died has its key again (`POOL-6`), and is marked for a day, in case it only stands still. Where neither key nor
+    /// copy is there, the join had succeeded. Returns what becomes of the row.
     fn recover_join(&self, row: &KeyPackageMetadata, mark: Option<JoinMark>) -> Result<Option<Lifecycle>, V> {
         let key_package_ref = &row.key_package_ref;
         let may_end = mark.is_some_and(|mark| mark::holds(mark, self.now));
-        let has_key = if may_end {
-            self.secure(key_package_ref)?
-        } else {
-            self.restore(key_package_ref)?;
-            self.package(key_package_ref)?.is_some()
-        };
-        Ok(match (has_key, may_end) {
+        Ok(match (self.secure(key_package_ref)?, may_end) {
             (false, _) if !row.role.is_last_resort() => Some(Lifecycle::Spent),
             (_, false) => Some(Lifecycle::Reserved),
             (_, true) => None,

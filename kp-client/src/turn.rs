@@ -219,26 +219,20 @@ impl<V: KeyVault> Turn<'_, V> {
         self.vault().keep(fresh).map_err(PoolError::Vault)
     }
 
-    /// Puts a copy beside a key, and returns whether there is a key. An attempt of another process may delete the key just
-    /// then, and the copy writes it back.
-    pub(crate) fn secure(&self, key_package_ref: &KeyPackageRef) -> Result<bool, V> {
-        for _ in 0..2 {
-            self.protect(key_package_ref)?;
-            if self.package(key_package_ref)?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// Returns whether there is a key, also where it was gone and has been written back.
+    pub(crate) fn has_key(&self, key_package_ref: &KeyPackageRef) -> Result<bool, V> {
+        Ok(self.package(key_package_ref)?.is_some() || self.protect(key_package_ref)?)
     }
 
-    pub(crate) fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<(), V> {
+    /// Puts a copy beside a key, and returns whether there is a key. What an attempt of another process deletes just then is
+    /// written back.
+    pub(crate) fn secure(&self, key_package_ref: &KeyPackageRef) -> Result<bool, V> {
+        Ok(self.protect(key_package_ref)? && self.has_key(key_package_ref)?)
+    }
+
+    pub(crate) fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<bool, V> {
         self.wrote(key_package_ref);
         self.vault().protect(key_package_ref).map_err(PoolError::Vault)
-    }
-
-    pub(crate) fn restore(&self, key_package_ref: &KeyPackageRef) -> Result<(), V> {
-        self.wrote(key_package_ref);
-        self.vault().restore(key_package_ref).map_err(PoolError::Vault)
     }
 
     pub(crate) fn forget(&self, key_package_ref: &KeyPackageRef) -> Result<(), V> {

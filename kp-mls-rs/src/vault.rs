@@ -123,14 +123,6 @@ impl<S: KeyPackageStorage + Clone> MlsRsVault<S> {
         let deleted = self.storage.clone().delete(name);
         deleted.map_err(|error| VaultError::Storage(error.into_any_error()))
     }
-
-    /// Writes a key that is gone back from its copy.
-    fn bring_back(&self, key: &[u8]) -> Result<()> {
-        match self.read(&copy_of(key))? {
-            Some(copy) => self.write_if_missing(key, copy),
-            None => Ok(()),
-        }
-    }
 }
 
 /// A package that was generated and not stored yet, private keys included.
@@ -167,18 +159,13 @@ impl<S: KeyPackageStorage + Clone + 'static> KeyVault for MlsRsVault<S> {
         self.read(name)?.map(|data| describe(name, &data)).transpose()
     }
 
-    fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<()> {
+    fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<bool> {
         let name = key_package_ref.as_bytes();
-        match self.read(name)? {
-            Some(key) => self.write_if_missing(&copy_of(name), key),
-            None => self.bring_back(name),
-        }
-    }
-
-    fn restore(&self, key_package_ref: &KeyPackageRef) -> Result<()> {
-        let name = key_package_ref.as_bytes();
-        self.bring_back(name)?;
-        self.delete(&copy_of(name))
+        let (missing, found) = match self.read(name)? {
+            Some(key) => (copy_of(name), Some(key)),
+            None => (name.to_vec(), self.read(&copy_of(name))?),
+        };
+        found.map_or(Ok(false), |data| self.write_if_missing(&missing, data).map(|()| true))
     }
 
     /// The copy goes first: a copy alone is what a join that died leaves, and would be written back.

@@ -68,32 +68,26 @@ fn it_keeps_what_it_promises() {
         let mut forged = welcome.clone();
         *forged.last_mut().unwrap() ^= 1;
         for _ in 0..2 {
-            vault.protect(name).unwrap();
-            vault.protect(name).unwrap();
+            assert!(vault.protect(name).unwrap());
+            assert!(vault.protect(name).unwrap());
             assert_eq!(stored(), 2);
             assert!(bob.join(&forged).is_err());
-            vault.restore(name).unwrap();
-            vault.restore(name).unwrap();
-            assert_eq!(stored(), 1);
             assert_eq!(vault.package(name).unwrap().as_ref(), Some(&package));
         }
         // The process died after the key was deleted, and before anything else was known: the copy brings the key back.
-        vault.protect(name).unwrap();
         assert!(bob.join(&welcome).is_ok());
         assert!(vault.package(name).unwrap().is_none(), "mls-rs deletes the key");
-        vault.protect(name).unwrap();
+        assert!(vault.protect(name).unwrap());
         assert_eq!(stored(), 2);
         assert!(bob.join(&welcome).is_ok());
         assert_eq!(stored(), 1, "the copy");
-        vault.restore(name).unwrap();
+        assert!(vault.protect(name).unwrap());
         assert_eq!(vault.package(name).unwrap().as_ref(), Some(&package));
 
         // POOL-4: deleting really deletes.
-        vault.protect(name).unwrap();
         vault.forget(name).unwrap();
         assert_eq!(stored(), 0);
-        vault.protect(name).unwrap();
-        vault.restore(name).unwrap();
+        assert!(!vault.protect(name).unwrap());
         assert_eq!(stored(), 0, "nothing comes back");
 
         // A last resort is joined with twice, and deleted like any other.
@@ -101,10 +95,10 @@ fn it_keeps_what_it_promises() {
         let other = kept(&vault, suite, Role::OneTime);
         for _ in 0..2 {
             let (_, welcome) = alice.invite(last_resort.bytes.as_ref()).unwrap();
-            vault.protect(&last_resort.info.key_package_ref).unwrap();
+            assert!(vault.protect(&last_resort.info.key_package_ref).unwrap());
             assert!(bob.join(&welcome).is_ok());
-            vault.restore(&last_resort.info.key_package_ref).unwrap();
-            assert_eq!(stored(), 2);
+            assert!(vault.protect(&last_resort.info.key_package_ref).unwrap());
+            assert_eq!(stored(), 3, "both keys, and a copy");
         }
         vault.forget(&last_resort.info.key_package_ref).unwrap();
         vault.forget(&last_resort.info.key_package_ref).unwrap();
@@ -250,18 +244,15 @@ fn every_call_may_be_repeated_on_a_strict_storage() {
     vault.keep(fresh).unwrap();
     let name = &info.key_package_ref;
     for _ in 0..2 {
-        vault.protect(name).unwrap();
-        vault.protect(name).unwrap();
+        assert!(vault.protect(name).unwrap());
+        assert!(vault.protect(name).unwrap());
         storage.rows.lock().unwrap().remove(name.as_bytes());
-        vault.protect(name).unwrap();
-        vault.restore(name).unwrap();
-        vault.restore(name).unwrap();
+        assert!(vault.protect(name).unwrap());
         assert!(vault.package(name).unwrap().is_some());
     }
     *storage.fails.lock().unwrap() = true;
     assert!(matches!(vault.package(name), Err(VaultError::Storage(_))));
     assert!(matches!(vault.protect(name), Err(VaultError::Storage(_))));
-    assert!(matches!(vault.restore(name), Err(VaultError::Storage(_))));
     assert!(matches!(vault.forget(name), Err(VaultError::Storage(_))));
     *storage.fails.lock().unwrap() = false;
     vault.forget(name).unwrap();

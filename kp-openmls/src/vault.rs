@@ -144,14 +144,6 @@ impl<A: ProviderAccess> OpenMlsVault<A> {
         let storage = provider.storage();
         storage.write_key_package(name, bundle).map_err(VaultError::Storage)
     }
-
-    /// Writes a key that is gone back from its copy.
-    fn bring_back(provider: &A::Provider, names: &Names) -> Result<(), A> {
-        match Self::read(provider, &names.copy)? {
-            Some(copy) => Self::write(provider, &names.key, &copy),
-            None => Ok(()),
-        }
-    }
 }
 
 /// A package that was generated and not stored yet, private key included.
@@ -210,22 +202,16 @@ impl<A: ProviderAccess> KeyVault for OpenMlsVault<A> {
         })
     }
 
-    fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<(), A> {
-        let names = Names::of(key_package_ref)?;
-        self.access.with(|provider| match Self::read(provider, &names.key)? {
-            Some(key) => Self::write(provider, &names.copy, &key),
-            None => Self::bring_back(provider, &names),
-        })
-    }
-
-    fn restore(&self, key_package_ref: &KeyPackageRef) -> Result<(), A> {
+    fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<bool, A> {
         let names = Names::of(key_package_ref)?;
         self.access.with(|provider| {
-            if Self::read(provider, &names.key)?.is_none() {
-                Self::bring_back(provider, &names)?;
-            }
-            let storage = provider.storage();
-            storage.delete_key_package(&names.copy).map_err(VaultError::Storage)
+            let (missing, found) = match Self::read(provider, &names.key)? {
+                Some(key) => (&names.copy, Some(key)),
+                None => (&names.key, Self::read(provider, &names.copy)?),
+            };
+            found.map_or(Ok(false), |bundle| {
+                Self::write(provider, missing, &bundle).map(|()| true)
+            })
         })
     }
 

@@ -14,6 +14,7 @@ mod mail;
 mod state;
 mod worker;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -26,6 +27,7 @@ use kp_server::{KeyPackageDirectory, Take};
 use kp_sqlite::SqliteStore;
 use kp_test_support::messenger::{Alice, DAY, Invitation};
 use kp_test_support::servers::Server;
+use openmls::prelude::KeyPackageRef as OpenMlsRef;
 use openmls_sqlite_storage::Connection;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -275,10 +277,12 @@ impl Run {
         }
         client.pool.refresh().await.unwrap();
         let vault = self.state.vault(&client.provider);
-        let (mut keyed, mut up) = (0, 0);
+        let (mut keyed, mut up) = (BTreeSet::new(), 0);
         for row in client.metadata.list().await.unwrap() {
             let has_key = vault.package(&row.key_package_ref).unwrap().is_some();
-            keyed += u32::from(has_key);
+            if has_key {
+                keyed.insert(row.key_package_ref.as_bytes().to_vec());
+            }
             let refs = [row.key_package_ref.clone()];
             let status = self
                 .store
@@ -296,10 +300,19 @@ impl Run {
         let counts = counts.of(kp_test_support::messenger::SUITE);
         let slot = u32::from(counts.last_resort != kp_core::Slot::Empty);
         assert_eq!(up, counts.available + counts.not_yet_valid + slot, "up without a row");
-        // Neither a key without a row, nor a copy.
+        // No key is without a row, and no copy without its key.
         let connection = Connection::open(self.dir().join("client.db")).unwrap();
-        let count = "SELECT count(*) FROM openmls_key_packages";
-        let stored: u32 = connection.query_row(count, [], |row| row.get(0)).unwrap();
-        assert_eq!(stored, keyed, "keys without a row, or copies");
+        let names = "SELECT key_package_ref FROM openmls_key_packages";
+        let mut names = connection.prepare(names).unwrap();
+        let names = names.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+        for name in names {
+            let name: OpenMlsRef = serde_json::from_slice(&name.unwrap()).unwrap();
+            let named = name.as_slice().split_at(name.as_slice().len() - 32).1;
+            assert!(
+                keyed.contains(named),
+                "{} bytes: a key without a row, or a copy",
+                name.as_slice().len()
+            );
+        }
     }
 }

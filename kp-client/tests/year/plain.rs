@@ -66,10 +66,9 @@ impl PlainVault {
         self.stored().keys.contains_key(named)
     }
 
-    /// Every key and copy.
+    /// Of how many packages there is a key, or a copy.
     pub(crate) fn count(&self) -> usize {
-        let stored = self.stored();
-        stored.keys.len() + stored.copies.len()
+        self.stored().refs().len()
     }
 
     /// What was made and kept, in this order.
@@ -137,22 +136,14 @@ impl KeyVault for PlainVault {
         Ok(self.stored().keys.get(named).cloned())
     }
 
-    fn protect(&self, named: &KeyPackageRef) -> Result<(), Infallible> {
+    fn protect(&self, named: &KeyPackageRef) -> Result<bool, Infallible> {
         let mut stored = self.stored();
         match (stored.keys.get(named).cloned(), stored.copies.get(named).cloned()) {
             (Some(key), _) => drop(stored.copies.insert(named.clone(), key)),
             (None, Some(copy)) => drop(stored.keys.insert(named.clone(), copy)),
-            (None, None) => {}
+            (None, None) => return Ok(false),
         }
-        Ok(())
-    }
-
-    fn restore(&self, named: &KeyPackageRef) -> Result<(), Infallible> {
-        let mut stored = self.stored();
-        if let Some(copy) = stored.copies.remove(named) {
-            stored.keys.insert(named.clone(), copy);
-        }
-        Ok(())
+        Ok(true)
     }
 
     fn forget(&self, named: &KeyPackageRef) -> Result<(), Infallible> {

@@ -107,8 +107,8 @@ impl Client {
         let out = match self.used {
             // What was used comes back with the backup, or is on the other device.
             Use::Restored | Use::Twins => within(lifetime, &tally.claimed, now) + tally.withdrawn.len(),
-            // The key of a join that died may stay, and its copy (POOL-6).
-            _ => within(lifetime, &tally.unjoined, now) + 2 * within(lifetime, &tally.died_joining, now),
+            // The key of a join that died may stay (POOL-6).
+            _ => within(lifetime, &tally.unjoined, now) + within(lifetime, &tally.died_joining, now),
         };
         let keys = CAP as usize + 2 + replaced + self.under_way() + out;
         let joined = within(lifetime, &tally.joined, now).min(SPENT_ROWS);

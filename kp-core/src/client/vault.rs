@@ -13,12 +13,12 @@ use crate::{Ciphersuite, CredentialHash, KeyPackage, KeyPackageInfo, KeyPackageR
 /// - [`generate`](Self::generate) stores nothing. The caller writes the metadata row of the package, and then calls
 ///   [`keep`](Self::keep), so that no key is ever without a row ([POOL-3](crate::contract::POOL_3)).
 /// - [`protect`](Self::protect) puts a durable second copy beside the key, since a library may delete the key before
-///   the library decrypts the Welcome. [`restore`](Self::restore) writes the key back and drops the copy
-///   ([POOL-6](crate::contract::POOL_6)).
+///   the library decrypts the Welcome, and writes the key back afterwards ([POOL-6](crate::contract::POOL_6)). The copy
+///   stays until [`forget`](Self::forget).
 /// - When a call returns, its changes have reached the storage.
 /// - Every call may be repeated: what is done already is not an error.
-/// - A call need not be one step among processes over one storage. The pool looks again after
-///   [`protect`](Self::protect), and takes back what a call wrote too late ([POOL-7](crate::contract::POOL_7)).
+/// - A call need not be one step among processes over one storage. The pool takes back what a call wrote too late
+///   ([POOL-7](crate::contract::POOL_7)).
 /// - Calls are synchronous and short, and made between awaits, so that a provider need not be `Sync`.
 pub trait KeyVault: Send + Sync + 'static {
     /// Holds a package that was generated, and not stored yet.
@@ -61,23 +61,16 @@ pub trait KeyVault: Send + Sync + 'static {
     /// The storage fails.
     fn package(&self, key_package_ref: &KeyPackageRef) -> Result<Option<KeyPackage>, Self::Error>;
 
-    /// Puts a second copy of the key beside the key.
+    /// Puts a second copy of the key beside the key; if the key is gone, writes the key back from the copy. Returns
+    /// whether there was either. If there was neither, the call does nothing.
     ///
-    /// If the copy is there already and the key is gone, the call writes the key back. If neither is there, the call
-    /// does nothing.
-    ///
-    /// # Errors
-    ///
-    /// The storage fails.
-    fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<(), Self::Error>;
-
-    /// Writes the key back from the second copy, if the key is gone, and drops the copy. If there is no copy, the call
-    /// does nothing.
+    /// What is returned is of two reads, the key's before the copy's: where another process deletes the key just then, the
+    /// answer is `true` all the same.
     ///
     /// # Errors
     ///
     /// The storage fails.
-    fn restore(&self, key_package_ref: &KeyPackageRef) -> Result<(), Self::Error>;
+    fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<bool, Self::Error>;
 
     /// Deletes the key and its second copy, for good.
     ///
@@ -109,12 +102,8 @@ impl<V: KeyVault> KeyVault for Arc<V> {
         (**self).package(key_package_ref)
     }
 
-    fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<(), V::Error> {
+    fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<bool, V::Error> {
         (**self).protect(key_package_ref)
-    }
-
-    fn restore(&self, key_package_ref: &KeyPackageRef) -> Result<(), V::Error> {
-        (**self).restore(key_package_ref)
     }
 
     fn forget(&self, key_package_ref: &KeyPackageRef) -> Result<(), V::Error> {

@@ -43,8 +43,8 @@ rules! {
     /// A Welcome that does not decrypt does not cost the key, and neither does a process that dies while it joins.
     ///
     /// An MLS library may delete the key before it decrypts the Welcome. So a durable second copy of the key is kept in
-    /// the library's own storage until the join has succeeded. If the join did not succeed, the key is restored from
-    /// the copy.
+    /// the library's own storage, from the first join that begins until the key goes. If a join did not succeed, the key
+    /// is written back from the copy.
     POOL_6 = "POOL-6", "a failed join does not cost the key";
 
     /// `refresh` does whatever is due, and says when it is due again: recover joins that died, clean up, sync with the
@@ -58,7 +58,7 @@ rules! {
     ///   had its turn writes nothing more.
     /// - A join marks its rows: `Joining`, whose it is, and until when. It holds no lease while it is attempted, and waits for no
     ///   round. For a minute it is left alone, and another process's join with the same one-time package is refused as
-    ///   `JoinUnderWay`. After that, recovery writes a missing key back. The second copy is kept until the join's own end, or for
+    ///   `JoinUnderWay`. After that, recovery writes a missing key back. The mark is kept until the join's own end, or for
     ///   one day: the process may only stand still.
     /// - A row without a key is dropped an hour after it was made: another process may be about to store the key. A process that
     ///   stood still meanwhile deletes keys that it stored without rows.

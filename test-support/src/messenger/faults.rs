@@ -121,12 +121,8 @@ impl<V: KeyVault> KeyVault for Fused<V> {
         self.1.step(|| self.0.package(key_package_ref).unwrap())
     }
 
-    fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<(), Died> {
+    fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<bool, Died> {
         self.1.step(|| self.0.protect(key_package_ref).unwrap())
-    }
-
-    fn restore(&self, key_package_ref: &KeyPackageRef) -> Result<(), Died> {
-        self.1.step(|| self.0.restore(key_package_ref).unwrap())
     }
 
     fn forget(&self, key_package_ref: &KeyPackageRef) -> Result<(), Died> {

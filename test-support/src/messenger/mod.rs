@@ -187,6 +187,15 @@ impl Bob {
             .collect()
     }
 
+    /// The packages of which there is a copy.
+    pub fn copies(&self) -> BTreeSet<KeyPackageRef> {
+        const REF: usize = 32;
+        let names = self.stored_keys().into_iter().filter(|name| name.len() > REF);
+        names
+            .map(|name| KeyPackageRef::try_from(&name[name.len() - REF..]).unwrap())
+            .collect()
+    }
+
     pub fn has_key(&self, key_package_ref: &KeyPackageRef) -> bool {
         self.stored_keys().contains(key_package_ref.as_bytes())
     }
