@@ -40,20 +40,23 @@ checks! {
     }
 
     /// Where the clock is behind, the oldest that has not expired is handed out, also when a request with a later `now` has
-    /// passed over it; what was taken by name before is not looked for.
+    /// passed over it, and also where a part of that has expired by the earlier one; what was taken by name before is not
+    /// looked for.
     #[rules("TIME-3", "RES-2")]
     async fn what_was_passed_over_is_there_where_the_clock_is_behind(context: &Context) {
-        let mut packages: Vec<_> = (1..=MANY).map(|n| one_time(n).valid(-DAY, 100)).collect();
-        packages.extend(one_times([MANY + 1, MANY + 2]));
+        let (oldest, live) = (MANY + 1, 2 * MANY + 1);
+        let end = |n| if n == oldest { 50 } else { 100 };
+        let mut packages: Vec<_> = (1..live).map(|n| one_time(n).valid(-DAY, end(n))).collect();
+        packages.extend(one_times([live, live + 1]));
         let pool = context.stocked(packages).await;
-        for n in 1..=MANY / 2 {
+        for n in 1..oldest {
             pool.claimed(&pool.take(n).only(key_package_ref(n)), at(0)).await;
         }
-        let (oldest, live) = (MANY / 2 + 1, MANY + 1);
         must_be!(pool.claim_ref(&pool.take(1_001), at(100)).await, Ok(key_package_ref(live)));
-        must_be!(pool.claim_ref(&pool.take(1_002), at(99)).await, Ok(key_package_ref(oldest)));
-        must_be!(pool.claim_ref(&pool.take(1_003), at(100)).await, Ok(key_package_ref(live + 1)));
-        must_be!(pool.claim_ref(&pool.take(1_004), at(99)).await, Ok(key_package_ref(oldest + 1)));
+        must_be!(pool.claim_ref(&pool.take(1_002), at(60)).await, Ok(key_package_ref(oldest + 1)));
+        must_be!(pool.claim_ref(&pool.take(1_003), at(49)).await, Ok(key_package_ref(oldest)));
+        must_be!(pool.claim_ref(&pool.take(1_004), at(100)).await, Ok(key_package_ref(live + 1)));
+        must_be!(pool.claim_ref(&pool.take(1_005), at(99)).await, Ok(key_package_ref(oldest + 2)));
     }
 
     /// A package that returns is handed out next, however many behind it are gone: what lies before them is not forgotten with
