@@ -3,7 +3,7 @@
 use kp_core::Timestamp;
 use kp_core::client::{JoinMark, LeaseHolder};
 
-/// A process may stand still in its attempt, and come back: for so long the second copy of the key is kept.
+/// A process may stand still in its attempt, and come back: for so long the mark is kept.
 const DAY: u64 = 86_400;
 
 /// For so long, a join is left alone.

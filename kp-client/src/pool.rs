@@ -97,7 +97,7 @@ impl<V: KeyVault> KeyPackagePool<V> {
             let begun = mark::begun(self.0.holder, turn.now);
             let rows = turn.begin_join(refs, begun).await;
             let rows = turn.end(rows).await?;
-            // A process that stood still here begins anew: its second copies may be gone.
+            // A process that stood still here begins anew: the keys may have been used.
             if self.0.clock.now() < mark::alive_until(begun) {
                 break rows;
             }
@@ -115,7 +115,8 @@ impl<V: KeyVault> KeyPackagePool<V> {
     }
 
     /// Records that a Welcome was processed with these KeyPackages, other than by [`join`](Self::join). Deletes the keys of
-    /// one-time packages. The next refresh replaces a last resort. If the process dies before the call returns, call it again.
+    /// one-time packages. The next refresh replaces a last resort. If the process dies before the call returns, call it again:
+    /// where a [`join`](Self::join) with the KeyPackage had failed before, a second copy would bring the key back.
     ///
     /// # Errors
     ///

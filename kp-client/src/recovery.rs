@@ -48,7 +48,9 @@ impl<V: KeyVault> Turn<'_, V> {
             return Ok(());
         }
         for row in spent.iter().filter(|row| is_used(row)) {
-            self.forget(&row.key_package_ref)?;
+            if self.protect(&row.key_package_ref)? {
+                self.forget(&row.key_package_ref)?;
+            }
         }
         self.look();
         Ok(())

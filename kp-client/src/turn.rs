@@ -78,7 +78,7 @@ impl<V: KeyVault> Turn<'_, V> {
         if let Err(error) = self.forget_the_late().await {
             warn!(
                 error = &error as &dyn std::error::Error,
-                "a key that is over may be left until the next start"
+                "a key that is over may be left until the next refresh"
             );
         }
         let released = self.metadata().release_lease(LeaseName::LEDGER, self.inner.holder);
@@ -94,26 +94,31 @@ impl<V: KeyVault> Turn<'_, V> {
     /// If another process had a turn since this one began, keys that this one wrote may be of packages that were used or
     /// dropped meanwhile.
     async fn forget_the_late(&self) -> Result<(), V> {
-        let keyed = std::mem::take(&mut *self.keyed.lock().unwrap_or_else(PoisonError::into_inner));
+        let keyed = self.keyed().clone();
         if keyed.is_empty() {
             return Ok(());
         }
-        match self.check().await {
-            Err(PoolError::Busy) => {}
-            answer => return answer,
-        }
-        for key_package_ref in &keyed {
-            let row = self.metadata().get(key_package_ref).await?;
-            if row.is_none_or(|row| is_used(&row)) {
-                self.forget(key_package_ref)?;
+        let checked = self.check().await;
+        if let Err(PoolError::Busy) = checked {
+            for key_package_ref in &keyed {
+                let row = self.metadata().get(key_package_ref).await?;
+                if row.is_none_or(|row| is_used(&row)) {
+                    self.forget(key_package_ref)?;
+                }
             }
+        } else {
+            checked?;
         }
+        self.keyed().clear();
         Ok(())
     }
 
+    fn keyed(&self) -> std::sync::MutexGuard<'_, BTreeSet<KeyPackageRef>> {
+        self.keyed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn wrote(&self, key_package_ref: &KeyPackageRef) {
-        let mut keyed = self.keyed.lock().unwrap_or_else(PoisonError::into_inner);
-        keyed.insert(key_package_ref.clone());
+        self.keyed().insert(key_package_ref.clone());
     }
 
     pub(crate) fn vault(&self) -> &V {
@@ -237,5 +242,15 @@ impl<V: KeyVault> Turn<'_, V> {
 
     pub(crate) fn forget(&self, key_package_ref: &KeyPackageRef) -> Result<(), V> {
         self.vault().forget(key_package_ref).map_err(PoolError::Vault)
+    }
+}
+
+/// What a turn wrote that was dropped, or could not be ended, is looked at by the next refresh.
+impl<V> Drop for Turn<'_, V> {
+    fn drop(&mut self) {
+        let keyed = self.keyed.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !keyed.is_empty() {
+            self.inner.looked.store(false, Ordering::Relaxed);
+        }
     }
 }

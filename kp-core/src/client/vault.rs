@@ -64,15 +64,15 @@ pub trait KeyVault: Send + Sync + 'static {
     /// Puts a second copy of the key beside the key; if the key is gone, writes the key back from the copy. Returns
     /// whether there was either. If there was neither, the call does nothing.
     ///
-    /// What is returned is of two reads, the key's before the copy's: where another process deletes the key just then, the
-    /// answer is `true` all the same.
+    /// Read the key first, then the copy. Then the answer is `true` also where another process's join deletes the key just then,
+    /// and `false` says that somebody called [`forget`](Self::forget).
     ///
     /// # Errors
     ///
     /// The storage fails.
     fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<bool, Self::Error>;
 
-    /// Deletes the key and its second copy, for good.
+    /// Deletes the second copy, and then the key, for good. Where there is neither, nothing is done.
     ///
     /// # Errors
     ///

@@ -55,13 +55,12 @@ rules! {
     ///   Another process's round is said at once, and nothing is waited for.
     /// - Each read-decide-write on rows and keys, of every call, holds the short lease `ledger`, never while the server is
     ///   awaited, and its writes carry the fence. Safety does not hang on a lease: whoever stood still until another process
-    ///   had its turn writes nothing more.
+    ///   had its turn writes no row any more, and deletes what keys it wrote of packages that were used or dropped.
     /// - A join marks its rows: `Joining`, whose it is, and until when. It holds no lease while it is attempted, and waits for no
     ///   round. For a minute it is left alone, and another process's join with the same one-time package is refused as
     ///   `JoinUnderWay`. After that, recovery writes a missing key back. The mark is kept until the join's own end, or for
     ///   one day: the process may only stand still.
-    /// - A row without a key is dropped an hour after it was made: another process may be about to store the key. A process that
-    ///   stood still meanwhile deletes keys that it stored without rows.
+    /// - A row without a key is dropped an hour after it was made: another process may be about to store the key.
     /// - `refresh` may be called from several places at once. A call that waited for a round which began after the call
     ///   was made has the report of that round.
     POOL_7 = "POOL-7", "refresh does all that is due";
