@@ -3,6 +3,7 @@ use std::error::Error as StdError;
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kp_core::server::{
     Admitted, Answers, KeyPackageStore, KeyPackageStoreExt, Lease, OnLapse, Receipt, Reservation, ReservationToken,
@@ -377,16 +378,25 @@ pub(crate) fn each<T, U>(answers: Answers<T>, of: impl Fn(T) -> U) -> Vec<Answer
 }
 
 /// How often a call is made again before it counts as never answered: far more often than faults come in a row.
-const ATTEMPTS: usize = 40;
+const ATTEMPTS: u32 = 40;
+
+/// After so many failures in a row, an engine may be starved: each call that is made again at once would add to its queue.
+const AT_ONCE: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Makes a call until it is answered: after a failure the same request again finds out what became of it (`ERR-1`).
 pub(crate) async fn until_answered<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Answer<T> {
     let mut answer = call().await;
-    for _ in 0..ATTEMPTS {
-        match answer {
-            Err(Error::Backend(_)) => answer = call().await,
-            _ => break,
+    for attempt in 0..ATTEMPTS {
+        if !matches!(answer, Err(Error::Backend(_))) {
+            break;
         }
+        if attempt >= AT_ONCE {
+            let pause = PAUSE.saturating_mul(attempt - AT_ONCE + 1);
+            tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+        }
+        answer = call().await;
     }
     answered(answer)
 }
