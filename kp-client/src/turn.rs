@@ -98,16 +98,16 @@ impl<V: KeyVault> Turn<'_, V> {
         if keyed.is_empty() {
             return Ok(());
         }
-        let checked = self.check().await;
-        if let Err(PoolError::Busy) = checked {
-            for key_package_ref in &keyed {
-                let row = self.metadata().get(key_package_ref).await?;
-                if row.is_none_or(|row| is_used(&row)) {
-                    self.forget(key_package_ref)?;
+        match self.check().await {
+            Err(PoolError::Busy) => {
+                for key_package_ref in &keyed {
+                    let row = self.metadata().get(key_package_ref).await?;
+                    if row.is_none_or(|row| is_used(&row)) {
+                        self.forget(key_package_ref)?;
+                    }
                 }
             }
-        } else {
-            checked?;
+            checked => checked?,
         }
         self.keyed().clear();
         Ok(())
@@ -236,8 +236,11 @@ impl<V: KeyVault> Turn<'_, V> {
     }
 
     pub(crate) fn protect(&self, key_package_ref: &KeyPackageRef) -> Result<bool, V> {
-        self.wrote(key_package_ref);
-        self.vault().protect(key_package_ref).map_err(PoolError::Vault)
+        let protected = self.vault().protect(key_package_ref);
+        if !matches!(protected, Ok(false)) {
+            self.wrote(key_package_ref);
+        }
+        protected.map_err(PoolError::Vault)
     }
 
     pub(crate) fn forget(&self, key_package_ref: &KeyPackageRef) -> Result<(), V> {
