@@ -28,6 +28,8 @@ pub mod judged;
 pub mod messenger;
 #[cfg(feature = "drafts")]
 pub mod mutations;
+#[cfg(feature = "opening")]
+pub mod opening;
 #[cfg(feature = "postgres")]
 pub mod pgbouncer;
 #[cfg(any(feature = "postgres", feature = "servers"))]

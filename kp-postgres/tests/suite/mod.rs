@@ -22,6 +22,7 @@ use kp_core::server::KeyPackageStore;
 use kp_core::{OpenError, PoolId};
 use kp_postgres::{PostgresBuilder, PostgresStore};
 use kp_test_support::audits::assert_sound;
+use kp_test_support::opening::until_reached;
 use kp_test_support::pgbouncer::{PgBouncer, PoolMode};
 use kp_test_support::postgres::Postgres;
 use tokio::runtime::Runtime;
@@ -34,9 +35,6 @@ pub(crate) const FACETS: Facets = Facets::NONE.handles().reopens().processes().l
 /// How long a call may take. Where the engine is disturbed, calls wait in vain; elsewhere a machine that is starved is no failure.
 const SHORT: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(60);
-
-/// How often a store whose calls may take a short time is opened, which takes more than one call: in no outage, so it opens in the end.
-const ATTEMPTS: usize = 60;
 
 /// What the checks share.
 struct Shared {
@@ -127,12 +125,7 @@ impl Suite {
     async fn opened(&self, space: &Space) -> Result<PostgresStore, OpenError> {
         let builder = self.builder(space).await.limits(space.limits());
         if space.is_apart() {
-            for _ in 1..ATTEMPTS {
-                match builder.clone().connect().await {
-                    Err(OpenError::Unreachable(_)) => {}
-                    opened => return opened,
-                }
-            }
+            return until_reached(|| builder.clone().connect()).await;
         }
         builder.connect().await
     }

@@ -15,6 +15,7 @@ use kp_core::server::KeyPackageStore;
 use kp_core::{OpenError, PoolId};
 use kp_redis::{RedisBuilder, RedisStore};
 use kp_test_support::audits::assert_sound;
+use kp_test_support::opening::until_reached;
 use kp_test_support::servers::Server;
 
 /// A backend under test: what starts it, and where it then is.
@@ -51,9 +52,6 @@ impl<B> Suite<B> {
 /// How long a call may take. Where the engine is disturbed, calls wait in vain; elsewhere a machine that is starved is no failure.
 const SHORT: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(60);
-
-/// How often a store whose calls may take a short time is opened, which takes more than one call: in no outage, so it opens in the end.
-const ATTEMPTS: usize = 60;
 
 /// What a server that is apart is disturbed by.
 const OUTAGES: &[Outage] = &[
@@ -96,12 +94,7 @@ impl<B: Backend> Suite<B> {
     async fn opened(&self, space: &Space) -> Result<RedisStore, OpenError> {
         let builder = self.builder(space).limits(space.limits());
         if space.is_apart() {
-            for _ in 1..ATTEMPTS {
-                match builder.clone().open().await {
-                    Err(OpenError::Unreachable(_)) => {}
-                    opened => return opened,
-                }
-            }
+            return until_reached(|| builder.clone().open()).await;
         }
         builder.open().await
     }
