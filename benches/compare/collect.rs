@@ -22,15 +22,22 @@ const USUAL: u32 = 10_000;
 const EACH: Duration = Duration::from_millis(150);
 const ROUNDS: usize = 3;
 
-/// Measures everything, and shows how far it is.
+/// Measures everything, and shows how far it is. An error names what was measured.
 pub(crate) fn collect() -> Fallible<Report> {
+    let bar = ProgressBar::no_length();
+    let report = everything(&bar).map_err(|error| format!("{}: {error:?}", bar.message()))?;
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+fn everything(bar: &ProgressBar) -> Fallible<Report> {
     let (backends, missing): (Vec<_>, Vec<_>) = Backend::ALL.into_iter().partition(|backend| backend.is_here());
     let each = 2 * Work::ALL.len() - 1 + CALLERS.len() + STORED.len() + PAYLOADS.len() + 2;
     let peers = Instead::ALL
         .into_iter()
         .filter(|instead| backends.contains(&instead.ours()));
     let peers: Vec<_> = peers.collect();
-    let bar = ProgressBar::new((each * backends.len() + peers.len()) as u64);
+    bar.set_length((each * backends.len() + peers.len()) as u64);
     bar.set_style(ProgressStyle::with_template(
         "{bar:40} {pos}/{len} [{elapsed}] {wide_msg}",
     )?);
@@ -50,7 +57,7 @@ pub(crate) fn collect() -> Fallible<Report> {
         machine: Machine::look()?,
     };
     for backend in &backends {
-        step(&bar, format!("{backend}: bytes"));
+        step(bar, format!("{backend}: bytes"));
         let mut bytes = [0.0; PAYLOADS.len()];
         for (bytes, payload) in bytes.iter_mut().zip(PAYLOADS) {
             *bytes = runtime.block_on(bytes_per_package(*backend, payload))?;
@@ -58,19 +65,18 @@ pub(crate) fn collect() -> Fallible<Report> {
         report.footprint.push((*backend, bytes));
     }
     for backend in &backends {
-        figures(&runtime, &bar, *backend, &mut report)?;
-        growth(&runtime, &bar, *backend, &mut report)?;
-        sizes(&runtime, &bar, *backend, &mut report)?;
-        step(&bar, format!("{backend}: against its floor"));
+        figures(&runtime, bar, *backend, &mut report)?;
+        growth(&runtime, bar, *backend, &mut report)?;
+        sizes(&runtime, bar, *backend, &mut report)?;
+        step(bar, format!("{backend}: against its floor"));
         for payload in [PAYLOAD, X_WING] {
             report.ratios.extend(ratios(&runtime, *backend, payload, ROUNDS)?);
         }
     }
     for instead in peers {
-        step(&bar, format!("{}: against {instead}", instead.ours()));
+        step(bar, format!("{}: against {instead}", instead.ours()));
         report.instead.push((instead, against(&runtime, instead, ROUNDS)?));
     }
-    bar.finish_and_clear();
     Ok(report)
 }
 

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kp_core::server::KeyPackageStore;
+use kp_core::server::{KeyPackageStore, Save};
 use tokio::runtime::Runtime;
 
 use super::{POOLS, Ratio};
 use crate::measure::Fallible;
 use crate::measure::backend::on_disk;
-use crate::measure::inputs::Kind;
+use crate::measure::inputs::{self, Kind, NOW};
 use crate::measure::instead::{Instead, Lacking};
 use crate::measure::stock::Stock;
 
@@ -24,6 +24,13 @@ pub(crate) fn against(runtime: &Runtime, instead: Instead, rounds: usize) -> Fal
     let peer = runtime.block_on(instead.open(dir.path(), url.as_deref(), "instead", &lacking))?;
     let fill = |store: &Arc<dyn KeyPackageStore>| runtime.block_on(Stock::fill(store, 0..POOLS, Kind::usual()?));
     let (mut ours, mut theirs) = (fill(&subject.store)?, fill(&peer)?);
+    if instead == Instead::DeleteReturning {
+        // Where one of its connections stands still, it finds pools empty that are not (RES-8), and takes their last resorts.
+        for pool in 0..POOLS {
+            let save = Save::one(inputs::pool_id(pool)?, inputs::last_resort(pool, Kind::usual()?)?);
+            runtime.block_on(peer.save_key_packages(&save, NOW))?;
+        }
+    }
     let lines = [1, 64].map(|callers| {
         let who = if callers == 1 {
             "one caller".to_owned()
