@@ -17,7 +17,7 @@ use futures::future::join_all;
 use kp_core::server::*;
 use kp_core::*;
 use kp_redis::RedisStore;
-use kp_test_support::servers::{Server, redis, until, valkey};
+use kp_test_support::servers::{Server, until};
 use packages::{now, pool, save, take};
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -305,14 +305,9 @@ async fn fail_over(binary: PathBuf, runs: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_way_to_replace_a_master_of_redis_loses_nothing_that_was_answered() {
-    fail_over(redis(), 4).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn each_way_to_replace_a_master_of_valkey_loses_nothing_that_was_answered() {
-    if let Some(valkey) = valkey() {
-        fail_over(valkey, 4).await;
+async fn each_way_to_replace_a_master_loses_nothing_that_was_answered() {
+    for binary in calls::binaries() {
+        fail_over(binary, 4).await;
     }
 }
 

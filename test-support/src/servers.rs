@@ -36,7 +36,9 @@ pub fn redis() -> PathBuf {
 /// Valkey, where it is named.
 #[must_use]
 pub fn valkey() -> Option<PathBuf> {
-    std::env::var_os("VALKEY_SERVER").map(PathBuf::from)
+    std::env::var_os("VALKEY_SERVER")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
 }
 
 impl Server {
