@@ -1,4 +1,4 @@
-//! The backends side by side, on this machine: `cargo run --release --example compare`. It takes less than two minutes,
+//! The backends side by side, on this machine: `cargo run --release --example compare`. It takes some four minutes,
 //! prints a table, and writes a page with plots. `docs/performance.md` explains the figures.
 
 use clap::Parser;

@@ -25,7 +25,8 @@ pub(crate) fn against(runtime: &Runtime, instead: Instead, rounds: usize) -> Fal
     let fill = |store: &Arc<dyn KeyPackageStore>| runtime.block_on(Stock::fill(store, 0..POOLS, Kind::usual()?));
     let (mut ours, mut theirs) = (fill(&subject.store)?, fill(&peer)?);
     if instead == Instead::DeleteReturning {
-        // Where one of its connections stands still, it finds pools empty that are not (RES-8), and takes their last resorts.
+        // Where one of its connections stands still, the others find pools empty that are not (RES-8), and hand out their last
+        // resorts, which stay when a pool is filled anew.
         for pool in 0..POOLS {
             let save = Save::one(inputs::pool_id(pool)?, inputs::last_resort(pool, Kind::usual()?)?);
             runtime.block_on(peer.save_key_packages(&save, NOW))?;
