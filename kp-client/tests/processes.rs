@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test stands on may panic")]
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -456,6 +457,50 @@ async fn a_process_that_wakes_later_costs_nothing() {
     }
     println!("{steps} steps");
     assert!(steps > 100);
+}
+
+/// A process stands still at any step before its attempt, for longer than its join is left alone, and another one joins meanwhile:
+/// the first one begins anew, and does not attempt with a key that is used.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_join_that_stood_still_before_its_attempt_begins_anew() {
+    let mut steps = 0;
+    for step in 0.. {
+        let (world, bob) = (World::new(), Bob::new());
+        let invitation = invited(&world, &bob).await;
+        let (frost, attempts) = (Frost::at(Some(step)), Arc::new(AtomicU32::new(0)));
+        let _wakes = Wakes(frost.clone());
+        let mut task = tokio::spawn({
+            let (pool, bob, attempts) = (cold(&world, &bob, &frost), bob.clone(), Arc::clone(&attempts));
+            let (refs, welcome) = (invitation.refs.clone(), invitation.welcome.clone());
+            async move {
+                let attempt = || {
+                    attempts.fetch_add(1, Ordering::SeqCst);
+                    bob.attempt(&welcome)
+                };
+                pool.join(&refs, attempt).await.is_ok()
+            }
+        });
+        tokio::select! {
+            permit = frost.0.asleep.acquire() => permit.unwrap().forget(),
+            joined = &mut task => panic!("step {step} is behind the attempt, which was not seen: {joined:?}"),
+        }
+        if attempts.load(Ordering::SeqCst) > 0 {
+            steps = step;
+            break;
+        }
+        world.clock.advance(130);
+        let other = open(&world, &bob);
+        let joined = other.join(&invitation.refs, || bob.attempt(&invitation.welcome)).await;
+        joined.unwrap().unwrap();
+        frost.wake();
+        assert!(!task.await.unwrap(), "step {step}: joined twice");
+        assert_eq!(
+            attempts.load(Ordering::SeqCst),
+            0,
+            "step {step}: an attempt with a used key"
+        );
+    }
+    assert!(steps > 4, "{steps}");
 }
 
 /// A round finds a join that seems to have died, and stands still at any step while the join ends: until the join's end is about
