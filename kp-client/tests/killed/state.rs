@@ -10,7 +10,7 @@ use kp_core::client::PoolMetadataStore;
 use kp_core::server::Uploader;
 use kp_core::{PoolId, Timestamp};
 use kp_openmls::{Identity, LockedProvider, OpenMlsAdmission, OpenMlsVault};
-use kp_redis::RedisMetadata;
+use kp_redis::RedisStore;
 use kp_server::KeyPackageDirectory;
 use kp_sqlite::{SqliteMetadata, SqliteStore};
 use kp_test_support::messenger::{DAY, SUITE, parse};
@@ -25,6 +25,9 @@ pub(crate) type Vault = OpenMlsVault<Provider>;
 
 pub(crate) const LOW: u32 = 4;
 pub(crate) const CAP: u32 = 16;
+
+/// A busy machine is no failure of a server.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// In its file is by how many seconds the clock was set ahead.
 const AHEAD: &str = "ahead";
@@ -101,8 +104,7 @@ impl State {
     }
 
     pub(crate) async fn server(&self) -> (SqliteStore, KeyPackageDirectory) {
-        // A busy machine is no failure of the server.
-        let store = SqliteStore::builder(self.dir.join("server.db")).timeout(Duration::from_secs(60));
+        let store = SqliteStore::builder(self.dir.join("server.db")).timeout(PATIENCE);
         let store = store.open().await.unwrap();
         let clock = self.clone();
         let builder = KeyPackageDirectory::builder(Arc::new(store.clone()), OpenMlsAdmission::new());
@@ -129,7 +131,10 @@ impl State {
         let (_, directory) = self.server().await;
         let path = self.dir.join("client.db");
         let metadata: Arc<dyn PoolMetadataStore> = match &self.redis {
-            Some(url) => Arc::new(RedisMetadata::open(url.as_str(), pool_id()).await.unwrap()),
+            Some(url) => {
+                let store = RedisStore::builder(url.as_str()).timeout(PATIENCE);
+                Arc::new(store.open_metadata(pool_id()).await.unwrap())
+            }
             None => Arc::new(SqliteMetadata::open(&path).await.unwrap()),
         };
         let provider = LockedProvider::new(SqliteProvider::open(&path));
