@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use kp_core::Timestamp;
-use kp_core::server::{KeyPackageStore, SaveOutcome, TakeRequest};
+use kp_core::server::{KeyPackageStore, Save, SaveOutcome, TakeRequest};
 
 use super::Fallible;
 use super::inputs::{self, Kind, NOW, PER_POOL};
@@ -120,6 +120,15 @@ pub(crate) async fn fill(
         }
     });
     stream::iter(saves).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// Saves a last resort into each of these pools.
+pub(crate) async fn save_last_resorts(store: &Arc<dyn KeyPackageStore>, pools: Range<u32>, kind: Kind) -> Fallible<()> {
+    for pool in pools {
+        let save = Save::one(inputs::pool_id(pool)?, inputs::last_resort(pool, kind)?);
+        store.save_key_packages(&save, NOW).await?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn delete(store: &Arc<dyn KeyPackageStore>, pools: Range<u32>) -> Fallible<()> {

@@ -2,7 +2,6 @@ use std::fmt;
 use std::time::Duration;
 
 use kp_core::Lifetime;
-use kp_core::server::Save;
 
 use super::Fallible;
 use super::call::Call;
@@ -113,10 +112,7 @@ impl Work {
             }
             Self::LastResort => {
                 let pools = stock.spare(100);
-                for pool in pools.clone() {
-                    let save = Save::one(inputs::pool_id(pool)?, inputs::last_resort(pool, stock.kind)?);
-                    stock.store.save_key_packages(&save, NOW).await?;
-                }
+                stock::save_last_resorts(&stock.store, pools.clone(), stock.kind).await?;
                 let takes = pools.cycle().zip(0..count);
                 let takes = takes.map(|(pool, serial)| Ok(Call::Reserve(inputs::take(pool, serial.into())?)));
                 takes.collect::<Fallible<_>>()?

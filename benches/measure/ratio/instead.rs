@@ -1,15 +1,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kp_core::server::{KeyPackageStore, Save};
+use kp_core::server::KeyPackageStore;
 use tokio::runtime::Runtime;
 
 use super::{POOLS, Ratio};
 use crate::measure::Fallible;
 use crate::measure::backend::on_disk;
-use crate::measure::inputs::{self, Kind, NOW};
+use crate::measure::inputs::Kind;
 use crate::measure::instead::{Instead, Lacking};
-use crate::measure::stock::Stock;
+use crate::measure::stock::{self, Stock};
 
 /// How long each of both is measured in a round.
 const EACH: Duration = Duration::from_millis(150);
@@ -27,10 +27,7 @@ pub(crate) fn against(runtime: &Runtime, instead: Instead, rounds: usize) -> Fal
     if instead == Instead::DeleteReturning {
         // Where one of its connections stands still, the others find pools empty that are not (RES-8), and hand out their last
         // resorts, which stay when a pool is filled anew.
-        for pool in 0..POOLS {
-            let save = Save::one(inputs::pool_id(pool)?, inputs::last_resort(pool, Kind::usual()?)?);
-            runtime.block_on(peer.save_key_packages(&save, NOW))?;
-        }
+        runtime.block_on(stock::save_last_resorts(&peer, 0..POOLS, Kind::usual()?))?;
     }
     let lines = [1, 64].map(|callers| {
         let who = if callers == 1 {
